@@ -1,0 +1,193 @@
+//! The one error type: what failed, on what, why vial was doing it, and what may help.
+//!
+//! It prints as a person would want to read it, first line first:
+//!
+//! ```text
+//! vial: mount overlay on /var/lib/vial/containers/ab12/rootfs: EINVAL (Invalid argument)
+//! while: put the container's root together from its layers
+//! hint: the upper directory must not lie on overlayfs
+//! ```
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::errno::Errno;
+
+/// The result of nearly everything in vial.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// The exit code for vial's own failures, as docker's.
+pub const EXIT_FAILURE: u8 = 125;
+/// The exit code for a command that was found but can't be executed.
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// The exit code for a command that was not found.
+pub const EXIT_NOT_FOUND: u8 = 127;
+
+/// A failure: errno, operation, object, reason, hint, and the exit code that it leads to.
+///
+/// One pointer wide, so that results stay small.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    errno: Errno,
+    operation: Cow<'static, str>,
+    object: String,
+    reason: Cow<'static, str>,
+    hint: Cow<'static, str>,
+    exit: u8,
+}
+
+impl Error {
+    /// The kernel refused `operation` on `object`.
+    pub fn os(errno: Errno, operation: impl Into<Cow<'static, str>>, object: impl ToString) -> Error {
+        Error(Box::new(Inner {
+            errno,
+            operation: operation.into(),
+            object: object.to_string(),
+            reason: Cow::Borrowed(""),
+            hint: Cow::Borrowed(""),
+            exit: EXIT_FAILURE,
+        }))
+    }
+
+    /// vial itself refuses: `message` is the whole first line.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Error {
+        Error::os(Errno::NONE, message, "")
+    }
+
+    /// Adds what to do about it. The first hint stays: it was given nearest to the cause.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
+        if self.0.hint.is_empty() {
+            self.0.hint = hint.into();
+        }
+        self
+    }
+
+    /// Adds the step that was under way. The first reason stays: it is the innermost.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Error {
+        if self.0.reason.is_empty() {
+            self.0.reason = reason.into();
+        }
+        self
+    }
+
+    /// Sets the exit code that this failure leads to.
+    #[must_use]
+    pub fn exit(mut self, code: u8) -> Error {
+        self.0.exit = code;
+        self
+    }
+
+    /// The kernel's error number; [`Errno::NONE`] for vial's own errors.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        self.0.errno
+    }
+
+    /// The exit code that this failure leads to.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.0.exit
+    }
+
+    /// Whether the kernel's error number is `errno`.
+    #[must_use]
+    pub fn is(&self, errno: Errno) -> bool {
+        self.0.errno == errno
+    }
+
+    /// The wire form, for a child that reports to its parent: errno, exit code, then the four texts, each with its length.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let inner = &self.0;
+        let mut wire = Vec::with_capacity(64);
+        wire.extend_from_slice(&inner.errno.0.to_le_bytes());
+        wire.push(inner.exit);
+        for text in [&*inner.operation, &*inner.object, &*inner.reason, &*inner.hint] {
+            wire.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            wire.extend_from_slice(text.as_bytes());
+        }
+        wire
+    }
+
+    /// Reads the wire form; `None` if it is not one.
+    #[must_use]
+    pub fn decode(wire: &[u8]) -> Option<Error> {
+        let (errno, rest) = wire.split_first_chunk::<4>()?;
+        let (exit, mut rest) = rest.split_first()?;
+        let mut texts = [const { String::new() }; 4];
+        for text in &mut texts {
+            let (length, tail) = rest.split_first_chunk::<4>()?;
+            let (bytes, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            *text = String::from_utf8_lossy(bytes).into_owned();
+            rest = tail;
+        }
+        let [operation, object, reason, hint] = texts;
+        Some(Error(Box::new(Inner {
+            errno: Errno(i32::from_le_bytes(*errno)),
+            operation: operation.into(),
+            object,
+            reason: reason.into(),
+            hint: hint.into(),
+            exit: *exit,
+        })))
+    }
+}
+
+impl fmt::Display for Error {
+    /// One to three lines without the leading `vial: ` and without a final newline.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.write_str(&inner.operation)?;
+        if !inner.object.is_empty() {
+            write!(f, " {}", inner.object)?;
+        }
+        if inner.errno != Errno::NONE {
+            write!(f, ": {}", inner.errno)?;
+        }
+        if !inner.reason.is_empty() {
+            write!(f, "\nwhile: {}", inner.reason)?;
+        }
+        if !inner.hint.is_empty() {
+            write!(f, "\nhint: {}", inner.hint)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_the_call_then_the_reason_then_the_hint() {
+        let error = Error::os(Errno::EINVAL, "mount overlay on", "/x").because("join the layers").hint("not on overlayfs");
+        assert_eq!(
+            error.to_string(),
+            "mount overlay on /x: EINVAL (Invalid argument)\nwhile: join the layers\nhint: not on overlayfs"
+        );
+    }
+
+    #[test]
+    fn the_innermost_reason_and_hint_win() {
+        let error = Error::new("no").because("inner").because("outer").hint("near").hint("far");
+        assert_eq!(error.to_string(), "no\nwhile: inner\nhint: near");
+    }
+
+    #[test]
+    fn the_wire_form_carries_everything_and_refuses_what_is_cut() {
+        let error = Error::os(Errno::EACCES, "execve", "/bin/é").because("why").hint("chmod +x").exit(126);
+        let wire = error.encode();
+        assert_eq!(Error::decode(&wire), Some(error));
+        for end in 0..wire.len() {
+            assert_eq!(Error::decode(&wire[..end]), None, "cut at {end}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Floor 0: pure code. Nothing here enters the kernel.
+
+pub mod error;
+pub mod errno;
+pub mod inflate;
+pub mod json;
+pub mod sha256;
+pub mod text;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Reading numbers, sizes and names that people type.

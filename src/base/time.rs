@@ -1,0 +1,1 @@
+//! Calendar time without a clock.

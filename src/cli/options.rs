@@ -1,0 +1,1 @@
+//! What flags' values mean: typed options of `run`.

@@ -1,0 +1,3 @@
+//! Floor 4: containers.
+
+pub mod spec;

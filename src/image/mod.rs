@@ -1,0 +1,3 @@
+//! Floor 3: archives, layers and the store of images.
+
+pub mod tar;

@@ -1,0 +1,1 @@
+//! tar archives: ustar, pax and GNU, read as a stream.

@@ -1,0 +1,1 @@
+//! Control groups: limits, v1, v2 and hybrid hierarchies.

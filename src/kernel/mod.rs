@@ -1,0 +1,3 @@
+//! Floor 2: typed kernel features.
+
+pub mod cgroup;

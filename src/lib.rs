@@ -1,0 +1,22 @@
+//! vial: a container engine in one small static binary.
+//!
+//! The floors, from the ground up; imports point strictly downward:
+//!
+//! - [`base`] (F0): pure code, no system calls: errors, text, bytes, JSON, SHA-256, inflate, time.
+//! - [`sys`] (F1): the one door to the kernel, its ledger, owned file descriptors, wrappers by kernel area.
+//! - [`kernel`] (F2): typed kernel features: namespaces, mounts, cgroups, netlink, terminals, security.
+//! - [`image`], [`storage`], [`network`] (F3): archives and layers, the store's file systems, the container's network.
+//! - [`container`] (F4): the runtime specification, the plan, and the code that carries it out.
+//! - [`cli`] (F5): flags, parsing, output, and one file per family of commands.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod base;
+pub mod cli;
+pub mod container;
+pub mod image;
+pub mod kernel;
+pub mod network;
+pub mod storage;
+pub mod sys;

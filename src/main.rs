@@ -1,0 +1,3 @@
+//! The hand-written main.
+
+fn main() {}
