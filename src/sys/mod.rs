@@ -1,1 +1,25 @@
 //! Floor 1: the door to the kernel.
+//!
+//! Every entry into the kernel passes [`call`], which writes it into the [`ledger`] when one is kept. The other modules are
+//! wrappers by kernel area: they turn out-parameters into returns, own what they open, and say what failed on what.
+//! `unsafe` stops here: nothing above this floor has any.
+
+mod arch;
+mod call;
+mod calls;
+pub mod fd;
+pub mod file;
+pub mod heap;
+pub mod ledger;
+pub mod mount;
+pub mod net;
+pub mod poll;
+pub mod process;
+pub mod security;
+pub mod sha;
+pub mod terminal;
+pub mod uapi;
+
+pub use calls::{Arg, CALLS, CallInfo};
+pub use fd::{Fd, FdRef};
+pub use ledger::because;

@@ -1,0 +1,95 @@
+//! What a C library and Rust's own run-time would do: start, panic, memory functions, the heap's registration.
+//!
+//! Only the binary has this floor. Source of the stack's layout at the start: the System V ABI's processor supplements,
+//! "Initial Stack and Register State"; execve(2).
+#![expect(unsafe_code, reason = "start code and the symbols that the compiler calls")]
+
+mod memory;
+
+use core::ffi::{CStr, c_char};
+use core::fmt::Write;
+use core::panic::PanicInfo;
+
+use vial::sys::{fd, file, heap::Heap, process};
+
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
+/// The program's first instruction: hands the initial stack to [`begin`].
+///
+/// # Safety
+/// Only the kernel may jump here.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_start() -> ! {
+    core::arch::naked_asm!("xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {begin}", "ud2", begin = sym begin)
+}
+
+/// The program's first instruction: hands the initial stack to [`begin`].
+///
+/// # Safety
+/// Only the kernel may jump here.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_start() -> ! {
+    core::arch::naked_asm!("mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {begin}", "udf #0", begin = sym begin)
+}
+
+/// Reads the arguments and the environment off the initial stack: count, arguments, null, environment, null.
+///
+/// # Safety
+/// `stack` is the stack pointer that the kernel gave the process.
+unsafe extern "C" fn begin(stack: *const usize) -> ! {
+    // SAFETY: the kernel put the count at the top and that many string pointers and a null after it, then the environment.
+    let (args, env) = unsafe {
+        let count = stack.read();
+        let args = stack.add(1).cast::<*const c_char>();
+        (strings(args), strings(args.add(count + 1)))
+    };
+    process::exit(crate::main(&args, &env))
+}
+
+/// The strings of a null-ended array.
+///
+/// # Safety
+/// `array` ends in a null pointer; its strings live as long as the process.
+unsafe fn strings(mut array: *const *const c_char) -> alloc::vec::Vec<&'static CStr> {
+    let mut strings = alloc::vec::Vec::new();
+    // SAFETY: the caller upholds the array's end; the strings lie on the initial stack, which is never unmapped.
+    unsafe {
+        while !array.read().is_null() {
+            strings.push(CStr::from_ptr(array.read()));
+            array = array.add(1);
+        }
+    }
+    strings
+}
+
+/// Says where vial broke its own rules, and ends the process.
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let mut text = alloc::string::String::from("vial: internal error: ");
+    let _ = writeln!(text, "{}", info.message());
+    if let Some(place) = info.location() {
+        let _ = writeln!(text, "at {}:{}", place.file(), place.line());
+    }
+    let _ = file::write_all(fd::STDERR, text.as_bytes());
+    process::exit(vial::base::error::EXIT_FAILURE)
+}
+
+/// Named by precompiled parts of the core library; nothing unwinds, so nothing calls it.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+/// Named by precompiled parts of the core library; nothing unwinds, so nothing calls it.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() {}
+
+/// Asked by the compiler's support code for the processor's features; 0 means none beyond the base architecture.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(_kind: usize) -> usize {
+    0
+}

@@ -1,0 +1,312 @@
+//! Every system call that vial can make, what its arguments are, and what it is for.
+//!
+//! The ledger prints from this table and `vial syscalls` lists it. A call that is missing here can't be made: `call` and the
+//! table use the same names, and a test compares the two.
+#![expect(unsafe_code, reason = "shows strings and structures that calls were given")]
+
+use core::ffi::{CStr, c_char};
+use core::fmt::{self, Write};
+
+use syscalls::Sysno;
+
+use super::uapi;
+
+mod names;
+
+/// Stands between the arguments in a record's text.
+pub(super) const SEPARATOR: char = '\u{1f}';
+/// Bytes of a string that are shown.
+const SHOWN: usize = 120;
+
+/// What an argument of a system call is.
+#[derive(Clone, Copy, Debug)]
+pub enum Arg {
+    /// A file descriptor, or `AT_FDCWD`.
+    Fd,
+    /// A path or another string that ends in a zero byte; null is shown as such.
+    Str,
+    /// Bytes given to the kernel; the next argument is their number.
+    Bytes,
+    /// A signed number.
+    Int,
+    /// A number shown in octal, as modes are.
+    Octal,
+    /// A number shown in hexadecimal.
+    Hex,
+    /// Memory that the kernel fills or reads; shown as `...`.
+    Memory,
+    /// Names for the set bits.
+    Bits(&'static [(usize, &'static str)]),
+    /// A name for the value.
+    One(&'static [(usize, &'static str)]),
+    /// A null-ended array of strings.
+    Strings,
+    /// `struct open_how`, openat2(2).
+    OpenHow,
+    /// `struct mount_attr`, `mount_setattr(2)`.
+    MountAttr,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct CallInfo {
+    /// The call's number on this architecture.
+    pub number: usize,
+    /// The kernel's name for it.
+    pub name: &'static str,
+    /// Its arguments.
+    pub args: &'static [Arg],
+    /// What vial uses it for.
+    pub purpose: &'static str,
+}
+
+use Arg::{Bits, Bytes, Fd, Hex, Int, Memory, MountAttr, Octal, One, OpenHow, Str, Strings};
+
+macro_rules! calls {
+    ($($name:ident [$($arg:expr),*] $purpose:literal;)*) => {
+        /// The table, by area.
+        pub static CALLS: &[CallInfo] = &[$(CallInfo {
+            number: Sysno::$name as usize, name: stringify!($name), args: &[$($arg),*], purpose: $purpose,
+        },)*];
+    };
+}
+
+calls! {
+    // Files.
+    openat [Fd, Str, Bits(names::OPEN), Octal] "open a file";
+    openat2 [Fd, Str, OpenHow, Int] "open a path that must not lead out of a container's root";
+    close [Fd] "close a file";
+    read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
+    write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
+    lseek [Fd, Int, Int] "leave a hole in a sparse file";
+    ftruncate [Fd, Int] "give a file its size";
+    fsync [Fd] "make sure that a file is on the disk";
+    copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";
+    getdents64 [Fd, Memory, Int] "list a directory";
+    statx [Fd, Str, Bits(names::AT), Hex, Memory] "look at a file's kind, owner, size and times";
+    fstatfs [Fd, Memory] "look at which file system a file is on";
+    statfs [Str, Memory] "look at which file system a path is on";
+    faccessat [Fd, Str, Int] "look whether a path exists";
+    mkdirat [Fd, Str, Octal] "make a directory";
+    mknodat [Fd, Str, Octal, Hex] "make a device node or a FIFO";
+    symlinkat [Str, Fd, Str] "make a symbolic link";
+    linkat [Fd, Str, Fd, Str, Bits(names::AT)] "make a hard link";
+    unlinkat [Fd, Str, Bits(names::UNLINK)] "remove a file or a directory";
+    renameat2 [Fd, Str, Fd, Str, Int] "put something that is complete in its final place";
+    readlinkat [Fd, Str, Memory, Int] "read a symbolic link";
+    fchmod [Fd, Octal] "set a file's mode";
+    fchmodat [Fd, Str, Octal] "set the mode of a path";
+    fchown [Fd, Int, Int] "set a file's owner";
+    fchownat [Fd, Str, Int, Int, Bits(names::AT)] "set the owner of a path";
+    utimensat [Fd, Str, Memory, Bits(names::AT)] "set a file's times";
+    fsetxattr [Fd, Str, Bytes, Int, Int] "set an extended attribute";
+    lsetxattr [Str, Str, Bytes, Int, Int] "set an extended attribute of a symbolic link";
+    flistxattr [Fd, Memory, Int] "list extended attributes";
+    fgetxattr [Fd, Str, Memory, Int] "read an extended attribute";
+    llistxattr [Str, Memory, Int] "list the extended attributes of a symbolic link";
+    lgetxattr [Str, Str, Memory, Int] "read an extended attribute of a symbolic link";
+    flock [Fd, Int] "lock a container or an image against other vial processes";
+    umask [Octal] "set which mode bits new files lack";
+    chdir [Str] "change the current directory";
+    fchdir [Fd] "change the current directory to an open one";
+    getcwd [Memory, Int] "find out the current directory";
+    pipe2 [Memory, Bits(names::OPEN)] "make a pipe";
+    dup3 [Fd, Fd, Bits(names::OPEN)] "put a file in another's place";
+    fcntl [Fd, One(names::FCNTL), Int] "change an open file's flags";
+    close_range [Fd, Int, Bits(names::CLOSE_RANGE)] "keep inherited files from the workload";
+    ioctl [Fd, One(names::IOCTL), Memory] "control a terminal or another device";
+    // Mounts.
+    mount [Str, Str, Str, Bits(names::MOUNT), Str] "mount a file system, or change a mount";
+    umount2 [Str, Bits(names::UMOUNT)] "take a mount away";
+    pivot_root [Str, Str] "make the container's root the root";
+    chroot [Str] "change the root where pivot_root can't";
+    open_tree [Fd, Str, Bits(names::OPEN_TREE)] "take a copy of a mount in hand";
+    move_mount [Fd, Str, Fd, Str, Bits(names::MOVE_MOUNT)] "attach a mount that is in hand";
+    fsopen [Str, Int] "begin to make a file system";
+    fsconfig [Fd, One(names::FSCONFIG), Str, Str, Int] "set an option of a file system";
+    fsmount [Fd, Int, Bits(names::MOUNT_ATTR)] "make a mount of a file system";
+    mount_setattr [Fd, Str, Bits(names::AT), MountAttr, Int] "make mounts read-only or private, recursively";
+    // Processes and namespaces.
+    clone [Bits(names::CLONE), Hex, Memory, Hex, Hex] "make a process, in new namespaces";
+    unshare [Bits(names::CLONE)] "move this process to new namespaces";
+    setns [Fd, Bits(names::CLONE)] "move this process to another's namespace";
+    execve [Str, Strings, Memory] "become the workload";
+    exit_group [Int] "end this process";
+    wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
+    kill [Int, One(names::SIGNAL)] "send a signal to a process";
+    pidfd_open [Int, Int] "hold on to a process";
+    pidfd_send_signal [Fd, One(names::SIGNAL), Memory, Int] "send a signal to exactly this process";
+    getpid [] "find out this process's ID";
+    getppid [] "see whether the parent is still there";
+    geteuid [] "find out which user runs vial";
+    setsid [] "start a session of its own";
+    prctl [One(names::PRCTL), Hex, Hex, Hex, Hex] "change a property of this process";
+    sched_getaffinity [Int, Int, Memory] "find out how many processors there are";
+    prlimit64 [Int, One(names::RLIMIT), Memory, Memory] "set a resource limit";
+    sethostname [Bytes, Int] "set the container's host name";
+    setdomainname [Bytes, Int] "set the container's domain name";
+    uname [Memory] "find out the kernel's version";
+    getrandom [Memory, Int, Int] "get random bytes for an ID";
+    clock_gettime [Int, Memory] "find out the time";
+    nanosleep [Memory, Memory] "wait a moment";
+    // Rights.
+    capset [Memory, Memory] "give up capabilities";
+    capget [Memory, Memory] "find out this process's capabilities";
+    setgroups [Int, Memory] "set the supplementary groups";
+    setresgid [Int, Int, Int] "become the workload's group";
+    setresuid [Int, Int, Int] "become the workload's user";
+    bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
+    // Signals and waiting.
+    rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";
+    signalfd4 [Fd, Memory, Int, Bits(names::OPEN)] "read signals as a file";
+    ppoll [Memory, Int, Memory, Memory, Int] "wait for one of several files";
+    // Sockets.
+    socket [One(names::FAMILY), Int, Int] "open a netlink or a local socket";
+    socketpair [One(names::FAMILY), Int, Int, Memory] "make the channel between vial and the container's first process";
+    sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
+    recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
+    sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";
+    recvfrom [Fd, Memory, Int, Int, Memory, Memory] "receive a netlink message";
+    // Memory.
+    mmap [Hex, Int, Hex, Hex, Int, Int] "get memory";
+    munmap [Hex, Int] "give memory back";
+    mremap [Hex, Int, Int, Int] "make a block of memory longer";
+}
+
+/// The kernel's name for a call.
+pub(super) fn name(number: usize) -> &'static str {
+    CALLS.iter().find(|call| call.number == number).map_or("?", |call| call.name)
+}
+
+/// Text in a fixed room; what does not fit is left out.
+pub(super) struct Text {
+    bytes: [u8; 640],
+    length: usize,
+}
+
+impl Text {
+    pub(super) fn new() -> Text {
+        Text { bytes: [0; 640], length: 0 }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - self.length;
+        let mut fits = text.len().min(room);
+        while !text.is_char_boundary(fits) {
+            fits -= 1;
+        }
+        self.bytes[self.length..self.length + fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.length += fits;
+        Ok(())
+    }
+}
+
+/// Writes the arguments of a call as text.
+pub(super) fn describe(number: Sysno, args: &[usize; 6], out: &mut Text) {
+    let Some(info) = CALLS.iter().find(|call| call.number == number as usize) else { return };
+    for (at, kind) in info.args.iter().enumerate() {
+        if at > 0 {
+            let _ = out.write_char(SEPARATOR);
+        }
+        let next = args.get(at + 1).copied().unwrap_or(0);
+        let _ = argument(*kind, args[at], next, out);
+    }
+}
+
+fn argument(kind: Arg, value: usize, next: usize, out: &mut Text) -> fmt::Result {
+    match kind {
+        Fd if value as i32 == libc::AT_FDCWD => out.write_str("AT_FDCWD"),
+        Fd | Int => write!(out, "{}", value as isize),
+        Octal => write!(out, "{value:#o}"),
+        Hex => write!(out, "{value:#x}"),
+        Str | Bytes | Memory | Strings | OpenHow | MountAttr if value == 0 => out.write_str("NULL"),
+        // SAFETY: the call is about to be made with this string, so its caller upholds that it ends in a zero byte.
+        Str => quoted(unsafe { CStr::from_ptr(value as *const c_char) }.to_bytes(), out),
+        // SAFETY: likewise, with the number of bytes that the call is given.
+        Bytes => quoted(unsafe { core::slice::from_raw_parts(value as *const u8, next) }, out),
+        Memory => out.write_str("..."),
+        Bits(names) => bits(names, value, out),
+        One(names) => match names.iter().find(|(number, _)| *number == value) {
+            Some((_, name)) => out.write_str(name),
+            None => write!(out, "{value}"),
+        },
+        Strings => strings(value as *const *const c_char, out),
+        OpenHow => {
+            // SAFETY: the caller of openat2 passes a valid structure.
+            let how = unsafe { &*(value as *const uapi::OpenHow) };
+            bits(names::OPEN, how.flags as usize, out)?;
+            out.write_char(' ')?;
+            bits(names::RESOLVE, how.resolve as usize, out)
+        }
+        MountAttr => {
+            // SAFETY: the caller of mount_setattr passes a valid structure.
+            let attr = unsafe { &*(value as *const uapi::MountAttr) };
+            bits(names::MOUNT_ATTR, attr.attr_set as usize, out)?;
+            if attr.propagation != 0 {
+                out.write_char(' ')?;
+                bits(names::MOUNT, attr.propagation as usize, out)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn bits(names: &[(usize, &str)], value: usize, out: &mut Text) -> fmt::Result {
+    let mut rest = value as u64 as usize;
+    let mut first = true;
+    for (bit, name) in names {
+        if *bit != 0 && rest & bit == *bit {
+            write!(out, "{}{name}", if first { "" } else { "|" })?;
+            rest &= !bit;
+            first = false;
+        }
+    }
+    match (rest, first) {
+        (0, false) => Ok(()),
+        (0, true) => out.write_char('0'),
+        (_, true) => write!(out, "{rest:#x}"),
+        (_, false) => write!(out, "|{rest:#x}"),
+    }
+}
+
+fn quoted(bytes: &[u8], out: &mut Text) -> fmt::Result {
+    out.write_char('"')?;
+    let shown = &bytes[..bytes.len().min(SHOWN)];
+    for chunk in shown.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\n' => out.write_str("\\n")?,
+                '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => write!(out, "\\x{:02x}", character as u32)?,
+                _ => out.write_char(character)?,
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(out, "\\x{byte:02x}")?;
+        }
+    }
+    out.write_str(if shown.len() < bytes.len() { "\"..." } else { "\"" })
+}
+
+fn strings(mut array: *const *const c_char, out: &mut Text) -> fmt::Result {
+    out.write_char('[')?;
+    for at in 0.. {
+        // SAFETY: the caller of execve passes an array that ends in a null pointer.
+        let string = unsafe { array.read() };
+        if string.is_null() {
+            break;
+        }
+        if at > 0 {
+            out.write_str(", ")?;
+        }
+        // SAFETY: its elements end in a zero byte.
+        quoted(unsafe { CStr::from_ptr(string) }.to_bytes(), out)?;
+        array = array.wrapping_add(1);
+    }
+    out.write_char(']')
+}

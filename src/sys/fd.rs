@@ -1,0 +1,79 @@
+//! File descriptors: owned ones close when they go out of scope, borrowed ones can't outlive them.
+#![expect(unsafe_code, reason = "closes what it owns")]
+
+use core::marker::PhantomData;
+use core::mem;
+
+use super::call::sys;
+
+/// An open file that closes when dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fd(i32);
+
+/// A file that somebody else keeps open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FdRef<'a>(i32, PhantomData<&'a Fd>);
+
+/// Standard input.
+pub const STDIN: FdRef<'static> = FdRef(0, PhantomData);
+/// Standard output.
+pub const STDOUT: FdRef<'static> = FdRef(1, PhantomData);
+/// Standard error.
+pub const STDERR: FdRef<'static> = FdRef(2, PhantomData);
+/// The current directory, for the calls that take a directory.
+pub const CWD: FdRef<'static> = FdRef(libc::AT_FDCWD, PhantomData);
+
+impl Fd {
+    /// Takes over a number that the kernel just returned.
+    pub(super) fn from_kernel(number: usize) -> Fd {
+        Fd(number as i32)
+    }
+
+    /// Takes over a number that came through other means (inherited, or in a message).
+    #[must_use]
+    pub fn from_number(number: i32) -> Fd {
+        Fd(number)
+    }
+
+    /// Lends it.
+    #[must_use]
+    pub fn by_ref(&self) -> FdRef<'_> {
+        FdRef(self.0, PhantomData)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn number(&self) -> i32 {
+        self.0
+    }
+
+    /// Gives up ownership: it stays open until the process ends or executes another program.
+    #[must_use]
+    pub fn leak(self) -> i32 {
+        let number = self.0;
+        mem::forget(self);
+        number
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // Errors of close(2) tell of earlier writes, which are checked by fsync(2) where it matters.
+        // SAFETY: the number is owned, so nobody else uses it.
+        let _ = unsafe { sys!(close, self.0) };
+    }
+}
+
+impl FdRef<'_> {
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// Lends an inherited descriptor by number.
+    #[must_use]
+    pub fn from_number(number: i32) -> FdRef<'static> {
+        FdRef(number, PhantomData)
+    }
+}

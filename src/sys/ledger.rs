@@ -1,0 +1,405 @@
+//! The ledger: every system call that vial's processes make, in order, under the reason for it.
+//!
+//! The record lies in memory that vial shares with the processes it clones, so that one process can print them all, and so
+//! that a child's last calls are there even if it is killed. A record is begun before the call and completed after it. The
+//! first process prints; the line of the printing `write` itself is the last one that this `write` prints.
+//!
+//! Nothing is allocated while a record is made, and without a ledger a call costs one load and one branch more.
+#![expect(unsafe_code, reason = "reads and writes the memory that vial's processes share")]
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::{ptr, slice};
+
+use syscalls::Sysno;
+
+use super::arch;
+use super::call::{call, enter, outcome};
+use super::calls::{self, Text};
+use crate::base::error::Result;
+
+mod print;
+
+pub use print::Format;
+
+/// Bytes reserved for records; pages that are never written cost nothing.
+const CAPACITY: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 32 << 20 };
+/// Printed in pieces of about this many bytes.
+const PIECE: usize = 48 << 10;
+/// The most processes that are told apart.
+const PROCESSES: usize = 64;
+
+const BEGUN: u32 = 1;
+const DONE: u32 = 2;
+const PRINTED: u32 = 3;
+
+/// What the shared memory starts with.
+#[repr(C)]
+struct Shared {
+    /// Offset of the next record.
+    head: AtomicUsize,
+    /// Calls that found no more room.
+    lost: AtomicU64,
+    /// The next process number.
+    processes: AtomicU32,
+    /// Process IDs by process number, as the process that cloned them saw them.
+    pids: [AtomicU32; PROCESSES],
+    /// What each process is: an index into `ROLES`.
+    roles: [AtomicU32; PROCESSES],
+}
+
+/// One call. The text of its arguments follows.
+#[repr(C)]
+struct Record {
+    length: u32,
+    state: AtomicU32,
+    process: u32,
+    number: u32,
+    begun: u64,
+    ended: AtomicU64,
+    register: AtomicUsize,
+    reason: *const u8,
+    reason_length: usize,
+    text_length: usize,
+}
+
+/// The shared memory of the ledger that is being kept; null for none.
+static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
+/// Where it is printed, and in which form.
+static SINK: AtomicU32 = AtomicU32::new(2);
+static JSON: AtomicBool = AtomicBool::new(false);
+/// The first record that may be still unprinted.
+static UNPRINTED: AtomicUsize = AtomicUsize::new(0);
+/// This process's number; 0 is the process that opened the ledger.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// Clock readings when the ledger was opened: ticks and nanoseconds.
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(not(test))]
+mod reason {
+    //! The reason in force, as the two words of a string slice; one thread, so they are never seen apart.
+    use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+    static START: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+    static LENGTH: AtomicUsize = AtomicUsize::new(0);
+    pub(super) fn get() -> &'static str {
+        let (start, length) = (START.load(Relaxed), LENGTH.load(Relaxed));
+        if start.is_null() {
+            return "";
+        }
+        // SAFETY: `set` stored the two words of one `&'static str`, and there is one thread.
+        unsafe { core::str::from_utf8_unchecked(core::slice::from_raw_parts(start, length)) }
+    }
+    pub(super) fn set(reason: &'static str) {
+        START.store(reason.as_ptr().cast_mut(), Relaxed);
+        LENGTH.store(reason.len(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod reason {
+    //! Unit tests run in threads, each with its own reason.
+    std::thread_local! { static REASON: core::cell::Cell<&'static str> = const { core::cell::Cell::new("") }; }
+    pub(super) fn get() -> &'static str {
+        REASON.get()
+    }
+    pub(super) fn set(reason: &'static str) {
+        REASON.set(reason);
+    }
+}
+
+/// Puts the reason that held before back when dropped.
+#[must_use = "the reason holds as long as this lives"]
+pub struct Because(&'static str);
+
+/// States why the calls that follow are made: heads their group in the ledger and becomes the context of their errors.
+pub fn because(why: &'static str) -> Because {
+    let before = reason::get();
+    reason::set(why);
+    Because(before)
+}
+
+/// The reason in force.
+#[must_use]
+pub fn reason() -> &'static str {
+    reason::get()
+}
+
+impl Drop for Because {
+    fn drop(&mut self) {
+        reason::set(self.0);
+    }
+}
+
+fn shared() -> Option<&'static Shared> {
+    // SAFETY: `open` stores the address of a mapping that is never unmapped, and only once it is initialised.
+    unsafe { SHARED.load(Ordering::Relaxed).as_ref() }
+}
+
+/// Whether a ledger is kept.
+#[must_use]
+pub fn is_open() -> bool {
+    shared().is_some()
+}
+
+/// The records' memory, behind the header.
+fn base(shared: &Shared) -> *mut u8 {
+    ptr::from_ref(shared).cast_mut().cast::<u8>().wrapping_add(size_of::<Shared>().next_multiple_of(64))
+}
+
+/// Starts the ledger; the calls that this takes are its first entries.
+///
+/// # Errors
+/// When the kernel gives no memory.
+pub fn open(format: Format) -> Result<()> {
+    let _why = because("keep this ledger");
+    let length = CAPACITY + size_of::<Shared>().next_multiple_of(64);
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let args = [0, length, protection as usize, flags as usize, usize::MAX, 0];
+    let begun = arch::ticks();
+    // SAFETY: a fresh mapping touches nothing that exists.
+    let address =
+        unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, "mmap", c"the ledger"))?;
+    JSON.store(format == Format::Json, Ordering::Relaxed);
+    SHARED.store(address as *mut Shared, Ordering::Relaxed);
+    let record = begin_at(Sysno::mmap, &args, begun);
+    end(record, address);
+    if let Some(shared) = shared() {
+        shared.processes.store(1, Ordering::Relaxed);
+        shared.pids[0].store(super::process::getpid(), Ordering::Relaxed);
+    }
+    TICKS.store(arch::ticks(), Ordering::Relaxed);
+    NANOSECONDS.store(nanoseconds(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Prints to this descriptor from now on, which must stay open.
+pub fn print_to(sink: super::FdRef<'_>) {
+    SINK.store(sink.number() as u32, Ordering::Relaxed);
+}
+
+fn nanoseconds() -> u64 {
+    let now = super::process::clock(libc::CLOCK_MONOTONIC);
+    now.secs as u64 * 1_000_000_000 + u64::from(now.nanos)
+}
+
+/// Begins a record; null when no ledger is kept or it is full.
+#[inline]
+pub(super) fn begin(nr: Sysno, args: &[usize; 6]) -> *mut u8 {
+    if SHARED.load(Ordering::Relaxed).is_null() { ptr::null_mut() } else { begin_at(nr, args, arch::ticks()) }
+}
+
+#[cold]
+#[inline(never)]
+fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
+    let Some(shared) = shared() else { return ptr::null_mut() };
+    let mut text = Text::new();
+    calls::describe(nr, args, &mut text);
+    let text = text.as_bytes();
+    let length = (size_of::<Record>() + text.len()).next_multiple_of(16);
+    let at = shared.head.fetch_add(length, Ordering::Relaxed);
+    if at + length > CAPACITY {
+        shared.head.fetch_sub(length, Ordering::Relaxed);
+        shared.lost.fetch_add(1, Ordering::Relaxed);
+        return ptr::null_mut();
+    }
+    let why = reason();
+    let start = base(shared).wrapping_add(at);
+    let record = Record {
+        length: length as u32,
+        state: AtomicU32::new(BEGUN),
+        process: PROCESS.load(Ordering::Relaxed),
+        number: nr as u32,
+        begun,
+        ended: AtomicU64::new(0),
+        register: AtomicUsize::new(0),
+        reason: why.as_ptr(),
+        reason_length: why.len(),
+        text_length: text.len(),
+    };
+    // SAFETY: these bytes lie inside the mapping, are aligned to 16, and were reserved for this record alone.
+    unsafe {
+        start.cast::<Record>().write(record);
+        start.add(size_of::<Record>()).copy_from_nonoverlapping(text.as_ptr(), text.len());
+    }
+    start
+}
+
+/// Completes a record.
+#[inline]
+pub(super) fn end(record: *mut u8, register: usize) {
+    if record.is_null() {
+        return;
+    }
+    // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
+    let record = unsafe { &*record.cast::<Record>() };
+    record.ended.store(arch::ticks(), Ordering::Relaxed);
+    record.register.store(register, Ordering::Relaxed);
+    record.state.store(DONE, Ordering::Release);
+}
+
+/// What the processes of vial are, as the ledger names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The process that the user started.
+    Vial,
+    /// The container's first process, until it executes the workload.
+    Container,
+    /// The process that will execute the workload under vial's init.
+    Workload,
+    /// A process that does part of the first one's work.
+    Helper,
+}
+
+/// Names of the roles, in their order.
+const ROLES: [&str; 4] = ["vial", "container", "workload", "helper"];
+
+/// Reserves a number for the process that is about to be cloned.
+#[must_use]
+pub(super) fn new_process(role: Role) -> u32 {
+    let Some(shared) = shared() else { return 0 };
+    let process = shared.processes.fetch_add(1, Ordering::Relaxed).min(PROCESSES as u32 - 1);
+    shared.roles[process as usize].store(role as u32, Ordering::Relaxed);
+    process
+}
+
+/// Says which process was cloned under this number; called by the process that cloned it.
+pub(super) fn cloned(process: u32, pid: u32) {
+    if let Some(shared) = shared() {
+        shared.pids[process as usize].store(pid, Ordering::Relaxed);
+    }
+}
+
+/// Says that this process is the one cloned under this number.
+pub(super) fn became(process: u32) {
+    PROCESS.store(process, Ordering::Relaxed);
+}
+
+/// A record and the text of its arguments.
+struct Seen<'a> {
+    record: &'a Record,
+    text: &'a str,
+    why: &'a str,
+}
+
+fn seen(shared: &Shared, at: usize) -> Seen<'_> {
+    let start = base(shared).wrapping_add(at);
+    // SAFETY: `at` is the offset of a record that was written whole: offsets are walked from 0 in steps of lengths, up to
+    // `head`, by the printing process while it alone adds records or after `state` was seen set. Reasons are static strings
+    // of the same program image, at the same address in every process that was cloned without an execve.
+    unsafe {
+        let record = &*start.cast::<Record>();
+        let text = slice::from_raw_parts(start.add(size_of::<Record>()), record.text_length);
+        let why = slice::from_raw_parts(record.reason, record.reason_length);
+        Seen { record, text: core::str::from_utf8_unchecked(text), why: core::str::from_utf8_unchecked(why) }
+    }
+}
+
+/// Marks the execve that this process began as successful: called by the process that cloned it, once it knows.
+pub fn executed(pid: u32) {
+    let Some(shared) = shared() else { return };
+    let mut at = UNPRINTED.load(Ordering::Relaxed);
+    while at < shared.head.load(Ordering::Relaxed) {
+        let entry = seen(shared, at);
+        let same = shared.pids[entry.record.process as usize].load(Ordering::Relaxed) == pid;
+        if same && entry.record.number == Sysno::execve as u32 && entry.record.state.load(Ordering::Acquire) == BEGUN {
+            entry.record.ended.store(entry.record.begun, Ordering::Relaxed);
+            entry.record.state.store(DONE, Ordering::Release);
+        }
+        at += entry.record.length as usize;
+    }
+}
+
+/// Prints if much has gathered; for loops that make many calls.
+pub fn relieve() {
+    let Some(shared) = shared() else { return };
+    if shared.head.load(Ordering::Relaxed) - UNPRINTED.load(Ordering::Relaxed) > 4 * PIECE {
+        print_done();
+    }
+}
+
+/// Prints what is complete, in order. Only the process that opened the ledger prints.
+pub fn print_done() {
+    if PROCESS.load(Ordering::Relaxed) == 0 {
+        print(None);
+    }
+}
+
+/// Prints everything that is left and, as its last line, the call by which this process is about to end.
+pub(super) fn print_last(code: i32) {
+    if PROCESS.load(Ordering::Relaxed) == 0 {
+        print(Some(code));
+    } else {
+        // Begun and never completed: the first process prints it with `?` for its result, as strace does.
+        let _ = begin(Sysno::exit_group, &[code as usize, 0, 0, 0, 0, 0]);
+    }
+}
+
+fn print(last: Option<i32>) {
+    let Some(shared) = shared() else { return };
+    let now = nanoseconds();
+    let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));
+    let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);
+    let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale);
+    let mut at = UNPRINTED.load(Ordering::Relaxed);
+    let end = shared.head.load(Ordering::Relaxed);
+    let mut gap = false;
+    while at < end {
+        let entry = seen(shared, at);
+        let state = entry.record.state.load(Ordering::Acquire);
+        if state == DONE || (state == BEGUN && last.is_some()) {
+            entry.record.state.store(PRINTED, Ordering::Relaxed);
+            page.add(shared, &entry, state == DONE);
+        }
+        gap |= state == BEGUN && last.is_none();
+        at += entry.record.length as usize;
+        if !gap {
+            UNPRINTED.store(at, Ordering::Relaxed);
+        }
+        if page.text.len() > PIECE {
+            write_out(shared, &mut page, None);
+        }
+    }
+    if last.is_some() || !page.text.is_empty() {
+        write_out(shared, &mut page, last);
+    }
+    // A process that is alone and has printed everything starts over, so that a long import needs no more memory.
+    let alone = shared.processes.load(Ordering::Relaxed) == 1;
+    if alone && UNPRINTED.load(Ordering::Relaxed) == shared.head.load(Ordering::Relaxed) {
+        shared.head.store(0, Ordering::Relaxed);
+        UNPRINTED.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes the page, to which this adds the line of the very call that writes it, and the last call's if there is one.
+fn write_out(shared: &Shared, page: &mut print::Page, last: Option<i32>) {
+    page.note_lost(shared.lost.swap(0, Ordering::Relaxed));
+    let sink = SINK.load(Ordering::Relaxed) as usize;
+    let body = page.text.len();
+    // The line tells the number of bytes written, which depends on the line's length: a second or third round settles it.
+    let mut total = body;
+    for _ in 0..8 {
+        page.text.truncate(body);
+        page.add_own(shared, Sysno::write, sink, Some(total));
+        if let Some(code) = last {
+            page.add_own(shared, Sysno::exit_group, code as usize, None);
+        }
+        if page.text.len() == total {
+            break;
+        }
+        total = page.text.len();
+    }
+    let mut rest = page.text.as_bytes();
+    let mut register = enter(Sysno::write as usize, &[sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0]);
+    // What a full pipe or disk did not take goes through the door like any call; its lines come with the next page.
+    while let Ok(count) = outcome(register)
+        && count > 0
+        && count < rest.len()
+    {
+        rest = &rest[count..];
+        let args = [sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0];
+        // SAFETY: the page is alive and that long.
+        register = unsafe { call(Sysno::write, args) }.unwrap_or(0);
+    }
+    page.text.clear();
+}

@@ -1,0 +1,172 @@
+//! The ledger's two printed forms: text for people, one JSON object a line for programs.
+
+use alloc::string::String;
+use core::fmt::Write;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use syscalls::Sysno;
+
+use super::super::calls::{self, SEPARATOR};
+use super::{ROLES, Seen, Shared, reason};
+use crate::base::errno::Errno;
+use crate::sys::call::outcome;
+
+/// The ledger's printed form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people: grouped under the reason for each call.
+    Text,
+    /// For programs: one object a line.
+    Json,
+}
+
+/// How long a tick is.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    ticks: u64,
+    nanoseconds: u64,
+}
+
+impl Scale {
+    /// So many ticks passed in so many nanoseconds.
+    pub(super) fn new(ticks: u64, nanoseconds: u64) -> Scale {
+        Scale { ticks, nanoseconds }
+    }
+
+    fn nanoseconds(self, ticks: u64) -> u64 {
+        (u128::from(ticks) * u128::from(self.nanoseconds)).checked_div(u128::from(self.ticks)).unwrap_or(0) as u64
+    }
+}
+
+/// Lines waiting to be written.
+pub(super) struct Page {
+    pub(super) text: String,
+    json: bool,
+    scale: Scale,
+}
+
+/// One call, ready to print.
+struct Line<'a> {
+    process: usize,
+    pid: u32,
+    why: &'a str,
+    call: &'a str,
+    args: &'a str,
+    result: Option<usize>,
+    nanoseconds: u64,
+}
+
+/// The group that the last text line belonged to: process and reason. Groups go on across pages.
+static GROUP: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+impl Page {
+    pub(super) fn new(json: bool, scale: Scale) -> Page {
+        Page { text: String::new(), json, scale }
+    }
+
+    /// Adds a recorded call; one that has not returned shows `?`.
+    pub(super) fn add(&mut self, shared: &Shared, entry: &Seen<'_>, returned: bool) {
+        let record = entry.record;
+        let process = record.process as usize;
+        let ticks = record.ended.load(Ordering::Relaxed).saturating_sub(record.begun);
+        self.line(
+            shared,
+            &Line {
+                process,
+                pid: shared.pids[process].load(Ordering::Relaxed),
+                why: entry.why,
+                call: calls::name(record.number as usize),
+                args: entry.text,
+                result: returned.then(|| record.register.load(Ordering::Relaxed)),
+                nanoseconds: self.scale.nanoseconds(ticks),
+            },
+        );
+    }
+
+    /// Adds the printing process's own `write` of this page (to `first`, of `result` bytes) or its `exit_group`.
+    pub(super) fn add_own(&mut self, shared: &Shared, call: Sysno, first: usize, result: Option<usize>) {
+        let mut args = String::new();
+        let _ = match result {
+            Some(total) => write!(args, "{first}{SEPARATOR}\"the lines above\"{SEPARATOR}{total}"),
+            None => write!(args, "{first}"),
+        };
+        let why = if result.is_some() { "print this ledger" } else { reason() };
+        let pid = shared.pids[0].load(Ordering::Relaxed);
+        let call = calls::name(call as usize);
+        self.line(shared, &Line { process: 0, pid, why, call, args: &args, result, nanoseconds: 0 });
+    }
+
+    /// Says how many calls found no room, if any.
+    pub(super) fn note_lost(&mut self, lost: u64) {
+        if lost > 0 {
+            let _ = if self.json {
+                writeln!(self.text, "{{\"lost\":{lost}}}")
+            } else {
+                writeln!(self.text, "({lost} calls found no room in the ledger)")
+            };
+        }
+    }
+
+    fn line(&mut self, shared: &Shared, line: &Line<'_>) {
+        let role = ROLES[shared.roles[line.process].load(Ordering::Relaxed) as usize % ROLES.len()];
+        let _ = if self.json { self.line_json(line, role) } else { self.line_text(line, role) };
+    }
+
+    fn line_text(&mut self, line: &Line<'_>, role: &str) -> core::fmt::Result {
+        let group = (line.process << 24) ^ line.why.as_ptr() as usize;
+        if GROUP.swap(group, Ordering::Relaxed) != group {
+            writeln!(self.text, "\n{role} {}: {}", line.pid, if line.why.is_empty() { "start" } else { line.why })?;
+        }
+        write!(self.text, "    {}(", line.call)?;
+        for (at, arg) in line.args.split(SEPARATOR).enumerate() {
+            write!(self.text, "{}{arg}", if at > 0 { ", " } else { "" })?;
+        }
+        self.text.push_str(") = ");
+        match line.result.map(outcome) {
+            None => self.text.push('?'),
+            Some(Ok(value)) if value > 1 << 31 => write!(self.text, "{value:#x}")?,
+            Some(Ok(value)) => write!(self.text, "{value}")?,
+            Some(Err(errno)) => write!(self.text, "-1 {errno}")?,
+        }
+        if line.nanoseconds > 0 {
+            write!(self.text, "  <{}.{} µs>", line.nanoseconds / 1000, line.nanoseconds % 1000 / 100)?;
+        }
+        self.text.push('\n');
+        Ok(())
+    }
+
+    fn line_json(&mut self, line: &Line<'_>, role: &str) -> core::fmt::Result {
+        self.text.push_str("{\"step\":");
+        quote(&mut self.text, line.why);
+        write!(self.text, ",\"pid\":{},\"process\":\"{role}\",\"call\":\"{}\",\"args\":[", line.pid, line.call)?;
+        for (at, arg) in line.args.split(SEPARATOR).filter(|arg| !arg.is_empty()).enumerate() {
+            if at > 0 {
+                self.text.push(',');
+            }
+            quote(&mut self.text, arg);
+        }
+        self.text.push_str("],\"result\":");
+        match line.result.map(outcome) {
+            None => self.text.push_str("null"),
+            Some(Ok(value)) => write!(self.text, "{value}")?,
+            Some(Err(errno)) => write!(self.text, "-1,\"errno\":\"{}\"", errno_name(errno))?,
+        }
+        writeln!(self.text, ",\"ns\":{}}}", line.nanoseconds)
+    }
+}
+
+fn errno_name(errno: Errno) -> &'static str {
+    errno.name().unwrap_or("unknown")
+}
+
+/// A JSON string; the texts here are already free of control characters.
+fn quote(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        if matches!(character, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out.push('"');
+}

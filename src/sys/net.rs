@@ -1,0 +1,135 @@
+//! Sockets: the channel between vial's processes, which also carries open files, and netlink.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use super::call::sys;
+use super::fd::{Fd, FdRef};
+use super::file::fail_on;
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+
+/// Two connected sockets that keep messages apart.
+///
+/// # Errors
+/// socketpair(2).
+pub fn socket_pair() -> Result<(Fd, Fd)> {
+    let mut ends = [0i32; 2];
+    // SAFETY: room for two numbers.
+    unsafe { sys!(socketpair, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) }
+        .map_err(|errno| fail_on(errno, "make a socket pair", ""))?;
+    Ok((Fd::from_number(ends[0]), Fd::from_number(ends[1])))
+}
+
+/// `struct cmsghdr` with one descriptor, cmsg(3); the length field is a word.
+#[repr(C)]
+struct Control {
+    length: usize,
+    level: i32,
+    kind: i32,
+    file: i32,
+    padding: i32,
+}
+
+/// `CMSG_LEN(sizeof(int))`.
+const CONTROL_LENGTH: usize = size_of::<usize>() + 12;
+
+/// `struct msghdr` as the kernel has it (`user_msghdr`).
+#[repr(C)]
+struct Message {
+    name: usize,
+    name_length: u32,
+    parts: *const [usize; 2],
+    part_count: usize,
+    control: *const Control,
+    control_length: usize,
+    flags: u32,
+}
+
+/// Sends a message, with an open file if there is one.
+///
+/// # Errors
+/// send(2). A peer that is gone gives `EPIPE` and no signal.
+pub fn send(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>) -> Result<()> {
+    let part = [bytes.as_ptr() as usize, bytes.len()];
+    let control = Control {
+        length: CONTROL_LENGTH,
+        level: libc::SOL_SOCKET,
+        kind: libc::SCM_RIGHTS,
+        file: file.map_or(-1, FdRef::number),
+        padding: 0,
+    };
+    let control_length = if file.is_some() { size_of::<Control>() } else { 0 };
+    let message = Message {
+        name: 0,
+        name_length: 0,
+        parts: &raw const part,
+        part_count: 1,
+        control: &raw const control,
+        control_length,
+        flags: 0,
+    };
+    // SAFETY: everything that the message points to is alive.
+    unsafe { sys!(sendmsg, socket.number(), &raw const message, libc::MSG_NOSIGNAL) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "send a message", ""))
+}
+
+/// Receives a message and the file that came with it; an empty message is the end.
+///
+/// # Errors
+/// recv(2).
+pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd>)> {
+    let part = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let mut control = Control { length: 0, level: 0, kind: 0, file: -1, padding: 0 };
+    let message = Message {
+        name: 0,
+        name_length: 0,
+        parts: &raw const part,
+        part_count: 1,
+        control: &raw mut control,
+        control_length: size_of::<Control>(),
+        flags: 0,
+    };
+    loop {
+        // SAFETY: everything that the message points to is alive and writable.
+        match unsafe { sys!(recvmsg, socket.number(), &raw const message, libc::MSG_CMSG_CLOEXEC) } {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(fail_on(errno, "receive a message", "")),
+            Ok(count) => {
+                let came = control.length >= CONTROL_LENGTH && control.kind == libc::SCM_RIGHTS && control.file >= 0;
+                return Ok((count, came.then(|| Fd::from_number(control.file))));
+            }
+        }
+    }
+}
+
+/// A netlink socket of a protocol (`NETLINK_ROUTE`, ...).
+///
+/// # Errors
+/// socket(2); `EPROTONOSUPPORT` on a kernel without it.
+pub fn netlink(protocol: i32) -> Result<Fd> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(socket, libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, "open a netlink socket", ""))
+}
+
+/// Sends one datagram to the kernel.
+///
+/// # Errors
+/// send(2).
+pub fn send_to_kernel(socket: FdRef<'_>, datagram: &[u8]) -> Result<()> {
+    // SAFETY: the bytes are readable; a netlink socket without address talks to the kernel, netlink(7).
+    unsafe { sys!(sendto, socket.number(), datagram.as_ptr(), datagram.len(), 0, 0, 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "send a netlink message", ""))
+}
+
+/// Receives one datagram from the kernel.
+///
+/// # Errors
+/// recv(2).
+pub fn receive_from_kernel(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is writable.
+    unsafe { sys!(recvfrom, socket.number(), buffer.as_mut_ptr(), buffer.len(), 0, 0, 0) }
+        .map_err(|errno| fail_on(errno, "receive a netlink message", ""))
+}

@@ -1,0 +1,100 @@
+//! Waiting: signals as a file, and several files at once.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use super::call::sys;
+use super::fd::{Fd, FdRef};
+use super::file::fail_on;
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+
+/// A set of signals: bit n - 1 stands for signal n.
+pub type Signals = u64;
+
+/// The bit of a signal.
+#[must_use]
+pub const fn bit(signal: i32) -> Signals {
+    1 << (signal - 1)
+}
+
+/// Sets which signals are blocked; returns what was.
+///
+/// # Errors
+/// sigprocmask(2).
+pub fn block_signals(blocked: Signals) -> Result<Signals> {
+    let mut before: Signals = 0;
+    // SAFETY: both sets are 8 bytes, as the kernel's.
+    unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, &raw mut before, 8) }
+        .map_err(|errno| fail_on(errno, "block signals", ""))?;
+    Ok(before)
+}
+
+/// Blocked signals as a file.
+///
+/// # Errors
+/// signalfd(2).
+pub fn signalfd(signals: Signals) -> Result<Fd> {
+    // SAFETY: the set is 8 bytes, as the kernel's.
+    unsafe { sys!(signalfd4, -1isize, &raw const signals, 8, libc::SFD_CLOEXEC) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, "read signals as a file", ""))
+}
+
+/// The next signal's number; waits for one.
+///
+/// # Errors
+/// read(2).
+pub fn next_signal(file: FdRef<'_>) -> Result<i32> {
+    // `struct signalfd_siginfo` is 128 bytes and begins with the number, signalfd(2).
+    let mut info = [0u8; 128];
+    super::file::read(file, &mut info)?;
+    Ok(i32::from_ne_bytes([info[0], info[1], info[2], info[3]]))
+}
+
+/// A file to wait for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    file: i32,
+    events: i16,
+    ready: i16,
+}
+
+impl Waiting {
+    /// Waits until the file can be read (or has ended).
+    #[must_use]
+    pub fn readable(file: FdRef<'_>) -> Waiting {
+        Waiting { file: file.number(), events: libc::POLLIN, ready: 0 }
+    }
+
+    /// Waits until the file can be written.
+    #[must_use]
+    pub fn writable(file: FdRef<'_>) -> Waiting {
+        Waiting { file: file.number(), events: libc::POLLOUT, ready: 0 }
+    }
+
+    /// Does not wait, but keeps its place.
+    #[must_use]
+    pub fn nothing() -> Waiting {
+        Waiting { file: -1, events: 0, ready: 0 }
+    }
+
+    /// Whether something happened: data, room, the end or an error.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready != 0
+    }
+}
+
+/// Waits until one of the files is ready.
+///
+/// # Errors
+/// poll(2).
+pub fn poll(files: &mut [Waiting]) -> Result<()> {
+    loop {
+        // SAFETY: `Waiting` has the layout of `struct pollfd`.
+        match unsafe { sys!(ppoll, files.as_mut_ptr(), files.len(), 0, 0, 8) } {
+            Err(Errno::EINTR) => {}
+            result => return result.map(drop).map_err(|errno| fail_on(errno, "wait for files", "")),
+        }
+    }
+}

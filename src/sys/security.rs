@@ -1,0 +1,167 @@
+//! Rights: capabilities, users and groups, the BPF call.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use super::call::sys;
+use super::fd::Fd;
+use super::file::fail_on;
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+
+/// `_LINUX_CAPABILITY_VERSION_3`, capget(2).
+const VERSION: u32 = 0x2008_0522;
+
+/// Sets of capabilities: bit n stands for capability n, capabilities(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What the process may do now.
+    pub effective: u64,
+    /// What it may take up.
+    pub permitted: u64,
+    /// What programs with inheritable file capabilities get.
+    pub inheritable: u64,
+}
+
+/// Sets this process's capabilities.
+///
+/// # Errors
+/// capset(2).
+pub fn capset(sets: Capabilities) -> Result<()> {
+    let header = [VERSION, 0];
+    let low = |set: u64| set as u32;
+    let high = |set: u64| (set >> 32) as u32;
+    let Capabilities { effective, permitted, inheritable } = sets;
+    let data = [low(effective), low(permitted), low(inheritable), high(effective), high(permitted), high(inheritable)];
+    // SAFETY: header and data have the layout of version 3.
+    unsafe { sys!(capset, header.as_ptr(), data.as_ptr()) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "set capabilities", ""))
+}
+
+/// This process's capabilities.
+///
+/// # Errors
+/// capget(2).
+pub fn capget() -> Result<Capabilities> {
+    let header = [VERSION, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: header and data have the layout of version 3.
+    unsafe { sys!(capget, header.as_ptr(), data.as_mut_ptr()) }
+        .map_err(|errno| fail_on(errno, "read capabilities", ""))?;
+    let join = |at: usize| u64::from(data[at]) | u64::from(data[at + 3]) << 32;
+    Ok(Capabilities { effective: join(0), permitted: join(1), inheritable: join(2) })
+}
+
+/// Drops a capability from the bounding set; whether the kernel knows it.
+///
+/// # Errors
+/// prctl(2), `PR_CAPBSET_DROP`.
+pub fn drop_from_bounding_set(capability: u32) -> Result<bool> {
+    // SAFETY: numbers only.
+    match unsafe { sys!(prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } {
+        Ok(_) => Ok(true),
+        Err(Errno::EINVAL) => Ok(false),
+        Err(errno) => Err(fail_on(errno, "drop from the bounding set capability", capability)),
+    }
+}
+
+/// Empties the ambient set (Linux 4.3).
+///
+/// # Errors
+/// prctl(2), `PR_CAP_AMBIENT`.
+pub fn clear_ambient_set() -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "empty the ambient set", ""))
+}
+
+/// Adds a capability to the ambient set (Linux 4.3); it must be permitted and inheritable.
+///
+/// # Errors
+/// prctl(2), `PR_CAP_AMBIENT`.
+pub fn raise_ambient(capability: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0, 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "add to the ambient set capability", capability))
+}
+
+/// Sets the supplementary groups.
+///
+/// # Errors
+/// setgroups(2).
+pub fn setgroups(groups: &[u32]) -> Result<()> {
+    // SAFETY: the groups are readable.
+    unsafe { sys!(setgroups, groups.len(), groups.as_ptr()) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "set the supplementary groups", ""))
+}
+
+/// Becomes this group: real, effective and saved.
+///
+/// # Errors
+/// setresgid(2).
+pub fn setresgid(gid: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(setresgid, gid, gid, gid) }.map(drop).map_err(|errno| fail_on(errno, "become group", gid))
+}
+
+/// Becomes this user: real, effective and saved.
+///
+/// # Errors
+/// setresuid(2).
+pub fn setresuid(uid: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, "become user", uid))
+}
+
+/// `union bpf_attr` for `BPF_PROG_LOAD`, as far as it is used here, bpf(2).
+#[repr(C)]
+#[derive(Default)]
+struct ProgramLoad {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+}
+
+/// Loads a BPF program of `kind` (`BPF_PROG_TYPE_*`), one word per instruction.
+///
+/// # Errors
+/// bpf(2).
+pub fn bpf_load(kind: u32, instructions: &[u64]) -> Result<Fd> {
+    /// `BPF_PROG_LOAD`.
+    const LOAD: usize = 5;
+    let attr = ProgramLoad {
+        kind,
+        instruction_count: instructions.len() as u32,
+        instructions: instructions.as_ptr() as u64,
+        license: c"MIT".as_ptr() as u64,
+        ..ProgramLoad::default()
+    };
+    // SAFETY: the instructions and the license are readable.
+    unsafe { sys!(bpf, LOAD, &raw const attr, size_of::<ProgramLoad>()) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, "load a BPF program", ""))
+}
+
+/// Attaches a BPF program to a control group; others that are attached stay in force (`BPF_F_ALLOW_MULTI`).
+///
+/// # Errors
+/// bpf(2).
+pub fn bpf_attach(group: super::FdRef<'_>, program: super::FdRef<'_>, attach_kind: u32) -> Result<()> {
+    /// `BPF_PROG_ATTACH`.
+    const ATTACH: usize = 8;
+    /// `BPF_F_ALLOW_MULTI`.
+    const ALLOW_MULTI: u32 = 2;
+    let attr = [group.number() as u32, program.number() as u32, attach_kind, ALLOW_MULTI];
+    // SAFETY: the attributes are readable.
+    unsafe { sys!(bpf, ATTACH, attr.as_ptr(), size_of_val(&attr)) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "attach a BPF program", ""))
+}
