@@ -2,6 +2,14 @@
 //!
 //! Short ones load everything before they store anything, which makes them right for overlapping memory too. Long ones are
 //! in assembly, since a compiler would turn a loop that copies into a call of the function it stands in.
+//!
+//! The integration tests include this file as a module of theirs, where the functions must not take the C library's place.
+
+#![expect(clippy::inline_always, reason = "a short copy costs less than a call")]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "every access through a wider pointer is unaligned or a string instruction"
+)]
 
 use core::ffi::c_void;
 use core::ptr;
@@ -36,8 +44,8 @@ unsafe fn move_short(to: *mut u8, from: *const u8, count: usize) {
 }
 
 /// memcpy(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: the caller upholds that both sides hold `count` bytes.
     unsafe {
         if count <= 32 {
@@ -50,8 +58,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 }
 
 /// memmove(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: the caller upholds that both sides hold `count` bytes.
     unsafe {
         if count <= 32 {
@@ -147,8 +155,8 @@ unsafe fn backward(to: *mut u8, from: *const u8, count: usize) {
 }
 
 /// memset(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller upholds room for `count` bytes; the direction flag is clear by the ABI.
     unsafe {
@@ -173,8 +181,8 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
 }
 
 /// memcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> i32 {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> i32 {
     let mut at = 0;
     // SAFETY: the caller upholds that both sides hold `count` bytes.
     unsafe {
@@ -195,15 +203,15 @@ unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, count: usize) -> 
 }
 
 /// bcmp(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> i32 {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, count: usize) -> i32 {
     // SAFETY: as `memcmp`.
     unsafe { memcmp(left, right, count) }
 }
 
 /// strlen(3).
-#[unsafe(no_mangle)]
-unsafe extern "C" fn strlen(text: *const c_void) -> usize {
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(super) unsafe extern "C" fn strlen(text: *const c_void) -> usize {
     let text = text.cast::<u8>();
     let mut length = 0;
     // SAFETY: the caller upholds that a zero byte ends the text; volatile keeps the loop from becoming a call of itself.

@@ -1,0 +1,128 @@
+//! The laws that the sources and the finished binaries keep.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fs};
+
+use crate::util::Scene;
+use crate::util::elf::is_static;
+use crate::util::needs::tool;
+use crate::util::source::{code_only, project, rust_files, tokens};
+
+trials! {
+    there_are_two_normal_dependencies [];
+    the_release_binary_has_one_door_and_is_static_and_small [Tool("objdump")];
+    the_musl_binary_has_one_door_and_is_static_and_small [Target(MUSL_X86), OneOf(OBJDUMPS_X86)];
+    the_arm_binary_has_one_door_and_is_static_and_small [Target(MUSL_ARM), OneOf(OBJDUMPS_ARM)];
+    code_without_the_compilers_guarantees_stays_at_the_bottom [];
+    no_source_file_holds_two_ideas [];
+    nothing_is_marked_as_unfinished [];
+    a_door_is_counted [];
+    dynamic_linking_is_seen [Tool("sh")];
+}
+
+const MUSL_X86: &str = "x86_64-unknown-linux-musl";
+const MUSL_ARM: &str = "aarch64-unknown-linux-musl";
+const OBJDUMPS_X86: &[&str] = &["x86_64-linux-gnu-objdump", "llvm-objdump"];
+const OBJDUMPS_ARM: &[&str] = &["aarch64-linux-gnu-objdump", "llvm-objdump"];
+
+/// The most bytes that a release binary may have.
+const SIZE: u64 = 200 << 10;
+/// The most lines of a source file.
+const LINES: usize = 500;
+
+fn there_are_two_normal_dependencies(scene: &Scene) {
+    let tree =
+        scene.command(env!("CARGO"), ["tree", "--locked", "-e", "normal", "--prefix", "none", "--target", "all"]);
+    let output = tree.current_dir(project()).ok();
+    let mut names: Vec<&str> = output.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, ["libc", "syscalls", "vial"], "{}", output.shown());
+}
+
+/// Builds the release binary: for the host, or for a target.
+fn release(scene: &Scene, target: Option<&str>) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's directory for tests has a parent");
+    let mut cargo = scene.command(env!("CARGO"), ["build", "--release", "--locked", "--bin", "vial", "--target-dir"]);
+    cargo = cargo.args([directory]).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
+    cargo = cargo.args(target.into_iter().flat_map(|target| ["--target", target]));
+    cargo.current_dir(project()).limit(Duration::from_mins(10)).ok();
+    directory.join(target.unwrap_or_default()).join("release/vial")
+}
+
+/// How often a program enters the kernel, by its disassembly.
+fn doors(disassembly: &str) -> usize {
+    let is_address = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let rows = disassembly.lines().filter_map(|line| line.trim_start().split_once(':'));
+    let instructions = rows.filter(|(address, _)| is_address(address)).map(|(_, text)| text);
+    let enters = |text: &str| {
+        let mut words = text.split_whitespace();
+        match words.next() {
+            Some("syscall" | "sysenter" | "svc") => true,
+            Some("int") => words.next().is_some_and(|operand| operand.trim_start_matches('$') == "0x80"),
+            _ => false,
+        }
+    };
+    instructions.filter(|text| enters(text)).count()
+}
+
+fn keeps_the_laws(scene: &Scene, path: &Path, objdumps: &[&str]) {
+    let program = fs::read(path).expect("read the binary");
+    assert!(is_static(&program), "{} is not statically linked", path.display());
+    assert!(program.len() as u64 <= SIZE, "{} has {} bytes, more than {SIZE}", path.display(), program.len());
+    let objdump = objdumps.iter().find_map(|name| tool(name)).expect("one of these was found before");
+    let args = ["-d".as_ref(), "--no-show-raw-insn".as_ref(), path.as_os_str()];
+    let listing = scene.command(&objdump.to_string_lossy(), args).ok().stdout;
+    assert!(listing.lines().count() > 1000, "this is no disassembly of vial:\n{}", &listing[..listing.len().min(500)]);
+    assert_eq!(doors(&listing), 1, "instructions that enter the kernel in {}", path.display());
+}
+
+fn the_release_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
+    keeps_the_laws(scene, &release(scene, None), &["objdump"]);
+}
+
+fn the_musl_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
+    keeps_the_laws(scene, &release(scene, Some(MUSL_X86)), OBJDUMPS_X86);
+}
+
+fn the_arm_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
+    keeps_the_laws(scene, &release(scene, Some(MUSL_ARM)), OBJDUMPS_ARM);
+}
+
+fn code_without_the_compilers_guarantees_stays_at_the_bottom(_: &Scene) {
+    for (path, text) in rust_files("src") {
+        let code = code_only(&text);
+        let found = tokens(&code).into_iter().find(|(token, _)| *token == "unsafe");
+        let allowed = path.starts_with("src/sys") || path.starts_with("src/rt");
+        assert!(allowed || found.is_none(), "{}:{}: unsafe", path.display(), found.map_or(0, |(_, line)| line));
+    }
+}
+
+fn no_source_file_holds_two_ideas(_: &Scene) {
+    let files = rust_files("src").into_iter().map(|(path, text)| (path, text.lines().count()));
+    let long: Vec<_> = files.filter(|(_, lines)| *lines > LINES).collect();
+    assert!(long.is_empty(), "more than {LINES} lines: {long:?}");
+}
+
+fn nothing_is_marked_as_unfinished(_: &Scene) {
+    // In pieces, so that this file is not found.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimple", "mented!")];
+    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")) {
+        for (number, line) in text.lines().enumerate() {
+            let mark = marks.iter().find(|mark| line.contains(**mark));
+            assert!(mark.is_none(), "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+fn a_door_is_counted(_: &Scene) {
+    let listing = "  401000:\tmov    $0x1,%eax\n  401005:\tsyscall\n  401007:\tcall   401010 <syscall>\n  401009:\tint    $0x80\n";
+    assert_eq!(doors(listing), 2);
+    assert_eq!(doors("  210120:      \tsvc\t#0\n  210124:\tsvc\t#0x0\n  210128:\tret\n"), 2);
+}
+
+fn dynamic_linking_is_seen(_: &Scene) {
+    let tests = fs::read(env::current_exe().expect("this program has a path")).expect("read this program");
+    assert!(!is_static(&tests), "the tests themselves are linked dynamically");
+}

@@ -1,0 +1,317 @@
+//! Law 3: what `--explain` prints is what strace sees, call by call and result by result.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::util::command::{Output, VIAL, shell_line};
+use crate::util::strace::Outcome::{Never, Value};
+use crate::util::{Scene, account, strace};
+
+trials! {
+    run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
+    run_in_a_busybox_root_is_told_as_strace_sees_it [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("run")];
+    run_with_a_terminal_is_told_as_strace_sees_it [Root, Tool("strace"), Tool("script"), Kernel("overlay"), Command("run")];
+    run_with_an_init_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
+    a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
+    import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
+    a_workload_that_makes_processes_is_left_out [Root, Tool("strace"), Kernel("overlay"), Command("run")];
+    the_flag_may_follow_the_command [Root, Kernel("overlay"), Command("run")];
+    the_list_of_calls_is_the_table [Command("syscalls")];
+    the_text_form_heads_each_group_with_its_reason [Root, Kernel("overlay"), Command("run")];
+    equal_accounts_have_no_differences [];
+    a_missing_call_is_found [];
+    an_extra_call_is_found [];
+    a_different_result_is_found [];
+    a_different_error_is_found [];
+    a_call_that_returned_after_all_is_found [];
+    a_missing_process_is_found [];
+    an_invented_process_is_found [];
+    an_unaccounted_process_is_found [];
+    a_line_that_is_not_understood_is_an_error [];
+    interrupted_calls_are_joined [];
+}
+
+/// Runs vial under strace, with a ledger, and compares the two.
+fn compare(scene: &Scene, code: i32, args: &[&str]) -> account::Ledger {
+    let (output, trace, ledger) = traced(scene, args, false);
+    output.ends(code);
+    account_for(scene, &trace, &ledger)
+}
+
+fn traced(scene: &Scene, args: &[&str], terminal: bool) -> (Output, PathBuf, PathBuf) {
+    let (trace, ledger) = (scene.path("trace"), scene.path("ledger"));
+    let mut words: Vec<String> = ["strace"].iter().chain(strace::OPTIONS).map(ToString::to_string).collect();
+    words.extend(["-o".into(), trace.display().to_string(), VIAL.into(), "--explain=json".into()]);
+    words.extend(["--explain-to".into(), ledger.display().to_string()]);
+    words.extend(args.iter().map(ToString::to_string));
+    let output = if terminal {
+        let line = shell_line(words);
+        scene.command("script", ["-qefc".as_ref(), line.as_os_str(), "/dev/null".as_ref()]).run()
+    } else {
+        scene.command(&words[0], &words[1..]).run()
+    };
+    (output, trace, ledger)
+}
+
+fn account_for(scene: &Scene, trace: &Path, ledger: &Path) -> account::Ledger {
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let traced = strace::parse(&read(trace)).unwrap_or_else(|error| panic!("{error}"));
+    let ledger = account::parse(&read(ledger)).unwrap_or_else(|error| panic!("{error}"));
+    let found = account::differences(&traced, &ledger);
+    assert!(found.is_empty(), "the ledger differs from what strace saw:\n{}", found.join("\n"));
+    let listed = listed(scene);
+    for entry in ledger.processes.values().flatten() {
+        assert!(listed.contains(&entry.call), "`vial syscalls` lacks {}", entry.call);
+        assert!(!entry.step.is_empty(), "a call is made for no stated reason: {}", entry.line);
+    }
+    ledger
+}
+
+/// The calls that `vial syscalls` lists.
+fn listed(scene: &Scene) -> BTreeSet<String> {
+    let output = scene.vial(["syscalls", "--json"]).ok();
+    let list: serde_json::Value = serde_json::from_str(&output.stdout).expect("one JSON array");
+    let name = |row: &serde_json::Value| row["name"].as_str().expect("each row has a \"name\"").to_owned();
+    list.as_array().expect("one JSON array").iter().map(name).collect()
+}
+
+/// The processes in a ledger, by what they are.
+fn roles(ledger: &account::Ledger) -> Vec<&str> {
+    ledger.processes.keys().map(|(role, _)| role.as_str()).collect()
+}
+
+fn run_is_told_as_strace_sees_it(scene: &Scene) {
+    let ledger = compare(scene, 0, &["run", "--rm", "host", "true"]);
+    assert!(roles(&ledger).contains(&"vial") && roles(&ledger).contains(&"container"), "{:?}", roles(&ledger));
+}
+
+fn run_in_a_busybox_root_is_told_as_strace_sees_it(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    compare(scene, 7, &["run", "--rm", "-m", "64m", "-v", "/usr:/mnt:ro", "-e", "A=b", &rootfs, "sh", "-c", "exit 7"]);
+}
+
+fn run_with_a_terminal_is_told_as_strace_sees_it(scene: &Scene) {
+    let (output, trace, ledger) = traced(scene, &["run", "--rm", "-it", "host", "tty"], true);
+    output.ends(0).shows("/dev/");
+    account_for(scene, &trace, &ledger);
+}
+
+fn run_with_an_init_is_told_as_strace_sees_it(scene: &Scene) {
+    let ledger = compare(scene, 3, &["run", "--rm", "--init", "host", "sh", "-c", "exit 3"]);
+    assert!(roles(&ledger).contains(&"workload"), "{:?}", roles(&ledger));
+}
+
+fn a_failing_run_is_told_as_strace_sees_it(scene: &Scene) {
+    compare(scene, 127, &["run", "--rm", "host", "/nonexistent"]);
+}
+
+fn import_is_told_as_strace_sees_it(scene: &Scene) {
+    let plain = small_archive();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, &plain).expect("compress to memory");
+    fs::write(scene.path("small.tar"), plain).expect("write the archive");
+    fs::write(scene.path("small.tar.gz"), encoder.finish().expect("compress to memory")).expect("write the archive");
+    compare(scene, 0, &["import", "small.tar", "small"]);
+    compare(scene, 0, &["import", "small.tar.gz", "small:gz"]);
+}
+
+/// A directory, a file of some size, a symbolic and a hard link.
+fn small_archive() -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut add = |kind: tar::EntryType, path: &str, link: Option<&str>, body: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_mtime(1_700_000_000);
+        header.set_size(body.len() as u64);
+        match link {
+            Some(link) => archive.append_link(&mut header, path, link),
+            None => archive.append_data(&mut header, path, body),
+        }
+        .expect("build an archive in memory");
+    };
+    add(tar::EntryType::Directory, "etc/", None, b"");
+    add(tar::EntryType::Regular, "etc/large", None, &b"0123456789abcdef".repeat(20_000));
+    add(tar::EntryType::Symlink, "etc/symbolic", Some("large"), b"");
+    add(tar::EntryType::Link, "etc/hard", Some("etc/large"), b"");
+    archive.into_inner().expect("build an archive in memory")
+}
+
+fn a_workload_that_makes_processes_is_left_out(scene: &Scene) {
+    compare(scene, 0, &["run", "--rm", "host", "sh", "-c", "(true; true) | cat; sleep 0.01 & wait"]);
+}
+
+fn the_flag_may_follow_the_command(scene: &Scene) {
+    let after = scene.vial(["run", "--explain=json", "--rm", "host", "true"]).ok();
+    let ledger = account::parse(&after.stderr).unwrap_or_else(|error| panic!("{error}"));
+    assert!(roles(&ledger).contains(&"container"), "{}", after.shown());
+}
+
+fn the_list_of_calls_is_the_table(scene: &Scene) {
+    let table: BTreeSet<String> = vial::sys::CALLS.iter().map(|call| call.name.to_owned()).collect();
+    assert_eq!(listed(scene), table);
+    let text = scene.vial(["syscalls"]).ok().silent();
+    for call in vial::sys::CALLS {
+        let row = text.stdout.lines().find(|line| line.split_whitespace().next() == Some(call.name));
+        assert!(row.is_some_and(|row| row.contains(call.purpose)), "{} is not explained: {}", call.name, text.shown());
+    }
+}
+
+fn the_text_form_heads_each_group_with_its_reason(scene: &Scene) {
+    let told = scene.vial(["--explain", "run", "--rm", "host", "echo", "out"]).ok().prints("out\n");
+    let heads = told.stderr.lines().filter(|line| !line.is_empty() && !line.starts_with(' '));
+    assert!(heads.count() > 5, "{}", told.shown());
+    told.says("    execve(").says("    exit_group(0) = ?");
+}
+
+// The comparison itself, on literal texts.
+
+const TRACE: &str = "\
+100 execve(\"/x/vial\", [...], 0x7ffd /* 20 vars */) = 0
+100 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE, -1, 0) = 0x7f0000001000
+100 umask(000) = 022
+100 openat(AT_FDCWD, \"/a) = 9\", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)
+100 clone(child_stack=NULL, flags=CLONE_NEWPID|SIGCHLD <unfinished ...>
+101 getpid( <unfinished ...>
+100 <... clone resumed>) = 101
+101 <... getpid resumed>) = 1 /* 101 in strace's PID NS */
+100 ppoll([{fd=3, events=POLLIN}], 1, NULL, NULL, 8 <unfinished ...>
+101 clone(child_stack=NULL, flags=SIGCHLD) = 2 /* 102 in strace's PID NS */
+102 execve(\"/bin/none\", [...], 0x1 /* 1 var */) = -1 ENOENT (No such file or directory)
+102 execve(\"/bin/true\", [...], 0x1 /* 1 var */ <unfinished ...>
+101 wait4(-1,  <unfinished ...>
+102 <... execve resumed>) = 0
+102 brk(NULL) = 0x55000000
+102 vfork( <unfinished ...>
+103 getpid() = 3 /* 103 in strace's PID NS */
+103 exit_group(0) = ?
+103 +++ exited with 0 +++
+102 <... vfork resumed>) = 3 /* 103 in strace's PID NS */
+102 exit_group(0) = ?
+102 +++ exited with 0 +++
+101 <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 0}], 0, NULL) = 2 /* 102 in strace's PID NS */
+101 --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=2, si_uid=0, si_status=0, si_utime=0, si_stime=0} ---
+101 read(0, <unfinished ...>) = ?
+101 +++ killed by SIGKILL +++
+100 <... ppoll resumed>) = 1 ([{fd=3, revents=POLLIN}])
+100 write(2, \"\"..., 900) = 900
+100 exit_group(0) = ?
+100 +++ exited with 0 +++
+";
+
+const LEDGER: &str = r#"{"step":"a","pid":100,"process":"vial","call":"mmap","args":[],"result":139637976731648,"ns":1}
+{"step":"a","pid":100,"process":"vial","call":"umask","args":["0o0"],"result":18,"ns":1}
+{"step":"a","pid":100,"process":"vial","call":"openat","args":["AT_FDCWD"],"result":-1,"errno":"ENOENT","ns":1}
+{"step":"a","pid":100,"process":"vial","call":"clone","args":[],"result":101,"ns":1}
+{"step":"b","pid":101,"process":"container","call":"getpid","args":[],"result":1,"ns":1}
+{"step":"b","pid":101,"process":"container","call":"clone","args":[],"result":2,"ns":1}
+{"step":"c","pid":2,"process":"workload","call":"execve","args":[],"result":-1,"errno":"ENOENT","ns":1}
+{"step":"c","pid":2,"process":"workload","call":"execve","args":[],"result":0,"ns":1}
+{"step":"b","pid":101,"process":"container","call":"wait4","args":[],"result":2,"ns":1}
+{"step":"b","pid":101,"process":"container","call":"read","args":[],"result":null,"ns":1}
+{"step":"a","pid":100,"process":"vial","call":"ppoll","args":[],"result":1,"ns":1}
+{"step":"a","pid":100,"process":"vial","call":"write","args":[],"result":900,"ns":1}
+{"step":"a","pid":100,"process":"vial","call":"exit_group","args":["0"],"result":null,"ns":0}
+"#;
+
+fn differences(trace: &str, ledger: &str) -> Vec<String> {
+    let trace = strace::parse(trace).expect("a trace that is understood");
+    account::differences(&trace, &account::parse(ledger).expect("a ledger that is understood"))
+}
+
+/// `text` after a change that must change it.
+fn changed(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}
+
+/// `text` without the lines that hold a word.
+fn without(text: &str, word: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.contains(word)).collect()
+}
+
+/// The one difference, which must speak of both.
+#[track_caller]
+fn one(found: &[String], words: &[&str]) {
+    assert!(found.len() == 1 && words.iter().all(|word| found[0].contains(word)), "{found:#?}");
+}
+
+fn equal_accounts_have_no_differences(_: &Scene) {
+    assert_eq!(differences(TRACE, LEDGER), Vec::<String>::new());
+}
+
+fn a_missing_call_is_found(_: &Scene) {
+    for line in LEDGER.lines().filter(|line| !line.contains("workload")) {
+        let found = differences(TRACE, &changed(LEDGER, &format!("{line}\n"), ""));
+        assert!(!found.is_empty(), "without {line}");
+    }
+    let shorter = without(LEDGER, "exit_group");
+    one(&differences(TRACE, &shorter), &["strace 6 > exit_group", "ledger 6 > nothing more"]);
+}
+
+fn an_extra_call_is_found(_: &Scene) {
+    for line in LEDGER.lines() {
+        let found = differences(TRACE, &changed(LEDGER, line, &format!("{line}\n{line}")));
+        assert!(!found.is_empty(), "with {line} twice");
+    }
+    let strange = changed(TRACE, "100 umask", "100 getppid() = 1\n100 umask");
+    one(
+        &differences(&strange, LEDGER),
+        &["strace 1 > getppid", "ledger 1 > {\"step\":\"a\",\"pid\":100,\"process\":\"vial\",\"call\":\"umask\""],
+    );
+}
+
+fn a_different_result_is_found(_: &Scene) {
+    one(&differences(TRACE, &changed(LEDGER, "\"result\":18,", "\"result\":22,")), &["umask(000) = 022"]);
+    one(&differences(TRACE, &changed(LEDGER, "\"result\":900", "\"result\":899")), &["= 900"]);
+    one(&differences(TRACE, &changed(LEDGER, "\"result\":139637976731648", "\"result\":0")), &["mmap"]);
+}
+
+fn a_different_error_is_found(_: &Scene) {
+    one(&differences(TRACE, &changed(LEDGER, "ENOENT", "EACCES")), &["openat", "EACCES"]);
+    one(&differences(TRACE, &changed(LEDGER, "-1,\"errno\":\"ENOENT\"", "0")), &["openat"]);
+}
+
+fn a_call_that_returned_after_all_is_found(_: &Scene) {
+    one(&differences(TRACE, &changed(LEDGER, "\"result\":null", "\"result\":0")), &["read(0"]);
+    let unfinished = changed(TRACE, "100 <... ppoll resumed>) = 1 ([{fd=3, revents=POLLIN}])\n", "");
+    one(&differences(&unfinished, LEDGER), &["ppoll"]);
+}
+
+fn a_missing_process_is_found(_: &Scene) {
+    one(&differences(TRACE, &without(LEDGER, "workload")), &["lacks the process 102 that 101 made"]);
+}
+
+fn an_invented_process_is_found(_: &Scene) {
+    let with = format!(
+        "{LEDGER}{}\n",
+        LEDGER.lines().next().expect("a line").replace("100,\"process\":\"vial", "9,\"process\":\"helper")
+    );
+    one(&differences(TRACE, &with), &["strace saw nothing", "helper"]);
+}
+
+fn an_unaccounted_process_is_found(_: &Scene) {
+    one(&differences(&format!("{TRACE}777 getpid() = 777\n"), LEDGER), &["777"]);
+}
+
+fn a_line_that_is_not_understood_is_an_error(_: &Scene) {
+    for line in ["100 what", "x read(0) = 1", "100 read(0) = maybe", "100 <... read resumed>) = 0"] {
+        assert!(strace::parse(line).is_err(), "{line}");
+    }
+    for line in ["{}", "what", r#"{"step":"a","pid":1,"process":"vial","call":"read","args":[],"ns":1}"#] {
+        assert!(account::parse(line).is_err(), "{line}");
+    }
+}
+
+fn interrupted_calls_are_joined(_: &Scene) {
+    let text = "1 wait4(-1, NULL, 0, NULL) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)\n\
+                1 --- SIGWINCH {si_signo=SIGWINCH, si_code=SI_KERNEL} ---\n\
+                1 wait4(-1, NULL, 0, NULL) = 5\n\
+                1 nanosleep({tv_sec=1, tv_nsec=0}, NULL) = ? ERESTART_RESTARTBLOCK (Interrupted by signal)\n\
+                1 restart_syscall(<... resuming interrupted nanosleep ...>) = 0\n\
+                1 read(0, \"\", 1) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)\n";
+    let traced = strace::parse(text).expect("a trace that is understood");
+    let calls: Vec<_> = traced.processes[&1].iter().map(|call| (call.name.as_str(), call.outcome.clone())).collect();
+    assert_eq!(calls, [("wait4", Value(5)), ("nanosleep", Value(0)), ("read", Never)]);
+}

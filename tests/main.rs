@@ -1,0 +1,32 @@
+//! All integration tests, in one binary: one module per capability, and `util` with what they share.
+//!
+//! The harness is `libtest-mimic`, since a test that lacks root or a tool is to be reported as ignored with its reason, and
+//! only a program that builds its list of tests at run time can do that.
+
+#[macro_use]
+mod util;
+
+mod floors;
+mod harness;
+mod laws;
+mod ledger;
+mod memory;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    util::keep_panics();
+    let groups = util::leaks::control_groups();
+    let trials = [floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
+    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    util::scene::remove_work_directory();
+    let left = util::leaks::new_control_groups(&groups);
+    if !left.is_empty() {
+        eprintln!("control groups are left behind:\n{}", left.join("\n"));
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}

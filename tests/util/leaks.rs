@@ -1,0 +1,126 @@
+//! What a test left behind: mounts, processes, state, control groups.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, process, thread};
+
+/// A process that belongs to a scene.
+pub struct Process {
+    /// Its ID.
+    pub id: u32,
+    /// Its command line.
+    pub line: String,
+}
+
+/// Everything below a scene's directory that should have gone, a line each.
+pub fn below(directory: &Path) -> Vec<String> {
+    let mounts = mounts(directory).into_iter().map(|target| format!("mount {target}"));
+    let processes = processes(directory).into_iter().map(|process| format!("process {} {}", process.id, process.line));
+    let state = state(&directory.join("root")).into_iter().map(|path| format!("state {}", path.display()));
+    mounts.chain(processes).chain(state).collect()
+}
+
+/// Mounts in this namespace whose target, source or options name the directory, outermost first: their targets.
+pub fn mounts(directory: &Path) -> Vec<String> {
+    let needle = directory.to_string_lossy();
+    let all = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let lines = all.lines().filter(|line| contains_path(line.as_bytes(), needle.as_bytes()));
+    lines.filter_map(|line| line.split(' ').nth(4).map(unescape)).collect()
+}
+
+/// Blanks and the like are octal in mountinfo (`proc_pid_mountinfo(5)`).
+fn unescape(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (octal, plain)| text.replace(octal, plain))
+}
+
+/// Processes that have the directory in their environment or command line, that work in it, or whose mounts come from it.
+pub fn processes(directory: &Path) -> Vec<Process> {
+    let needle = directory.as_os_str().as_bytes();
+    let own_mounts = fs::read_link("/proc/self/ns/mnt").ok();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let path = entry.path();
+        if id == process::id() || is_zombie(&path) {
+            continue;
+        }
+        let mentions = |file: &str| fs::read(path.join(file)).is_ok_and(|bytes| contains_path(&bytes, needle));
+        let stands = |link: &str| fs::read_link(path.join(link)).is_ok_and(|target| target.starts_with(directory));
+        let contained = || fs::read_link(path.join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");
+        if mentions("environ") || mentions("cmdline") || stands("cwd") || stands("root") || stands("exe") || contained()
+        {
+            let line = fs::read(path.join("cmdline")).unwrap_or_default();
+            found.push(Process { id, line: String::from_utf8_lossy(&line).replace('\0', " ") });
+        }
+    }
+    found
+}
+
+fn is_zombie(path: &Path) -> bool {
+    let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_name, rest)| rest.starts_with(['Z', 'X']))
+}
+
+/// Whether the path occurs, not as the beginning of a longer name.
+fn contains_path(bytes: &[u8], path: &[u8]) -> bool {
+    bytes.windows(path.len()).enumerate().any(|(at, window)| {
+        let next = bytes.get(at + path.len());
+        window == path && next.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-' && *byte != b'_')
+    })
+}
+
+/// Containers that still exist, and anything in the run state but empty files (locks) and directories.
+fn state(root: &Path) -> Vec<PathBuf> {
+    let mut left = entries(&root.join("containers"));
+    let mut run = vec![root.join("run")];
+    while let Some(directory) = run.pop() {
+        for path in entries(&directory) {
+            match fs::symlink_metadata(&path) {
+                Ok(data) if data.is_dir() => run.push(path),
+                Ok(data) if data.is_file() && data.len() == 0 => {}
+                _ => left.push(path),
+            }
+        }
+    }
+    left
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// The control groups of vial's containers that exist.
+pub fn control_groups() -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut todo = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
+    while let Some((directory, depth)) = todo.pop() {
+        for path in entries(&directory) {
+            if !path.is_dir() || path.is_symlink() {
+                continue;
+            }
+            if directory.file_name().is_some_and(|name| name == "vial") {
+                found.insert(path.clone());
+            }
+            if depth < 5 {
+                todo.push((path, depth + 1));
+            }
+        }
+    }
+    found
+}
+
+/// The control groups that were made since then and do not go away.
+pub fn new_control_groups(before: &BTreeSet<PathBuf>) -> Vec<String> {
+    let ends = Instant::now() + Duration::from_secs(2);
+    loop {
+        let left: Vec<String> = control_groups().difference(before).map(|path| path.display().to_string()).collect();
+        if left.is_empty() || Instant::now() > ends {
+            return left;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}

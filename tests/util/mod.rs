@@ -1,0 +1,57 @@
+//! What the tests share: needs, a scene with a fresh root directory, commands with a time limit, a check for what is left.
+
+pub mod account;
+pub mod command;
+pub mod elf;
+pub mod leaks;
+pub mod needs;
+pub mod rootfs;
+pub mod scene;
+pub mod source;
+pub mod strace;
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+
+use libtest_mimic::{Failed, Trial};
+
+pub use needs::Need;
+pub use scene::Scene;
+
+/// Defines `trials()` for a test file: each test function with what it needs.
+macro_rules! trials {
+    ($($test:ident [$($need:expr),* $(,)?];)*) => {
+        pub fn trials() -> Vec<libtest_mimic::Trial> {
+            #[allow(unused_imports, reason = "some files need nothing")]
+            use $crate::util::Need::*;
+            vec![$($crate::util::trial(concat!(module_path!(), "::", stringify!($test)), &[$($need),*], $test)),*]
+        }
+    };
+}
+
+/// A test in its own scene; ignored, with the reason in its name, when something that it needs is missing.
+pub fn trial(path: &str, needs: &[Need], test: fn(&Scene)) -> Trial {
+    let name = path.split_once("::").map_or(path, |(_crate, name)| name).to_owned();
+    let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
+    let shown = if missing.is_empty() { name.clone() } else { format!("{name} ({})", missing.join(", ")) };
+    let run = move || {
+        let scene = Scene::new(&name);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            test(&scene);
+            scene.assert_nothing_left();
+        }));
+        drop(scene);
+        outcome.map_err(|_| Failed::from(PANIC.take()))
+    };
+    Trial::test(shown, run).with_ignored_flag(!missing.is_empty())
+}
+
+thread_local! {
+    /// The last panic of this thread: what and where.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps panics for the list of failures, where each stands beside its test, instead of printing them as they come.
+pub fn keep_panics() {
+    panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+}

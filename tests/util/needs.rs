@@ -1,0 +1,95 @@
+//! What a test needs of the machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use super::elf::is_static;
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// To run as root.
+    Root,
+    /// A program in `PATH`, `/usr/sbin` or `/sbin`.
+    Tool(&'static str),
+    /// One of several programs.
+    OneOf(&'static [&'static str]),
+    /// A statically linked busybox, for root file systems.
+    Busybox,
+    /// A file system or a module of the kernel.
+    Kernel(&'static str),
+    /// Rust's libraries for a target.
+    Target(&'static str),
+    /// A command of vial.
+    Command(&'static str),
+}
+
+impl Need {
+    /// Why the test can't run, if it can't.
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Need::Root => (!is_root()).then(|| "needs root".to_owned()),
+            Need::Tool(name) => tool(name).is_none().then(|| format!("needs {name}")),
+            Need::OneOf(names) => {
+                names.iter().all(|name| tool(name).is_none()).then(|| format!("needs {}", names.join(" or ")))
+            }
+            Need::Busybox => busybox().is_none().then(|| "needs a static busybox".to_owned()),
+            Need::Kernel(name) => (!kernel_has(name)).then(|| format!("needs {name} in the kernel")),
+            Need::Target(name) => (!has_target(name)).then(|| format!("needs Rust's target {name}")),
+            Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
+        }
+    }
+}
+
+/// Whether the effective user is root.
+pub fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    user.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+}
+
+/// Where a program is.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let directories = env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    directories.map(|directory| directory.join(name)).find(|path| path.is_file())
+}
+
+/// The busybox, if it needs no dynamic loader.
+pub fn busybox() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let path = tool("busybox")?;
+        fs::read(&path).is_ok_and(|program| is_static(&program)).then_some(path)
+    };
+    FOUND.get_or_init(find).as_deref()
+}
+
+fn kernel_has(name: &str) -> bool {
+    let listed = || {
+        let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        known.lines().any(|line| line.split_whitespace().last() == Some(name))
+            || Path::new("/sys/module").join(name).exists()
+    };
+    let load = || Command::new("modprobe").args(["-q", name]).stderr(Stdio::null()).status();
+    listed() || (is_root() && load().is_ok_and(|status| status.success()) && listed())
+}
+
+fn has_target(name: &str) -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", name]).output();
+    output.is_ok_and(|output| {
+        output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    })
+}
+
+fn has_command(name: &str) -> bool {
+    static HELP: OnceLock<String> = OnceLock::new();
+    let help = HELP.get_or_init(|| {
+        let output = Command::new(super::command::VIAL).arg("help").stdin(Stdio::null()).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    });
+    help.split(|character: char| !character.is_alphanumeric() && character != '-').any(|word| word == name)
+}
