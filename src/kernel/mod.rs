@@ -1,3 +1,6 @@
 //! Floor 2: typed kernel features.
 
 pub mod cgroup;
+pub mod mounts;
+pub mod netlink;
+pub mod tty;
