@@ -59,7 +59,11 @@ impl Crc32 {
             for n in 4..STRIDE {
                 later ^= tables[STRIDE - 1 - n][stride[n] as usize];
             }
-            state = later ^ tables[15][a as usize] ^ tables[14][b as usize] ^ tables[13][c as usize] ^ tables[12][d as usize];
+            state = later
+                ^ tables[15][a as usize]
+                ^ tables[14][b as usize]
+                ^ tables[13][c as usize]
+                ^ tables[12][d as usize];
         }
         for &byte in rest {
             state = (state >> 8) ^ tables[0][((state ^ byte as u32) & 0xFF) as usize];

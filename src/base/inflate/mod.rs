@@ -12,6 +12,8 @@ mod crc32;
 mod deflate;
 mod huffman;
 mod input;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use alloc::boxed::Box;
@@ -59,7 +61,10 @@ enum State {
     Between,
     End,
     /// Nothing: what went before failed.
-    Failed { offset: u64, what: &'static str },
+    Failed {
+        offset: u64,
+        what: &'static str,
+    },
 }
 
 /// A gzip file being decompressed: all its members, one after the other.

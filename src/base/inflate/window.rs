@@ -43,7 +43,7 @@ impl Window {
 
     /// Hands out `count` of the pending bytes.
     pub(super) fn give(&mut self, count: usize) {
-        self.given = self.end.min(self.given + count);
+        self.given = self.end.min(self.given.saturating_add(count));
     }
 
     /// Forgets the history: a new stream must not refer to the one before.
