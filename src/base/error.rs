@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn prints_the_call_then_the_reason_then_the_hint() {
-        let error = Error::os(Errno::EINVAL, "mount overlay on", "/x").because("join the layers").hint("not on overlayfs");
+        let error =
+            Error::os(Errno::EINVAL, "mount overlay on", "/x").because("join the layers").hint("not on overlayfs");
         assert_eq!(
             error.to_string(),
             "mount overlay on /x: EINVAL (Invalid argument)\nwhile: join the layers\nhint: not on overlayfs"

@@ -1,7 +1,8 @@
 //! Floor 0: pure code. Nothing here enters the kernel.
 
-pub mod error;
+pub mod bytes;
 pub mod errno;
+pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod sha256;
