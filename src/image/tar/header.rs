@@ -161,14 +161,12 @@ fn gnu_extents(entries: &[u8], goes_on: bool, map: &mut Map) -> Result<(), What>
 
 /// The sum of all bytes with the checksum's own taken as blanks. Some old writers summed signed characters.
 fn verify(block: &[u8; BLOCK]) -> Result<(), What> {
-    let (mut unsigned, mut signed) = (0_i64, 0_i64);
-    for (place, &byte) in block.iter().enumerate() {
-        let byte = if CHECKSUM.contains(&place) { b' ' } else { byte };
-        unsigned += byte as i64;
-        signed += (byte as i8) as i64;
-    }
+    let counted = block[..CHECKSUM.start].iter().chain(&block[CHECKSUM.end..]);
+    let start = (CHECKSUM.len() as i64 * b' ' as i64, 0);
+    let (sum, negative) =
+        counted.fold(start, |(sum, negative), &byte| (sum + byte as i64, negative + (byte >> 7) as i64));
     match number(&block[CHECKSUM]) {
-        Some(sum) if sum == unsigned || sum == signed => Ok(()),
+        Some(stored) if stored == sum || stored == sum - 256 * negative => Ok(()),
         _ => Err("not a tar header: its checksum is wrong"),
     }
 }

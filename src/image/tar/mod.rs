@@ -31,6 +31,9 @@ const BUFFER: usize = 256 << 10;
 /// Long names and extended headers are held whole; this is sixteen times what the kernel lets an attribute hold.
 const MAX_EXTENSION: u64 = 1 << 20;
 
+/// Two of these end an archive.
+const ZERO: [u8; BLOCK] = [0; BLOCK];
+
 /// What is wrong with an archive.
 type What = &'static str;
 
@@ -249,11 +252,10 @@ impl<S: Source> Reader<S> {
     fn header(&mut self) -> Result<Option<Header>, Failure<S::Error>> {
         let at = self.position;
         while !self.ended {
-            let zero = |block: &[u8; BLOCK]| block.iter().all(|&byte| byte == 0);
             match self.block()? {
-                Some(block) if !zero(&block) => return Header::new(&block).map(Some).or_else(|what| corrupt(at, what)),
+                Some(block) if block != ZERO => return Header::new(&block).map(Some).or_else(|what| corrupt(at, what)),
                 // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
-                Some(_) if self.block()?.is_some_and(|block| !zero(&block)) => {
+                Some(_) if self.block()?.is_some_and(|block| block != ZERO) => {
                     return corrupt(at, "a zero block between the members");
                 }
                 _ => self.ended = true,
