@@ -131,7 +131,7 @@ pub fn extended(flag: u8, records: &[(&str, &[u8])]) -> Vec<u8> {
     for (key, value) in records {
         let body = key.len() + value.len() + 3;
         let length =
-            (1..).map(|digits| body + digits).find(|length| body + length.to_string().len() == *length).unwrap();
+            (1..20).map(|digits| body + digits).find(|length| body + length.to_string().len() == *length).unwrap();
         data.extend(format!("{length} {key}=").into_bytes());
         data.extend_from_slice(value);
         data.push(b'\n');

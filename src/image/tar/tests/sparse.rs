@@ -61,8 +61,9 @@ fn pax_0_1(map: Extents, size: u64, data: &[u8]) -> Vec<u8> {
 
 fn pax_1_0(map: Extents, size: u64, data: &[u8]) -> Vec<u8> {
     let numbers = map.iter().flat_map(|(offset, length)| [*offset, *length]);
-    let lines: String = core::iter::once(map.len() as u64).chain(numbers).map(|number| format!("{number}\n")).collect();
-    let stored = [padded(lines.as_bytes()), data.to_vec()].concat();
+    let lines: Vec<_> = core::iter::once(map.len() as u64).chain(numbers).map(text).collect();
+    let lines = [lines.join(b"\n".as_slice()), b"\n".to_vec()].concat();
+    let stored = [padded(&lines), data.to_vec()].concat();
     let size = text(size);
     let records: &[(&str, &[u8])] = &[
         ("GNU.sparse.major", b"1"),
@@ -122,9 +123,9 @@ fn maps_that_cannot_be_are_refused_in_each_format() {
 fn maps_that_are_too_long_are_refused_before_they_are_stored() {
     let map: Vec<_> = (0..65_537).map(|n| (n, 1)).collect();
     let why = "a sparse map of more than 65536 extents";
-    assert_eq!(refusal(&archive(&[old(&map, 100_000, &[1; 65_537])])), why);
-    assert_eq!(refusal(&archive(&[pax_1_0(&map, 100_000, &[1; 65_537])])), why);
-    let (most, data) = (&map[..65_536], [1; 65_536]);
+    assert_eq!(refusal(&archive(&[old(&map, 100_000, &vec![1; 65_537])])), why);
+    assert_eq!(refusal(&archive(&[pax_1_0(&map, 100_000, &vec![1; 65_537])])), why);
+    let (most, data) = (&map[..65_536], vec![1; 65_536]);
     assert_eq!(only(&archive(&[old(most, 100_000, &data)])).0.sparse.unwrap().len(), 65_536);
     assert_eq!(only(&archive(&[pax_0_1(most, 100_000, &data)])).0.sparse.unwrap().len(), 65_536);
 }
@@ -135,7 +136,7 @@ fn records(records: &[(&str, &[u8])]) -> Result<Members, (u64, What)> {
 
 #[test]
 fn records_that_do_not_make_a_map_are_refused() {
-    let (size, name): ((&str, &[u8]), (&str, &[u8])) = (("GNU.sparse.size", b"9"), ("GNU.sparse.name", b"n"));
+    let [size, name]: [(&str, &[u8]); 2] = [("GNU.sparse.size", b"9"), ("GNU.sparse.name", b"n")];
     let bad: [&[(&str, &[u8])]; 12] = [
         &[name],
         &[size],
