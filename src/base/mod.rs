@@ -5,5 +5,6 @@ pub mod errno;
 pub mod inflate;
 pub mod json;
 pub mod sha256;
+pub mod signal;
 pub mod text;
 pub mod time;
