@@ -3,4 +3,5 @@
 pub mod cgroup;
 pub mod mounts;
 pub mod netlink;
+pub mod security;
 pub mod tty;
