@@ -248,13 +248,10 @@ fn names(plan: &mut Planner, spec: &Spec) {
 
 fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: &[Option<usize>]) -> Result<()> {
     for (mount, slot) in spec.mounts.iter().zip(taken) {
-        let mut options = options(mount)?;
+        let options = options(mount)?;
         let target = file::path(&*mount.destination)?;
         if let Some(slot) = *slot {
             plan.why = "put what was taken from the host in its place";
-            if options.set & libc::MS_RDONLY != 0 && options.set & libc::MS_REC != 0 {
-                options.make_read_only();
-            }
             plan.add(Action::Attach { slot, target, options });
             continue;
         }
