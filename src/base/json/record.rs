@@ -1,9 +1,11 @@
 //! Structs that are JSON objects: one table per struct serves reading and writing.
 //!
-//! The tables are written with [`record!`] and [`names!`]. Each field costs one call in either direction, through a trait
-//! object, so that the hundred fields of a runtime configuration stay small as code.
+//! The tables are written with [`record!`] and [`names!`]. Each field costs one call in either direction, and whatever can be
+//! done through a trait object is compiled once, so that the hundred fields of a runtime configuration stay small as code
+//! (`inline(never)` keeps the optimiser from undoing that).
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,9 +13,12 @@ use alloc::vec::Vec;
 use super::{Number, Value};
 use crate::base::error::Error;
 
-/// What is wrong with a value, and where below the outermost one.
+/// What is wrong with a value, and where below the outermost one. One pointer wide, as [`Error`] is.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct Wrong(Box<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
     path: String,
     what: String,
 }
@@ -22,7 +27,7 @@ impl Wrong {
     /// Something is wrong with the value at hand.
     #[must_use]
     pub fn new(what: String) -> Wrong {
-        Wrong { path: String::new(), what }
+        Wrong(Box::new(Inner { path: String::new(), what }))
     }
 
     /// `value` is not `expected`.
@@ -37,8 +42,9 @@ impl Wrong {
     /// What was at hand is the member `name` of a larger value. An element `[3]` follows a name without a dot.
     #[must_use]
     pub fn inside(mut self, name: &str) -> Wrong {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = [name, dot, &self.path].concat();
+        let path = &mut self.0.path;
+        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        *path = [name, dot, path].concat();
         self
     }
 }
@@ -46,8 +52,9 @@ impl Wrong {
 impl From<Wrong> for Error {
     /// `linux.resources.memory.limit: expected an integer, found a string`.
     fn from(wrong: Wrong) -> Error {
-        let colon = if wrong.path.is_empty() { "" } else { ": " };
-        Error::new([&*wrong.path, colon, &*wrong.what].concat())
+        let Inner { path, what } = &*wrong.0;
+        let colon = if path.is_empty() { "" } else { ": " };
+        Error::new([path, colon, what].concat())
     }
 }
 
@@ -87,6 +94,15 @@ pub enum Need {
     Optional,
 }
 
+/// A struct with a table: it hands over its fields one by one.
+pub trait Record {
+    /// Calls [`Reader::field`] for each field.
+    fn read_fields(&mut self, reader: &mut Reader<'_>);
+
+    /// Calls [`Writer::field`] for each field.
+    fn write_fields(&self, writer: &mut Writer);
+}
+
 /// Takes an object's members one by one. Members that nobody asks for are ignored.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -94,15 +110,9 @@ pub struct Reader<'a> {
     result: Result<(), Wrong>,
 }
 
-impl<'a> Reader<'a> {
-    /// Starts on `value`.
-    #[must_use]
-    pub fn new(value: &'a Value) -> Reader<'a> {
-        let result = if let Value::Object(_) = value { Ok(()) } else { Err(Wrong::expected("an object", value)) };
-        Reader { object: value, result }
-    }
-
+impl Reader<'_> {
     /// Reads the member `name` into `field`, unless something went wrong before.
+    #[inline(never)]
     pub fn field(&mut self, name: &str, need: Need, field: &mut dyn Field) {
         if self.result.is_err() {
             return;
@@ -115,33 +125,41 @@ impl<'a> Reader<'a> {
         };
         self.result = read.map_err(|wrong| wrong.inside(name));
     }
+}
 
-    /// Ends the reading.
-    ///
-    /// # Errors
-    /// The first thing that was wrong.
-    pub fn finish(self) -> Result<(), Wrong> {
-        self.result
-    }
+/// Reads an object into `record`.
+///
+/// # Errors
+/// The first thing that is wrong.
+#[inline(never)]
+pub fn read_record(record: &mut dyn Record, value: &Value) -> Result<(), Wrong> {
+    let Value::Object(_) = value else { return Err(Wrong::expected("an object", value)) };
+    let mut reader = Reader { object: value, result: Ok(()) };
+    record.read_fields(&mut reader);
+    reader.result
 }
 
 /// Collects an object's members.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Writer(Vec<(String, Value)>);
 
 impl Writer {
     /// Adds the member `name`, unless it is optional and absent.
+    #[inline(never)]
     pub fn field(&mut self, name: &str, need: Need, field: &dyn Field) {
         if need == Need::Required || !field.is_absent() {
             self.0.push((name.to_owned(), field.write()));
         }
     }
+}
 
-    /// The object.
-    #[must_use]
-    pub fn finish(self) -> Value {
-        Value::Object(self.0)
-    }
+/// Writes `record` as an object.
+#[must_use]
+#[inline(never)]
+pub fn write_record(record: &dyn Record) -> Value {
+    let mut writer = Writer(Vec::new());
+    record.write_fields(&mut writer);
+    Value::Object(writer.0)
 }
 
 /// Defines structs with public fields that are JSON objects: `field: Type = Required "name",` or `= Optional "name",`.
@@ -154,17 +172,23 @@ macro_rules! record {
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $Name {$( $(#[$field_meta])* pub $field: $Type, )*}
 
+        impl $crate::base::json::record::Record for $Name {
+            fn read_fields(&mut self, reader: &mut $crate::base::json::record::Reader<'_>) {
+                $( reader.field($key, $crate::base::json::record::Need::$need, &mut self.$field); )*
+            }
+
+            fn write_fields(&self, writer: &mut $crate::base::json::record::Writer) {
+                $( writer.field($key, $crate::base::json::record::Need::$need, &self.$field); )*
+            }
+        }
+
         impl $crate::base::json::record::Field for $Name {
             fn read(&mut self, value: &$crate::base::json::Value) -> Result<(), $crate::base::json::record::Wrong> {
-                let mut reader = $crate::base::json::record::Reader::new(value);
-                $( reader.field($key, $crate::base::json::record::Need::$need, &mut self.$field); )*
-                reader.finish()
+                $crate::base::json::record::read_record(self, value)
             }
 
             fn write(&self) -> $crate::base::json::Value {
-                let mut writer = $crate::base::json::record::Writer::default();
-                $( writer.field($key, $crate::base::json::record::Need::$need, &self.$field); )*
-                writer.finish()
+                $crate::base::json::record::write_record(self)
             }
         }
     )*};
@@ -304,29 +328,47 @@ impl<T: Field + Default> Field for Option<T> {
     }
 }
 
-/// The elements of an array.
-fn elements(value: &Value) -> Result<&[Value], Wrong> {
-    value.as_array().ok_or_else(|| Wrong::expected("an array", value))
+/// A growing row of fields: what reading and writing an array needs to know of a vector.
+trait List {
+    /// Adds a default element and lends it.
+    fn grow(&mut self) -> &mut dyn Field;
+
+    /// The element at `index`, if there is one.
+    fn at(&self, index: usize) -> Option<&dyn Field>;
 }
 
-/// Reads the element `index` of an array.
-fn read_element(field: &mut dyn Field, index: usize, value: &Value) -> Result<(), Wrong> {
-    field.read(value).map_err(|wrong| wrong.inside(&format!("[{index}]")))
+impl<T: Field + Default> List for Vec<T> {
+    fn grow(&mut self) -> &mut dyn Field {
+        self.push_mut(T::default())
+    }
+
+    fn at(&self, index: usize) -> Option<&dyn Field> {
+        self.get(index).map(|element| element as &dyn Field)
+    }
+}
+
+#[inline(never)]
+fn read_list(list: &mut dyn List, value: &Value) -> Result<(), Wrong> {
+    let elements = value.as_array().ok_or_else(|| Wrong::expected("an array", value))?;
+    for (index, element) in elements.iter().enumerate() {
+        list.grow().read(element).map_err(|wrong| wrong.inside(&format!("[{index}]")))?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn write_list(list: &dyn List) -> Value {
+    Value::Array((0..).map_while(|index| list.at(index)).map(Field::write).collect())
 }
 
 impl<T: Field + Default> Field for Vec<T> {
     fn read(&mut self, value: &Value) -> Result<(), Wrong> {
         self.clear();
-        for (index, value) in elements(value)?.iter().enumerate() {
-            let mut element = T::default();
-            read_element(&mut element, index, value)?;
-            self.push(element);
-        }
-        Ok(())
+        read_list(self, value)
     }
 
     fn write(&self) -> Value {
-        Value::Array(self.iter().map(Field::write).collect())
+        write_list(self)
     }
 
     fn is_absent(&self) -> bool {
