@@ -111,7 +111,7 @@ pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, o
     said.apply(globals, Scope::Archive)?;
     said.apply(&long.records, Scope::Member)?;
     let layout = said.sparse.layout()?;
-    let path = name(said.sparse.name.take().or(said.path.take()), long.path.take(), || header.path())?;
+    let path = name(said.sparse.name.take().or(said.path.take()), long.path.take(), &|| header.path())?;
     let mut kind = header.kind();
     // POSIX: links, devices, directories and pipes have no data, whatever their size field holds.
     let stored = match said.size {
@@ -130,7 +130,7 @@ pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, o
         return Err("a sparse member that is not a regular file");
     }
     let link = match kind {
-        Kind::HardLink | Kind::Symlink => name(said.link.take(), long.link.take(), || header.link())?,
+        Kind::HardLink | Kind::Symlink => name(said.link.take(), long.link.take(), &|| header.link())?,
         _ => Vec::new(),
     };
     let (major, minor) = if matches!(kind, Kind::CharDevice | Kind::BlockDevice) { header.device()? } else { (0, 0) };
@@ -158,7 +158,7 @@ pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, o
 }
 
 /// A name may come from a pax or from a GNU header. Readers disagree on which of two wins, and no writer makes two.
-fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, own: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, What> {
+fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, own: &dyn Fn() -> Vec<u8>) -> Result<Vec<u8>, What> {
     if pax.is_some() && gnu.is_some() && pax != gnu {
         return Err("a pax and a GNU header that give one member two names");
     }

@@ -106,10 +106,13 @@ impl<S: Source> Reader<S> {
             return Err(Failure::Corrupt { offset, what });
         }
         let next = self.advance();
-        if let Err(Failure::Corrupt { offset, what }) = next {
-            self.broken = Some((offset, what));
-            self.left = 0;
-        }
+        // A second try would go on behind the long name or the size that this one had read.
+        self.broken = match next {
+            Ok(_) => return next,
+            Err(Failure::Corrupt { offset, what }) => Some((offset, what)),
+            Err(Failure::Source(_)) => Some((self.position, "the stream failed here before")),
+        };
+        self.left = 0;
         next
     }
 

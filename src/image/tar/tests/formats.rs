@@ -161,6 +161,7 @@ impl Source for Broken {
 fn the_streams_own_errors_come_through() {
     let mut reader = Reader::new(Broken);
     assert_eq!(reader.next_entry(), Err(Failure::Source("no more")));
+    assert_eq!(reader.next_entry(), Err(Failure::Corrupt { offset: 0, what: "the stream failed here before" }));
     assert_eq!(reader.drain(), Err("no more"));
 }
 

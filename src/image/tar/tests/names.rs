@@ -153,6 +153,9 @@ fn what_is_too_long_is_refused() {
         let header = Head::ustar("x", flag, (1 << 20) + 1).with(b"");
         assert_eq!(refusal(&header), "a long name or extended header of more than 1 MiB");
     }
+    let global = extended(b'g', &[("comment", &vec![b'c'; 40_000])]);
+    assert_eq!(read(&archive(&[global.clone(), member.clone()])).unwrap().len(), 1);
+    assert!(refusal(&archive(&[global.clone(), global, member])).contains("more than 64 KiB"));
     let keys: Vec<_> = (0..1025).map(|n| format!("SCHILY.xattr.user.{n}")).collect();
     let records: Vec<_> = keys.iter().map(|key| (key.as_str(), b"".as_slice())).collect();
     assert_eq!(only(&pax_member(&records[1..])).0.xattrs.len(), 1024);
