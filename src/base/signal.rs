@@ -7,7 +7,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::text::decimal_u64;
+use super::text::{Cut, decimal_u64, place};
 
 /// Signals 1 to 31 in the kernel's order.
 const NAMES: &str = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN \
@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Option<u8> {
     } else if let Some(offset) = name.strip_prefix("RTMAX") {
         let offset = if offset.is_empty() { 0 } else { decimal_u64(offset.strip_prefix('-')?)? };
         RTMAX.checked_sub(offset).filter(|&number| number >= RTMIN)?
-    } else if let Some(index) = NAMES.split(' ').position(|known| known == name) {
+    } else if let Some(index) = place(NAMES, name) {
         index as u64 + 1
     } else {
         decimal_u64(text)?
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Option<u8> {
 /// The name with `SIG`: `SIGTERM`, `SIGRTMIN+3`; a bare number for what has no name.
 #[must_use]
 pub fn name(number: u8) -> String {
-    match NAMES.split(' ').nth(usize::from(number).wrapping_sub(1)) {
+    match NAMES.parts(b' ').nth(usize::from(number).wrapping_sub(1)) {
         Some(name) => format!("SIG{name}"),
         None if (34..=64).contains(&number) => format!("SIGRTMIN+{}", number - 34),
         None => format!("{number}"),

@@ -199,3 +199,67 @@ fn memory_sizes_have_four_significant_digits_in_powers_of_1024() {
         assert_eq!(human_binary_size(bytes), text, "{bytes}");
     }
 }
+
+#[test]
+fn addresses_are_those_that_the_standard_library_reads() {
+    let good = [
+        "0.0.0.0",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "1::",
+        "fd00::1",
+        "1:2:3:4:5:6:7:8",
+        "::ffff:1.2.3.4",
+        "1:2:3:4:5:6:1.2.3.4",
+    ];
+    let more = ["1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "ABCD::", "1::2:3", "1:2:3:4:5::1.2.3.4"];
+    for text in good.into_iter().chain(more) {
+        assert!(is_address(text) && text.parse::<core::net::IpAddr>().is_ok(), "{text}");
+    }
+    let bad = [
+        "",
+        ":",
+        ":::",
+        "1",
+        "1.2.3",
+        "1.2.3.256",
+        "01.2.3.4",
+        "1.2.3.4.5",
+        "1.2.3.4:1",
+        ":1",
+        "1:",
+        "1::2::3",
+        "::1::",
+        "12345::",
+    ];
+    let more = [
+        "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7:1.2.3.4",
+        "::1%lo",
+        "[::1]",
+        "g::",
+        "1.2.3.4::",
+        "::1:",
+        "1:2:3:4:5:6:7:8::",
+    ];
+    for text in bad.into_iter().chain(more) {
+        assert!(!is_address(text) && text.parse::<core::net::IpAddr>().is_err(), "{text}");
+    }
+    // Every text of up to seven of these letters.
+    for number in 0..4u32.pow(7) {
+        let text: String =
+            (0..7).map(|at| char::from(b"1:. "[(number >> (2 * at) & 3) as usize])).filter(|c| *c != ' ').collect();
+        assert_eq!(is_address(&text), text.parse::<core::net::IpAddr>().is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn text_is_cut_as_the_standard_library_splits_it() {
+    for text in ["", "=", "a", "a=b", "=b", "a=", "a=b=c", "é=ü"] {
+        assert_eq!(text.cut(b'='), text.split_once('='), "{text}");
+        assert!(text.parts(b'=').eq(text.split('=')), "{text}");
+    }
+    assert_eq!((place("a bc d", "bc"), place("a bc d", "b"), place("a", "")), (Some(1), None, None));
+}

@@ -7,6 +7,7 @@ use core::fmt::Write;
 
 use super::parse::{Given, invalid};
 use crate::base::error::{Error, Result};
+use crate::base::text::Cut;
 
 /// One field of a list's rows: its name in templates and JSON, and its heading in a table.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ impl Format {
             "json" => Ok(Format::JsonLines),
             "" => Err(given.refuse("empty", ACCEPTED)),
             text => match text.strip_prefix("table ") {
-                Some(columns) => Template::parse(&given, columns.trim_start()).map(Format::TemplateTable),
+                Some(columns) => Template::parse(&given, columns.trim_ascii_start()).map(Format::TemplateTable),
                 None => Template::parse(&given, text).map(Format::Template),
             },
         }
@@ -85,8 +86,8 @@ impl Template {
             if !before.is_empty() {
                 pieces.push(Piece::Text(unescape(before)));
             }
-            let inner = inner.trim();
-            let json = inner.strip_prefix("json ").map(str::trim_start);
+            let inner = inner.trim_ascii();
+            let json = inner.strip_prefix("json ").map(str::trim_ascii_start);
             let path = json.unwrap_or(inner).strip_prefix('.').filter(|path| is_path(path));
             pieces.push(match (path, json) {
                 (Some(path), Some(_)) => Piece::Json(path.into()),
@@ -99,6 +100,18 @@ impl Template {
             pieces.push(Piece::Text(unescape(rest)));
         }
         Ok(Template(pieces))
+    }
+
+    /// The template of the plain table: every field that has a heading, with tabs between.
+    fn columns(fields: &[Field]) -> Template {
+        let mut pieces = Vec::new();
+        for field in fields.iter().filter(|field| !field.heading.is_empty()) {
+            if !pieces.is_empty() {
+                pieces.push(Piece::Text("\t".into()));
+            }
+            pieces.push(Piece::Field(field.name.into()));
+        }
+        Template(pieces)
     }
 
     /// Fills the template in. `lookup` gets a field's path without its leading dot, empty for everything, and whether JSON
@@ -122,12 +135,25 @@ impl Template {
 fn is_path(path: &str) -> bool {
     path.is_empty()
         || path
-            .split('.')
+            .parts(b'.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("\\t", "\t").replace("\\n", "\n")
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let escaped = match letters.peek() {
+            Some('t') if letter == '\\' => Some('\t'),
+            Some('n') if letter == '\\' => Some('\n'),
+            _ => None,
+        };
+        if escaped.is_some() {
+            letters.next();
+        }
+        out.push(escaped.unwrap_or(letter));
+    }
+    out
 }
 
 /// The error for a template's field that does not exist.
@@ -145,64 +171,71 @@ pub fn unknown_field(name: &str, known: &mut dyn Iterator<Item = &str>) -> Error
 /// The format names a field that is not among `fields`; also if there are no rows.
 pub fn list(format: &Format, fields: &[Field], rows: &[Vec<String>]) -> Result<String> {
     let mut out = String::new();
-    match format {
+    let plain;
+    let (template, table) = match format {
         Format::Table => {
-            let shown: Vec<usize> = (0..fields.len()).filter(|&at| !fields[at].heading.is_empty()).collect();
-            let mut lines = Vec::with_capacity(rows.len() + 1);
-            lines.push(shown.iter().map(|&at| fields[at].heading.into()).collect());
-            lines.extend(rows.iter().map(|row| shown.iter().map(|&at| row[at].clone()).collect()));
-            columns(&mut out, &lines);
+            plain = Template::columns(fields);
+            (&plain, true)
         }
-        Format::TemplateTable(template) => {
-            let line = template.render(&mut |name, _| find(fields, name).map(|at| heading(&fields[at])))?;
-            let mut lines = Vec::from([line]);
-            for row in rows {
-                lines.push(template.render(&mut |name, json| value(fields, row, name, json))?);
-            }
-            let cells = |line: String| line.split('\t').map(String::from).collect();
-            columns(&mut out, &lines.into_iter().map(cells).collect::<Vec<_>>());
+        Format::TemplateTable(template) => (template, true),
+        Format::Template(template) => (template, false),
+        Format::JsonLines | Format::JsonArray => {
+            objects(&mut out, fields, rows, *format == Format::JsonArray);
+            return Ok(out);
         }
-        Format::Template(template) => {
-            template.render(&mut |name, json| {
-                if name.is_empty() && json { Ok(String::new()) } else { find(fields, name).map(|_| String::new()) }
-            })?;
-            for row in rows {
-                out.push_str(&template.render(&mut |name, json| value(fields, row, name, json))?);
-                out.push('\n');
-            }
-        }
-        Format::JsonLines => rows.iter().for_each(|row| {
-            out.push_str(&object(fields, row));
+    };
+    // Without a table the headings only prove that every field exists, even if there is no row to fill in.
+    let headings = template.render(&mut |name, json| match name {
+        "" if json => Ok(String::new()),
+        _ => find(fields, name).map(|at| heading(&fields[at])),
+    })?;
+    let mut lines = Vec::with_capacity(rows.len() + 1);
+    lines.push(headings);
+    for row in rows {
+        lines.push(template.render(&mut |name, json| value(fields, row, name, json))?);
+    }
+    if table {
+        columns(&mut out, &lines);
+    } else {
+        for line in &lines[1..] {
+            out.push_str(line);
             out.push('\n');
-        }),
-        Format::JsonArray => {
-            out.push('[');
-            for (index, row) in rows.iter().enumerate() {
-                out.push_str(if index == 0 { "\n  " } else { ",\n  " });
-                out.push_str(&object(fields, row));
-            }
-            out.push_str(if rows.is_empty() { "]\n" } else { "\n]\n" });
         }
     }
     Ok(out)
 }
 
-/// Lays cells out in columns, as docker does: at least ten wide, at least three spaces apart, nothing behind the last.
-pub fn columns(out: &mut String, lines: &[Vec<String>]) {
-    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let mut widths = alloc::vec![10; count];
+/// Rows as JSON objects: one a line, or as one array.
+fn objects(out: &mut String, fields: &[Field], rows: &[Vec<String>], array: bool) {
+    let (start, between, end) = if array { ("[\n  ", ",\n  ", "\n]\n") } else { ("", "\n", "\n") };
+    if rows.is_empty() {
+        out.push_str(if array { "[]\n" } else { "" });
+        return;
+    }
+    for (index, row) in rows.iter().enumerate() {
+        out.push_str(if index == 0 { start } else { between });
+        out.push_str(&object(fields, row));
+    }
+    out.push_str(end);
+}
+
+/// Lays lines out in columns that tabs part, as docker does: at least ten wide, at least three spaces apart, nothing
+/// behind the last.
+pub fn columns(out: &mut String, lines: &[String]) {
+    let mut widths: Vec<usize> = Vec::new();
     for line in lines {
-        for (cell, width) in line.iter().zip(&mut widths) {
-            *width = (cell.chars().count() + 3).max(*width);
+        for (index, cell) in line.parts(b'\t').enumerate() {
+            if index == widths.len() {
+                widths.push(10);
+            }
+            widths[index] = widths[index].max(cell.chars().count() + 3);
         }
     }
     for line in lines {
-        for (index, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-            if index + 1 == line.len() {
-                out.push_str(cell);
-            } else {
-                let _ = write!(out, "{cell:width$}");
-            }
+        let last = line.parts(b'\t').count() - 1;
+        for (index, cell) in line.parts(b'\t').enumerate() {
+            let width = if index == last { 0 } else { widths[index] };
+            let _ = write!(out, "{cell:width$}");
         }
         out.push('\n');
     }
@@ -294,10 +327,7 @@ mod tests {
     #[test]
     fn columns_are_ten_wide_at_least_and_count_letters_not_bytes() {
         let mut out = String::new();
-        columns(
-            &mut out,
-            &[vec!["TAG".into(), "X".into(), "Y".into()], vec!["ünïcödé".into(), "abcdefgh".into(), "y".into()]],
-        );
+        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()]);
         assert_eq!(out, "TAG       X          Y\nünïcödé   abcdefgh   y\n");
     }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
 use crate::base::error::{Error, Result};
-use crate::base::text;
+use crate::base::text::{self, Cut};
 
 /// How `--explain` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +78,15 @@ impl<'a> Given<'a> {
     ///
     /// # Errors
     /// It is not UTF-8.
+    #[inline(never)] // Called from dozens of places.
     pub fn text(&self) -> Result<&'a str> {
         core::str::from_utf8(self.value).map_err(|_| self.refuse("not UTF-8", "text in UTF-8"))
     }
 
     /// The error for a value that won't do: `why` ends the first line, `accepted` is the hint.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn refuse(&self, why: &str, accepted: &str) -> Error {
         invalid(self.value, &format!("--{}", self.flag.long), why, accepted)
     }
@@ -183,7 +186,7 @@ impl<'a> Parser<'a> {
         };
         if !command.name.starts_with(&*name) {
             let alias = command.aliases.iter().find(|alias| alias.starts_with(&*name));
-            self.noun = alias.and_then(|alias| alias.split(' ').next()).unwrap_or("");
+            self.noun = alias.and_then(|alias| alias.parts(b' ').next()).unwrap_or("");
         }
         self.command = Some(command);
         Ok(())

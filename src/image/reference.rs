@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::base::error::{Error, Result};
+use crate::base::text::Cut;
 
 /// The longest tag.
 const TAG_MAX: usize = 128;
@@ -65,7 +66,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// The name, the tag or the digest is malformed.
     pub fn parse(text: &'a str) -> Result<Reference<'a>> {
-        let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
+        let (rest, digest) = text.cut(b'@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
         // A colon before a slash belongs to the registry's port.
         let slash = rest.rfind('/').map_or(0, |at| at + 1);
         let colon = rest[slash..].find(':').map(|at| slash + at);
@@ -126,13 +127,13 @@ fn is_tag(tag: &str) -> bool {
     tag.len() <= TAG_MAX
         && !tag.starts_with(['.', '-'])
         && !tag.is_empty()
-        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 /// Components joined by slashes; the first may be a registry with a port.
 fn is_repository(name: &str) -> bool {
-    let path = match name.split_once('/') {
-        Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => {
+    let path = match name.cut(b'/') {
+        Some((first, path)) if first.bytes().any(|byte| matches!(byte, b'.' | b':')) || first == "localhost" => {
             if !is_registry(first) {
                 return false;
             }
@@ -140,11 +141,11 @@ fn is_repository(name: &str) -> bool {
         }
         _ => name,
     };
-    name.len() <= NAME_MAX && path.split('/').all(is_component)
+    name.len() <= NAME_MAX && path.parts(b'/').all(is_component)
 }
 
 fn is_registry(text: &str) -> bool {
-    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+    let (host, port) = text.cut(b':').unwrap_or((text, "0"));
     crate::base::text::is_hostname(host) && port.parse::<u16>().is_ok()
 }
 

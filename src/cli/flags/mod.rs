@@ -8,6 +8,8 @@ pub mod table;
 pub use commands::COMMANDS;
 pub use table::Id;
 
+use crate::base::text::Cut;
+
 /// What stands behind a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
@@ -110,7 +112,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The verbs that follow `noun` (`volume`), aliases too; none if it is no noun.
 pub fn verbs(noun: &str) -> impl Iterator<Item = &'static str> {
-    names().filter_map(move |name| name.split_once(' ').filter(|&(first, _)| first == noun).map(|(_, verb)| verb))
+    names().filter_map(move |name| name.cut(b' ').filter(|&(first, _)| first == noun).map(|(_, verb)| verb))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn parse_label_file<'a>(path: &[u8], content: &'a [u8]) -> Result<Vec<Settin
     let mut labels = Vec::new();
     lines(content, &mut |number, line| {
         let label = core::str::from_utf8(line).ok().and_then(super::label);
-        let label = label.filter(|label| !label.name.contains(char::is_whitespace));
+        let label = label.filter(|label| !label.name.bytes().any(|byte| byte.is_ascii_whitespace()));
         labels.push(label.ok_or_else(|| refuse(path, "--label-file", number, line))?);
         Ok(())
     })?;

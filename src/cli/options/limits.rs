@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::mounts::is_access;
 use super::{SIZE, conflict, number, size};
 use crate::base::error::Result;
-use crate::base::text;
+use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
 
@@ -188,9 +188,9 @@ fn device_rule<'a>(given: &Given<'a>) -> Result<DeviceRule<'a>> {
     let form = "TYPE MAJOR:MINOR ACCESS: a, b or c, numbers or *, letters of rwm, such as 'c 1:3 rwm'";
     let text = given.text()?;
     let read = || {
-        let (kind, rest) = text.split_once(' ')?;
-        let (numbers, access) = rest.split_once(' ')?;
-        let (major, minor) = numbers.split_once(':')?;
+        let (kind, rest) = text.cut(b' ')?;
+        let (numbers, access) = rest.cut(b' ')?;
+        let (major, minor) = numbers.cut(b':')?;
         let number = |text| if text == "*" { Some(None) } else { text::decimal_u32(text).map(Some) };
         let &[kind @ (b'a' | b'b' | b'c')] = kind.as_bytes() else { return None };
         let rule = DeviceRule { kind, major: number(major)?, minor: number(minor)?, access };
@@ -203,6 +203,6 @@ fn device_rule<'a>(given: &Given<'a>) -> Result<DeviceRule<'a>> {
 fn cgroup_parent<'a>(given: &Given<'a>) -> Result<&'a str> {
     let path = given.text()?;
     let plain = |part| !matches!(part, "." | "..");
-    let known = !path.trim_matches('/').is_empty() && path.split('/').all(plain);
+    let known = path.bytes().any(|byte| byte != b'/') && path.parts(b'/').all(plain);
     given.check(known.then_some(path), "not a path below the cgroup root", "a path without . and .., such as /jobs")
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::number;
 use crate::base::error::Result;
+use crate::base::text::Cut;
 use crate::cli::flags::Id;
 use crate::cli::parse::Parsed;
 
@@ -42,7 +43,7 @@ pub fn filters<'a>(parsed: &Parsed<'a>) -> Result<Vec<Filter<'a>>> {
     let form = "id=ID, name=PART, label=NAME[=VALUE], status=created|running|paused|exited or ancestor=IMAGE";
     let mut filters = Vec::new();
     for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Filter) {
-        let (key, value) = given.check(given.text()?.split_once('='), "no =", form)?;
+        let (key, value) = given.check(given.text()?.cut(b'='), "no =", form)?;
         let key = KEYS.iter().find(|(known, _)| *known == key).map(|&(_, key)| key);
         let key = given.check(key, "no such key", form)?;
         let state = !matches!(key, Key::Status) || matches!(value, "created" | "running" | "paused" | "exited");

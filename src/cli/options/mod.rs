@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
-use crate::base::text;
+use crate::base::text::{self, Cut};
 use crate::image::reference::Image;
 
 /// When to fetch an image.
@@ -151,7 +151,7 @@ const NAME: &str = "letters, digits, _ . and -, beginning with a letter or digit
 
 /// `NAME=VALUE`, or `NAME` alone for an empty value.
 fn label(text: &str) -> Option<Setting<'_>> {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let (name, value) = text.cut(b'=').unwrap_or((text, ""));
     (!name.is_empty()).then_some(Setting { name, value })
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{NAME, size, target};
 use crate::base::error::Result;
-use crate::base::text;
+use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
 
@@ -167,7 +167,7 @@ const VOLUME: &str = "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with 
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
 fn volume(given: &Given<'_>) -> Result<Mount> {
-    let mut parts = given.text()?.split(':');
+    let mut parts = given.text()?.parts(b':');
     let (source, place, options) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(place), None, ..) => (None, place, ""),
         (source, Some(place), None, _) => (source, place, ""),
@@ -186,7 +186,7 @@ fn volume(given: &Given<'_>) -> Result<Mount> {
     };
     let mut mount = Mount { source, target, read_only: false };
     let mut seen = 0;
-    for option in options.split(',').filter(|_| !options.is_empty()) {
+    for option in options.parts(b',').filter(|_| !options.is_empty()) {
         let kind = volume_option(&mut mount, option);
         let kind = given.check(kind, "an option is unknown or not for this kind of source", VOLUME)?;
         given.check((seen & kind == 0).then_some(()), "two options contradict each other", VOLUME)?;
@@ -225,11 +225,11 @@ const TMPFS: &str = "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro 
 
 /// `TARGET[:OPTIONS]`. What docker forbids by default stays forbidden: programs, set-user-ID and devices.
 fn tmpfs(given: &Given<'_>) -> Result<Mount> {
-    let (place, options) = given.text()?.split_once(':').unwrap_or((given.text()?, "rw"));
+    let (place, options) = given.text()?.cut(b':').unwrap_or((given.text()?, "rw"));
     let target = given.check(target(place), "the target must be absolute and not /", TMPFS)?;
     let mut fs = Tmpfs::default();
     let mut read_only = false;
-    for option in options.split(',') {
+    for option in options.parts(b',') {
         given.check(tmpfs_option(&mut fs, &mut read_only, option), "an option is unknown or malformed", TMPFS)?;
     }
     Ok(Mount { source: Source::Tmpfs(fs), target, read_only })
@@ -237,7 +237,7 @@ fn tmpfs(given: &Given<'_>) -> Result<Mount> {
 
 /// Applies one option; `None` if it won't do.
 fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, option: &str) -> Option<()> {
-    let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+    let (name, value) = option.cut(b'=').map_or((option, None), |(name, value)| (name, Some(value)));
     match (name, value) {
         ("ro" | "rw", None) => *read_only = name == "ro",
         ("exec" | "noexec", None) => fs.exec = name == "exec",
@@ -257,7 +257,7 @@ fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, option: &str) -> Option<()
 fn device<'a>(given: &Given<'a>) -> Result<Device<'a>> {
     let form =
         "HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r";
-    let parts: Vec<&str> = given.text()?.split(':').collect();
+    let parts: Vec<&str> = given.text()?.parts(b':').collect();
     let (host, container, access) = match parts[..] {
         [host] => (host, host, "rwm"),
         [host, access] if is_access(access) => (host, host, access),
@@ -272,6 +272,7 @@ fn device<'a>(given: &Given<'a>) -> Result<Device<'a>> {
 
 /// Letters of `rwm`, each at most once.
 pub(super) fn is_access(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().enumerate().all(|(at, byte)| b"rwm".contains(&byte) && !text[..at].contains(char::from(byte)))
+    let count = |letter| text.bytes().filter(|&byte| byte == letter).count();
+    let (r, w, m) = (count(b'r'), count(b'w'), count(b'm'));
+    !text.is_empty() && r.max(w).max(m) == 1 && r + w + m == text.len()
 }

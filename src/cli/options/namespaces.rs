@@ -2,11 +2,10 @@
 
 use alloc::format;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::{Setting, conflict};
 use crate::base::error::Result;
-use crate::base::text;
+use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
 
@@ -38,7 +37,7 @@ const PATH: u8 = 32;
 /// Reads one mode. The flag's help names what is accepted.
 fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>> {
     let word = given.text()?;
-    let (kind, mode) = match word.split_once(':').unwrap_or((word, "")) {
+    let (kind, mode) = match word.cut(b':').unwrap_or((word, "")) {
         ("private", "") => (PRIVATE, Namespace::Private),
         ("host", "") => (HOST, Namespace::Host),
         ("none", "") => (NONE, Namespace::None),
@@ -103,7 +102,7 @@ impl<'a> Namespaces<'a> {
             Id::AddHost => self.hosts.push(host_entry(given)?),
             Id::Dns => {
                 let address = given.text()?;
-                self.dns.push(given.check(is_address(address).then_some(address), "not an address", ADDRESS)?);
+                self.dns.push(given.check(text::is_address(address).then_some(address), "not an address", ADDRESS)?);
             }
             Id::DnsSearch => {
                 let domain = given.text()?;
@@ -169,10 +168,6 @@ impl<'a> Namespaces<'a> {
 
 const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
 
-fn is_address(text: &str) -> bool {
-    text.parse::<IpAddr>().is_ok()
-}
-
 fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
     let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
     let name = given.text()?;
@@ -182,10 +177,11 @@ fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
     let form = format!("NAME:IP or NAME=IP with {ADDRESS}");
-    let text = given.text()?;
-    let (name, address) = given.check(text.split_once('=').or_else(|| text.split_once(':')), "no address", &form)?;
+    let entry = given.text()?;
+    let (name, address) = given.check(entry.cut(b'=').or_else(|| entry.cut(b':')), "no address", &form)?;
     let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
-    let known = is_address(bare) && (bare.len() == address.len() || bare.contains(':')) && text::is_hostname(name);
+    let known =
+        text::is_address(bare) && (bare.len() == address.len() || bare.cut(b':').is_some()) && text::is_hostname(name);
     given.check(known.then_some(HostEntry { name, address: bare }), "not a name and an address", &form)
 }
 
@@ -196,10 +192,10 @@ const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kern
 /// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
 fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
     let form = format!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*");
-    let (name, value) = given.check(given.text()?.split_once('='), "no =", &form)?;
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let (name, value) = given.check(given.text()?.cut(b'='), "no =", &form)?;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));
-    let known = SYSCTLS.split(' ').any(|known| known == name)
-        || (plain && tail.is_some_and(|tail| tail.split('.').all(|part| !part.is_empty())));
+    let known = text::place(SYSCTLS, name).is_some()
+        || (plain && tail.is_some_and(|tail| tail.parts(b'.').all(|part| !part.is_empty())));
     given.check(known.then_some(Setting { name, value }), "not a parameter of a namespace", &form)
 }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::{number, path};
 use crate::base::error::Result;
-use crate::base::{signal, text};
+use crate::base::signal;
+use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
 
@@ -58,16 +59,16 @@ impl Ulimit {
     /// The resource's name in lower case: `nofile`.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        RESOURCES.split(' ').nth(self.resource.into()).unwrap_or("")
+        RESOURCES.parts(b' ').nth(self.resource.into()).unwrap_or("")
     }
 
     fn parse(given: &Given<'_>) -> Result<Ulimit> {
         let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
                     cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack";
-        let (name, limits) = given.check(given.text()?.split_once('='), "no =", form)?;
-        let resource = RESOURCES.split(' ').position(|known| known == name && name != "-");
+        let (name, limits) = given.check(given.text()?.cut(b'='), "no =", form)?;
+        let resource = text::place(RESOURCES, name).filter(|_| name != "-");
         let resource = given.check(resource, "no such resource", form)? as u8;
-        let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
+        let (soft, hard) = limits.cut(b':').unwrap_or((limits, limits));
         let limit = |text| match text {
             "-1" | "unlimited" => Ok(u64::MAX),
             _ => given.check(text::decimal_u64(text), "not a number", form),
@@ -142,7 +143,7 @@ impl<'a> Process<'a> {
 /// `USER[:GROUP]`.
 fn user<'a>(given: &Given<'a>) -> Result<(Option<Who<'a>>, Option<Who<'a>>)> {
     let form = "UID or user name, optionally :GID or group name";
-    let (user, group) = match given.text()?.split_once(':') {
+    let (user, group) = match given.text()?.cut(b':') {
         Some((user, group)) => (user, Some(group)),
         None => (given.text()?, None),
     };
@@ -156,8 +157,8 @@ fn who<'a>(given: &Given<'_>, word: &'a str, form: &str) -> Result<Who<'a>> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
         return given.check(text::uid(word).map(Who::Id), "the number is too large", &accepted);
     }
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ',' | '/');
-    let is_name = !word.is_empty() && !word.starts_with(['-', '+']) && !word.contains(odd);
+    let odd = |byte: u8| byte <= b' ' || matches!(byte, b':' | b',' | b'/' | 0x7f);
+    let is_name = !matches!(word.as_bytes(), [] | [b'-' | b'+', ..]) && !word.bytes().any(odd);
     given.check(is_name.then_some(Who::Name(word)), "neither a number nor a name", &accepted)
 }
 

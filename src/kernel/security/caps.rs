@@ -3,6 +3,8 @@
 //! # Source
 //! `capabilities(7)`, `linux/capability.h`.
 
+use crate::base::text::Cut;
+
 /// The names without `CAP_`; the place in the list is the kernel's number.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
                      NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT \
@@ -34,7 +36,7 @@ pub const DEFAULT: u64 = 1 << 0 // CHOWN
 
 /// The names without `CAP_` in the order of their numbers.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.split(' ')
+    NAMES.parts(b' ')
 }
 
 /// The number of a capability; `CAP_` before it is optional and case does not matter.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Mount, NAME, Propagation, Source, Tmpfs, target};
 use crate::base::error::Result;
-use crate::base::text;
+use crate::base::text::{self, Cut};
 use crate::cli::parse::Given;
 
 const FORM: &str = "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
@@ -47,7 +47,7 @@ pub(super) fn mount(given: &Given<'_>) -> Result<Mount> {
         tmpfs: Tmpfs::default(),
     };
     for field in &fields {
-        let (key, value) = field.split_once('=').map_or((field.as_str(), None), |(key, value)| (key, Some(value)));
+        let (key, value) = field.cut(b'=').map_or((field.as_str(), None), |(key, value)| (key, Some(value)));
         given.check(draft.set(key, value), "a key is unknown or its value malformed", FORM)?;
     }
     draft.finish(given)
@@ -119,7 +119,7 @@ fn csv(text: &str) -> Option<Vec<String>> {
         let mut field = String::new();
         if let Some(mut quoted) = rest.strip_prefix('"') {
             loop {
-                let (part, tail) = quoted.split_once('"')?;
+                let (part, tail) = quoted.cut(b'"')?;
                 field.push_str(part);
                 rest = tail;
                 match tail.strip_prefix('"') {
@@ -133,7 +133,7 @@ fn csv(text: &str) -> Option<Vec<String>> {
             }
         } else {
             let (plain, tail) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-            if plain.contains('"') {
+            if plain.cut(b'"').is_some() {
                 return None;
             }
             field.push_str(plain);
