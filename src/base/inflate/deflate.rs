@@ -48,7 +48,8 @@ impl Deflate {
     }
 
     /// Decodes some more, after [`Input::ensure`]; whether the stream has come to its end. Each call takes some input
-    /// unless the window is full or the input has ended.
+    /// unless the window is full or the input has ended. Out of line, lest every kind of source has a copy of it.
+    #[inline(never)]
     pub(super) fn step(&mut self, input: &mut Input, window: &mut Window) -> Result<bool, Corrupt> {
         match self.place {
             Place::Header => self.header(input)?,

@@ -60,7 +60,8 @@ impl Bits {
         self.next
     }
 
-    /// Takes the next `count` bits, at most 16.
+    /// Takes the next `count` bits, at most 16. Only headers come here, so that size goes before speed.
+    #[inline(never)]
     pub(super) fn take(&mut self, buffer: &Buffer, count: u32) -> u32 {
         self.refill(buffer);
         let value = self.held as u32 & ((1 << count) - 1);
