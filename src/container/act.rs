@@ -37,6 +37,8 @@ pub struct Actor<'a> {
 
 /// The message that carries the terminal's master side.
 pub const TERMINAL: u8 = b'T';
+/// The message that says that the workload is about to be executed.
+pub const READY: u8 = b'R';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::act::{Actor, ERROR};
+use super::act::{Actor, ERROR, READY};
 use super::init;
 use super::plan::Step;
 use super::user::Wanted;
@@ -87,7 +87,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     actor.perform(job.steps)?;
     let _why = because("become the workload");
-    if !job.interactive && job.size.is_none() && !is_console(job) {
+    if !job.interactive && !is_console(job) {
         let null = file::open(CWD, c"/dev/null", libc::O_RDONLY)?;
         file::put_in_place(null.by_ref(), fd::STDIN)?;
     }
@@ -100,6 +100,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
+    net::send(channel.by_ref(), &[READY], None)?;
     Err(execute(job, &actor.identity.home))
 }
 

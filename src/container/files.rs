@@ -45,7 +45,9 @@ pub fn is_stub(resolv: &str) -> bool {
 pub fn resolv_conf(host: &str, wanted: &Resolver<'_>, own_network: bool) -> String {
     let mut text = String::new();
     let reachable = |server: &&str| !own_network || !(server.starts_with("127.") || *server == "::1");
-    let mut line = |key: &str, value: &str| drop(writeln!(text, "{key} {value}"));
+    let mut line = |key: &str, value: &str| {
+        let _ = writeln!(text, "{key} {value}");
+    };
     if wanted.servers.is_empty() {
         directives(host, "nameserver").filter(reachable).for_each(|server| line("nameserver", server));
     } else {

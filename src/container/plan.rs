@@ -18,6 +18,7 @@ mod describe;
 
 /// One thing that the container's first process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Action {
     /// Moves to a namespace that exists.
     Join { path: CString, kind: i32 },
@@ -82,6 +83,7 @@ pub struct Step {
 
 /// What the root is made of. Paths are relative to the store, or absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
     /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`.
     Overlay { layers: Vec<String>, upper: String, work: String, target: String },

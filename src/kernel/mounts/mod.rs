@@ -13,7 +13,7 @@ mod tree;
 pub use mask::{mask, read_only};
 pub use options::Options;
 pub use place::{Kind, find, make};
-pub use root::{enter, leave_old, make_private};
+pub use root::{OldRoot, enter, leave_old, make_private};
 pub use tree::Tree;
 
 use core::ffi::CStr;
