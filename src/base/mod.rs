@@ -1,9 +1,11 @@
 //! Floor 0: pure code. Nothing here enters the kernel.
 
+pub mod bytes;
 pub mod errno;
 pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod sha256;
+pub mod signal;
 pub mod text;
 pub mod time;

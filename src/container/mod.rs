@@ -1,3 +1,14 @@
-//! Floor 4: containers.
+//! Floor 4: containers. One way to make them: a specification becomes a plan, and the plan is carried out.
 
+pub mod act;
+pub mod bundle;
+pub mod child;
+pub mod defaults;
+pub mod files;
+mod init;
+pub mod plan;
+mod relay;
+pub mod resources;
+pub mod run;
 pub mod spec;
+pub mod user;

@@ -538,6 +538,15 @@ pub fn try_lock(file: FdRef<'_>, lock: Lock) -> Result<bool> {
     flock(file, lock, libc::LOCK_NB)
 }
 
+/// Gives a lock back.
+///
+/// # Errors
+/// flock(2).
+pub fn unlock(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(flock, file.number(), libc::LOCK_UN) }.map(drop).map_err(|errno| fail_on(errno, "unlock", ""))
+}
+
 fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
     let operation = wait | if lock == Lock::Exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
     loop {

@@ -295,18 +295,17 @@ fn seen(shared: &Shared, at: usize) -> Seen<'_> {
     }
 }
 
-/// Marks the execve that this process began as successful: called by the process that cloned it, once it knows.
-pub fn executed(pid: u32) {
+/// Marks the execve that a cloned process began as successful: called by the process that knows.
+pub fn executed() {
     let Some(shared) = shared() else { return };
     let mut at = UNPRINTED.load(Ordering::Relaxed);
     while at < shared.head.load(Ordering::Relaxed) {
-        let entry = seen(shared, at);
-        let same = shared.pids[entry.record.process as usize].load(Ordering::Relaxed) == pid;
-        if same && entry.record.number == Sysno::execve as u32 && entry.record.state.load(Ordering::Acquire) == BEGUN {
-            entry.record.ended.store(entry.record.begun, Ordering::Relaxed);
-            entry.record.state.store(DONE, Ordering::Release);
+        let record = seen(shared, at).record;
+        if record.number == Sysno::execve as u32 && record.state.load(Ordering::Acquire) == BEGUN {
+            record.ended.store(record.begun, Ordering::Relaxed);
+            record.state.store(DONE, Ordering::Release);
         }
-        at += entry.record.length as usize;
+        at += record.length as usize;
     }
 }
 

@@ -90,9 +90,22 @@ impl Waiting {
 /// # Errors
 /// poll(2).
 pub fn poll(files: &mut [Waiting]) -> Result<()> {
+    poll_for(files, None)
+}
+
+/// Looks which of the files are ready, without waiting.
+///
+/// # Errors
+/// poll(2).
+pub fn poll_now(files: &mut [Waiting]) -> Result<()> {
+    poll_for(files, Some([0, 0]))
+}
+
+fn poll_for(files: &mut [Waiting], time: Option<[usize; 2]>) -> Result<()> {
+    let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     loop {
-        // SAFETY: `Waiting` has the layout of `struct pollfd`.
-        match unsafe { sys!(ppoll, files.as_mut_ptr(), files.len(), 0, 0, 8) } {
+        // SAFETY: `Waiting` has the layout of `struct pollfd`, and the time that of a `struct timespec` of words.
+        match unsafe { sys!(ppoll, files.as_mut_ptr(), files.len(), time, 0, 8) } {
             Err(Errno::EINTR) => {}
             result => return result.map(drop).map_err(|errno| fail_on(errno, "wait for files", "")),
         }

@@ -1,0 +1,261 @@
+//! Carrying out the plan's actions, one by one, in the container's first process.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::plan::{Action, Step};
+use super::user::{self, Identity, Wanted};
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::kernel::mounts::{self, Kind, OldRoot, Tree};
+use crate::kernel::netlink::{self, link};
+use crate::kernel::security::caps;
+use crate::kernel::tty;
+use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::security::{self, Capabilities};
+use crate::sys::uapi::WindowSize;
+use crate::sys::{because, file, mount, net, process, terminal};
+
+/// What the actions need besides themselves, and what they leave behind.
+pub struct Actor<'a> {
+    /// Who the workload is to be.
+    pub wanted: &'a Wanted,
+    /// The specification's user and group, if nothing else was wanted.
+    pub default_user: (u32, u32),
+    /// Supplementary groups by number, from the specification.
+    pub groups: &'a [u32],
+    /// The size of the user's terminal.
+    pub size: Option<WindowSize>,
+    /// The channel to the process that cloned this one.
+    pub channel: &'a Fd,
+    /// Who the workload turned out to be.
+    pub identity: Identity,
+    trees: Vec<Option<Tree>>,
+    old_root: Option<OldRoot>,
+}
+
+/// The message that carries the terminal's master side.
+pub const TERMINAL: u8 = b'T';
+/// The message that says that the workload is about to be executed.
+pub const READY: u8 = b'R';
+/// The message that carries an error's wire form.
+pub const ERROR: u8 = b'E';
+
+impl<'a> Actor<'a> {
+    /// An actor that has done nothing yet.
+    #[must_use]
+    pub fn new(wanted: &'a Wanted, channel: &'a Fd) -> Actor<'a> {
+        Actor {
+            wanted,
+            default_user: (0, 0),
+            groups: &[],
+            size: None,
+            channel,
+            identity: Identity::default(),
+            trees: Vec::new(),
+            old_root: None,
+        }
+    }
+
+    /// Carries out all steps in order.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub fn perform(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            let _why = because(step.why);
+            self.act(&step.action).map_err(|error| error.because(step.why))?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action) -> Result<()> {
+        match action {
+            Action::Join { path, kind } => {
+                let namespace = file::open(CWD, path, libc::O_RDONLY)?;
+                process::setns(namespace.by_ref(), *kind)
+            }
+            Action::Take { slot, source, recursive } => {
+                self.trees.resize_with(self.trees.len().max(slot + 1), || None);
+                self.trees[*slot] = Some(Tree::take(source, *recursive)?);
+                Ok(())
+            }
+            Action::Attach { slot, target, options } => match self.trees.get_mut(*slot).and_then(Option::take) {
+                Some(tree) => tree.attach(target, options),
+                None => Err(Error::new("the plan attaches a tree that it did not take")),
+            },
+            Action::EnterRoot { target } => {
+                file::chdir(target)?;
+                self.old_root = Some(mounts::enter()?);
+                Ok(())
+            }
+            Action::LeaveOldRoot => self.old_root.take().map_or(Ok(()), mounts::leave_old),
+            Action::Console => self.console(),
+            Action::Become { bounding, effective, permitted, inheritable, ambient } => {
+                let sets = Capabilities { effective: *effective, permitted: *permitted, inheritable: *inheritable };
+                self.become_user(*bounding, sets, *ambient)
+            }
+            Action::WorkingDirectory { path } => working_directory(path),
+            _ => simple(action),
+        }
+    }
+
+    /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files.
+    fn console(&mut self) -> Result<()> {
+        let pair = tty::open_pair(self.size)?;
+        let number = terminal::number(pair.master.by_ref())?;
+        drop(mounts::make(c"/dev/console", Kind::File)?);
+        let slave = file::path(alloc::format!("/dev/pts/{number}"))?;
+        mount::mount(Some(&slave), c"/dev/console", None, libc::MS_BIND, None)?;
+        net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
+        terminal::make_controlling(pair.slave.by_ref())?;
+        for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
+            file::put_in_place(pair.slave.by_ref(), standard)?;
+        }
+        Ok(())
+    }
+
+    /// Becomes the workload's user. The order matters: the bounding set while `CAP_SETPCAP` is there, groups before the user
+    /// while `CAP_SETGID` is, the rest last.
+    fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64) -> Result<()> {
+        self.identity = user::resolve(self.wanted, self.default_user)?;
+        self.identity.groups.extend_from_slice(self.groups);
+        let Identity { uid, gid, ref groups, .. } = self.identity;
+        for capability in 0..64 {
+            if bounding & 1 << capability == 0 && !security::drop_from_bounding_set(capability)? {
+                break;
+            }
+        }
+        let keep = uid != 0 && (sets.permitted != 0 && ambient != 0);
+        if keep {
+            process::prctl_keep_capabilities()?;
+        }
+        security::setgroups(groups)?;
+        security::setresgid(gid)?;
+        if uid != 0 && terminal::modes(fd::STDIN).is_ok() && file::stat(CWD, c"/dev/console").is_ok() {
+            let _ = file::chown(fd::STDIN, uid, u32::MAX);
+        }
+        security::setresuid(uid)?;
+        if uid == 0 || keep {
+            security::capset(Capabilities {
+                effective: sets.effective & caps::ALL,
+                permitted: sets.permitted & caps::ALL,
+                inheritable: sets.inheritable & caps::ALL,
+            })?;
+        }
+        security::clear_ambient_set()?;
+        (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
+    }
+}
+
+/// Actions that need nothing but themselves.
+fn simple(action: &Action) -> Result<()> {
+    match action {
+        Action::Private => mounts::make_private(),
+        Action::Overlay { target, data } => {
+            mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data)).map_err(overlay_hint)
+        }
+        Action::BindRoot { source, target } => {
+            mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
+        }
+        Action::Filesystem { source, kind, target, flags, data } => mounts::filesystem(source, kind, target, *flags, data),
+        Action::Directory { path } => file::mkdir_if_missing(CWD, path, 0o755),
+        Action::Device { path, mode, major, minor, owner } => device(path, *mode, (*major, *minor), *owner),
+        Action::Link { target, path } => match file::symlink(target, CWD, path) {
+            Err(error) if error.is(Errno::EEXIST) => Ok(()),
+            result => result,
+        },
+        Action::Mask { path } => mounts::mask(path),
+        Action::ReadOnly { path } => mounts::read_only(path),
+        Action::ReadOnlyRoot => {
+            mount::mount(None, c"/", None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, None)
+        }
+        Action::HostName { name } => process::sethostname(name),
+        Action::DomainName { name } => process::setdomainname(name),
+        Action::Loopback => {
+            netlink::Socket::route()?.request(&link::up(link::LOOPBACK, 1), "set the loopback interface up")
+        }
+        Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
+            if error.is(Errno::ENOENT) {
+                error.hint("the kernel has no such parameter, or not in this namespace")
+            } else {
+                error
+            }
+        }),
+        Action::OomScore { value } => {
+            file::write_value(CWD, c"/proc/self/oom_score_adj", alloc::format!("{value}").as_bytes()).map_err(|error| {
+                if error.is(Errno::EACCES) {
+                    error.hint("a value below vial's own needs CAP_SYS_RESOURCE")
+                } else {
+                    error
+                }
+            })
+        }
+        Action::Limit { name, resource, soft, hard } => {
+            process::set_rlimit(*resource, *soft, *hard).map_err(|error| limit_hint(error, name, *resource))
+        }
+        Action::NoNewPrivileges => process::prctl_no_new_privs(),
+        _ => Err(Error::new("the plan holds an action that needs an actor")),
+    }
+}
+
+fn overlay_hint(error: Error) -> Error {
+    match error.errno() {
+        Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
+        Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
+        _ => error,
+    }
+}
+
+fn limit_hint(error: Error, name: &str, resource: u32) -> Error {
+    let error = Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_lowercase()));
+    match process::get_rlimit(resource) {
+        Ok((_, hard)) if error.is(Errno::EPERM) => {
+            error.hint(alloc::format!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
+        }
+        _ => error,
+    }
+}
+
+fn device(path: &CStr, mode: u32, number: (u32, u32), owner: (u32, u32)) -> Result<()> {
+    match file::mknod(CWD, path, mode, number) {
+        Err(error) if error.is(Errno::ENOENT) => {
+            // A device in a directory of its own, such as /dev/net/tun.
+            drop(mounts::make(parent(path)?.as_c_str(), Kind::Directory)?);
+            file::mknod(CWD, path, mode, number)?;
+        }
+        Err(error) if error.is(Errno::EEXIST) => {
+            file::unlink(CWD, path)?;
+            file::mknod(CWD, path, mode, number)?;
+        }
+        result => result?,
+    }
+    if owner == (0, 0) { Ok(()) } else { file::chown_at(CWD, path, owner.0, owner.1) }
+}
+
+fn parent(path: &CStr) -> Result<CString> {
+    let bytes = path.to_bytes();
+    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    file::path(&bytes[..end.max(1)])
+}
+
+/// Goes to the working directory, making it if the image lacks it, as docker does; what it is made of must lie under the
+/// root.
+fn working_directory(path: &CStr) -> Result<()> {
+    match file::chdir(path) {
+        Err(error) if error.is(Errno::ENOENT) => {
+            drop(mounts::make(path, Kind::Directory).map_err(|_| error)?);
+            file::chdir(path)?;
+        }
+        result => result?,
+    }
+    // A current directory outside the root would show as "(unreachable)", getcwd(2).
+    let current = file::getcwd()?;
+    if current.to_bytes().first() == Some(&b'/') {
+        Ok(())
+    } else {
+        Err(Error::os(Errno::ELOOP, "change directory to", path.to_string_lossy())
+            .hint("the working directory lies outside the container's root"))
+    }
+}

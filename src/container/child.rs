@@ -1,0 +1,193 @@
+//! The container's first process: everything between clone and the workload.
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::act::{Actor, ERROR, READY};
+use super::init;
+use super::plan::Step;
+use super::user::Wanted;
+use crate::base::errno::Errno;
+use crate::base::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::kernel::cgroup::Group;
+use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::ledger::{self, Role};
+use crate::sys::poll::Signals;
+use crate::sys::process::{self, Side, Strings};
+use crate::sys::uapi::WindowSize;
+use crate::sys::{because, file, net, poll};
+
+/// All that the first process needs to know.
+pub struct Job<'a> {
+    /// The plan.
+    pub steps: &'a [Step],
+    /// The bundle: the directory that relative paths start from.
+    pub directory: &'a Fd,
+    /// The control group to join.
+    pub group: Option<&'a Group>,
+    /// Whether the container has its own cgroup namespace.
+    pub own_cgroup_namespace: bool,
+    /// The program and its arguments.
+    pub args: Vec<CString>,
+    /// The environment; `HOME` is added.
+    pub env: Vec<CString>,
+    /// Who the workload is to be.
+    pub wanted: Wanted,
+    /// The specification's user and group.
+    pub default_user: (u32, u32),
+    /// The specification's supplementary groups.
+    pub groups: &'a [u32],
+    /// The workload's umask.
+    pub umask: u32,
+    /// Whether standard input is the caller's; otherwise it is empty.
+    pub interactive: bool,
+    /// Whether vial stays as the first process and the workload becomes its child.
+    pub init: bool,
+    /// The size of the user's terminal.
+    pub size: Option<WindowSize>,
+    /// The signal mask that vial was started with.
+    pub signals: Signals,
+}
+
+/// Does everything; never returns to the caller's code.
+pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
+    let Err(error) = prepare(job, channel);
+    let code = error.exit_code();
+    let mut message = alloc::vec![ERROR];
+    message.extend(error.encode());
+    let _why = because("tell vial what failed");
+    let _ = net::send(channel.by_ref(), &message, None);
+    process::exit(code)
+}
+
+fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
+    {
+        let _why = because("end with vial, and keep its open files from the workload");
+        process::prctl_die_with_parent(libc::SIGKILL)?;
+        close_on_exec()?;
+        process::setsid()?;
+        file::umask(0);
+    }
+    if let Some(group) = job.group {
+        let _why = because("join the container's control group, before anything of it runs");
+        group.join_self()?;
+        if job.own_cgroup_namespace {
+            process::unshare(libc::CLONE_NEWCGROUP)?;
+        }
+    }
+    let mut actor = Actor::new(&job.wanted, channel);
+    actor.default_user = job.default_user;
+    actor.groups = job.groups;
+    actor.size = job.size;
+    {
+        let _why = because("start from the container's directory");
+        file::fchdir(job.directory.by_ref())?;
+    }
+    actor.perform(job.steps)?;
+    let _why = because("become the workload");
+    if !job.interactive && !is_console(job) {
+        let null = file::open(CWD, c"/dev/null", libc::O_RDONLY)?;
+        file::put_in_place(null.by_ref(), fd::STDIN)?;
+    }
+    // A change of user takes the tie to the parent away, prctl(2).
+    process::prctl_die_with_parent(libc::SIGKILL)?;
+    file::umask(job.umask);
+    if job.init {
+        if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
+            init::run(pid, channel);
+        }
+        process::prctl_die_with_parent(libc::SIGKILL)?;
+    }
+    net::send(channel.by_ref(), &[READY], None)?;
+    Err(execute(job, &actor.identity.home))
+}
+
+fn is_console(job: &Job<'_>) -> bool {
+    job.steps.iter().any(|step| step.action == super::plan::Action::Console)
+}
+
+/// Has every open file but the standard ones closed when the workload starts.
+fn close_on_exec() -> Result<()> {
+    match file::close_on_exec_from(3) {
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
+            // Before Linux 5.11.
+            let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            for entry in file::list(listed.by_ref())? {
+                match entry.name.to_str().ok().and_then(|name| name.parse().ok()) {
+                    Some(number) if number > 2 => file::close_on_exec(fd::FdRef::from_number(number))?,
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Executes the workload; returns why that failed.
+fn execute(job: &Job<'_>, home: &str) -> Error {
+    let mut env: Vec<&CStr> = job.env.iter().map(CString::as_c_str).collect();
+    let home = CString::new(alloc::format!("HOME={home}")).unwrap_or_default();
+    if !job.env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {
+        env.push(&home);
+    }
+    let env = Strings::new(env.into_iter());
+    let args = Strings::new(job.args.iter().map(CString::as_c_str));
+    let Some(program) = job.args.first() else {
+        return Error::new("the container has no command").hint("give one after the image");
+    };
+    if let Err(error) = poll::block_signals(job.signals) {
+        return error;
+    }
+    if program.to_bytes().contains(&b'/') {
+        let errno = process::execve(program, &args, &env);
+        return failure(program, program, errno, "");
+    }
+    let path = job.env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
+    let mut refused: Option<(CString, Errno)> = None;
+    for directory in path.split(|byte| *byte == b':') {
+        let directory = if directory.is_empty() { b"." } else { directory };
+        let Ok(candidate) = file::path([directory, b"/", program.to_bytes()].concat()) else { continue };
+        match process::execve(&candidate, &args, &env) {
+            Errno::ENOENT if file::stat(CWD, &candidate).is_err() => {}
+            Errno::ENOTDIR => {}
+            errno => refused = refused.or(Some((candidate, errno))),
+        }
+    }
+    match refused {
+        Some((candidate, errno)) => failure(program, &candidate, errno, ""),
+        None => failure(program, program, Errno::ENOENT, &String::from_utf8_lossy(path)),
+    }
+}
+
+/// The error of a command that can't be executed, told apart by errno; execve(2).
+fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
+    let found = searched.is_empty() && file::stat(CWD, path).is_ok();
+    let error = Error::os(errno, "execute", path.to_string_lossy()).because(ledger::reason());
+    match errno {
+        Errno::ENOENT if found => {
+            error.exit(EXIT_NOT_EXECUTABLE).hint("the file is there, but the interpreter or loader that it names is not")
+        }
+        Errno::ENOENT if searched.is_empty() => error.exit(EXIT_NOT_FOUND).hint("there is no such file in the image"),
+        Errno::ENOENT => Error::os(errno, "find the command", program.to_string_lossy())
+            .because(ledger::reason())
+            .exit(EXIT_NOT_FOUND)
+            .hint(alloc::format!("it is in none of the directories of PATH: {searched}")),
+        Errno::ENOTDIR => error.exit(EXIT_NOT_FOUND).hint("a part of the path is no directory"),
+        Errno::EACCES => error.exit(EXIT_NOT_EXECUTABLE).hint(access_hint(path)),
+        Errno::ENOEXEC => error.exit(EXIT_NOT_EXECUTABLE).hint(
+            "it is neither a program for this processor nor a script that begins with #!; start a script with: sh SCRIPT",
+        ),
+        _ => error.exit(EXIT_NOT_EXECUTABLE),
+    }
+}
+
+fn access_hint(path: &CStr) -> &'static str {
+    match file::stat_follow(CWD, path) {
+        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => "it is a directory",
+        Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => "the file is not executable; chmod +x in the image makes it so",
+        _ => "the workload's user may not execute it, or it lies on a mount with noexec",
+    }
+}

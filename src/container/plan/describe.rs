@@ -1,0 +1,55 @@
+//! The plan in words, for `--dry-run`.
+
+use core::ffi::CStr;
+use core::fmt::{self, Display, Formatter};
+
+use super::Action;
+
+/// A path in words.
+struct Path<'a>(&'a CStr);
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_string_lossy())
+    }
+}
+
+impl Display for Action {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Join { path, .. } => write!(f, "join the namespace {}", Path(path)),
+            Action::Take { source, .. } => write!(f, "take {}", Path(source)),
+            Action::Private => f.write_str("make all mounts private"),
+            Action::Overlay { target, data } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
+            Action::BindRoot { source, .. } => write!(f, "use {} as the root", Path(source)),
+            Action::EnterRoot { target } => write!(f, "pivot_root to {}", Path(target)),
+            Action::Filesystem { kind, target, data, .. } if data.is_empty() => {
+                write!(f, "mount {} on {}", Path(kind), Path(target))
+            }
+            Action::Filesystem { kind, target, data, .. } => {
+                write!(f, "mount {} on {} ({})", Path(kind), Path(target), Path(data))
+            }
+            Action::Attach { target, options, .. } => {
+                let read_only = if options.set & libc::MS_RDONLY != 0 { ", read-only" } else { "" };
+                write!(f, "bind it to {}{read_only}", Path(target))
+            }
+            Action::Directory { path } => write!(f, "make the directory {}", Path(path)),
+            Action::Device { path, major, minor, .. } => write!(f, "make the device {} ({major}:{minor})", Path(path)),
+            Action::Link { target, path } => write!(f, "link {} to {}", Path(path), Path(target)),
+            Action::Console => f.write_str("make a pseudo-terminal and bind it to /dev/console"),
+            Action::Mask { path } => write!(f, "hide {}", Path(path)),
+            Action::ReadOnly { path } => write!(f, "make {} read-only", Path(path)),
+            Action::ReadOnlyRoot => f.write_str("make / read-only"),
+            Action::LeaveOldRoot => f.write_str("unmount the host's root"),
+            Action::HostName { name } => write!(f, "set the host name {name}"),
+            Action::DomainName { name } => write!(f, "set the domain name {name}"),
+            Action::Loopback => f.write_str("set the loopback interface up"),
+            Action::Sysctl { path, value } => write!(f, "write {value} to {}", Path(path)),
+            Action::OomScore { value } => write!(f, "set the OOM score adjustment {value}"),
+            Action::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft} (hard: {hard})"),
+            Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),
+            Action::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Action::WorkingDirectory { path } => write!(f, "change directory to {}", Path(path)),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Resource limits of the specification to those of the control groups.

@@ -1,0 +1,199 @@
+//! The process that the user started: prepares, clones the container's first process, waits for it, and cleans up.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+
+use super::act::{ERROR, READY, TERMINAL};
+use super::child::{self, Job};
+use super::plan::{self, CgroupMount, Root, Setting, Step};
+use super::relay;
+use super::spec::{NamespaceKind, Spec};
+use super::user::Wanted;
+use crate::base::error::{Error, Result};
+use crate::kernel::cgroup::Group;
+use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::ledger::{self, Role};
+use crate::sys::poll::{self, Signals};
+use crate::sys::process::{self, Ended, Side};
+use crate::sys::{because, file, net, terminal};
+
+/// A container to run.
+pub struct Container<'a> {
+    /// The specification.
+    pub spec: &'a Spec,
+    /// What the root is made of.
+    pub root: Root,
+    /// The bundle's directory.
+    pub directory: &'a Fd,
+    /// The program and its arguments.
+    pub args: Vec<CString>,
+    /// The environment.
+    pub env: Vec<CString>,
+    /// Who the workload is to be, where the specification's number does not say it.
+    pub wanted: Wanted,
+    /// Whether standard input is the caller's.
+    pub interactive: bool,
+    /// Whether vial stays as the container's init.
+    pub init: bool,
+    /// The control group, made already.
+    pub group: Option<&'a Group>,
+    /// The hierarchies to show inside.
+    pub cgroups: Vec<CgroupMount>,
+}
+
+/// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
+const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
+    | poll::bit(libc::SIGSTOP)
+    | poll::bit(libc::SIGTSTP)
+    | poll::bit(libc::SIGTTIN)
+    | poll::bit(libc::SIGTTOU)
+    | poll::bit(libc::SIGSEGV)
+    | poll::bit(libc::SIGBUS)
+    | poll::bit(libc::SIGILL)
+    | poll::bit(libc::SIGFPE);
+
+/// The plan of a container.
+///
+/// # Errors
+/// What the specification asks for and can't be done.
+pub fn plan(container: &Container<'_>) -> Result<Vec<Step>> {
+    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups })
+}
+
+/// A container whose workload has been executed.
+pub struct Running {
+    /// The first process, as the host sees it.
+    pub pid: u32,
+    master: Option<Fd>,
+    interactive: bool,
+}
+
+/// Starts the container; returns when the workload has been executed, or why it was not.
+///
+/// # Errors
+/// Whatever failed, in whichever process; nothing of the container runs any more then.
+pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Running> {
+    let steps = plan(container)?;
+    let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
+    let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
+    let job = Job {
+        steps: &steps,
+        directory: container.directory,
+        group: container.group,
+        own_cgroup_namespace: plan::has_own(container.spec, NamespaceKind::Cgroup),
+        args: container.args.clone(),
+        env: container.env.clone(),
+        wanted: container.wanted.clone(),
+        default_user: (process.user.uid, process.user.gid),
+        groups: &process.user.additional_gids,
+        umask: process.user.umask.unwrap_or(0o022),
+        interactive: container.interactive,
+        init: container.init,
+        size,
+        signals: signals_before,
+    };
+    join_pid_namespace(container.spec)?;
+    let (here, there) = {
+        let _why = because("make the channel on which the container's first process reports");
+        net::socket_pair()?
+    };
+    let side = {
+        let _why = because("make the container's first process, in namespaces of its own");
+        process::clone(namespaces(container.spec), Role::Container)?
+    };
+    let pid = match side {
+        Side::Child => child::run(&job, &there),
+        Side::Parent(pid) => pid,
+    };
+    drop(there);
+    await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
+}
+
+/// The flags for new namespaces; the cgroup namespace is made later, by the process that has joined its group.
+fn namespaces(spec: &Spec) -> i32 {
+    let own = spec.linux.iter().flat_map(|linux| &linux.namespaces).filter(|namespace| namespace.path.is_none());
+    own.map(|namespace| namespace.kind).filter(|kind| *kind != NamespaceKind::Cgroup).fold(0, |flags, kind| flags | plan::clone_flag(kind))
+}
+
+/// A PID namespace that is shared holds for the processes that this one clones.
+fn join_pid_namespace(spec: &Spec) -> Result<()> {
+    let shared = spec.linux.iter().flat_map(|linux| &linux.namespaces).find(|namespace| namespace.kind == NamespaceKind::Pid);
+    let Some(path) = shared.and_then(|namespace| namespace.path.as_deref()) else { return Ok(()) };
+    let _why = because("have the container's processes made in the PID namespace that it shares");
+    let namespace = file::open(CWD, &file::path(path)?, libc::O_RDONLY)?;
+    process::setns(namespace.by_ref(), libc::CLONE_NEWPID)
+}
+
+/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before.
+fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
+    let _why = because("wait until the container's first process has become the workload, or says why not");
+    let (mut master, mut ready) = (None, false);
+    let mut message = alloc::vec![0u8; 8 << 10];
+    loop {
+        let (length, file) = net::receive(channel.by_ref(), &mut message)?;
+        match message[..length].split_first() {
+            None => break,
+            Some((&TERMINAL, _)) => master = file,
+            Some((&READY, _)) => ready = true,
+            Some((&ERROR, wire)) => {
+                let error = Error::decode(wire).unwrap_or_else(|| Error::new("the container's first process failed"));
+                process::wait(Some(pid), true)?;
+                return Err(error);
+            }
+            Some(_) => {}
+        }
+    }
+    if ready {
+        ledger::executed();
+        return Ok(master);
+    }
+    // The channel also ends when the process dies without a word.
+    let ended = process::wait(Some(pid), true)?.map(|waited| waited.ended);
+    let how = match ended {
+        Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
+        _ => "ended".into(),
+    };
+    Err(Error::new(alloc::format!("the container's first process {how} before it became the workload"))
+        .hint("too little memory (--memory), or somebody killed it"))
+}
+
+impl Running {
+    /// Passes signals and, with a terminal, input and output on until the workload has ended.
+    ///
+    /// # Errors
+    /// What the kernel refuses; the workload may still run then.
+    pub fn wait(self) -> Result<Ended> {
+        let _why = because("wait for the workload, and pass on what comes for it");
+        let signals = poll::signalfd(watched_signals())?;
+        ledger::print_done();
+        if let Some(master) = self.master {
+            return relay::run(self.pid, master, &signals, self.interactive);
+        }
+        loop {
+            match poll::next_signal(signals.by_ref())? {
+                libc::SIGCHLD => {
+                    if let Some(waited) = process::wait(Some(self.pid), false)? {
+                        return Ok(waited.ended);
+                    }
+                }
+                signal => {
+                    let _ = process::kill(self.pid, signal);
+                }
+            }
+            ledger::relieve();
+        }
+    }
+
+    /// Kills the workload and waits for its end: for the case that it can't be waited for in an orderly way.
+    pub fn kill(pid: u32) {
+        let _why = because("kill the workload, which can't be waited for");
+        let _ = process::kill(pid, libc::SIGKILL);
+        let _ = process::wait(Some(pid), true);
+    }
+}
+
+/// The signals that are read as a file: all that can be blocked and that somebody may send.
+#[must_use]
+pub fn watched_signals() -> Signals {
+    !NEVER_BLOCKED
+}

@@ -1,0 +1,37 @@
+//! Masks: parts of `/proc` and `/sys` that tell or change what a container has no business with.
+
+use core::ffi::CStr;
+
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::sys::mount;
+
+/// Hides a path: a file behind the null device, a directory behind an empty read-only file system. A missing path is fine.
+///
+/// The null device is the one of the container's own `/dev`, made moments ago; the image has no say in it.
+///
+/// # Errors
+/// mount(2).
+pub fn mask(path: &CStr) -> Result<()> {
+    match mount::mount(Some(c"/dev/null"), path, None, libc::MS_BIND, None) {
+        Err(error) if error.is(Errno::ENOENT) => Ok(()),
+        Err(error) if error.is(Errno::ENOTDIR) => {
+            mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))
+        }
+        result => result,
+    }
+}
+
+/// Makes a path read-only by a mount of its own. A missing path is fine.
+///
+/// # Errors
+/// mount(2).
+pub fn read_only(path: &CStr) -> Result<()> {
+    match mount::mount(Some(path), path, None, libc::MS_BIND | libc::MS_REC, None) {
+        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
+        result => result?,
+    }
+    // What the surrounding mount forbids stays forbidden: a remount must repeat it.
+    let kept = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept, None)
+}

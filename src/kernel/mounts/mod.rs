@@ -1,0 +1,43 @@
+//! Mounts of a container: option strings, the change of root, file systems, trees of the host, masks.
+//!
+//! A container's process first takes the host's trees that it will need in hand, then makes the new root its root, and only
+//! then mounts everything else by plain paths. From that moment a link in the image, or a path that somebody swaps, leads
+//! nowhere but into the container.
+
+mod mask;
+pub mod options;
+mod place;
+mod root;
+mod tree;
+
+pub use mask::{mask, read_only};
+pub use options::Options;
+pub use place::{Kind, find, make};
+pub use root::{OldRoot, enter, leave_old, make_private};
+pub use tree::Tree;
+
+use core::ffi::CStr;
+
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::sys::mount;
+
+/// Mounts a new file system of `kind` at a path inside the new root, making the directory if it is missing.
+///
+/// # Errors
+/// mount(2), with a hint where the kernel lacks the file system.
+pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulong, data: &CStr) -> Result<()> {
+    let data = (!data.is_empty()).then_some(data);
+    let mut result = mount::mount(Some(source), target, Some(kind), flags, data);
+    if result.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
+        make(target, Kind::Directory)?;
+        result = mount::mount(Some(source), target, Some(kind), flags, data);
+    }
+    result.map_err(|error| {
+        if error.is(Errno::ENODEV) {
+            error.hint("the kernel has no such file system; see CONFIG_*_FS in its configuration")
+        } else {
+            error
+        }
+    })
+}

@@ -1,0 +1,110 @@
+//! Places inside the container's root: finding them and making them, without following the kernel's magic links.
+//!
+//! By the time this runs, the container's root is this process's root, so an ordinary link can't lead out of it. The links
+//! under `/proc` that lead to open files and other roots could: those are refused.
+
+use core::ffi::CStr;
+
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::sys::fd::{CWD, Fd};
+use crate::sys::{FdRef, file};
+
+/// What a place is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A file: anything that is no directory.
+    File,
+}
+
+/// `PROC_SUPER_MAGIC`, `linux/magic.h`.
+const PROC: usize = 0x9fa0;
+
+/// Opens an absolute path inside the root as a place to mount on; links are followed inside the root.
+///
+/// # Errors
+/// open(2); `ELOOP` for a magic link.
+pub fn find(path: &CStr) -> Result<Fd> {
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    match file::openat2(CWD, path, flags, libc::RESOLVE_NO_MAGICLINKS) {
+        // Before Linux 5.6, or refused by a filter that does not know the call: `/proc` is the only place with magic links.
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
+            let place = file::open(CWD, path, flags)?;
+            if path.to_bytes().starts_with(b"/proc/") || file::filesystem(place.by_ref())? != PROC {
+                return Ok(place);
+            }
+            Err(Error::os(Errno::ELOOP, "open", path.to_string_lossy()))
+        }
+        result => result,
+    }
+}
+
+/// Makes a directory or an empty file, and the directories above it, where they are missing; opens the place.
+///
+/// # Errors
+/// What mkdir(2), mknod(2) and open(2) refuse; a directory where a file is needed, and the other way round.
+pub fn make(path: &CStr, kind: Kind) -> Result<Fd> {
+    match find(path) {
+        Ok(place) => check(&place, path, kind).map(|()| place),
+        Err(error) if error.is(Errno::ENOENT) => {
+            make_missing(path, kind)?;
+            let place = find(path)?;
+            check(&place, path, kind).map(|()| place)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Walks down from the root, making what is missing relative to what is open.
+fn make_missing(path: &CStr, kind: Kind) -> Result<()> {
+    let text = path.to_bytes();
+    let mut directory = find(c"/")?;
+    let mut end = 0;
+    while end < text.len() {
+        let start = end + text[end..].iter().take_while(|byte| **byte == b'/').count();
+        end = start + text[start..].iter().take_while(|byte| **byte != b'/').count();
+        if start == end {
+            break;
+        }
+        let is_last = text[end..].iter().all(|byte| *byte == b'/');
+        let so_far = file::path(&text[..end])?;
+        let next = match find(&so_far) {
+            Err(error) if error.is(Errno::ENOENT) => {
+                let name = file::path(&text[start..end])?;
+                make_one(directory.by_ref(), &name, if is_last { kind } else { Kind::Directory })?;
+                find(&so_far)?
+            }
+            result => result?,
+        };
+        directory = next;
+    }
+    Ok(())
+}
+
+fn make_one(directory: FdRef<'_>, name: &CStr, kind: Kind) -> Result<()> {
+    let result = match kind {
+        Kind::Directory => file::mkdir(directory, name, 0o755),
+        Kind::File => file::mknod(directory, name, libc::S_IFREG | 0o644, (0, 0)),
+    };
+    result.or_else(|error| if error.is(Errno::EEXIST) { Ok(()) } else { Err(error) }).map_err(|error| {
+        if error.is(Errno::EROFS) {
+            error.hint("the place to mount on does not exist, and can't be made on a read-only file system")
+        } else {
+            error
+        }
+    })
+}
+
+fn check(place: &Fd, path: &CStr, kind: Kind) -> Result<()> {
+    let stat = file::stat(place.by_ref(), c"")?;
+    let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
+    match kind {
+        Kind::Directory if !is_directory => Err(Error::os(Errno::ENOTDIR, "mount a directory on", path.to_string_lossy())
+            .hint("the image has a file there; mount it elsewhere, or mount a file")),
+        Kind::File if is_directory => Err(Error::os(Errno::EISDIR, "mount a file on", path.to_string_lossy())
+            .hint("the image has a directory there; mount it elsewhere, or mount a directory")),
+        _ => Ok(()),
+    }
+}

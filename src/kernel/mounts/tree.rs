@@ -1,0 +1,161 @@
+//! Trees of the host (files, directories, and what is mounted below them) on their way into the container.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::options::Options;
+use super::place::{self, Kind};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::sys::fd::CWD;
+use crate::sys::uapi::MountAttr;
+use crate::sys::{Fd, file, mount, uapi};
+
+/// A tree that was taken in hand before the change of root.
+pub struct Tree {
+    /// A detached copy of the mount, or (before Linux 5.2) the place itself.
+    file: Fd,
+    detached: bool,
+    recursive: bool,
+    kind: Kind,
+}
+
+impl Tree {
+    /// Takes the tree at a path of the host in hand.
+    ///
+    /// # Errors
+    /// `open_tree(2)`, open(2).
+    pub fn take(path: &CStr, recursive: bool) -> Result<Tree> {
+        let (file, detached) = match mount::open_tree(CWD, path, recursive) {
+            Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => (file::open(CWD, path, libc::O_PATH)?, false),
+            result => (result?, true),
+        };
+        let stat = file::stat(file.by_ref(), c"")?;
+        let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
+        Ok(Tree { file, detached, recursive, kind: if is_directory { Kind::Directory } else { Kind::File } })
+    }
+
+    /// Puts the tree at a path of the new root, which is made if it is missing.
+    ///
+    /// # Errors
+    /// What making the place, `move_mount(2)`, mount(2) and `mount_setattr(2)` refuse.
+    pub fn attach(self, target: &CStr, options: &Options) -> Result<()> {
+        let place = place::make(target, self.kind)?;
+        if self.detached {
+            // Restricted while nobody can reach it yet.
+            let attributes = attributes(options);
+            let propagation = if options.propagation == 0 { libc::MS_PRIVATE | libc::MS_REC } else { options.propagation };
+            let done = restrict(&self.file, attributes, options.recursive, propagation)?;
+            mount::attach_on(self.file.by_ref(), place.by_ref())?;
+            if !done {
+                restrict_each(target, options, propagation)?;
+            }
+            return Ok(());
+        }
+        let source = descriptor_path(&self.file)?;
+        let depth = if self.recursive { libc::MS_REC } else { 0 };
+        let onto = descriptor_path(&place)?;
+        mount::mount(Some(&source), &onto, None, libc::MS_BIND | depth, None)?;
+        restrict_each(target, options, options.propagation)
+    }
+}
+
+/// The path under which the kernel shows an open file to its process.
+fn descriptor_path(file: &Fd) -> Result<alloc::ffi::CString> {
+    file::path(alloc::format!("/proc/self/fd/{}", file.number()))
+}
+
+/// The attributes of the top mount, as `mount_setattr(2)` has them.
+fn attributes(options: &Options) -> u64 {
+    const PAIRS: [(libc::c_ulong, u32); 5] = [
+        (libc::MS_RDONLY, uapi::MOUNT_ATTR_RDONLY),
+        (libc::MS_NOSUID, uapi::MOUNT_ATTR_NOSUID),
+        (libc::MS_NODEV, uapi::MOUNT_ATTR_NODEV),
+        (libc::MS_NOEXEC, uapi::MOUNT_ATTR_NOEXEC),
+        (libc::MS_NOATIME, uapi::MOUNT_ATTR_NOATIME),
+    ];
+    let chosen = PAIRS.iter().filter(|(flag, _)| options.set & flag != 0);
+    chosen.map(|(_, attribute)| u64::from(*attribute)).sum()
+}
+
+/// Restricts a detached tree; false where the kernel (before 5.12) can't and each mount must be remounted once attached.
+fn restrict(tree: &Fd, top: u64, recursive: u64, propagation: libc::c_ulong) -> Result<bool> {
+    let spread = propagation & libc::MS_REC != 0;
+    let propagation = u64::from(propagation & !libc::MS_REC);
+    let whole = MountAttr { attr_set: recursive, propagation, ..MountAttr::default() };
+    let result = mount::mount_setattr(tree.by_ref(), c"", &whole, spread || recursive != 0).and_then(|()| {
+        let rest = top & !recursive;
+        if rest == 0 {
+            return Ok(());
+        }
+        mount::mount_setattr(tree.by_ref(), c"", &MountAttr { attr_set: rest, ..MountAttr::default() }, false)
+    });
+    match result {
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+/// Restricts an attached tree mount by mount, the only way before Linux 5.12.
+fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -> Result<()> {
+    if propagation != 0 {
+        mount::mount(None, target, None, propagation, None)?;
+    }
+    let recursive = if options.recursive & u64::from(uapi::MOUNT_ATTR_RDONLY) != 0 { libc::MS_RDONLY } else { 0 };
+    if options.per_mount() == 0 && recursive == 0 {
+        return Ok(());
+    }
+    let table = file::read_file(CWD, c"/proc/self/mountinfo", 16 << 20)?;
+    let table = String::from_utf8_lossy(&table);
+    for (point, kept) in mounts_below(&table, &target.to_string_lossy()) {
+        let is_top = point.as_bytes() == target.to_bytes();
+        let flags = kept | if is_top { options.per_mount() } else { recursive };
+        let point = file::path(point)?;
+        mount::mount(None, &point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
+    }
+    Ok(())
+}
+
+/// The mount points at and below a path, with the flags that each has (which a remount must repeat), from a mountinfo table.
+fn mounts_below(table: &str, top: &str) -> Vec<(String, libc::c_ulong)> {
+    let below = |point: &str| point.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options, ...
+    let fields = table.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(4);
+        Some((unescape(fields.next()?), fields.next()?))
+    });
+    let found = fields.filter(|(point, _)| below(point));
+    found.map(|(point, flags)| (point, Options::parse(flags.split(',')).map_or(0, |parsed| parsed.set))).collect()
+}
+
+/// `\040` and its kin, which stand for bytes that would break the table's lines.
+fn unescape(text: &str) -> String {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
+        let byte = octal.and_then(|digits| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_mounts_at_and_below_a_path_with_their_flags() {
+        let table = "22 1 0:20 / /a rw,nosuid - tmpfs t rw\n23 22 0:21 / /a/b\\040c ro,nodev,relatime - tmpfs t rw\n\
+                     24 1 0:22 / /ab rw - tmpfs t rw\n";
+        let found = mounts_below(table, "/a");
+        let expected = [
+            ("/a".into(), libc::MS_NOSUID),
+            ("/a/b c".into(), libc::MS_RDONLY | libc::MS_NODEV | libc::MS_RELATIME),
+        ];
+        assert_eq!(found, expected);
+    }
+}
