@@ -1,0 +1,90 @@
+//! How long it takes to import a root file system's archive, beside `tar -x` and `tar -xz`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::VIAL;
+use super::measure::{median_and_least, remove, time};
+
+/// What an archive is made of when none is given: programs, libraries, many small files, links.
+const PARTS: &[&str] =
+    &["etc", "usr/sbin", "usr/share/doc", "usr/share/perl", "usr/share/zoneinfo", "usr/lib/x86_64-linux-gnu/perl-base"];
+
+/// Measures and prints a table.
+pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
+    fs::create_dir_all(directory).expect("make the bench's directory");
+    let plain = directory.join("root.tar");
+    match archive {
+        Some(archive) => unpacked(archive, &plain),
+        None => generated(&plain),
+    }
+    let packed = directory.join("root.tar.gz");
+    let gzip = Command::new("gzip")
+        .args(["-6", "-c"])
+        .arg(&plain)
+        .stdout(fs::File::create(&packed).expect("make a file"))
+        .status();
+    assert!(gzip.is_ok_and(|status| status.success()), "gzip");
+    let size = fs::metadata(&plain).expect("the archive exists").len();
+    println!("Import of {} MB, {} entries, {rounds} rounds in turn.\n", size / 1_000_000, entries(&plain));
+    println!("| archive | vial import | tar | ratio of medians | MB/s of vial |");
+    println!("|---|---:|---:|---:|---:|");
+    for (kind, path, flags) in [("tar", &plain, "-xf"), ("tar.gz", &packed, "-xzf")] {
+        let mut own = Vec::new();
+        let mut other = Vec::new();
+        for _ in 0..rounds {
+            own.push(into_fresh(directory, |target| {
+                [VIAL, "--root", target, "import", &path.display().to_string(), "bench"].map(str::to_owned).to_vec()
+            }));
+            other.push(into_fresh(directory, |target| {
+                ["tar", "--numeric-owner", "-C", target, flags, &path.display().to_string()].map(str::to_owned).to_vec()
+            }));
+        }
+        let ((own, own_least), (other, other_least)) = (median_and_least(own), median_and_least(other));
+        let (seconds, ratio) = (own.as_secs_f64(), own.as_secs_f64() / other.as_secs_f64());
+        let cell = |median: Duration, least: Duration| {
+            format!("{:.2} s (least {:.2})", median.as_secs_f64(), least.as_secs_f64())
+        };
+        let rate = f64::from((size / 1000) as u32) / 1e3 / seconds;
+        println!("| {kind} | {} | {} | {ratio:.2} | {rate:.0} |", cell(own, own_least), cell(other, other_least));
+    }
+    println!();
+}
+
+/// The time of a command that fills a directory, which is made before and removed after. What earlier rounds wrote is on
+/// the disk before the clock starts.
+fn into_fresh(directory: &Path, line: impl FnOnce(&str) -> Vec<String>) -> Duration {
+    let target: PathBuf = directory.join("target");
+    fs::create_dir_all(&target).expect("make a directory");
+    let _ = Command::new("sync").status();
+    let taken = time(&line(&target.display().to_string()));
+    remove(&target);
+    taken
+}
+
+/// A plain copy of an archive that may be compressed.
+fn unpacked(archive: &Path, plain: &Path) {
+    let magic = fs::read(archive).expect("read the archive");
+    if magic.starts_with(&[0x1f, 0x8b]) {
+        let gzip =
+            Command::new("gzip").arg("-dc").arg(archive).stdout(fs::File::create(plain).expect("make a file")).status();
+        assert!(gzip.is_ok_and(|status| status.success()), "gzip");
+    } else {
+        fs::write(plain, magic).expect("copy the archive");
+    }
+}
+
+/// An archive of parts of this machine's own root.
+fn generated(plain: &Path) {
+    let parts = PARTS.iter().filter(|part| Path::new("/").join(part).exists());
+    let mut tar = Command::new("tar");
+    tar.args(["-C", "/", "--one-file-system", "--numeric-owner", "-cf"]).arg(plain).args(parts);
+    assert!(tar.status().is_ok_and(|status| status.success()), "tar");
+}
+
+fn entries(archive: &Path) -> usize {
+    let output = Command::new("tar").arg("-tf").arg(archive).output().expect("list the archive");
+    String::from_utf8_lossy(&output.stdout).lines().count()
+}

@@ -1,0 +1,91 @@
+//! `cargo bench`: vial beside other ways to start a container and to unpack an archive, on this machine.
+//!
+//!     cargo bench                        # everything
+//!     cargo bench -- start --rounds 200  # from start to exit, memory and system calls
+//!     cargo bench -- import --archive debian.tar --rounds 5
+
+mod import;
+mod measure;
+mod peers;
+mod start;
+
+#[path = "../util/elf.rs"]
+mod elf;
+#[path = "../util/strace.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod strace;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, id};
+use std::{env, fs};
+
+/// The binary under test.
+const VIAL: &str = env!("CARGO_BIN_EXE_vial");
+
+/// What the command line asks for.
+struct Options {
+    start: bool,
+    import: bool,
+    rounds: Option<usize>,
+    archive: Option<PathBuf>,
+    directory: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let (Some(options), true) = (options(), measure::is_root()) else {
+        eprintln!("usage, as root: cargo bench -- [start] [import] [--rounds N] [--archive FILE] [--directory DIR]");
+        return ExitCode::FAILURE;
+    };
+    if let Some(code) = inside_own_mounts() {
+        return code;
+    }
+    fs::create_dir_all(&options.directory).expect("make the bench's directory");
+    println!("{}\n", measure::machine());
+    if options.start {
+        start::bench(&options.directory.join("start"), options.rounds.unwrap_or(100));
+    }
+    if options.import {
+        import::bench(&options.directory.join("import"), options.rounds.unwrap_or(5), options.archive.as_deref());
+    }
+    measure::remove(&options.directory);
+    ExitCode::SUCCESS
+}
+
+fn options() -> Option<Options> {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("vial-bench-{}", id()));
+    let mut options = Options { start: false, import: false, rounds: None, archive: None, directory };
+    let mut args = env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            // What cargo adds.
+            "--bench" => {}
+            "start" => options.start = true,
+            "import" => options.import = true,
+            "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
+            "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
+            "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),
+            _ => return None,
+        }
+    }
+    if !options.start && !options.import {
+        (options.start, options.import) = (true, true);
+    }
+    Some(options)
+}
+
+/// crun can't start where control groups are a hybrid of both versions, unless the second one's mount is hidden. So that all
+/// are measured alike, everything then runs in a mount namespace without it.
+fn inside_own_mounts() -> Option<ExitCode> {
+    const MARK: &str = "VIAL_BENCH_INSIDE";
+    const UNIFIED: &str = "/sys/fs/cgroup/unified";
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let hybrid = mounts.lines().any(|line| line.split(' ').nth(4) == Some(UNIFIED));
+    if !hybrid || env::var_os(MARK).is_some() {
+        return None;
+    }
+    let script = format!("umount {UNIFIED} && exec \"$0\" \"$@\"");
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script]).args(env::args_os()).env(MARK, "1");
+    let status = command.status().expect("start unshare");
+    Some(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

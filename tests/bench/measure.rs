@@ -1,0 +1,94 @@
+//! Time, memory, and what the machine is.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+/// Whether the effective user is root.
+pub fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
+}
+
+/// Whether a program is in `PATH`.
+pub fn installed(name: &str) -> bool {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|directory| directory.join(name).is_file())
+}
+
+/// Processor, number of cores, kernel, distribution.
+pub fn machine() -> String {
+    let field = |path: &str, name: &str, separator: char| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        line.split_once(separator).map_or(String::new(), |(_, value)| value.trim().trim_matches('"').to_owned())
+    };
+    let processor = field("/proc/cpuinfo", "model name", ':');
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let system = field("/etc/os-release", "PRETTY_NAME", '=');
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    format!("{processor}, {cores} cores, Linux {}, {system}", kernel.trim())
+}
+
+/// A program's version, by its first line.
+pub fn version(program: &str) -> String {
+    let output = Command::new(program).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// A command that reads and writes nothing.
+pub fn command(words: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// From start to exit; the command must succeed.
+pub fn time(words: &[String]) -> Duration {
+    let mut command = command(words);
+    let begun = Instant::now();
+    let status = command.status();
+    let taken = begun.elapsed();
+    assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{}: {status:?}", words.join(" "));
+    taken
+}
+
+/// The peak of a process's resident memory in KiB, while it runs a workload that lasts a while.
+///
+/// Read from `VmHWM` (`proc_pid_status(5)`) until the end, and not from `ru_maxrss`: in a child that was started by vfork(2)
+/// that one begins with the memory of the process that started it.
+pub fn peak_memory(words: &[String]) -> u64 {
+    let mut child: Child = command(words).spawn().expect("start a command");
+    let path = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        // The first reading may still be of the program that is about to be replaced; the last counts, for it only grows.
+        if let Some(now) = line.and_then(|line| line.split_whitespace().next()?.parse().ok()) {
+            peak = now;
+        }
+        if let Some(status) = child.try_wait().expect("wait for a child") {
+            assert!(status.success(), "{}: {status}", words.join(" "));
+            return peak;
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The one in the middle, and the least.
+pub fn median_and_least(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[0])
+}
+
+/// Milliseconds, with two digits after the point.
+pub fn milliseconds(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64() * 1000.0)
+}
+
+/// Removes a directory with everything in it on the same file system.
+pub fn remove(directory: &Path) {
+    let _ = Command::new("rm").args(["-rf", "--one-file-system"]).arg(directory).status();
+}
