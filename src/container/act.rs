@@ -85,6 +85,10 @@ impl<'a> Actor<'a> {
                 Some(tree) => tree.attach(target, options),
                 None => Err(Error::new("the plan attaches a tree that it did not take")),
             },
+            Action::Fill { slot, path } => match self.trees.get(*slot) {
+                Some(Some(tree)) => tree.fill_from(path),
+                _ => Err(Error::new("the plan fills a tree that it did not take")),
+            },
             Action::EnterRoot { target } => {
                 file::chdir(target)?;
                 self.old_root = Some(mounts::enter()?);

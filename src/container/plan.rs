@@ -34,6 +34,8 @@ pub enum Action {
     EnterRoot { target: CString },
     /// Mounts a file system.
     Filesystem { source: CString, kind: CString, target: CString, flags: libc::c_ulong, data: CString },
+    /// Fills a tree that was taken, an empty directory, with what the image has at a path.
+    Fill { slot: usize, path: CString },
     /// Puts a tree that was taken in its place.
     Attach { slot: usize, target: CString, options: Options },
     /// Makes a directory.
@@ -109,6 +111,8 @@ pub struct Setting<'a> {
     pub root: &'a Root,
     /// The hierarchies to show.
     pub cgroups: &'a [CgroupMount],
+    /// Destinations of empty volumes that get what the image has there.
+    pub fills: &'a [String],
 }
 
 struct Planner {
@@ -253,6 +257,10 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: &[Optio
         let options = options(mount)?;
         let target = file::path(&*mount.destination)?;
         if let Some(slot) = *slot {
+            if setting.fills.contains(&mount.destination) {
+                plan.why = "fill the new volume with what the image has in its place";
+                plan.add(Action::Fill { slot, path: target.clone() });
+            }
             plan.why = "put what was taken from the host in its place";
             plan.add(Action::Attach { slot, target, options });
             continue;

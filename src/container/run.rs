@@ -39,6 +39,8 @@ pub struct Container<'a> {
     pub group: Option<&'a Group>,
     /// The hierarchies to show inside.
     pub cgroups: Vec<CgroupMount>,
+    /// Destinations of empty volumes that get what the image has there.
+    pub fills: Vec<alloc::string::String>,
 }
 
 /// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
@@ -57,7 +59,7 @@ const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
 /// # Errors
 /// What the specification asks for and can't be done.
 pub fn plan(container: &Container<'_>) -> Result<Vec<Step>> {
-    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups })
+    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups, fills: &container.fills })
 }
 
 /// A container whose workload has been executed.

@@ -29,6 +29,7 @@ impl Display for Action {
             Action::Filesystem { kind, target, data, .. } => {
                 write!(f, "mount {} on {} ({})", Path(kind), Path(target), Path(data))
             }
+            Action::Fill { path, .. } => write!(f, "copy what is at {} to it", Path(path)),
             Action::Attach { target, options, .. } => {
                 let read_only = if options.set & libc::MS_RDONLY != 0 { ", read-only" } else { "" };
                 write!(f, "bind it to {}{read_only}", Path(target))

@@ -4,6 +4,7 @@
 //! then mounts everything else by plain paths. From that moment a link in the image, or a path that somebody swaps, leads
 //! nowhere but into the container.
 
+mod copy;
 mod mask;
 pub mod options;
 mod place;
