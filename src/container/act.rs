@@ -172,9 +172,7 @@ fn simple(action: &Action) -> Result<()> {
         },
         Action::Mask { path } => mounts::mask(path),
         Action::ReadOnly { path } => mounts::read_only(path),
-        Action::ReadOnlyRoot => {
-            mount::mount(None, c"/", None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, None)
-        }
+        Action::Seal { path } => mounts::seal(path),
         Action::HostName { name } => process::sethostname(name),
         Action::DomainName { name } => process::setdomainname(name),
         Action::Loopback => {

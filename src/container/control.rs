@@ -34,7 +34,7 @@ impl Control {
         let _why = because("make the container's control group and set its limits, before anything of it runs");
         let (limits, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
-        let (group, warnings) = Group::create(&hierarchies, &path, &limits, Extent::Limits, best_effort)?;
+        let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
         Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings })
     }
 
@@ -66,7 +66,7 @@ impl Control {
     /// As `create`, but nothing is made.
     pub fn describe(spec: &Spec) -> Result<(String, Vec<CgroupMount>)> {
         let (limits, path) = parts(spec)?;
-        let plan = cgroup::plan(&Hierarchies::detect()?, &limits, &path, Extent::Limits);
+        let plan = cgroup::plan(&Hierarchies::detect()?, &limits, &path, Extent::Needed);
         let mut text = String::from("make the container's control group and set its limits\n");
         for directory in &plan.directories {
             text.push_str(&alloc::format!("    make the directory {}\n", directory.path));

@@ -48,10 +48,10 @@ pub enum Action {
     Console,
     /// Hides a path.
     Mask { path: CString },
-    /// Makes a mount or a path read-only.
+    /// Makes a path read-only by a mount of its own.
     ReadOnly { path: CString },
-    /// Makes the root read-only.
-    ReadOnlyRoot,
+    /// Makes a mount read-only.
+    Seal { path: CString },
     /// Lets go of the host's root.
     LeaveOldRoot,
     /// Sets the host name.
@@ -317,7 +317,7 @@ fn cgroup_mounts(plan: &mut Planner, target: &CString, options: &Options, settin
         plan.add(Action::Filesystem { source: c"cgroup".into(), kind: hierarchy.kind.into(), target: place, flags, data });
     }
     if flags & libc::MS_RDONLY != 0 {
-        plan.add(Action::ReadOnly { path: target.clone() });
+        plan.add(Action::Seal { path: target.clone() });
     }
     Ok(())
 }
@@ -382,7 +382,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     plan.add(Action::LeaveOldRoot);
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.why = "make the root read-only, as asked";
-        plan.add(Action::ReadOnlyRoot);
+        plan.add(Action::Seal { path: c"/".into() });
     }
     Ok(())
 }

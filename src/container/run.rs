@@ -80,7 +80,6 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
     let job = Job {
         steps: &steps,
-        directory: container.directory,
         group: container.group,
         own_cgroup_namespace: plan::has_own(container.spec, NamespaceKind::Cgroup),
         args: container.args.clone(),
@@ -94,6 +93,11 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         size,
         signals: signals_before,
     };
+    {
+        // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
+        let _why = because("go to the container's directory, where relative paths start");
+        file::fchdir(container.directory.by_ref())?;
+    }
     join_pid_namespace(container.spec)?;
     let (here, there) = {
         let _why = because("make the channel on which the container's first process reports");

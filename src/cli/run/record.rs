@@ -1,7 +1,6 @@
 //! What is written down of a container besides its specification: `state.json`.
 
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use super::image::Found;
 use crate::base::error::{Error, Result};

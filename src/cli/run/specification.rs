@@ -63,7 +63,7 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
 
 fn process(parts: &Parts<'_>) -> Result<Process> {
     let options = parts.options;
-    let names = |set: u64| (0..caps::COUNT).filter(|number| set & 1 << number != 0).filter_map(caps::name);
+    let names = |set: u64| (0..caps::COUNT).filter(move |number| set & 1 << number != 0).filter_map(caps::name);
     let chosen: Vec<String> = names(options.security.capabilities()).map(|name| alloc::format!("CAP_{name}")).collect();
     let workdir = match options.process.workdir {
         Some(path) => path,

@@ -11,7 +11,7 @@ mod place;
 mod root;
 mod tree;
 
-pub use mask::{mask, read_only};
+pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
 pub use root::{OldRoot, enter, leave_old, make_private};
