@@ -29,10 +29,10 @@ pub const EXIT_NOT_FOUND: u8 = 127;
 /// A failure: errno, operation, object, reason, hint, and the exit code that it leads to.
 ///
 /// One pointer wide, so that results stay small.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Inner {
     errno: Errno,
     operation: Cow<'static, str>,

@@ -1,17 +1,82 @@
 //! Floor 5: the command line.
 
+mod context;
 pub mod flags;
 pub mod help;
 pub mod options;
 pub mod output;
 pub mod parse;
+mod run;
+mod syscalls;
+mod version;
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use context::Context;
+use parse::{Explain, Globals};
+
+use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::sys::{FdRef, because, fd, file, ledger};
+
 /// Runs a command line; the exit code.
-pub fn main(_args: &[&'static CStr], _env: &[&'static CStr]) -> u8 {
-    let _ = crate::sys::ledger::open(crate::sys::ledger::Format::Text);
-    let _why = crate::sys::because("say hello");
-    let _ = crate::sys::file::write_all(crate::sys::fd::STDOUT, b"hello\n");
-    0
+#[must_use]
+pub fn main(args: &[&'static CStr], env: &[&'static CStr]) -> u8 {
+    let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
+    let parsed = parse::parse(&words);
+    let globals = match &parsed {
+        Ok(parsed) => &parsed.globals,
+        Err((globals, _)) => globals,
+    };
+    let result = open_ledger(globals).and_then(|()| match &parsed {
+        Ok(parsed) => dispatch(&Context::new(parsed, env)),
+        Err((_, error)) => Err(error.clone()),
+    });
+    result.unwrap_or_else(|error| {
+        report(&error);
+        error.exit_code()
+    })
 }
+
+/// Prints an error for a person.
+fn report(error: &Error) {
+    let _why = because("say what went wrong");
+    let _ = file::write_all(fd::STDERR, alloc::format!("vial: {error}\n").as_bytes());
+}
+
+/// Starts the ledger, if it was asked for, before anything else is done.
+fn open_ledger(globals: &Globals<'_>) -> Result<()> {
+    let format = match (globals.explain, globals.explain_to) {
+        (Some(Explain::Json), _) => ledger::Format::Json,
+        (Some(Explain::Text), _) | (None, Some(_)) => ledger::Format::Text,
+        (None, None) => return Ok(()),
+    };
+    ledger::open(format)?;
+    let Some(path) = globals.explain_to else { return Ok(()) };
+    let _why = because("open the file that the ledger goes to");
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)?;
+    // Stays open until the process ends.
+    ledger::print_to(FdRef::from_number(opened.leak()));
+    Ok(())
+}
+
+fn dispatch(context: &Context<'_>) -> Result<u8> {
+    match context.parsed.command.name {
+        "run" => run::run(context),
+        "syscalls" => syscalls::list(context),
+        "version" => version::version(context),
+        "help" => {
+            print(&help::topic(&context.parsed.positionals)?)?;
+            Ok(0)
+        }
+        name => Err(Error::new(alloc::format!("{name} is not built in")).exit(EXIT_FAILURE)),
+    }
+}
+
+/// Prints a result to standard output.
+fn print(text: &str) -> Result<()> {
+    let _why = because("print the result");
+    file::write_all(fd::STDOUT, text.as_bytes())
+}
+

@@ -85,6 +85,10 @@ impl<'a> Actor<'a> {
                 Some(tree) => tree.attach(target, options),
                 None => Err(Error::new("the plan attaches a tree that it did not take")),
             },
+            Action::Fill { slot, path } => match self.trees.get(*slot) {
+                Some(Some(tree)) => tree.fill_from(path),
+                _ => Err(Error::new("the plan fills a tree that it did not take")),
+            },
             Action::EnterRoot { target } => {
                 file::chdir(target)?;
                 self.old_root = Some(mounts::enter()?);
@@ -168,9 +172,7 @@ fn simple(action: &Action) -> Result<()> {
         },
         Action::Mask { path } => mounts::mask(path),
         Action::ReadOnly { path } => mounts::read_only(path),
-        Action::ReadOnlyRoot => {
-            mount::mount(None, c"/", None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, None)
-        }
+        Action::Seal { path } => mounts::seal(path),
         Action::HostName { name } => process::sethostname(name),
         Action::DomainName { name } => process::setdomainname(name),
         Action::Loopback => {

@@ -23,8 +23,6 @@ use crate::sys::{because, file, net, poll};
 pub struct Job<'a> {
     /// The plan.
     pub steps: &'a [Step],
-    /// The bundle: the directory that relative paths start from.
-    pub directory: &'a Fd,
     /// The control group to join.
     pub group: Option<&'a Group>,
     /// Whether the container has its own cgroup namespace.
@@ -72,7 +70,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     if let Some(group) = job.group {
         let _why = because("join the container's control group, before anything of it runs");
-        group.join_self()?;
+        group.join_self(false)?;
         if job.own_cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP)?;
         }
@@ -81,10 +79,6 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     actor.default_user = job.default_user;
     actor.groups = job.groups;
     actor.size = job.size;
-    {
-        let _why = because("start from the container's directory");
-        file::fchdir(job.directory.by_ref())?;
-    }
     actor.perform(job.steps)?;
     let _why = because("become the workload");
     if !job.interactive && !is_console(job) {

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod bundle;
 pub mod child;
+pub mod control;
 pub mod defaults;
 pub mod files;
 mod init;

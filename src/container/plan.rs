@@ -34,6 +34,8 @@ pub enum Action {
     EnterRoot { target: CString },
     /// Mounts a file system.
     Filesystem { source: CString, kind: CString, target: CString, flags: libc::c_ulong, data: CString },
+    /// Fills a tree that was taken, an empty directory, with what the image has at a path.
+    Fill { slot: usize, path: CString },
     /// Puts a tree that was taken in its place.
     Attach { slot: usize, target: CString, options: Options },
     /// Makes a directory.
@@ -46,10 +48,10 @@ pub enum Action {
     Console,
     /// Hides a path.
     Mask { path: CString },
-    /// Makes a mount or a path read-only.
+    /// Makes a path read-only by a mount of its own.
     ReadOnly { path: CString },
-    /// Makes the root read-only.
-    ReadOnlyRoot,
+    /// Makes a mount read-only.
+    Seal { path: CString },
     /// Lets go of the host's root.
     LeaveOldRoot,
     /// Sets the host name.
@@ -109,6 +111,8 @@ pub struct Setting<'a> {
     pub root: &'a Root,
     /// The hierarchies to show.
     pub cgroups: &'a [CgroupMount],
+    /// Destinations of empty volumes that get what the image has there.
+    pub fills: &'a [String],
 }
 
 struct Planner {
@@ -253,6 +257,10 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: &[Optio
         let options = options(mount)?;
         let target = file::path(&*mount.destination)?;
         if let Some(slot) = *slot {
+            if setting.fills.contains(&mount.destination) {
+                plan.why = "fill the new volume with what the image has in its place";
+                plan.add(Action::Fill { slot, path: target.clone() });
+            }
             plan.why = "put what was taken from the host in its place";
             plan.add(Action::Attach { slot, target, options });
             continue;
@@ -309,7 +317,7 @@ fn cgroup_mounts(plan: &mut Planner, target: &CString, options: &Options, settin
         plan.add(Action::Filesystem { source: c"cgroup".into(), kind: hierarchy.kind.into(), target: place, flags, data });
     }
     if flags & libc::MS_RDONLY != 0 {
-        plan.add(Action::ReadOnly { path: target.clone() });
+        plan.add(Action::Seal { path: target.clone() });
     }
     Ok(())
 }
@@ -374,7 +382,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     plan.add(Action::LeaveOldRoot);
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.why = "make the root read-only, as asked";
-        plan.add(Action::ReadOnlyRoot);
+        plan.add(Action::Seal { path: c"/".into() });
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub struct Container<'a> {
     pub group: Option<&'a Group>,
     /// The hierarchies to show inside.
     pub cgroups: Vec<CgroupMount>,
+    /// Destinations of empty volumes that get what the image has there.
+    pub fills: Vec<alloc::string::String>,
 }
 
 /// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
@@ -57,7 +59,7 @@ const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
 /// # Errors
 /// What the specification asks for and can't be done.
 pub fn plan(container: &Container<'_>) -> Result<Vec<Step>> {
-    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups })
+    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups, fills: &container.fills })
 }
 
 /// A container whose workload has been executed.
@@ -78,7 +80,6 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
     let job = Job {
         steps: &steps,
-        directory: container.directory,
         group: container.group,
         own_cgroup_namespace: plan::has_own(container.spec, NamespaceKind::Cgroup),
         args: container.args.clone(),
@@ -92,6 +93,11 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         size,
         signals: signals_before,
     };
+    {
+        // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
+        let _why = because("go to the container's directory, where relative paths start");
+        file::fchdir(container.directory.by_ref())?;
+    }
     join_pid_namespace(container.spec)?;
     let (here, there) = {
         let _why = because("make the channel on which the container's first process reports");

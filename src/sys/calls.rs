@@ -128,6 +128,7 @@ calls! {
     mount_setattr [Fd, Str, Bits(names::AT), MountAttr, Int] "make mounts read-only or private, recursively";
     // Processes and namespaces.
     clone [Bits(names::CLONE), Hex, Memory, Hex, Hex] "make a process, in new namespaces";
+    clone3 [Memory, Int] "make a process that begins in its control group";
     unshare [Bits(names::CLONE)] "move this process to new namespaces";
     setns [Fd, Bits(names::CLONE)] "move this process to another's namespace";
     execve [Str, Strings, Memory] "become the workload";

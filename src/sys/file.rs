@@ -336,6 +336,18 @@ pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
     Ok(statfs[0])
 }
 
+/// The magic number of the file system that a path leads to, statfs(2).
+///
+/// # Errors
+/// statfs(2).
+pub fn filesystem_at(path: &CStr) -> Result<usize> {
+    // As in `filesystem`.
+    let mut statfs = [0usize; 16];
+    // SAFETY: `path` is a valid string, and the buffer is at least as long as the kernel's structure.
+    unsafe { sys!(statfs, path.as_ptr(), statfs.as_mut_ptr()) }.map_err(|errno| fail(errno, "statfs", path))?;
+    Ok(statfs[0])
+}
+
 /// Whether a path exists, links followed.
 #[must_use]
 pub fn exists(dir: FdRef<'_>, path: &CStr) -> bool {

@@ -29,6 +29,7 @@ impl Display for Action {
             Action::Filesystem { kind, target, data, .. } => {
                 write!(f, "mount {} on {} ({})", Path(kind), Path(target), Path(data))
             }
+            Action::Fill { path, .. } => write!(f, "copy what is at {} to it", Path(path)),
             Action::Attach { target, options, .. } => {
                 let read_only = if options.set & libc::MS_RDONLY != 0 { ", read-only" } else { "" };
                 write!(f, "bind it to {}{read_only}", Path(target))
@@ -38,8 +39,7 @@ impl Display for Action {
             Action::Link { target, path } => write!(f, "link {} to {}", Path(path), Path(target)),
             Action::Console => f.write_str("make a pseudo-terminal and bind it to /dev/console"),
             Action::Mask { path } => write!(f, "hide {}", Path(path)),
-            Action::ReadOnly { path } => write!(f, "make {} read-only", Path(path)),
-            Action::ReadOnlyRoot => f.write_str("make / read-only"),
+            Action::ReadOnly { path } | Action::Seal { path } => write!(f, "make {} read-only", Path(path)),
             Action::LeaveOldRoot => f.write_str("unmount the host's root"),
             Action::HostName { name } => write!(f, "set the host name {name}"),
             Action::DomainName { name } => write!(f, "set the domain name {name}"),

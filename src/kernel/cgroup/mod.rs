@@ -1,14 +1,39 @@
-//! Control groups.
+//! Control groups: limits, v1, v2 and hybrid hierarchies; cgroups(7), kernel `Documentation/admin-guide/cgroup-v1`, `cgroup-v2.rst`.
+//!
+//! [`Hierarchies::detect`] looks at what the host has mounted, [`plan`] turns [`Limits`] into an ordered list of steps without
+//! entering the kernel, and [`Group::create`] performs them. The container's first process then enters with
+//! [`Group::join_self`].
+//!
+//! A group is made in as few hierarchies as will do ([`Extent`]), and joined in the one way that does not wait. Measured on
+//! Linux 6.18 with nothing else going on, medians in microseconds:
+//!
+//! | step                                            | per hierarchy   |
+//! |-------------------------------------------------|-----------------|
+//! | mkdir                                           | 55 – 90         |
+//! | write `0` to `tasks` (v1)                       | 70 – 110        |
+//! | write `0` to `cgroup.procs` (v1 and v2)         | 12,000          |
+//! | `clone3` with `CLONE_INTO_CGROUP` (v2)          | 50 above a fork |
+//! | rmdir                                           | 50 – 80         |
+//!
+//! `cgroup.procs` may have to move other threads of the process, so the kernel shuts out every fork and exit of the whole
+//! machine first, which takes an RCU grace period. A thread that moves only itself by `tasks` is exempt
+//! (`cgroup_procs_write_start` in `kernel/cgroup/cgroup.c`), and so is a process that is born in its group.
 
-/// A group.
-pub struct Group;
+mod devices;
+mod group;
+mod hierarchies;
+mod kill;
+mod limits;
+mod path;
+mod plan;
+#[cfg(test)]
+mod real;
+mod v1;
+mod v2;
 
-impl Group {
-    /// Joins.
-    ///
-    /// # Errors
-    /// None.
-    pub fn join_self(&self) -> crate::base::error::Result<()> {
-        Ok(())
-    }
-}
+pub use devices::{Access, DeviceKind, DeviceRule, filter};
+pub use group::Group;
+pub use hierarchies::{Hierarchies, Hierarchy, Version};
+pub use limits::{BlockDevice, BlockThrottle, BlockWeight, Limits, Rdma, ThrottleKind};
+pub use path::GroupPath;
+pub use plan::{Action, Directory, Extent, Plan, Step, plan};

@@ -31,7 +31,15 @@ pub fn read_only(path: &CStr) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => return Ok(()),
         result => result?,
     }
-    // What the surrounding mount forbids stays forbidden: a remount must repeat it.
-    let kept = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    seal(path)
+}
+
+/// Makes a mount read-only; on all but the root also without programs, devices and set-user-ID bits.
+///
+/// # Errors
+/// mount(2).
+pub fn seal(path: &CStr) -> Result<()> {
+    // A remount sets all flags anew. The root keeps its programs, devices and set-user-ID bits.
+    let kept = if path == c"/" { 0 } else { libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC };
     mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept, None)
 }

@@ -4,13 +4,14 @@
 //! then mounts everything else by plain paths. From that moment a link in the image, or a path that somebody swaps, leads
 //! nowhere but into the container.
 
+mod copy;
 mod mask;
 pub mod options;
 mod place;
 mod root;
 mod tree;
 
-pub use mask::{mask, read_only};
+pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
 pub use root::{OldRoot, enter, leave_old, make_private};

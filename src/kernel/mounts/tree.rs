@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::copy;
 use super::options::Options;
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
@@ -34,6 +35,24 @@ impl Tree {
         let stat = file::stat(file.by_ref(), c"")?;
         let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
         Ok(Tree { file, detached, recursive, kind: if is_directory { Kind::Directory } else { Kind::File } })
+    }
+
+    /// Fills the tree, which is an empty directory, with what the new root has at a path; nothing if that is no directory.
+    ///
+    /// # Errors
+    /// What the copy refuses.
+    pub fn fill_from(&self, path: &CStr) -> Result<()> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        let place = match place::find(path) {
+            Err(error) if error.is(Errno::ENOENT) => return Ok(()),
+            result => result?,
+        };
+        let from = match file::open(place.by_ref(), c".", flags) {
+            Err(error) if error.is(Errno::ENOTDIR) => return Ok(()),
+            result => result?,
+        };
+        let to = file::open(self.file.by_ref(), c".", flags)?;
+        copy::copy_content(from.by_ref(), to.by_ref())
     }
 
     /// Puts the tree at a path of the new root, which is made if it is missing.

@@ -1,0 +1,83 @@
+//! What every command knows: its command line, the environment, and where the state lies.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::parse::Parsed;
+use crate::base::error::Result;
+use crate::sys::{Fd, because, fd, file, process};
+
+/// A command's surroundings.
+pub(super) struct Context<'a> {
+    /// The command line.
+    pub(super) parsed: &'a Parsed<'a>,
+    env: &'a [&'static CStr],
+}
+
+impl<'a> Context<'a> {
+    /// For this command line in this environment.
+    pub(super) fn new(parsed: &'a Parsed<'a>, env: &'a [&'static CStr]) -> Context<'a> {
+        Context { parsed, env }
+    }
+
+    /// A variable of vial's own environment.
+    pub(super) fn variable(&self, name: &[u8]) -> Option<&'static [u8]> {
+        let value = |variable: &&'static CStr| variable.to_bytes().strip_prefix(name)?.strip_prefix(b"=");
+        self.env.iter().find_map(value)
+    }
+
+    fn text_variable(&self, name: &str) -> Option<&'static str> {
+        self.variable(name.as_bytes()).and_then(|value| core::str::from_utf8(value).ok()).filter(|value| !value.is_empty())
+    }
+
+    /// The directory of all state: `--root`, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.
+    pub(super) fn root_path(&self) -> String {
+        if let Some(root) = self.parsed.globals.root {
+            return String::from_utf8_lossy(root).into_owned();
+        }
+        if let Some(root) = self.text_variable("VIAL_ROOT") {
+            return root.to_string();
+        }
+        if process::geteuid() == 0 {
+            return "/var/lib/vial".to_string();
+        }
+        match (self.text_variable("XDG_DATA_HOME"), self.text_variable("HOME")) {
+            (Some(data), _) => alloc::format!("{data}/vial"),
+            (None, Some(home)) => alloc::format!("{home}/.local/share/vial"),
+            (None, None) => "/var/lib/vial".to_string(),
+        }
+    }
+
+    /// Opens the directory of all state, making it if it is missing.
+    pub(super) fn open_root(&self) -> Result<Fd> {
+        let _why = because("open the directory that holds all of vial's state");
+        let path = self.root_path();
+        let name = file::path(&*path)?;
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        match file::open(fd::CWD, &name, flags) {
+            Err(error) if error.is(crate::base::errno::Errno::ENOENT) => {
+                file::mkdir_all(&path, 0o700)?;
+                file::open(fd::CWD, &name, flags)
+            }
+            result => result,
+        }
+        .map_err(|error| error.hint("--root DIR or VIAL_ROOT=DIR puts the state elsewhere"))
+    }
+
+    /// A path of the user's as an absolute one.
+    pub(super) fn absolute(path: &str) -> Result<String> {
+        if path.starts_with('/') {
+            return Ok(path.to_string());
+        }
+        let here = file::getcwd()?;
+        Ok(alloc::format!("{}/{path}", here.to_string_lossy()))
+    }
+
+    /// Warnings, which `--best-effort` makes of errors about what can't be enforced.
+    pub(super) fn warn(warnings: &Vec<crate::base::error::Error>) {
+        for warning in warnings {
+            let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `vial syscalls`: every call that the binary can make, and for what.
+
+use alloc::vec::Vec;
+
+use super::context::Context;
+use super::flags::Id;
+use crate::base::error::Result;
+use crate::base::json::{Value, object};
+use crate::sys::{CALLS, CallInfo};
+
+/// Lists the calls by name.
+pub(super) fn list(context: &Context<'_>) -> Result<u8> {
+    let mut calls: Vec<&CallInfo> = CALLS.iter().collect();
+    calls.sort_unstable_by_key(|call| call.name);
+    if context.parsed.on(Id::Json) {
+        let row = |call: &&CallInfo| {
+            object([("number", (call.number as u64).into()), ("name", call.name.into()), ("purpose", call.purpose.into())])
+        };
+        super::print(&alloc::format!("{}\n", Value::from(calls.iter().map(row).collect::<Vec<Value>>())))?;
+        return Ok(0);
+    }
+    let mut text = alloc::format!("{:>6}  {:<20}{}\n", "NUMBER", "CALL", "PURPOSE");
+    for call in calls {
+        text.push_str(&alloc::format!("{:>6}  {:<20}{}\n", call.number, call.name, call.purpose));
+    }
+    super::print(&text)?;
+    Ok(0)
+}

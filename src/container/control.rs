@@ -1,0 +1,95 @@
+//! A container's control group, from its specification to its removal.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::plan::CgroupMount;
+use super::resources;
+use super::spec::Spec;
+use crate::base::error::{Error, Result};
+use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
+use crate::sys::because;
+
+/// A control group that was made for a container.
+pub struct Control {
+    /// The group; `None` on a host without control groups.
+    pub group: Option<Group>,
+    /// What was asked for and can't be enforced here, if that was allowed.
+    pub warnings: Vec<Error>,
+}
+
+fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
+    let linux = spec.linux.as_ref();
+    let limits = linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
+    let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).unwrap_or("/vial");
+    Ok((limits, GroupPath::new(path)?))
+}
+
+impl Control {
+    /// Makes the group with all its limits, before anything of the container runs.
+    ///
+    /// # Errors
+    /// A limit that can't be set, by controller and option.
+    pub fn create(spec: &Spec, best_effort: bool) -> Result<Control> {
+        let _why = because("make the container's control group and set its limits, before anything of it runs");
+        let (limits, path) = parts(spec)?;
+        let hierarchies = Hierarchies::detect()?;
+        let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
+        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings })
+    }
+
+    /// The hierarchies to show in the container.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<CgroupMount> {
+        self.group.as_ref().map(|group| mounts(group.directories())).unwrap_or_default()
+    }
+
+    /// Whether the kernel killed a process of the group because memory was short.
+    #[must_use]
+    pub fn was_oom_killed(&self) -> bool {
+        let _why = because("see whether memory ran out");
+        self.group.as_ref().is_some_and(|group| group.was_oom_killed().unwrap_or(false))
+    }
+
+    /// Kills what is left in the group and removes it.
+    ///
+    /// # Errors
+    /// A directory that can't be removed.
+    pub fn remove(&self) -> Result<()> {
+        let _why = because("remove the container's control group, and whatever is left in it");
+        self.group.as_ref().map_or(Ok(()), Group::remove)
+    }
+
+    /// What `create` would do, in words, and what would be shown in the container.
+    ///
+    /// # Errors
+    /// As `create`, but nothing is made.
+    pub fn describe(spec: &Spec) -> Result<(String, Vec<CgroupMount>)> {
+        let (limits, path) = parts(spec)?;
+        let plan = cgroup::plan(&Hierarchies::detect()?, &limits, &path, Extent::Needed);
+        let mut text = String::from("make the container's control group and set its limits\n");
+        for directory in &plan.directories {
+            text.push_str(&alloc::format!("    make the directory {}\n", directory.path));
+        }
+        for step in &plan.steps {
+            text.push_str(&alloc::format!("    {step}\n"));
+        }
+        for unmet in &plan.unmet {
+            text.push_str(&alloc::format!("    impossible here: {unmet}\n"));
+        }
+        Ok((text, mounts(&plan.directories)))
+    }
+}
+
+fn mounts(directories: &[Directory]) -> Vec<CgroupMount> {
+    let alone = directories.len() == 1;
+    let mount = |directory: &Directory| match directory.version {
+        Version::V2 => CgroupMount {
+            name: if alone { String::new() } else { "unified".to_string() },
+            kind: c"cgroup2",
+            data: String::new(),
+        },
+        Version::V1 => CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() },
+    };
+    directories.iter().map(mount).collect()
+}

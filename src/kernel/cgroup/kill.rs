@@ -1,0 +1,81 @@
+//! Killing everything in a group.
+
+use alloc::vec::Vec;
+
+use super::group::{Group, children, read, write};
+use super::hierarchies::Version;
+use super::plan::Directory;
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::sys::{self, process};
+
+/// Rounds of a millisecond after which a group that still has processes is given up: those wait for a device or a server
+/// and can't die.
+const ROUNDS: u32 = 5000;
+
+impl Group {
+    /// Kills every process in the group and in those below it, and waits until none is left.
+    ///
+    /// In v2 the kernel does it at once (`cgroup.kill`, Linux 5.14). Otherwise the group is frozen while its processes get the
+    /// signal, so that they can't fork faster than they are killed; that needs v1's freezer or Linux 5.2.
+    ///
+    /// # Errors
+    /// When processes are left after some seconds.
+    pub fn kill_all(&self) -> Result<()> {
+        let _why = sys::because("kill what is left in the control group");
+        let Some(directory) = self.unified().or(self.holding("freezer")).or(self.directories().first()) else {
+            return Ok(());
+        };
+        let unified = directory.version == Version::V2;
+        if unified && write(&directory.path, "cgroup.kill", "1").is_ok() {
+            return wait_until_empty(directory, || {});
+        }
+        let (file, frozen, thawed) =
+            if unified { ("cgroup.freeze", "1", "0") } else { ("freezer.state", "FROZEN", "THAWED") };
+        // Without a freezer it is a race that is run again until it is won, so failures to freeze are left aside.
+        wait_until_empty(directory, || {
+            let _ = write(&directory.path, file, frozen);
+            // Read anew: what was forked meanwhile is frozen too.
+            for pid in tree(&directory.path).unwrap_or_default() {
+                // It may have ended already.
+                let _ = process::kill(pid, libc::SIGKILL);
+            }
+            let _ = write(&directory.path, file, thawed);
+        })
+    }
+}
+
+fn wait_until_empty(directory: &Directory, mut act: impl FnMut()) -> Result<()> {
+    let mut left = Vec::new();
+    for _ in 0..ROUNDS {
+        left = tree(&directory.path)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        act();
+        process::sleep(1);
+    }
+    Err(Error::os(Errno::EBUSY, "kill all processes in", &directory.path)
+        .because(sys::ledger::reason())
+        .hint(alloc::format!("process {} does not die; it may wait for a device or a server", left[0])))
+}
+
+/// The processes in a group and in all below it; none if it is gone.
+fn tree(path: &str) -> Result<Vec<u32>> {
+    let mut found = processes(path)?;
+    for child in children(path)? {
+        found.append(&mut tree(&child)?);
+    }
+    Ok(found)
+}
+
+/// The processes in a group itself; none if it is gone.
+pub(super) fn processes(path: &str) -> Result<Vec<u32>> {
+    match read(path, "cgroup.procs") {
+        // A process of another PID namespace shows as 0, which kill(2) would take for this process's own group.
+        Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).collect()),
+        // ENODEV: it went after the file was opened. EOPNOTSUPP: a threaded group, whose processes are in that above.
+        Err(error) if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}

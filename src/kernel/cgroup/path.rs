@@ -1,0 +1,83 @@
+//! Where a group lies below the mount point of a hierarchy.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::base::error::{Error, Result};
+
+/// The topmost directory of the groups that vial makes unless it is told another; it goes with the last of them.
+pub(super) const DEFAULT_PARENT: &str = "vial";
+
+/// A group's path below the mount point of every hierarchy: no leading slash, no empty component, no dots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPath(String);
+
+impl GroupPath {
+    /// Takes a path, absolute or relative; both mean from the mount point on.
+    ///
+    /// # Errors
+    /// When it is empty, leads upwards, or has a component that can't be a directory's name.
+    pub fn new(path: &str) -> Result<GroupPath> {
+        let mut clean = String::new();
+        for component in path.split('/').filter(|component| !component.is_empty() && *component != ".") {
+            // The kernel refuses newlines because they would break /proc/*/cgroup (`cgroup_mkdir`).
+            if component == ".." || component.len() > 255 || component.contains(['\0', '\n']) {
+                return Err(Error::new(format!("the control group path {path:?} has a component that is not allowed"))
+                    .hint("no `..`, no newline, at most 255 bytes each"));
+            }
+            if !clean.is_empty() {
+                clean.push('/');
+            }
+            clean.push_str(component);
+        }
+        if clean.is_empty() {
+            return Err(Error::new("the control group path is empty").hint("give one such as /vial/NAME"));
+        }
+        Ok(GroupPath(clean))
+    }
+
+    /// The group of a container: below `parent` (`--cgroup-parent`) or below `/vial`.
+    ///
+    /// # Errors
+    /// As [`GroupPath::new`].
+    pub fn of_container(parent: Option<&str>, id: &str) -> Result<GroupPath> {
+        GroupPath::new(&format!("{}/{id}", parent.unwrap_or(DEFAULT_PARENT)))
+    }
+
+    /// The path, without a leading slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The directories above it below a mount point, topmost first: `a` and `a/b` for `a/b/c`.
+    pub(super) fn parents(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.match_indices('/').map(|(at, _)| &self.0[..at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_and_relative_paths_mean_the_same() {
+        assert_eq!(GroupPath::new("/a//b/./c/").unwrap(), GroupPath::new("a/b/c").unwrap());
+        assert_eq!(GroupPath::of_container(None, "x").unwrap().as_str(), "vial/x");
+        assert_eq!(GroupPath::of_container(Some("/docker"), "x").unwrap().as_str(), "docker/x");
+    }
+
+    #[test]
+    fn a_path_that_leads_upwards_or_nowhere_is_refused() {
+        for path in ["", "/", ".", "a/../b", "..", "a\nb", "a\0b", &"x".repeat(256)] {
+            assert!(GroupPath::new(path).is_err(), "{path:?}");
+        }
+        assert!(GroupPath::new("a/..b/c..").is_ok());
+    }
+
+    #[test]
+    fn parents_come_from_the_top() {
+        let path = GroupPath::new("a/b/c").unwrap();
+        assert_eq!(path.parents().collect::<std::vec::Vec<_>>(), ["a", "a/b"]);
+    }
+}

@@ -1,0 +1,471 @@
+//! From limits and hierarchies to an ordered list of steps, without entering the kernel.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::hierarchies::{Hierarchies, Hierarchy, Version};
+use super::limits::Limits;
+use super::path::GroupPath;
+use super::v1::Write;
+use super::{devices, v1, v2};
+use crate::base::error::Error;
+
+/// In which hierarchies the group is made beyond those that its limits need. Each costs about 0.2 ms, see [`super`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those needed to stop and kill it (v1's freezer, or v2).
+    Needed,
+    /// And those that count what it uses: memory, processor time, block devices, processes.
+    Accounted,
+    /// The group exists and gets new limits; the number is its present limit on memory and swap together in v1.
+    Changed(u64),
+}
+
+/// A directory of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// The hierarchy's interface.
+    pub version: Version,
+    /// Where the hierarchy is mounted.
+    pub mount: String,
+    /// v1: the controllers bound to it, as mount(2) takes them (`cpu,cpuacct`); empty for v2.
+    pub controllers: String,
+    /// The directory itself.
+    pub path: String,
+}
+
+/// What a step does in its directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Writes a value to a file.
+    Write {
+        /// The file.
+        file: Cow<'static, str>,
+        /// The value.
+        value: String,
+        /// File and value to take instead when the file does not exist.
+        fallback: Option<(&'static str, String)>,
+    },
+    /// Takes the value of the parent directory's file, if this one's is empty.
+    Inherit {
+        /// The file.
+        file: &'static str,
+    },
+    /// Attaches a BPF program to the group that decides about devices.
+    FilterDevices {
+        /// The program.
+        program: Vec<u64>,
+    },
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where.
+    pub directory: String,
+    /// What.
+    pub action: Action,
+    /// The option that asked for it; empty when it only prepares others.
+    pub option: &'static str,
+}
+
+/// The directories to make, then the steps to take, in order; and what can't be had on this host.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The group's directories.
+    pub directories: Vec<Directory>,
+    /// What to do when they are all there.
+    pub steps: Vec<Step>,
+    /// The limits that this host can't enforce, each with what is missing.
+    pub unmet: Vec<Error>,
+}
+
+impl fmt::Display for Plan {
+    /// One line for each directory and step.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for directory in &self.directories {
+            writeln!(f, "make group {}", directory.path)?;
+        }
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let directory = &self.directory;
+        match &self.action {
+            Action::Write { file, value, fallback: None } => write!(f, "write {value} to {directory}/{file}")?,
+            Action::Write { file, value, fallback: Some((other, instead)) } => {
+                write!(f, "write {value} to {directory}/{file} or {instead} to {other}")?;
+            }
+            Action::Inherit { file } => write!(f, "fill {directory}/{file} from above")?,
+            Action::FilterDevices { program } => {
+                write!(f, "attach a device filter of {} instructions to {directory}", program.len())?;
+            }
+        }
+        if self.option.is_empty() { Ok(()) } else { write!(f, " ({})", self.option) }
+    }
+}
+
+/// A controller: its name in v1 and v2 (empty: none), and the kernel option that brings it.
+struct Controller {
+    v1: &'static str,
+    v2: &'static str,
+    kernel: &'static str,
+    /// Whether it counts something that [`Extent::Accounted`] is about.
+    counts: bool,
+}
+
+#[rustfmt::skip]
+const CONTROLLERS: &[Controller] = &[
+    Controller { v1: "memory",   v2: "memory",  kernel: "CONFIG_MEMCG (and CONFIG_MEMCG_V1 for cgroup v1)", counts: true },
+    Controller { v1: "cpu",      v2: "cpu",     kernel: "CONFIG_CGROUP_SCHED",            counts: false },
+    // v2 counts processor time without a controller.
+    Controller { v1: "cpuacct",  v2: "",        kernel: "CONFIG_CGROUP_CPUACCT",          counts: true },
+    Controller { v1: "cpuset",   v2: "cpuset",  kernel: "CONFIG_CPUSETS",                 counts: false },
+    Controller { v1: "pids",     v2: "pids",    kernel: "CONFIG_CGROUP_PIDS",             counts: true },
+    Controller { v1: "blkio",    v2: "io",      kernel: "CONFIG_BLK_CGROUP",              counts: true },
+    Controller { v1: "hugetlb",  v2: "hugetlb", kernel: "CONFIG_CGROUP_HUGETLB",          counts: false },
+    Controller { v1: "rdma",     v2: "rdma",    kernel: "CONFIG_CGROUP_RDMA",             counts: false },
+    Controller { v1: "net_cls",  v2: "",        kernel: "CONFIG_CGROUP_NET_CLASSID",      counts: false },
+    Controller { v1: "net_prio", v2: "",        kernel: "CONFIG_CGROUP_NET_PRIO",         counts: false },
+];
+
+/// Plans a group at `path`.
+#[must_use]
+pub fn plan(hierarchies: &Hierarchies, limits: &Limits, path: &GroupPath, extent: Extent) -> Plan {
+    let memsw_now = if let Extent::Changed(now) = extent { Some(now) } else { None };
+    let mut planner = Planner { hierarchies, path, plan: Plan::default(), enable: Vec::new() };
+    let writes_v1 = v1::writes(limits, memsw_now);
+    let (writes_v2, mut unmet_v2) = v2::writes(limits);
+    for controller in CONTROLLERS {
+        let asked: Vec<&Write> = writes_v1.iter().filter(|write| write.controller == controller.v1).collect();
+        let counted = controller.counts && extent == Extent::Accounted;
+        if asked.is_empty() && !counted {
+            continue;
+        }
+        if let Some(hierarchy) = hierarchies.v1(controller.v1) {
+            let directory = planner.join(hierarchy);
+            if controller.v1 == "cpuset" {
+                planner.inherit(hierarchy, limits);
+            }
+            planner.write(&directory, asked.into_iter());
+        } else if let Some(hierarchy) = hierarchies.v2().filter(|hierarchy| hierarchy.has(controller.v2)) {
+            let directory = planner.join(hierarchy);
+            planner.enable(controller.v2);
+            planner.write(&directory, writes_v2.iter().filter(|write| write.controller == controller.v1));
+            let unmet = unmet_v2.extract_if(.., |(name, _)| *name == controller.v1);
+            planner.plan.unmet.extend(unmet.map(|(_, error)| error));
+        } else if let Some(first) = asked.first() {
+            planner.plan.unmet.push(absent(first.option, controller.v1, controller.kernel, hierarchies));
+        }
+    }
+    planner.devices(limits, &writes_v1);
+    planner.unified(limits);
+    if memsw_now.is_none()
+        && let Some(hierarchy) = hierarchies.v1("freezer").or(hierarchies.v2())
+    {
+        planner.join(hierarchy);
+    }
+    planner.finish()
+}
+
+struct Planner<'a> {
+    hierarchies: &'a Hierarchies,
+    path: &'a GroupPath,
+    plan: Plan,
+    /// The controllers to switch on in v2.
+    enable: Vec<&'a str>,
+}
+
+impl<'a> Planner<'a> {
+    /// Has the group made in a hierarchy; its directory there.
+    fn join(&mut self, hierarchy: &Hierarchy) -> String {
+        let directory = Directory::of(hierarchy, self.path);
+        let path = directory.path.clone();
+        if !self.plan.directories.contains(&directory) {
+            self.plan.directories.push(directory);
+        }
+        path
+    }
+
+    fn enable(&mut self, controller: &'a str) {
+        if !self.enable.contains(&controller) {
+            self.enable.push(controller);
+        }
+    }
+
+    fn write<'b>(&mut self, directory: &str, writes: impl Iterator<Item = &'b Write>) {
+        self.plan.steps.extend(writes.map(|write| Step {
+            directory: directory.to_string(),
+            action: Action::Write {
+                file: write.file.clone(),
+                value: write.value.clone(),
+                fallback: write.fallback.clone(),
+            },
+            option: write.option,
+        }));
+    }
+
+    /// A new group of v1's cpuset has no processors and no memory, and can't be joined before it has, cpusets(7).
+    fn inherit(&mut self, hierarchy: &Hierarchy, limits: &Limits) {
+        let own = [("cpuset.cpus", limits.cpuset_cpus.is_none()), ("cpuset.mems", limits.cpuset_mems.is_none())];
+        let above = self.path.parents().map(|parent| (parent, [("cpuset.cpus", true), ("cpuset.mems", true)]));
+        for (path, files) in above.chain([(self.path.as_str(), own)]) {
+            for (file, _) in files.into_iter().filter(|(_, inherit)| *inherit) {
+                let directory = format!("{}/{path}", hierarchy.mount);
+                self.plan.steps.push(Step { directory, action: Action::Inherit { file }, option: "" });
+            }
+        }
+    }
+
+    fn devices(&mut self, limits: &Limits, writes_v1: &[Write]) {
+        if limits.devices.is_empty() {
+            return;
+        }
+        let option = "--device";
+        if let Some(hierarchy) = self.hierarchies.v1("devices") {
+            let directory = self.join(hierarchy);
+            self.write(&directory, writes_v1.iter().filter(|write| write.controller == "devices"));
+        } else if let Some(hierarchy) = self.hierarchies.v2() {
+            let directory = self.join(hierarchy);
+            let action = Action::FilterDevices { program: devices::filter(&limits.devices) };
+            self.plan.steps.push(Step { directory, action, option });
+        } else {
+            let kernel = "CONFIG_CGROUP_DEVICE for cgroup v1 or CONFIG_CGROUP_BPF for cgroup v2";
+            self.plan.unmet.push(absent(option, "devices", kernel, self.hierarchies));
+        }
+    }
+
+    /// Files of v2 by name: the part before the dot is the controller.
+    fn unified(&mut self, limits: &'a Limits) {
+        for (file, value) in &limits.unified {
+            let option = "linux.resources.unified";
+            let controller = file.split('.').next().unwrap_or("");
+            if file.contains('/') || !file.contains('.') {
+                self.plan
+                    .unmet
+                    .push(Error::new(format!("{option}: {file:?} is not the name of a control group's file")));
+                continue;
+            }
+            let offers = |hierarchy: &&Hierarchy| controller == "cgroup" || hierarchy.has(controller);
+            let Some(hierarchy) = self.hierarchies.v2().filter(offers) else {
+                let message =
+                    format!("{option}: {file} needs the controller {controller} on cgroup v2, which is not there");
+                self.plan.unmet.push(Error::new(message).hint(where_else(controller, self.hierarchies)));
+                continue;
+            };
+            let directory = self.join(hierarchy);
+            if controller != "cgroup" {
+                self.enable(controller);
+            }
+            let action = Action::Write { file: Cow::Owned(file.clone()), value: value.clone(), fallback: None };
+            self.plan.steps.push(Step { directory, action, option });
+        }
+    }
+
+    /// Controllers of v2 are switched on from the top down, in every directory above the group, before anything is written.
+    /// The group is there by then, so none of those above can go away meanwhile.
+    fn finish(mut self) -> Plan {
+        if let Some(hierarchy) = self.hierarchies.v2().filter(|_| !self.enable.is_empty()) {
+            let value = self.enable.iter().map(|controller| format!("+{controller}")).collect::<Vec<_>>().join(" ");
+            let above = self.path.parents().map(|parent| format!("{}/{parent}", hierarchy.mount));
+            let enabling = [hierarchy.mount.clone()].into_iter().chain(above).map(|directory| Step {
+                directory,
+                action: Action::Write { file: "cgroup.subtree_control".into(), value: value.clone(), fallback: None },
+                option: "",
+            });
+            self.plan.steps.splice(0..0, enabling);
+        }
+        self.plan
+    }
+}
+
+impl Directory {
+    pub(super) fn of(hierarchy: &Hierarchy, path: &GroupPath) -> Directory {
+        Directory {
+            version: hierarchy.version,
+            mount: hierarchy.mount.clone(),
+            controllers: if hierarchy.version == Version::V1 { hierarchy.controllers.join(",") } else { String::new() },
+            path: format!("{}/{}", hierarchy.mount, path.as_str()),
+        }
+    }
+}
+
+fn absent(option: &str, controller: &str, kernel: &str, hierarchies: &Hierarchies) -> Error {
+    let message = format!("{option} can't be enforced: no cgroup hierarchy here has the {controller} controller");
+    let hint = if hierarchies.is_none() {
+        format!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {kernel}")
+    } else {
+        format!(
+            "the kernel needs {kernel}, and no cgroup_disable={controller} on its command line; or use --best-effort"
+        )
+    };
+    Error::new(message).hint(hint)
+}
+
+fn where_else(controller: &str, hierarchies: &Hierarchies) -> String {
+    let v1 = if controller == "io" { "blkio" } else { controller };
+    match hierarchies.v1(v1) {
+        Some(hierarchy) => format!("it is bound to the v1 hierarchy at {}; use the option of its own", hierarchy.mount),
+        None => "see cgroup.controllers at the mount point of cgroup2".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::devices::{Access, DeviceKind, DeviceRule};
+    use super::*;
+    use std::vec;
+
+    fn v1_host() -> Hierarchies {
+        Hierarchies::of(&[
+            (Version::V1, "/cg/memory", &["memory"]),
+            (Version::V1, "/cg/cpu,cpuacct", &["cpu", "cpuacct"]),
+            (Version::V1, "/cg/cpuset", &["cpuset"]),
+            (Version::V1, "/cg/devices", &["devices"]),
+            (Version::V1, "/cg/freezer", &["freezer"]),
+            (Version::V2, "/cg/unified", &["hugetlb"]),
+        ])
+    }
+
+    fn v2_host() -> Hierarchies {
+        Hierarchies::of(&[(Version::V2, "/cg", &["cpuset", "cpu", "io", "memory", "pids"])])
+    }
+
+    fn lines(hierarchies: &Hierarchies, limits: &Limits, extent: Extent) -> Vec<String> {
+        let plan = plan(hierarchies, limits, &GroupPath::new("vial/x").unwrap(), extent);
+        assert_eq!(plan.unmet, []);
+        plan.to_string().lines().map(ToString::to_string).collect()
+    }
+
+    fn deny_all() -> Vec<DeviceRule> {
+        vec![DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL }]
+    }
+
+    #[test]
+    fn without_limits_the_group_is_only_where_it_can_be_stopped() {
+        assert_eq!(lines(&v1_host(), &Limits::default(), Extent::Needed), ["make group /cg/freezer/vial/x"]);
+        assert_eq!(lines(&v2_host(), &Limits::default(), Extent::Needed), ["make group /cg/vial/x"]);
+        assert!(lines(&Hierarchies::default(), &Limits::default(), Extent::Needed).is_empty());
+    }
+
+    #[test]
+    fn an_accounted_group_is_where_its_use_is_counted() {
+        let expected =
+            ["make group /cg/memory/vial/x", "make group /cg/cpu,cpuacct/vial/x", "make group /cg/freezer/vial/x"];
+        assert_eq!(lines(&v1_host(), &Limits::default(), Extent::Accounted), expected);
+        let expected = [
+            "make group /cg/vial/x",
+            "write +memory +pids +io to /cg/cgroup.subtree_control",
+            "write +memory +pids +io to /cg/vial/cgroup.subtree_control",
+        ];
+        assert_eq!(lines(&v2_host(), &Limits::default(), Extent::Accounted), expected);
+    }
+
+    #[test]
+    fn v1_limits_go_to_the_hierarchies_of_their_controllers() {
+        let limits = Limits {
+            memory: Some(4096),
+            memory_swap: Some(8192),
+            cpu_shares: Some(512),
+            devices: deny_all(),
+            ..Limits::default()
+        };
+        let expected = [
+            "make group /cg/memory/vial/x",
+            "make group /cg/cpu,cpuacct/vial/x",
+            "make group /cg/devices/vial/x",
+            "make group /cg/freezer/vial/x",
+            "write 4096 to /cg/memory/vial/x/memory.limit_in_bytes (--memory)",
+            "write 8192 to /cg/memory/vial/x/memory.memsw.limit_in_bytes (--memory-swap)",
+            "write 512 to /cg/cpu,cpuacct/vial/x/cpu.shares (--cpu-shares)",
+            "write a to /cg/devices/vial/x/devices.deny (--device)",
+        ];
+        assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    }
+
+    #[test]
+    fn cpusets_of_v1_are_filled_from_the_top_down_except_for_what_is_given() {
+        let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+        let expected = [
+            "make group /cg/cpuset/vial/x",
+            "make group /cg/freezer/vial/x",
+            "fill /cg/cpuset/vial/cpuset.cpus from above",
+            "fill /cg/cpuset/vial/cpuset.mems from above",
+            "fill /cg/cpuset/vial/x/cpuset.mems from above",
+            "write 0 to /cg/cpuset/vial/x/cpuset.cpus (--cpuset-cpus)",
+        ];
+        assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    }
+
+    #[test]
+    fn v2_controllers_are_switched_on_from_the_top_down_before_anything_is_written() {
+        let limits = Limits { pids: Some(-1), memory: Some(4096), devices: deny_all(), ..Limits::default() };
+        let expected = [
+            "make group /cg/vial/x",
+            "write +memory +pids to /cg/cgroup.subtree_control",
+            "write +memory +pids to /cg/vial/cgroup.subtree_control",
+            "write 4096 to /cg/vial/x/memory.max (--memory)",
+            "write max to /cg/vial/x/pids.max (--pids-limit)",
+            "attach a device filter of 8 instructions to /cg/vial/x (--device)",
+        ];
+        assert_eq!(lines(&v2_host(), &limits, Extent::Needed), expected);
+    }
+
+    #[test]
+    fn on_a_hybrid_host_each_limit_goes_where_its_controller_is() {
+        let limits = Limits { hugepages: vec![("2MB".to_string(), 0)], memory: Some(1), ..Limits::default() };
+        let expected = [
+            "make group /cg/memory/vial/x",
+            "make group /cg/unified/vial/x",
+            "make group /cg/freezer/vial/x",
+            "write +hugetlb to /cg/unified/cgroup.subtree_control",
+            "write +hugetlb to /cg/unified/vial/cgroup.subtree_control",
+            "write 1 to /cg/memory/vial/x/memory.limit_in_bytes (--memory)",
+            "write 0 to /cg/unified/vial/x/hugetlb.2MB.max (linux.resources.hugepageLimits)",
+        ];
+        assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    }
+
+    #[test]
+    fn a_limit_without_its_controller_is_unmet_and_names_controller_option_and_kernel_option() {
+        let limits = Limits { pids: Some(5), devices: deny_all(), ..Limits::default() };
+        let none = plan(&Hierarchies::default(), &limits, &GroupPath::new("x").unwrap(), Extent::Needed);
+        let text: Vec<String> = none.unmet.iter().map(ToString::to_string).collect();
+        for (text, words) in text
+            .iter()
+            .zip([["pids", "--pids-limit", "CONFIG_CGROUP_PIDS"], ["devices", "--device", "CONFIG_CGROUP_BPF"]])
+        {
+            for word in words {
+                assert!(text.contains(word), "{word} in {text}");
+            }
+        }
+        assert_eq!(text.len(), 2);
+        let hybrid = plan(&v1_host(), &limits, &GroupPath::new("x").unwrap(), Extent::Needed);
+        assert_eq!(hybrid.unmet.len(), 1);
+    }
+
+    #[test]
+    fn every_limit_of_v1_belongs_to_a_controller_of_the_table() {
+        let limits = super::super::real::everything();
+        for write in v1::writes(&limits, None) {
+            let known = CONTROLLERS.iter().any(|controller| controller.v1 == write.controller);
+            assert!(known || write.controller == "devices", "{write:?}");
+        }
+    }
+
+    #[test]
+    fn raw_v2_files_need_their_controller_on_v2() {
+        let unified = |file: &str| Limits { unified: vec![(file.to_string(), "1".to_string())], ..Limits::default() };
+        assert_eq!(lines(&v2_host(), &unified("memory.high"), Extent::Needed).len(), 4);
+        assert_eq!(lines(&v1_host(), &unified("cgroup.max.depth"), Extent::Needed).len(), 3);
+        for file in ["memory.high", "../memory.max", "x"] {
+            let plan = plan(&v1_host(), &unified(file), &GroupPath::new("x").unwrap(), Extent::Needed);
+            assert_eq!((plan.unmet.len(), plan.steps.len()), (1, 0), "{file}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Tests on the kernel that runs them. They need root and skip, saying why, without it or without the controller.
+//!
+//! A thread joins alone by v1's `tasks`, so most tests enter a group with a thread of the test program.
+
+use std::format;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::string::{String, ToString};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::base::errno::Errno;
+use crate::sys::{self, process};
+
+/// A limit of every kind.
+pub(super) fn everything() -> Limits {
+    let throttle = |kind| BlockThrottle { device: (8, 0), kind, rate: 1 };
+    Limits {
+        memory: Some(1),
+        memory_reservation: Some(1),
+        memory_swap: Some(1),
+        memory_swappiness: Some(1),
+        memory_kernel: Some(1),
+        memory_kernel_tcp: Some(1),
+        oom_kill_disable: true,
+        cpu_shares: Some(2),
+        cpu_quota: Some(1),
+        cpu_period: Some(1),
+        cpu_burst: Some(1),
+        cpu_idle: Some(1),
+        cpu_realtime_period: Some(1),
+        cpu_realtime_runtime: Some(1),
+        cpuset_cpus: Some("0".to_string()),
+        cpuset_mems: Some("0".to_string()),
+        pids: Some(1),
+        block_weight: Some(10),
+        block_leaf_weight: Some(10),
+        block_weights: vec![BlockWeight { device: (8, 0), weight: Some(10), leaf_weight: Some(10) }],
+        block_throttles: vec![
+            throttle(ThrottleKind::ReadBytes),
+            throttle(ThrottleKind::WriteBytes),
+            throttle(ThrottleKind::Reads),
+            throttle(ThrottleKind::Writes),
+        ],
+        hugepages: vec![("2MB".to_string(), 0)],
+        rdma: vec![("mlx5_0".to_string(), Rdma { handles: Some(1), objects: None })],
+        network_class: Some(1),
+        network_priorities: vec![("lo".to_string(), 1)],
+        devices: vec![character(true, 1, 3, "rwm")],
+        unified: Vec::new(),
+    }
+}
+
+fn character(allow: bool, major: u32, minor: u32, access: &str) -> DeviceRule {
+    let access = Access::parse(access).unwrap();
+    DeviceRule { allow, kind: DeviceKind::Character, major: Some(major), minor: Some(minor), access }
+}
+
+/// The host's hierarchies if a test can run: root, and this v1 controller (`v2`: that hierarchy).
+fn host(controller: &str) -> Option<Hierarchies> {
+    let found = Hierarchies::detect().unwrap();
+    let there = if controller == "v2" { found.v2().is_some() } else { found.v1(controller).is_some() };
+    let lacks = [(process::geteuid() != 0, "root"), (!there, controller)];
+    if let Some((_, what)) = lacks.iter().find(|(lacking, _)| *lacking) {
+        std::eprintln!("skipped: needs {what}");
+        return None;
+    }
+    Some(found)
+}
+
+/// A group below a directory of this test's own; killed and removed at the end, and then nothing may be left.
+struct Throwaway {
+    group: Group,
+    parent: String,
+}
+
+fn make(hierarchies: &Hierarchies, name: &str, limits: &Limits, extent: Extent) -> Throwaway {
+    let parent = format!("vial-test-{}-{name}", std::process::id());
+    let path = GroupPath::of_container(Some(&parent), "x").unwrap();
+    let (group, warnings) = Group::create(hierarchies, limits, &path, extent, false).unwrap();
+    assert_eq!(warnings, []);
+    Throwaway { group, parent }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        let ended = self.group.kill_all().and(self.group.remove());
+        let left = self.group.directories().iter().map(|directory| format!("{}/{}", directory.mount, self.parent));
+        let left: Vec<String> = left.filter(|path| fs::exists(path).unwrap()).collect();
+        if !thread::panicking() {
+            ended.unwrap();
+            assert!(left.is_empty(), "left behind: {left:?}");
+        }
+    }
+}
+
+impl Throwaway {
+    fn file(&self, controller: &str, file: &str) -> String {
+        let directory = self.group.holding(controller).expect("the controller's directory");
+        fs::read_to_string(format!("{}/{file}", directory.path)).unwrap().trim().to_string()
+    }
+
+    /// Runs a shell script in the group: the shell enters, by itself, every hierarchy.
+    fn shell(&self, script: &str) -> Command {
+        let enter = |directory: &Directory| {
+            let file = if directory.version == Version::V1 { "tasks" } else { "cgroup.procs" };
+            format!("echo 0 > {}/{file} || exit 99", directory.path)
+        };
+        let mut lines: Vec<String> = self.group.directories().iter().map(enter).collect();
+        lines.push(script.to_string());
+        let mut command = Command::new("sh");
+        command.args(["-c", &lines.join("\n")]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Runs something in a thread that enters the group.
+    fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let joined = scope.spawn(|| {
+                self.group.join_self(true).unwrap();
+                act()
+            });
+            joined.join().unwrap()
+        })
+    }
+}
+
+#[test]
+fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known() {
+    let Some(host) = host("memory") else { return };
+    let limits = Limits { memory: Some(16 << 20), memory_swap: Some(16 << 20), ..Limits::default() };
+    let made = make(&host, "memory", &limits, Extent::Needed);
+    assert_eq!(made.file("memory", "memory.limit_in_bytes"), "16777216");
+    assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), "16777216");
+    assert!(made.shell("true").status().unwrap().success());
+    assert!(!made.group.was_oom_killed().unwrap());
+    assert!(!made.shell("head -c 90000000 /dev/zero | tail -c 80000000").status().unwrap().success());
+    assert!(made.group.was_oom_killed().unwrap());
+}
+
+#[test]
+fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again() {
+    let Some(host) = host("memory") else { return };
+    let limits = |megabytes: i64| Limits {
+        memory: Some(megabytes << 20),
+        memory_swap: Some(megabytes << 20),
+        ..Limits::default()
+    };
+    let mut made = make(&host, "change", &limits(16), Extent::Needed);
+    for megabytes in [64, 8] {
+        assert_eq!(made.group.change(&host, &limits(megabytes), false).unwrap(), []);
+        assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), (megabytes << 20).to_string());
+    }
+}
+
+#[test]
+fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there() {
+    let Some(host) = host("pids") else { return };
+    let mut made = make(&host, "move", &Limits::default(), Extent::Needed);
+    let mut sleeper = made.shell("exec sleep 60").spawn().unwrap();
+    let freezer = made.group.holding("freezer").unwrap().path.clone();
+    until(|| !kill::processes(&freezer).unwrap().is_empty());
+    made.group.change(&host, &Limits { pids: Some(7), ..Limits::default() }, false).unwrap();
+    assert_eq!(made.file("pids", "pids.max"), "7");
+    assert_eq!(made.file("pids", "cgroup.procs"), sleeper.id().to_string());
+    drop(made);
+    assert!(!sleeper.wait().unwrap().success());
+}
+
+#[test]
+fn a_fork_beyond_the_limit_on_processes_is_refused() {
+    let Some(host) = host("pids") else { return };
+    let script = "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0";
+    let few = make(&host, "pids", &Limits { pids: Some(2), ..Limits::default() }, Extent::Needed);
+    assert!(!few.shell(script).status().unwrap().success());
+    drop(few);
+    let enough = make(&host, "pids", &Limits { pids: Some(-1), ..Limits::default() }, Extent::Needed);
+    assert_eq!(enough.file("pids", "pids.max"), "max");
+    assert!(enough.shell(script).status().unwrap().success());
+}
+
+#[test]
+fn processors_are_those_of_the_set_and_nodes_come_from_above() {
+    let Some(host) = host("cpuset") else { return };
+    let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+    let made = make(&host, "cpuset", &limits, Extent::Needed);
+    assert_eq!(made.file("cpuset", "cpuset.cpus"), "0");
+    assert!(!made.file("cpuset", "cpuset.mems").is_empty());
+    assert_eq!(made.inside(process::processors), 1);
+    let limits = Limits { cpuset_cpus: Some("4000".to_string()), ..Limits::default() };
+    let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
+    let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
+    assert!(error.contains("4000 to ") && error.contains("--cpuset-cpus"), "{error}");
+}
+
+#[test]
+fn shares_quota_and_burst_are_set() {
+    let Some(host) = host("cpu") else { return };
+    let limits = Limits {
+        cpu_shares: Some(512),
+        cpu_quota: Some(50_000),
+        cpu_period: Some(200_000),
+        cpu_burst: Some(10_000),
+        ..Limits::default()
+    };
+    let made = make(&host, "cpu", &limits, Extent::Needed);
+    let files = ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"];
+    assert_eq!(files.map(|file| made.file("cpu", file)), ["512", "50000", "200000", "10000"]);
+}
+
+#[test]
+fn a_block_device_is_throttled_and_one_that_is_not_there_refused() {
+    let Some(host) = host("blkio") else { return };
+    let partitions = fs::read_to_string("/proc/partitions").unwrap();
+    let Some(disk) = partitions.lines().find(|line| line.ends_with("da")) else {
+        return std::eprintln!("skipped: needs a disk");
+    };
+    let mut numbers = disk.split_whitespace().map(|number| number.parse().unwrap_or(0));
+    let device = (numbers.next().unwrap(), numbers.next().unwrap());
+    let limits = |device| Limits {
+        block_throttles: vec![BlockThrottle { device, kind: ThrottleKind::WriteBytes, rate: 1 << 20 }],
+        ..Limits::default()
+    };
+    let made = make(&host, "blkio", &limits(device), Extent::Needed);
+    let expected = format!("{}:{} 1048576", device.0, device.1);
+    assert_eq!(made.file("blkio", "blkio.throttle.write_bps_device"), expected);
+    let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
+    let error = Group::create(&host, &limits((4000, 1)), &path, Extent::Needed, false).unwrap_err();
+    assert!(error.is(Errno::ENODEV), "{error}");
+    assert!(error.to_string().contains("--device-write-bps"), "{error}");
+}
+
+/// `/dev/null` may be read and written, `/dev/zero` only read, `/dev/full` not at all.
+fn few_devices() -> Limits {
+    let everything = DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
+    Limits {
+        devices: vec![
+            everything,
+            character(true, 1, 3, "rw"),
+            character(true, 1, 5, "rwm"),
+            character(false, 1, 5, "w"),
+        ],
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn only_devices_that_are_allowed_can_be_opened_in_v1() {
+    let Some(host) = host("devices") else { return };
+    let made = make(&host, "devices", &few_devices(), Extent::Needed);
+    let open = |path: &str, write: bool| match fs::File::options().read(true).write(write).open(path) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap(),
+    };
+    let results = made.inside(|| {
+        [open("/dev/null", true), open("/dev/zero", false), open("/dev/zero", true), open("/dev/full", false)]
+    });
+    assert_eq!(results, [0, 0, libc::EPERM, libc::EPERM]);
+}
+
+/// A host that has only v2, as far as the planner can tell.
+fn only_v2(host: &Hierarchies) -> Hierarchies {
+    let v2 = host.v2().unwrap();
+    let controllers: Vec<&str> = v2.controllers.iter().map(String::as_str).collect();
+    Hierarchies::of(&[(Version::V2, &v2.mount, &controllers)])
+}
+
+#[test]
+fn only_devices_that_are_allowed_can_be_opened_in_v2() {
+    let Some(host) = host("v2") else { return };
+    let made = make(&only_v2(&host), "filter", &few_devices(), Extent::Needed);
+    let runs = |script: &str| made.shell(script).status().unwrap().success();
+    assert!(runs(": <> /dev/null"));
+    assert!(runs(": < /dev/zero"));
+    assert!(!runs(": > /dev/zero"));
+    assert!(!runs(": < /dev/full"));
+    assert!(!runs("mknod /dev/shm/vial-test-null c 1 3"), "mknod is not among the uses");
+}
+
+#[test]
+fn a_process_can_be_born_in_a_v2_group() {
+    let Some(host) = host("v2") else { return };
+    let made = make(&only_v2(&host), "born", &Limits::default(), Extent::Needed);
+    let directory = made.group.open_for_clone().unwrap().unwrap();
+    // The child of a program with threads may do nothing but enter the kernel.
+    match process::clone_into(directory.by_ref(), 0, sys::ledger::Role::Helper) {
+        Ok(process::Side::Child) => loop {
+            process::sleep(1000);
+        },
+        Ok(process::Side::Parent(pid)) => {
+            assert_eq!(kill::processes(&made.group.unified().unwrap().path).unwrap(), [pid]);
+            made.group.kill_all().unwrap();
+            assert_eq!(process::wait(Some(pid), true).unwrap().unwrap().ended, process::Ended::Killed(9));
+        }
+        Err(error) => assert!(error.is(Errno::ENOSYS), "{error}"),
+    }
+}
+
+fn until(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !done() {
+        assert!(Instant::now() < end, "it does not come");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Starts processes that fork without end, some in a group of their own making, and kills them all.
+fn kill_a_fork_bomb(made: &Throwaway, inner: &str) {
+    let script = format!(
+        "mkdir {inner}/own; (echo 0 > {inner}/own/cgroup.procs; while :; do (setsid sleep 50 &); sleep 0.01; done) &
+         bomb() {{ (setsid true; bomb) & }}; while :; do bomb; sleep 0.02; done"
+    );
+    let mut shell = made.shell(&script).spawn().unwrap();
+    until(|| {
+        kill::processes(inner).unwrap().len() > 3 && !kill::processes(&format!("{inner}/own")).unwrap().is_empty()
+    });
+    made.group.kill_all().unwrap();
+    shell.wait().unwrap();
+    assert_eq!(kill::processes(inner).unwrap(), []);
+    made.group.remove().unwrap();
+    assert!(!fs::exists(inner).unwrap());
+}
+
+#[test]
+fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1() {
+    let Some(host) = host("freezer") else { return };
+    // The limit is only there for the host's sake, should the test fail.
+    let made = make(&host, "bomb1", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
+    kill_a_fork_bomb(&made, &made.group.holding("freezer").unwrap().path);
+}
+
+#[test]
+fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2() {
+    let (Some(host), Some(_)) = (host("v2"), host("pids")) else { return };
+    let pids = host.v1("pids").unwrap();
+    let v2 = host.v2().unwrap();
+    let both = Hierarchies::of(&[(Version::V1, &pids.mount, &["pids"]), (Version::V2, &v2.mount, &[])]);
+    let made = make(&both, "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
+    kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
+}
+
+#[test]
+fn an_accounted_group_is_found_again_and_removed_without_a_rest() {
+    let Some(host) = host("memory") else { return };
+    let made = make(&host, "again", &few_devices(), Extent::Accounted);
+    let found = Group::open_existing(&host, made.group.path()).unwrap();
+    let paths = |group: &Group| {
+        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.clone()).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(paths(&found), paths(&made.group));
+    assert!(paths(&found).len() >= 3);
+    found.remove().unwrap();
+    assert_eq!(Group::open_existing(&host, made.group.path()).unwrap().directories(), []);
+}
+
+#[test]
+fn a_directory_above_that_was_there_before_stays() {
+    let Some(host) = host("freezer") else { return };
+    let parent = format!("{}/vial-test-{}-there", host.v1("freezer").unwrap().mount, std::process::id());
+    fs::create_dir(&parent).unwrap();
+    let path = GroupPath::of_container(parent.rsplit('/').next(), "x").unwrap();
+    let (group, _) = Group::create(&host, &Limits::default(), &path, Extent::Needed, false).unwrap();
+    group.remove().unwrap();
+    assert!(fs::exists(&parent).unwrap());
+    fs::remove_dir(&parent).unwrap();
+}
+
+#[test]
+fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning() {
+    let Some(host) = host("cpu") else { return };
+    let path = GroupPath::of_container(Some(&format!("vial-test-{}-refused", std::process::id())), "x").unwrap();
+    let limits = Limits { cpu_quota: Some(1), ..Limits::default() };
+    let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
+    assert!(error.contains("EINVAL") && error.contains("--cpu-quota"), "{error}");
+    let above = format!("{}/vial-test-{}-refused", host.v1("cpu").unwrap().mount, std::process::id());
+    assert!(!fs::exists(&above).unwrap());
+    let (group, warnings) = Group::create(&host, &limits, &path, Extent::Needed, true).unwrap();
+    assert_eq!(warnings.len(), 1);
+    group.remove().unwrap();
+    assert!(!fs::exists(&above).unwrap());
+}
+
+#[test]
+fn groups_are_made_while_others_remove_the_directory_above_them() {
+    let Some(host) = host("freezer") else { return };
+    let parent = format!("vial-test-{}-race", std::process::id());
+    thread::scope(|scope| {
+        for worker in 0..3 {
+            let (host, parent) = (&host, &parent);
+            scope.spawn(move || {
+                for _ in 0..200 {
+                    let path = GroupPath::of_container(Some(parent), &format!("w{worker}")).unwrap();
+                    Group::create(host, &Limits::default(), &path, Extent::Needed, false).unwrap().0.remove().unwrap();
+                }
+            });
+        }
+    });
+    // One that was not marked yet when its last group went is about to get a group of who made it, and goes with that.
+    let above = format!("{}/{parent}", host.v1("freezer").unwrap().mount);
+    assert!(!fs::exists(&above).unwrap(), "{above}");
+}
