@@ -233,6 +233,10 @@ pub(super) fn end(record: *mut u8, register: usize) {
     }
     // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
     let record = unsafe { &*record.cast::<Record>() };
+    // Two processes return from a clone. The record is that of the one that called, and the new process got 0.
+    if register == 0 && [Sysno::clone as u32, Sysno::clone3 as u32].contains(&record.number) {
+        return;
+    }
     record.ended.store(arch::ticks(), Ordering::Relaxed);
     record.register.store(register, Ordering::Relaxed);
     record.state.store(DONE, Ordering::Release);
@@ -341,9 +345,9 @@ fn print(last: Option<i32>) {
     let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);
     let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale);
     let mut at = UNPRINTED.load(Ordering::Relaxed);
-    let end = shared.head.load(Ordering::Relaxed);
     let mut gap = false;
-    while at < end {
+    // What printing adds, the calls that write full pages among it, is printed too.
+    while at < shared.head.load(Ordering::Relaxed) {
         let entry = seen(shared, at);
         let state = entry.record.state.load(Ordering::Acquire);
         if state == DONE || (state == BEGUN && last.is_some()) {
@@ -356,7 +360,7 @@ fn print(last: Option<i32>) {
             UNPRINTED.store(at, Ordering::Relaxed);
         }
         if page.text.len() > PIECE {
-            write_out(shared, &mut page, None);
+            write_page(&mut page);
         }
     }
     if last.is_some() || !page.text.is_empty() {
@@ -367,6 +371,26 @@ fn print(last: Option<i32>) {
     if alone && UNPRINTED.load(Ordering::Relaxed) == shared.head.load(Ordering::Relaxed) {
         shared.head.store(0, Ordering::Relaxed);
         UNPRINTED.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Writes a page before the end. Its own call comes after the records that are still to be printed, so it becomes one.
+fn write_page(page: &mut print::Page) {
+    write_through(page.text.as_bytes());
+    page.text.clear();
+}
+
+/// Writes all of it by calls that the ledger keeps.
+fn write_through(mut rest: &[u8]) {
+    let _why = because(print::WHY);
+    let sink = SINK.load(Ordering::Relaxed) as usize;
+    while !rest.is_empty() {
+        let args = [sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0];
+        // SAFETY: the bytes are alive and that many.
+        match unsafe { call(Sysno::write, args) } {
+            Ok(count @ 1..) => rest = &rest[count..],
+            _ => return,
+        }
     }
 }
 
@@ -388,17 +412,11 @@ fn write_out(shared: &Shared, page: &mut print::Page, last: Option<i32>) {
         }
         total = page.text.len();
     }
-    let mut rest = page.text.as_bytes();
-    let mut register = enter(Sysno::write as usize, &[sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0]);
-    // What a full pipe or disk did not take goes through the door like any call; its lines come with the next page.
-    while let Ok(count) = outcome(register)
-        && count > 0
-        && count < rest.len()
-    {
-        rest = &rest[count..];
-        let args = [sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0];
-        // SAFETY: the page is alive and that long.
-        register = unsafe { call(Sysno::write, args) }.unwrap_or(0);
+    let text = page.text.as_bytes();
+    let register = enter(Sysno::write as usize, &[sink, text.as_ptr() as usize, text.len(), 0, 0, 0]);
+    // What a full pipe or disk did not take: its lines come with the next page.
+    if let Ok(count @ 1..) = outcome(register) {
+        write_through(&text[count..]);
     }
     page.text.clear();
 }
