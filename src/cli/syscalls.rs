@@ -12,7 +12,7 @@ use crate::sys::{CALLS, CallInfo};
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let mut calls: Vec<&CallInfo> = CALLS.iter().collect();
     calls.sort_unstable_by_key(|call| call.name);
-    if context.parsed.on(Id::Json) {
+    if context.parsed.on(Id::ReportJson) {
         let row = |call: &&CallInfo| {
             object([("number", (call.number as u64).into()), ("name", call.name.into()), ("purpose", call.purpose.into())])
         };

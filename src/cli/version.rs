@@ -16,7 +16,7 @@ pub(super) fn version(context: &Context<'_>) -> Result<u8> {
     } else {
         "arm"
     };
-    let text = if context.parsed.on(Id::Json) {
+    let text = if context.parsed.on(Id::ReportJson) {
         let fields = object([("Version", version.into()), ("Arch", machine.into()), ("OCIVersion", OCI_VERSION.into())]);
         alloc::format!("{fields}\n")
     } else {

@@ -23,8 +23,8 @@ pub use print::Format;
 
 /// Bytes reserved for records; pages that are never written cost nothing.
 const CAPACITY: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 32 << 20 };
-/// Printed in pieces of about this many bytes.
-const PIECE: usize = 48 << 10;
+/// Loops that make many calls print when this many bytes of records have gathered.
+const MUCH: usize = 192 << 10;
 /// The most processes that are told apart.
 const PROCESSES: usize = 64;
 
@@ -233,6 +233,11 @@ pub(super) fn end(record: *mut u8, register: usize) {
     }
     // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
     let record = unsafe { &*record.cast::<Record>() };
+    let clones = record.number == Sysno::clone as u32 || record.number == Sysno::clone3 as u32;
+    if clones && register == 0 {
+        // This is the new process, in which the call returns once more; the record is the one of the process that made it.
+        return;
+    }
     record.ended.store(arch::ticks(), Ordering::Relaxed);
     record.register.store(register, Ordering::Relaxed);
     record.state.store(DONE, Ordering::Release);
@@ -312,7 +317,7 @@ pub fn executed() {
 /// Prints if much has gathered; for loops that make many calls.
 pub fn relieve() {
     let Some(shared) = shared() else { return };
-    if shared.head.load(Ordering::Relaxed) - UNPRINTED.load(Ordering::Relaxed) > 4 * PIECE {
+    if shared.head.load(Ordering::Relaxed) - UNPRINTED.load(Ordering::Relaxed) > MUCH {
         print_done();
     }
 }
@@ -339,8 +344,10 @@ fn print(last: Option<i32>) {
     let now = nanoseconds();
     let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));
     let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);
-    let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale);
+    // All the memory at once, and before the end is looked at: a call for more would be missing from the page.
     let mut at = UNPRINTED.load(Ordering::Relaxed);
+    let room = 5 * (shared.head.load(Ordering::Relaxed) - at) + 4096;
+    let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale, room);
     let end = shared.head.load(Ordering::Relaxed);
     let mut gap = false;
     while at < end {
@@ -355,12 +362,14 @@ fn print(last: Option<i32>) {
         if !gap {
             UNPRINTED.store(at, Ordering::Relaxed);
         }
-        if page.text.len() > PIECE {
-            write_out(shared, &mut page, None);
-        }
     }
     if last.is_some() || !page.text.is_empty() {
         write_out(shared, &mut page, last);
+    }
+    if last.is_some() {
+        // Giving the memory back would be one more call.
+        core::mem::forget(page);
+        return;
     }
     // A process that is alone and has printed everything starts over, so that a long import needs no more memory.
     let alone = shared.processes.load(Ordering::Relaxed) == 1;

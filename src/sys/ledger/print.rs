@@ -60,8 +60,9 @@ struct Line<'a> {
 static GROUP: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 impl Page {
-    pub(super) fn new(json: bool, scale: Scale) -> Page {
-        Page { text: String::new(), json, scale }
+    /// An empty page with room for so many bytes.
+    pub(super) fn new(json: bool, scale: Scale, room: usize) -> Page {
+        Page { text: String::with_capacity(room), json, scale }
     }
 
     /// Adds a recorded call; one that has not returned shows `?`.
