@@ -28,6 +28,7 @@ pub fn main(args: &[&'static CStr], env: &[&'static CStr]) -> u8 {
         Ok(parsed) => &parsed.globals,
         Err((globals, _)) => globals,
     };
+    let _why = because(parsed.as_ref().map_or("say what is wrong with the command line", |parsed| parsed.command.help));
     let result = open_ledger(globals).and_then(|()| match &parsed {
         Ok(parsed) => dispatch(&Context::new(parsed, env)),
         Err((_, error)) => Err(error.clone()),

@@ -23,8 +23,8 @@ pub use print::Format;
 
 /// Bytes reserved for records; pages that are never written cost nothing.
 const CAPACITY: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 32 << 20 };
-/// Printed in pieces of about this many bytes.
-const PIECE: usize = 48 << 10;
+/// Loops that make many calls print when this many bytes of records have gathered.
+const MUCH: usize = 192 << 10;
 /// The most processes that are told apart.
 const PROCESSES: usize = 64;
 
@@ -233,8 +233,9 @@ pub(super) fn end(record: *mut u8, register: usize) {
     }
     // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
     let record = unsafe { &*record.cast::<Record>() };
-    // Two processes return from a clone. The record is that of the one that called, and the new process got 0.
-    if register == 0 && [Sysno::clone as u32, Sysno::clone3 as u32].contains(&record.number) {
+    let clones = record.number == Sysno::clone as u32 || record.number == Sysno::clone3 as u32;
+    if clones && register == 0 {
+        // This is the new process, in which the call returns once more; the record is the one of the process that made it.
         return;
     }
     record.ended.store(arch::ticks(), Ordering::Relaxed);
@@ -316,7 +317,7 @@ pub fn executed() {
 /// Prints if much has gathered; for loops that make many calls.
 pub fn relieve() {
     let Some(shared) = shared() else { return };
-    if shared.head.load(Ordering::Relaxed) - UNPRINTED.load(Ordering::Relaxed) > 4 * PIECE {
+    if shared.head.load(Ordering::Relaxed) - UNPRINTED.load(Ordering::Relaxed) > MUCH {
         print_done();
     }
 }
@@ -343,11 +344,13 @@ fn print(last: Option<i32>) {
     let now = nanoseconds();
     let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));
     let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);
-    let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale);
+    // All the memory at once, and before the end is looked at: a call for more would be missing from the page.
     let mut at = UNPRINTED.load(Ordering::Relaxed);
+    let room = 5 * (shared.head.load(Ordering::Relaxed) - at) + 4096;
+    let mut page = print::Page::new(JSON.load(Ordering::Relaxed), scale, room);
+    let end = shared.head.load(Ordering::Relaxed);
     let mut gap = false;
-    // What printing adds, the calls that write full pages among it, is printed too.
-    while at < shared.head.load(Ordering::Relaxed) {
+    while at < end {
         let entry = seen(shared, at);
         let state = entry.record.state.load(Ordering::Acquire);
         if state == DONE || (state == BEGUN && last.is_some()) {
@@ -359,38 +362,20 @@ fn print(last: Option<i32>) {
         if !gap {
             UNPRINTED.store(at, Ordering::Relaxed);
         }
-        if page.text.len() > PIECE {
-            write_page(&mut page);
-        }
     }
     if last.is_some() || !page.text.is_empty() {
         write_out(shared, &mut page, last);
+    }
+    if last.is_some() {
+        // Giving the memory back would be one more call.
+        core::mem::forget(page);
+        return;
     }
     // A process that is alone and has printed everything starts over, so that a long import needs no more memory.
     let alone = shared.processes.load(Ordering::Relaxed) == 1;
     if alone && UNPRINTED.load(Ordering::Relaxed) == shared.head.load(Ordering::Relaxed) {
         shared.head.store(0, Ordering::Relaxed);
         UNPRINTED.store(0, Ordering::Relaxed);
-    }
-}
-
-/// Writes a page before the end. Its own call comes after the records that are still to be printed, so it becomes one.
-fn write_page(page: &mut print::Page) {
-    write_through(page.text.as_bytes());
-    page.text.clear();
-}
-
-/// Writes all of it by calls that the ledger keeps.
-fn write_through(mut rest: &[u8]) {
-    let _why = because(print::WHY);
-    let sink = SINK.load(Ordering::Relaxed) as usize;
-    while !rest.is_empty() {
-        let args = [sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0];
-        // SAFETY: the bytes are alive and that many.
-        match unsafe { call(Sysno::write, args) } {
-            Ok(count @ 1..) => rest = &rest[count..],
-            _ => return,
-        }
     }
 }
 
@@ -412,11 +397,17 @@ fn write_out(shared: &Shared, page: &mut print::Page, last: Option<i32>) {
         }
         total = page.text.len();
     }
-    let text = page.text.as_bytes();
-    let register = enter(Sysno::write as usize, &[sink, text.as_ptr() as usize, text.len(), 0, 0, 0]);
-    // What a full pipe or disk did not take: its lines come with the next page.
-    if let Ok(count @ 1..) = outcome(register) {
-        write_through(&text[count..]);
+    let mut rest = page.text.as_bytes();
+    let mut register = enter(Sysno::write as usize, &[sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0]);
+    // What a full pipe or disk did not take goes through the door like any call; its lines come with the next page.
+    while let Ok(count) = outcome(register)
+        && count > 0
+        && count < rest.len()
+    {
+        rest = &rest[count..];
+        let args = [sink, rest.as_ptr() as usize, rest.len(), 0, 0, 0];
+        // SAFETY: the page is alive and that long.
+        register = unsafe { call(Sysno::write, args) }.unwrap_or(0);
     }
     page.text.clear();
 }

@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use syscalls::Sysno;
 
-use super::super::calls::{self, SEPARATOR, Text};
-use super::{PIECE, ROLES, Seen, Shared, reason};
+use super::super::calls::{self, SEPARATOR};
+use super::{ROLES, Seen, Shared, reason};
 use crate::base::errno::Errno;
 use crate::sys::call::outcome;
 
@@ -19,9 +19,6 @@ pub enum Format {
     /// For programs: one object a line.
     Json,
 }
-
-/// Why the ledger's own lines are written.
-pub(super) const WHY: &str = "print this ledger";
 
 /// How long a tick is.
 #[derive(Clone, Copy)]
@@ -63,9 +60,9 @@ struct Line<'a> {
 static GROUP: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 impl Page {
-    pub(super) fn new(json: bool, scale: Scale) -> Page {
-        // Room for a page and the lines that end it: memory that were asked for later would be a call more to print.
-        Page { text: String::with_capacity(PIECE + (8 << 10)), json, scale }
+    /// An empty page with room for so many bytes.
+    pub(super) fn new(json: bool, scale: Scale, room: usize) -> Page {
+        Page { text: String::with_capacity(room), json, scale }
     }
 
     /// Adds a recorded call; one that has not returned shows `?`.
@@ -89,16 +86,15 @@ impl Page {
 
     /// Adds the printing process's own `write` of this page (to `first`, of `result` bytes) or its `exit_group`.
     pub(super) fn add_own(&mut self, shared: &Shared, call: Sysno, first: usize, result: Option<usize>) {
-        let mut args = Text::new();
+        let mut args = String::new();
         let _ = match result {
             Some(total) => write!(args, "{first}{SEPARATOR}\"the lines above\"{SEPARATOR}{total}"),
             None => write!(args, "{first}"),
         };
-        let args = core::str::from_utf8(args.as_bytes()).unwrap_or_default();
-        let why = if result.is_some() { WHY } else { reason() };
+        let why = if result.is_some() { "print this ledger" } else { reason() };
         let pid = shared.pids[0].load(Ordering::Relaxed);
         let call = calls::name(call as usize);
-        self.line(shared, &Line { process: 0, pid, why, call, args, result, nanoseconds: 0 });
+        self.line(shared, &Line { process: 0, pid, why, call, args: &args, result, nanoseconds: 0 });
     }
 
     /// Says how many calls found no room, if any.
