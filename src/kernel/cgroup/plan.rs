@@ -134,6 +134,16 @@ const CONTROLLERS: &[Controller] = &[
     Controller { v1: "net_prio", v2: "",        kernel: "CONFIG_CGROUP_NET_PRIO",         counts: false },
 ];
 
+/// The controllers that a plan will look for, by their v1 names.
+pub(super) fn wanted(limits: &Limits, extent: Extent) -> Vec<&'static str> {
+    let writes = v1::writes(limits, None);
+    let asked = |name: &str| writes.iter().any(|write| write.controller == name);
+    let counts = |controller: &Controller| controller.counts && extent == Extent::Accounted;
+    let table = CONTROLLERS.iter().filter(|controller| counts(controller) || asked(controller.v1));
+    let devices = asked("devices").then_some("devices");
+    table.map(|controller| controller.v1).chain(devices).chain(["freezer"]).collect()
+}
+
 /// Plans a group at `path`.
 #[must_use]
 pub fn plan(hierarchies: &Hierarchies, limits: &Limits, path: &GroupPath, extent: Extent) -> Plan {

@@ -281,6 +281,25 @@ fn only_devices_that_are_allowed_can_be_opened_in_v2() {
 }
 
 #[test]
+fn a_controller_of_v2_is_switched_on_down_to_the_group() {
+    let Some(host) = host("v2") else { return };
+    if !host.v2().unwrap().has("hugetlb") || !fs::exists("/sys/kernel/mm/hugepages/hugepages-2048kB").unwrap() {
+        return std::eprintln!("skipped: needs the hugetlb controller on v2 and pages of 2 MiB");
+    }
+    let control = format!("{}/cgroup.subtree_control", host.v2().unwrap().mount);
+    let before = fs::read_to_string(&control).unwrap();
+    let limits = Limits { hugepages: vec![("2MB".to_string(), 4 << 20)], ..Limits::default() };
+    let made = make(&host, "huge", &limits, Extent::Needed);
+    let file = format!("{}/hugetlb.2MB.max", made.group.unified().unwrap().path);
+    assert_eq!(fs::read_to_string(file).unwrap().trim(), "4194304");
+    assert!(made.shell("true").status().unwrap().success());
+    drop(made);
+    if !before.contains("hugetlb") {
+        fs::write(control, "-hugetlb").unwrap();
+    }
+}
+
+#[test]
 fn a_process_can_be_born_in_a_v2_group() {
     let Some(host) = host("v2") else { return };
     let made = make(&only_v2(&host), "born", &Limits::default(), Extent::Needed);
