@@ -353,11 +353,14 @@ fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1() {
 
 #[test]
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2() {
-    let (Some(host), Some(_)) = (host("v2"), host("pids")) else { return };
-    let pids = host.v1("pids").unwrap();
-    let v2 = host.v2().unwrap();
-    let both = Hierarchies::of(&[(Version::V1, &pids.mount, &["pids"]), (Version::V2, &v2.mount, &[])]);
-    let made = make(&both, "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
+    let Some(host) = host("v2") else { return };
+    let mut known = vec![(Version::V2, host.v2().unwrap().mount.as_str(), &["pids"] as &[&str])];
+    if let Some(pids) = host.v1("pids") {
+        known[0].2 = &[];
+        known.push((Version::V1, &pids.mount, &["pids"]));
+    }
+    let made =
+        make(&Hierarchies::of(&known), "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
     kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
 }
 
@@ -422,4 +425,33 @@ fn groups_are_made_while_others_remove_the_directory_above_them() {
     // One that was not marked yet when its last group went is about to get a group of who made it, and goes with that.
     let above = format!("{}/{parent}", host.v1("freezer").unwrap().mount);
     assert!(!fs::exists(&above).unwrap(), "{above}");
+}
+
+#[test]
+fn limits_are_in_force_where_v2_has_the_controllers() {
+    let Some(host) = host("v2") else { return };
+    let v2 = host.v2().unwrap();
+    if !["memory", "pids", "cpu"].iter().all(|controller| v2.has(controller)) {
+        return std::eprintln!("skipped: needs memory, pids and cpu on v2");
+    }
+    let limits = Limits {
+        memory: Some(16 << 20),
+        memory_swap: Some(16 << 20),
+        pids: Some(3),
+        cpu_shares: Some(1024),
+        cpu_quota: Some(50_000),
+        ..Limits::default()
+    };
+    let found = Hierarchies::detect_for(&limits, Extent::Accounted).unwrap();
+    let mut made = make(&found, "v2", &limits, Extent::Accounted);
+    let directory = made.group.unified().unwrap().path.clone();
+    let value = |file: &str| fs::read_to_string(format!("{directory}/{file}")).unwrap().trim().to_string();
+    let files = ["memory.max", "pids.max", "cpu.weight", "cpu.max"];
+    assert_eq!(files.map(value), ["16777216", "3", "39", "50000 100000"]);
+    assert!(!made.shell("sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0").status().unwrap().success());
+    assert!(!made.group.was_oom_killed().unwrap());
+    assert!(!made.shell("head -c 90000000 /dev/zero | tail -c 80000000").status().unwrap().success());
+    assert!(made.group.was_oom_killed().unwrap());
+    made.group.change(&found, &Limits { memory: Some(-1), ..Limits::default() }, false).unwrap();
+    assert_eq!(value("memory.max"), "max");
 }
