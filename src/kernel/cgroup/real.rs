@@ -15,45 +15,6 @@ use super::*;
 use crate::base::errno::Errno;
 use crate::sys::{self, process};
 
-/// A limit of every kind.
-pub(super) fn everything() -> Limits {
-    let throttle = |kind| BlockThrottle { device: (8, 0), kind, rate: 1 };
-    Limits {
-        memory: Some(1),
-        memory_reservation: Some(1),
-        memory_swap: Some(1),
-        memory_swappiness: Some(1),
-        memory_kernel: Some(1),
-        memory_kernel_tcp: Some(1),
-        oom_kill_disable: true,
-        cpu_shares: Some(2),
-        cpu_quota: Some(1),
-        cpu_period: Some(1),
-        cpu_burst: Some(1),
-        cpu_idle: Some(1),
-        cpu_realtime_period: Some(1),
-        cpu_realtime_runtime: Some(1),
-        cpuset_cpus: Some("0".to_string()),
-        cpuset_mems: Some("0".to_string()),
-        pids: Some(1),
-        block_weight: Some(10),
-        block_leaf_weight: Some(10),
-        block_weights: vec![BlockWeight { device: (8, 0), weight: Some(10), leaf_weight: Some(10) }],
-        block_throttles: vec![
-            throttle(ThrottleKind::ReadBytes),
-            throttle(ThrottleKind::WriteBytes),
-            throttle(ThrottleKind::Reads),
-            throttle(ThrottleKind::Writes),
-        ],
-        hugepages: vec![("2MB".to_string(), 0)],
-        rdma: vec![("mlx5_0".to_string(), Rdma { handles: Some(1), objects: None })],
-        network_class: Some(1),
-        network_priorities: vec![("lo".to_string(), 1)],
-        devices: vec![character(true, 1, 3, "rwm")],
-        unified: Vec::new(),
-    }
-}
-
 fn character(allow: bool, major: u32, minor: u32, access: &str) -> DeviceRule {
     let access = Access::parse(access).unwrap();
     DeviceRule { allow, kind: DeviceKind::Character, major: Some(major), minor: Some(minor), access }
@@ -448,10 +409,10 @@ fn limits_are_in_force_where_v2_has_the_controllers() {
     let value = |file: &str| fs::read_to_string(format!("{directory}/{file}")).unwrap().trim().to_string();
     let files = ["memory.max", "pids.max", "cpu.weight", "cpu.max"];
     assert_eq!(files.map(value), ["16777216", "3", "39", "50000 100000"]);
-    assert!(!made.shell("sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0").status().unwrap().success());
     assert!(!made.group.was_oom_killed().unwrap());
     assert!(!made.shell("head -c 90000000 /dev/zero | tail -c 80000000").status().unwrap().success());
     assert!(made.group.was_oom_killed().unwrap());
+    assert!(!made.shell("sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0").status().unwrap().success());
     made.group.change(&found, &Limits { memory: Some(-1), ..Limits::default() }, false).unwrap();
     assert_eq!(value("memory.max"), "max");
 }
