@@ -144,8 +144,15 @@ pub fn write_file(dir: FdRef<'_>, path: &CStr, content: &[u8], mode: u32) -> Res
 /// # Errors
 /// open(2), write(2).
 pub fn write_value(dir: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
-    let file = open(dir, path, libc::O_WRONLY)?;
-    write_all(file.by_ref(), value).map_err(|error| {
+    write_one_of_values(open(dir, path, libc::O_WRONLY)?.by_ref(), path, value)
+}
+
+/// Likewise to a file that is open, because it takes several; the path is for the error.
+///
+/// # Errors
+/// write(2).
+pub fn write_one_of_values(file: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
+    write_all(file, value).map_err(|error| {
         let object = alloc::format!("{} to {}", String::from_utf8_lossy(value), path.to_string_lossy());
         Error::os(error.errno(), "write", object).because(ledger::reason())
     })
