@@ -1,0 +1,204 @@
+//! JSON text to values and back, after RFC 8259.
+//!
+//! Numbers stay exact and no floating point is involved: what is not a 64-bit integer keeps its own text. Objects keep the
+//! order of their members and hold each name once.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use parse::{MAX_DEPTH, parse};
+pub use write::write_string;
+
+/// A JSON value. The default is `null`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Value {
+    /// `null`
+    #[default]
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string, without its quotes and escapes.
+    String(String),
+    /// The elements of an array.
+    Array(Vec<Value>),
+    /// The members of an object in their order.
+    Object(Vec<(String, Value)>),
+}
+
+/// A number in the narrowest form that loses nothing, so that equal integers compare equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// An integer that fits.
+    Int(i64),
+    /// An integer above [`i64::MAX`].
+    Big(u64),
+    /// The text of any other number: fractions, exponents, longer integers, and `-0`.
+    Raw(String),
+}
+
+/// Why a text is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// How many bytes precede the trouble.
+    pub offset: usize,
+    /// What was wrong there, in words.
+    pub what: &'static str,
+}
+
+impl fmt::Display for Error {
+    /// `expected a value at byte 17`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.offset)
+    }
+}
+
+impl Value {
+    /// The member `key`, if this is an object that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_object()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The value below this one that the member names `keys` lead to.
+    #[must_use]
+    pub fn at(&self, keys: &[&str]) -> Option<&Value> {
+        keys.iter().try_fold(self, |value, key| value.get(key))
+    }
+
+    /// Sets the member `key`; what is not an object becomes one.
+    pub fn set(&mut self, key: &str, value: Value) {
+        if !matches!(self, Value::Object(_)) {
+            *self = Value::Object(Vec::new());
+        }
+        if let Value::Object(members) = self {
+            match members.iter_mut().find(|(name, _)| name == key) {
+                Some((_, old)) => *old = value,
+                None => members.push((key.to_owned(), value)),
+            }
+        }
+    }
+
+    /// The text, if this is a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::String(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, if this is an integer that fits.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        if let Value::Number(Number::Int(number)) = self { Some(*number) } else { None }
+    }
+
+    /// The number, if this is an integer that fits.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::Number(Number::Int(number)) => u64::try_from(*number).ok(),
+            Value::Number(Number::Big(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if this is one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(truth) = self { Some(*truth) } else { None }
+    }
+
+    /// The elements, if this is an array.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Value]> {
+        if let Value::Array(elements) = self { Some(elements) } else { None }
+    }
+
+    /// The members in their order, if this is an object.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&[(String, Value)]> {
+        if let Value::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// What this is, with its article: `a string`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(Number::Raw(_)) => "a number",
+            Value::Number(_) => "an integer",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        }
+    }
+}
+
+/// An object of `members`, whose names must differ.
+///
+/// `object([("name", "web".into()), ("pid", 7_u64.into())])`
+#[must_use]
+pub fn object<const N: usize>(mut members: [(&str, Value); N]) -> Value {
+    collect(&mut members)
+}
+
+/// The part of [`object`] that is compiled once for all lengths.
+fn collect(members: &mut [(&str, Value)]) -> Value {
+    Value::Object(members.iter_mut().map(|(name, value)| ((*name).to_owned(), core::mem::take(value))).collect())
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Value {
+        Value::Bool(truth)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Value {
+        Value::Number(Number::Int(number))
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Value {
+        Value::Number(i64::try_from(number).map_or(Number::Big(number), Number::Int))
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Value {
+        i64::from(number).into()
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Value {
+        i64::from(number).into()
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::String(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Value {
+        Value::String(text.to_owned())
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(elements: Vec<Value>) -> Value {
+        Value::Array(elements)
+    }
+}

@@ -1,0 +1,275 @@
+//! Text to values. Input may be hostile: depth and work are bounded.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Error, Number, Value};
+
+/// How deep arrays and objects may nest (RFC 8259, section 9, lets a parser set this): deeper is refused, not a stack overflow.
+pub const MAX_DEPTH: usize = 128;
+
+/// Up to this many members, comparing each pair of names is cheaper than sorting them.
+const FEW: usize = 12;
+
+/// Reads one JSON text.
+///
+/// # Errors
+/// Whatever RFC 8259 does not allow, and three things that it leaves open and that programs read differently: a name twice
+/// in one object, a surrogate without its partner, and nesting deeper than [`MAX_DEPTH`].
+pub fn parse(input: &[u8]) -> Result<Value, Error> {
+    let mut parser = Parser { input, at: 0, depth: 0 };
+    parser.skip_space();
+    let value = parser.value()?;
+    parser.skip_space();
+    if parser.at == input.len() { Ok(value) } else { Err(parser.error("expected the end")) }
+}
+
+struct Parser<'a> {
+    input: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn error(&self, what: &'static str) -> Error {
+        Error { offset: self.at, what }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.input.get(self.at).copied()
+    }
+
+    /// Steps over `byte` if it is next.
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> Result<Value, Error> {
+        match self.peek() {
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
+            Some(b'"') => self.string().map(Value::String),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
+            _ => self.literal(),
+        }
+    }
+
+    fn literal(&mut self) -> Result<Value, Error> {
+        let (text, value): (&[u8], _) = match self.peek() {
+            Some(b'n') => (b"null", Value::Null),
+            Some(b't') => (b"true", Value::Bool(true)),
+            _ => (b"false", Value::Bool(false)),
+        };
+        if !self.input.get(self.at..).is_some_and(|rest| rest.starts_with(text)) {
+            return Err(self.error("expected a value"));
+        }
+        self.at += text.len();
+        Ok(value)
+    }
+
+    /// Steps over an opening bracket. True if the closing one follows, which is then stepped over too.
+    fn open(&mut self, close: u8) -> Result<bool, Error> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.error("nested too deep"));
+        }
+        self.depth += 1;
+        self.at += 1;
+        self.skip_space();
+        let empty = self.eat(close);
+        self.depth -= usize::from(empty);
+        Ok(empty)
+    }
+
+    /// Steps over what follows an element. True if it was the closing bracket, false if there is another element.
+    fn next(&mut self, close: u8) -> Result<bool, Error> {
+        self.skip_space();
+        if self.eat(close) {
+            self.depth -= 1;
+            return Ok(true);
+        }
+        if !self.eat(b',') {
+            return Err(self.error("expected a comma or the closing bracket"));
+        }
+        self.skip_space();
+        Ok(false)
+    }
+
+    fn array(&mut self) -> Result<Value, Error> {
+        let mut elements = Vec::new();
+        let mut done = self.open(b']')?;
+        while !done {
+            elements.push(self.value()?);
+            done = self.next(b']')?;
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn object(&mut self) -> Result<Value, Error> {
+        let start = self.at;
+        let mut members = Vec::new();
+        let mut done = self.open(b'}')?;
+        while !done {
+            if self.peek() != Some(b'"') {
+                return Err(self.error("expected a name in quotes"));
+            }
+            let name = self.string()?;
+            self.skip_space();
+            if !self.eat(b':') {
+                return Err(self.error("expected a colon"));
+            }
+            self.skip_space();
+            members.push((name, self.value()?));
+            done = self.next(b'}')?;
+        }
+        if has_duplicate(&members) {
+            return Err(Error { offset: start, what: "a name occurs twice in the object" });
+        }
+        Ok(Value::Object(members))
+    }
+
+    /// Steps over digits, of which there must be at least one.
+    fn digits(&mut self) -> Result<(), Error> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.error("expected a digit")) } else { Ok(()) }
+    }
+
+    /// `number = [ minus ] int [ frac ] [ exp ]` (RFC 8259, section 6).
+    fn number(&mut self) -> Result<Number, Error> {
+        let start = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        let bytes = self.input.get(start..self.at).unwrap_or_default();
+        let text = core::str::from_utf8(bytes).unwrap_or_default();
+        Ok(match (text.parse(), text.parse()) {
+            (Ok(int), _) if text != "-0" => Number::Int(int),
+            (_, Ok(big)) => Number::Big(big),
+            _ => Number::Raw(text.into()),
+        })
+    }
+
+    fn string(&mut self) -> Result<String, Error> {
+        let start = self.at;
+        let mut text = Vec::new();
+        self.at += 1;
+        loop {
+            let plain = self.input.get(self.at..).unwrap_or_default();
+            let length = plain.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(plain.len());
+            text.extend_from_slice(plain.get(..length).unwrap_or_default());
+            self.at += length;
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape(&mut text)?,
+                Some(_) => return Err(self.error("a control character must be escaped")),
+                None => return Err(self.error("the string has no end")),
+            }
+        }
+        self.at += 1;
+        String::from_utf8(text).map_err(|_| Error { offset: start, what: "the string is not UTF-8" })
+    }
+
+    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(kind) = self.input.get(self.at + 1) else { return Err(self.error("the string has no end")) };
+        let byte = match kind {
+            b'"' | b'\\' | b'/' => *kind,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => return self.unicode(text),
+            _ => return Err(self.error("unknown escape")),
+        };
+        text.push(byte);
+        self.at += 2;
+        Ok(())
+    }
+
+    /// `\uXXXX`, or two of them for a character above U+FFFF: a high surrogate and a low one (RFC 8259, section 7).
+    fn unicode(&mut self, text: &mut Vec<u8>) -> Result<(), Error> {
+        let mut code = self.code_unit(self.at)?;
+        let mut length = 6;
+        if let 0xd800..0xdc00 = code {
+            let low = self.code_unit(self.at + 6)?;
+            let 0xdc00..0xe000 = low else { return Err(self.error("a surrogate without its partner")) };
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            length = 12;
+        }
+        let Some(character) = char::from_u32(code) else { return Err(self.error("a surrogate without its partner")) };
+        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        self.at += length;
+        Ok(())
+    }
+
+    /// The code unit of the `\uXXXX` at `start`.
+    fn code_unit(&self, start: usize) -> Result<u32, Error> {
+        let Some([b'\\', b'u', digits @ ..]) = self.input.get(start..start + 6) else {
+            return Err(self.error("expected \\u and four hexadecimal digits"));
+        };
+        digits
+            .iter()
+            .try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
+            .ok_or(self.error("expected four hexadecimal digits"))
+    }
+}
+
+/// Whether two members bear one name, in n log n comparisons however the names were chosen.
+///
+/// A heap sort, since it needs no hash that could be attacked and a tenth of the code of `slice::sort`.
+fn has_duplicate(members: &[(String, Value)]) -> bool {
+    if members.len() <= FEW {
+        return members.iter().enumerate().any(|(at, (name, _))| members[..at].iter().any(|(other, _)| other == name));
+    }
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    for root in (0..names.len() / 2).rev() {
+        sift_down(&mut names, root);
+    }
+    // The greatest name moves to the end, then the next greatest before it: equal names leave the heap one after the other.
+    while let Some(last) = names.len().checked_sub(1) {
+        names.swap(0, last);
+        let greatest = names.pop();
+        sift_down(&mut names, 0);
+        if greatest.is_some() && greatest == names.first().copied() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Restores the heap order (no name below a lesser one) when only `root` may break it.
+fn sift_down(names: &mut [&str], mut root: usize) {
+    loop {
+        let mut greatest = root;
+        for child in [2 * root + 1, 2 * root + 2] {
+            if names.get(child) > names.get(greatest) {
+                greatest = child;
+            }
+        }
+        if greatest == root {
+            return;
+        }
+        names.swap(root, greatest);
+        root = greatest;
+    }
+}
