@@ -1,5 +1,6 @@
 //! Floor 0: pure code. Nothing here enters the kernel.
 
+pub mod bytes;
 pub mod errno;
 pub mod error;
 pub mod inflate;

@@ -1,1 +1,0 @@
-//! DEFLATE and gzip.
