@@ -1,1 +1,0 @@
-//! tar archives: ustar, pax and GNU, read as a stream.

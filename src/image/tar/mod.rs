@@ -1,0 +1,355 @@
+//! tar archives, read as a stream: version 7, ustar, star, pax and GNU.
+//!
+//! Where two readers of the same archive could see different members, ours takes POSIX's word, or refuses when no writer
+//! does such a thing: an archive must not show one tree to the scanner and another to the container.
+//!
+//! # Source
+//! POSIX.1-2017 pax(1); the GNU tar manual, "Tar Internals"; star(5).
+
+mod entry;
+mod header;
+mod pax;
+mod sparse;
+#[cfg(test)]
+mod tests;
+
+pub use self::entry::{Entry, Kind, Time, Xattr};
+pub use self::sparse::Extent;
+
+use self::entry::{Extensions, describe};
+use self::header::{BLOCK, Header, gnu_sparse_more, until_nul};
+use self::pax::{Attributes, Scope};
+use self::sparse::{Layout, Map, Text};
+use crate::base::bytes::Source;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem;
+use core::ops::Range;
+
+/// All the memory a member's data ever takes.
+const BUFFER: usize = 256 << 10;
+/// Long names and extended headers are held whole; this is sixteen times what the kernel lets an attribute hold.
+const MAX_EXTENSION: u64 = 1 << 20;
+
+/// What is wrong with an archive.
+type What = &'static str;
+
+/// Why an archive can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure<E> {
+    /// The stream underneath failed.
+    Source(E),
+    /// The archive is damaged, cut off, or something that is refused.
+    Corrupt {
+        /// Where in the archive.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+}
+
+impl<E> From<E> for Failure<E> {
+    fn from(error: E) -> Self {
+        Self::Source(error)
+    }
+}
+
+/// Reads an archive member by member.
+pub struct Reader<S: Source> {
+    source: S,
+    buffer: Vec<u8>,
+    /// What of the buffer was read and not yet taken.
+    start: usize,
+    end: usize,
+    /// Bytes taken so far.
+    position: u64,
+    /// Data of the current member that was not taken yet, and the padding behind it.
+    left: u64,
+    padding: u64,
+    /// What the global headers said so far.
+    globals: Attributes,
+    /// Set by the end marker.
+    ended: bool,
+    /// Behind a broken header nothing can be trusted: the failure is given again.
+    broken: Option<(u64, What)>,
+}
+
+impl<S: Source> Reader<S> {
+    /// Starts at the beginning of an archive.
+    pub fn new(source: S) -> Self {
+        Self {
+            source,
+            buffer: vec![0; BUFFER],
+            start: 0,
+            end: 0,
+            position: 0,
+            left: 0,
+            padding: 0,
+            globals: Attributes::default(),
+            ended: false,
+            broken: None,
+        }
+    }
+
+    /// Goes to the next member, over what is left of the current one's data; nothing at the archive's end.
+    ///
+    /// # Errors
+    /// The stream's own; `Corrupt` for what is not, or not all of, an archive, and again whenever asked after that.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, Failure<S::Error>> {
+        if let Some((offset, what)) = self.broken {
+            return Err(Failure::Corrupt { offset, what });
+        }
+        let next = self.advance();
+        if let Err(Failure::Corrupt { offset, what }) = next {
+            self.broken = Some((offset, what));
+            self.left = 0;
+        }
+        next
+    }
+
+    /// Lends the next piece of the current member's data, as stored: a sparse member's holes are not there.
+    /// An empty piece is the end.
+    ///
+    /// # Errors
+    /// The stream's own; `Corrupt` if the archive is cut off.
+    pub fn data(&mut self) -> Result<&[u8], Failure<S::Error>> {
+        if self.left == 0 {
+            return Ok(&[]);
+        }
+        let taken = self.take(self.left)?;
+        self.left -= taken.len() as u64;
+        Ok(&self.buffer[taken])
+    }
+
+    /// How many bytes of the archive were taken so far.
+    pub fn offset(&self) -> u64 {
+        self.position
+    }
+
+    /// Reads what is left of the stream, so that a hash below sees all of it and a pipe's writer can finish.
+    ///
+    /// # Errors
+    /// The stream's own.
+    pub fn drain(&mut self) -> Result<(), S::Error> {
+        (self.left, self.padding, self.ended) = (0, 0, true);
+        loop {
+            self.position += (self.end - self.start) as u64;
+            (self.start, self.end) = (0, 0);
+            if !self.fill()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The stream underneath. Reading from it loses the reader its place.
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// Gives the stream back; what the reader had read ahead is gone unless it was drained.
+    pub fn into_source(self) -> S {
+        self.source
+    }
+
+    fn advance(&mut self) -> Result<Option<Entry>, Failure<S::Error>> {
+        let mut extensions = Extensions::default();
+        let mut first = None;
+        loop {
+            self.skip()?;
+            let at = self.position;
+            let Some(header) = self.header()? else {
+                return if extensions.is_empty() {
+                    Ok(None)
+                } else {
+                    corrupt(at, "the archive ends after an extended header")
+                };
+            };
+            let start = *first.get_or_insert(at);
+            match header.typeflag() {
+                // 'X' is what Solaris wrote before POSIX settled on 'x'. A second header replaces the first.
+                b'x' | b'X' => extensions.records = Some(self.extension(&header, at)?),
+                b'g' => {
+                    let records = self.extension(&header, at)?;
+                    self.globals.apply(&records, Scope::Archive).or_else(|what| corrupt(at, what))?;
+                }
+                b'L' => extensions.path = Some(self.long_name(&header, at)?),
+                b'K' => extensions.link = Some(self.long_name(&header, at)?),
+                b'M' => return corrupt(at, "the rest of a file that begins in another volume"),
+                flag => {
+                    let entry = self.member(&header, mem::take(&mut extensions), start)?;
+                    // A volume label is no member, though it is made like one.
+                    if flag != b'V' {
+                        return Ok(Some(entry));
+                    }
+                    first = None;
+                }
+            }
+        }
+    }
+
+    fn member(&mut self, header: &Header, extensions: Extensions, at: u64) -> Result<Entry, Failure<S::Error>> {
+        let mut said = self.globals.clone();
+        let records = extensions.records.as_deref().unwrap_or_default();
+        said.apply(records, Scope::Member).or_else(|what| corrupt(at, what))?;
+        let sparse = mem::take(&mut said.sparse);
+        said.path = sparse.name.clone().or(said.path);
+        let (mut entry, stored) = describe(header, said, extensions, at).or_else(|what| corrupt(at, what))?;
+        self.begin(stored);
+        let layout = sparse.layout().or_else(|what| corrupt(at, what))?;
+        if header.typeflag() == b'S' || layout.is_some() {
+            let (size, map) = self.map(header, layout, at)?;
+            if entry.kind != Kind::File {
+                return corrupt(at, "a sparse member that is not a regular file");
+            }
+            entry.sparse = Some(map.check(size, self.left).or_else(|what| corrupt(at, what))?);
+            entry.size = size;
+        }
+        if entry.kind != Kind::File {
+            // GNU's incremental archives list what a directory holds (type D).
+            self.padding += mem::take(&mut self.left);
+        }
+        Ok(entry)
+    }
+
+    fn map(
+        &mut self,
+        header: &Header,
+        layout: Option<(u64, Layout)>,
+        at: u64,
+    ) -> Result<(u64, Map), Failure<S::Error>> {
+        match (header.typeflag(), layout) {
+            (b'S', Some(_)) => corrupt(at, "two sparse maps for one member"),
+            (_, Some((size, Layout::Header(map)))) => Ok((size, map)),
+            (_, Some((size, Layout::Data))) => {
+                let mut text = Text::default();
+                loop {
+                    let Some(left) = self.left.checked_sub(BLOCK as u64) else {
+                        return corrupt(at, "a sparse map that goes beyond the member's data");
+                    };
+                    self.left = left;
+                    let block = self.need_block()?;
+                    if text.feed(&block).or_else(|what| corrupt(at, what))? {
+                        return Ok((size, text.into_map()));
+                    }
+                }
+            }
+            (_, None) => {
+                let mut map = Map::default();
+                let (size, mut goes_on) = header.gnu_sparse(&mut map).or_else(|what| corrupt(at, what))?;
+                while goes_on {
+                    let block = self.need_block()?;
+                    goes_on = gnu_sparse_more(&block, &mut map).or_else(|what| corrupt(at, what))?;
+                }
+                Ok((size, map))
+            }
+        }
+    }
+
+    /// The next header; nothing at the end.
+    fn header(&mut self) -> Result<Option<Header>, Failure<S::Error>> {
+        let at = self.position;
+        while !self.ended {
+            let zero = |block: &[u8; BLOCK]| block.iter().all(|&byte| byte == 0);
+            match self.block()? {
+                Some(block) if !zero(&block) => return Header::new(&block).map(Some).or_else(|what| corrupt(at, what)),
+                // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
+                Some(_) if self.block()?.is_some_and(|block| !zero(&block)) => {
+                    return corrupt(at, "a zero block between the members");
+                }
+                _ => self.ended = true,
+            }
+        }
+        Ok(None)
+    }
+
+    fn long_name(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
+        let mut name = self.extension(header, at)?;
+        name.truncate(until_nul(&name).len());
+        // GNU tar makes the name empty, Go's reader takes the short one.
+        if name.is_empty() { corrupt(at, "an empty long name") } else { Ok(name) }
+    }
+
+    /// Holds the data of an extended header.
+    fn extension(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
+        let size = header.size().or_else(|what| corrupt(at, what))?;
+        if size > MAX_EXTENSION {
+            return corrupt(at, "a long name or extended header of more than 1 MiB");
+        }
+        self.begin(size);
+        let mut bytes = Vec::with_capacity(size as usize);
+        loop {
+            let piece = self.data()?;
+            if piece.is_empty() {
+                return Ok(bytes);
+            }
+            bytes.extend_from_slice(piece);
+        }
+    }
+
+    fn begin(&mut self, stored: u64) {
+        self.left = stored;
+        self.padding = stored.wrapping_neg() % BLOCK as u64;
+    }
+
+    fn skip(&mut self) -> Result<(), Failure<S::Error>> {
+        self.padding += mem::take(&mut self.left);
+        while self.padding != 0 {
+            self.padding -= self.take(self.padding)?.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Takes at least one and at most `limit` bytes; returns where in the buffer they are.
+    fn take(&mut self, limit: u64) -> Result<Range<usize>, Failure<S::Error>> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if !self.fill()? {
+                return corrupt(self.position, "the archive ends in the middle of a member");
+            }
+        }
+        let count = limit.min((self.end - self.start) as u64);
+        let taken = self.start..self.start + count as usize;
+        self.start = taken.end;
+        self.position += count;
+        Ok(taken)
+    }
+
+    fn need_block(&mut self) -> Result<[u8; BLOCK], Failure<S::Error>> {
+        self.block()?.map_or_else(|| corrupt(self.position, "the archive ends in the middle of a member"), Ok)
+    }
+
+    /// Takes a block; nothing if the stream ends just before it.
+    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, Failure<S::Error>> {
+        if self.end - self.start < BLOCK {
+            // Less than a block is moved so that what is read next gets the whole buffer.
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            while self.end < BLOCK {
+                if !self.fill()? {
+                    return if self.end == 0 {
+                        Ok(None)
+                    } else {
+                        corrupt(self.position, "the archive ends in the middle of a block")
+                    };
+                }
+            }
+        }
+        let block = self.buffer[self.start..].first_chunk().copied();
+        self.start += BLOCK;
+        self.position += BLOCK as u64;
+        Ok(block)
+    }
+
+    /// Reads once behind what the buffer holds; false at the stream's end.
+    fn fill(&mut self) -> Result<bool, S::Error> {
+        let free = &mut self.buffer[self.end..];
+        let room = free.len();
+        let count = self.source.read(free)?.min(room);
+        self.end += count;
+        Ok(count != 0)
+    }
+}
+
+fn corrupt<T, E>(offset: u64, what: What) -> Result<T, Failure<E>> {
+    Err(Failure::Corrupt { offset, what })
+}
