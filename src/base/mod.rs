@@ -6,5 +6,6 @@ pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod sha256;
+pub mod signal;
 pub mod text;
 pub mod time;

@@ -1,1 +1,278 @@
-//! Reading numbers, sizes and names that people type.
+//! Reading numbers, sizes and names that people type, and writing sizes that people read.
+//!
+//! Everything here is strict: a text is accepted whole or not at all, and nothing is trimmed, wrapped or guessed.
+//! There is no floating point: it would bring kilobytes of code, and a limit must not depend on rounding.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Digits in `radix` (at most 10) without sign or space; `None` on anything else or on overflow.
+fn digits(text: &str, radix: u64) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0u64, |number, byte| {
+        let digit = u64::from(byte.wrapping_sub(b'0'));
+        if digit < radix { number.checked_mul(radix)?.checked_add(digit) } else { None }
+    })
+}
+
+/// A whole number without sign: `0`, `42`.
+#[must_use]
+pub fn decimal_u64(text: &str) -> Option<u64> {
+    digits(text, 10)
+}
+
+/// A whole number of 32 bits without sign.
+#[must_use]
+pub fn decimal_u32(text: &str) -> Option<u32> {
+    digits(text, 10)?.try_into().ok()
+}
+
+/// A whole number that may be negative: `-1`, `42`; a plus sign is refused.
+#[must_use]
+pub fn decimal_i64(text: &str) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(magnitude) => 0i64.checked_sub_unsigned(digits(magnitude, 10)?),
+        None => digits(text, 10)?.try_into().ok(),
+    }
+}
+
+/// A user or group ID. 2^32-1 is refused: to the kernel it is `(uid_t)-1`, "no change", `setresuid(2)`.
+#[must_use]
+pub fn uid(text: &str) -> Option<u32> {
+    decimal_u32(text).filter(|&id| id != u32::MAX)
+}
+
+/// A file mode in octal, permission and sticky bits only: `755`, `1777`, `0o` is not accepted.
+#[must_use]
+pub fn octal_mode(text: &str) -> Option<u32> {
+    digits(text, 8).filter(|&mode| mode <= 0o7777).map(|mode| mode as u32)
+}
+
+/// A whole or fractional number as a numerator over a power of ten: `1.25` is `(125, 100)`.
+fn fraction(text: &str) -> Option<(u64, u64)> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let scale = 10u64.checked_pow(part.len().try_into().ok()?)?;
+    let numerator = digits(whole, 10)?.checked_mul(scale)?.checked_add(digits(part, 10)?)?;
+    Some((numerator, scale))
+}
+
+/// `numerator / scale * unit`, rounded down, without overflow in between where the result itself fits.
+fn scaled((numerator, scale): (u64, u64), unit: u64) -> Option<u64> {
+    let whole = (numerator / scale).checked_mul(unit)?;
+    whole.checked_add((numerator % scale).checked_mul(unit)? / scale)
+}
+
+/// A number in billionths, as docker's `--cpus` counts: `1.5` is 1,500,000,000. More than nine decimals are refused.
+#[must_use]
+pub fn billionths(text: &str) -> Option<u64> {
+    fraction(text).filter(|&(_, scale)| scale <= 1_000_000_000).and_then(|number| scaled(number, 1_000_000_000))
+}
+
+/// A size in bytes in docker's units: an optional fraction, then `b`, `k`, `m`, `g`, `t` or `p` in either case, the
+/// latter five also with `b` or `ib` behind them; all are powers of 1024.
+#[must_use]
+pub fn size(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let mut unit = unit.bytes().map(|byte| byte.to_ascii_lowercase());
+    let power = match unit.next() {
+        None => 0,
+        Some(letter) => b"bkmgtp".iter().position(|&known| known == letter)?,
+    };
+    match (power, unit.next(), unit.next(), unit.next()) {
+        (_, None, ..) | (1.., Some(b'b'), None, _) | (1.., Some(b'i'), Some(b'b'), None) => {}
+        _ => return None,
+    }
+    scaled(fraction(number)?, 1 << (10 * power))
+}
+
+/// A duration in nanoseconds in Go's notation: `1h30m`, `1.5s`, `200ms`, `10us`, `5ns`; a bare number counts seconds.
+#[must_use]
+pub fn duration(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 6] = [
+        // Longest first where one unit begins another.
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let mut rest = text;
+    let mut total = 0u64;
+    loop {
+        let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(end);
+        let number = fraction(number)?;
+        if tail.is_empty() {
+            return if end == text.len() { scaled(number, 1_000_000_000) } else { None };
+        }
+        let (tail, unit) = UNITS.iter().find_map(|&(name, unit)| Some((tail.strip_prefix(name)?, unit)))?;
+        total = total.checked_add(scaled(number, unit)?)?;
+        if tail.is_empty() {
+            return Some(total);
+        }
+        rest = tail;
+    }
+}
+
+/// `true` and `false` as Go's `ParseBool` reads them, because docker's switches do.
+#[must_use]
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// A list of CPUs or memory nodes as `cpuset(7)` writes it: `0-2,4` is `[(0, 2), (4, 4)]`. Ranges must not run backwards.
+#[must_use]
+pub fn cpu_list(text: &str) -> Option<Vec<(u32, u32)>> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (decimal_u32(first)?, decimal_u32(last)?);
+        (first <= last).then_some((first, last))
+    };
+    text.split(',').map(range).collect()
+}
+
+/// Longest name of a container or volume: it is part of file names, with room for suffixes below the kernel's 255.
+pub const NAME_MAX: usize = 128;
+
+/// Whether this can name a container or a volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`, at most [`NAME_MAX`] bytes.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    text.len() <= NAME_MAX
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// Whether this can be a host or domain name: dotted labels of letters, digits, `-` and `_` that neither begin nor end
+/// with `-`, at most 64 bytes in all, which is the kernel's limit (`sethostname(2)`).
+#[must_use]
+pub fn is_hostname(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    text.len() <= 64 && text.split('.').all(label)
+}
+
+/// An absolute path without `.`, `..`, doubled and trailing slashes; `None` if it is not absolute. `..` at the root
+/// stays at the root. This is about words only: no symbolic link is looked at.
+#[must_use]
+pub fn clean_path(text: &str) -> Option<String> {
+    let mut clean = String::new();
+    for part in text.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => clean.truncate(clean.rfind('/').unwrap_or(0)),
+            _ => {
+                clean.push('/');
+                clean.push_str(part);
+            }
+        }
+    }
+    if clean.is_empty() {
+        clean.push('/');
+    }
+    Some(clean)
+}
+
+/// How many letters must be inserted, removed or replaced to turn one word into the other; two neighbours that
+/// changed places count once. Words beyond 31 bytes are taken to be wholly different.
+#[must_use]
+pub fn distance(one: &str, other: &str) -> usize {
+    const LIMIT: usize = 32;
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() >= LIMIT || other.len() >= LIMIT {
+        return if one == other { 0 } else { one.len().max(other.len()) };
+    }
+    // Three rows of the usual matrix: a transposition looks back two.
+    let mut before = [0; LIMIT];
+    let mut above: [usize; LIMIT] = core::array::from_fn(|column| column);
+    for (row, &letter) in one.iter().enumerate() {
+        let mut current = [row + 1; LIMIT];
+        for (column, &against) in other.iter().enumerate() {
+            let mut best = (above[column] + usize::from(letter != against)).min(above[column + 1] + 1);
+            best = best.min(current[column] + 1);
+            if row > 0 && column > 0 && letter == other[column - 1] && one[row - 1] == against {
+                best = best.min(before[column - 1] + 1);
+            }
+            current[column + 1] = best;
+        }
+        before = above;
+        above = current;
+    }
+    above[other.len()]
+}
+
+/// The candidate that was probably meant: one that the word begins, or else the nearest within a third of its letters.
+pub fn nearest<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut best = None;
+    let mut least = word.len().div_ceil(3) + 1;
+    for candidate in candidates {
+        let begins = word.len() > 1 && candidate.starts_with(word);
+        let away = if begins { 1 } else { distance(word, candidate) };
+        if away < least {
+            (best, least) = (Some(candidate), away);
+        }
+    }
+    best
+}
+
+/// `bytes` in units of powers of `base` with at most `significant` digits and no trailing zeros.
+fn human(bytes: u64, base: u64, significant: usize, units: [&str; 7]) -> String {
+    let (mut unit, mut index) = (1u64, 0);
+    while bytes / unit >= base {
+        unit *= base;
+        index += 1;
+    }
+    let (whole, mut rest) = (bytes / unit, bytes % unit);
+    let mut decimals = significant.saturating_sub(if whole > 99 { 3 } else { 1 + usize::from(whole > 9) });
+    if whole > 999 {
+        decimals = 0;
+    }
+    let (mut scale, mut divisor) = (10u64.pow(decimals as u32), unit);
+    if divisor >= 1 << 50 {
+        // Keeps `rest * scale` in 64 bits; what is cut is far below the digits shown.
+        (rest, divisor) = (rest >> 10, divisor >> 10);
+    }
+    let mut number = whole * scale + (rest * scale + divisor / 2) / divisor;
+    if number >= base * scale && index + 1 < units.len() {
+        // 999.9 kB rounds up to 1 MB.
+        (number, scale, decimals, index) = (1, 1, 0, index + 1);
+    }
+    let mut part = number % scale;
+    while decimals > 0 && part.is_multiple_of(10) {
+        (part, decimals) = (part / 10, decimals - 1);
+    }
+    let whole = number / scale;
+    if decimals == 0 {
+        format!("{whole}{}", units[index])
+    } else {
+        format!("{whole}.{part:0decimals$}{}", units[index])
+    }
+}
+
+/// A size as docker prints images': powers of 1000, three significant digits: `1.23MB`.
+#[must_use]
+pub fn human_size(bytes: u64) -> String {
+    human(bytes, 1000, 3, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// A size as docker prints memory: powers of 1024, four significant digits: `64MiB`, `1.953GiB`.
+#[must_use]
+pub fn human_binary_size(bytes: u64) -> String {
+    human(bytes, 1024, 4, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,1 +1,0 @@
-//! Every flag of every command, as one table.

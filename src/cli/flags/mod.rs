@@ -1,0 +1,164 @@
+//! Every command and every flag, as one table. Parsing, help, the man page and completions all come from it.
+//!
+//! A new flag is one row in [`table`] and one arm where its value is used; a new command is one entry in [`commands`].
+
+pub mod commands;
+pub mod table;
+
+pub use commands::COMMANDS;
+pub use table::Id;
+
+/// What stands behind a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing, or `=true` or `=false`.
+    Switch,
+    /// A value; the last one counts.
+    One,
+    /// A value each time it is given; all count.
+    Many,
+    /// Nothing, or `=VALUE`.
+    Optional,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Flag {
+    /// Which flag it is, for matching.
+    pub id: Id,
+    /// The letter behind one dash, or a space if it has none.
+    pub short: u8,
+    /// The name behind two dashes.
+    pub long: &'static str,
+    /// What stands behind it.
+    pub takes: Takes,
+    /// What to call the value in help.
+    pub value: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+/// Flags that stand together in help under one title, and that several commands may share.
+#[derive(Debug)]
+pub struct Group {
+    /// The heading in help.
+    pub title: &'static str,
+    /// The rows, the common ones first.
+    pub flags: &'static [Flag],
+}
+
+/// One command.
+#[derive(Debug)]
+pub struct Command {
+    /// The name: one word, or a noun and a verb (`volume create`).
+    pub name: &'static str,
+    /// Other names that docker's users know it by, as noun and verb (`container ls`).
+    pub aliases: &'static [&'static str],
+    /// The positionals, as a usage line names them.
+    pub usage: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+    /// Example lines (without the leading `vial `) and what each is for.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// The least and the most positionals that it takes.
+    pub args: (u8, u8),
+    /// Whether the positionals are a command line of its own, so that flags end at the first of them.
+    pub tail: bool,
+    /// Its flags, most used groups first.
+    pub groups: &'static [&'static Group],
+}
+
+/// For [`Command::args`]: as many as one likes.
+pub const ANY: u8 = u8::MAX;
+
+/// Second names of flags, from docker's own history.
+const ALIASES: &[(&str, &str)] = &[("net", "network"), ("dns-opt", "dns-option")];
+
+impl Command {
+    /// All flags that are this command's own.
+    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> {
+        self.groups.iter().flat_map(|group| group.flags)
+    }
+
+    /// The flag behind two dashes; global ones too.
+    #[must_use]
+    pub fn long(&self, name: &str) -> Option<&'static Flag> {
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
+        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.long == name)
+    }
+
+    /// The flag behind one dash; the command's own come before the global ones, so that `run -h` is the host name.
+    #[must_use]
+    pub fn short(&self, letter: u8) -> Option<&'static Flag> {
+        if !letter.is_ascii_alphanumeric() {
+            return None;
+        }
+        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.short == letter)
+    }
+}
+
+/// The command with this name, whether its own or an alias.
+#[must_use]
+pub fn command(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+}
+
+/// Every name of every command, aliases too.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().flat_map(|command| core::iter::once(command.name).chain(command.aliases.iter().copied()))
+}
+
+/// The verbs that follow `noun` (`volume`), aliases too; none if it is no noun.
+pub fn verbs(noun: &str) -> impl Iterator<Item = &'static str> {
+    names().filter_map(move |name| name.split_once(' ').filter(|&(first, _)| first == noun).map(|(_, verb)| verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_has_two_flags_of_one_name_or_letter() {
+        for command in COMMANDS {
+            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(|flag| flag.long).collect();
+            let mut shorts: Vec<u8> = command.flags().map(|flag| flag.short).filter(|&short| short != b' ').collect();
+            let (long_count, short_count) = (longs.len(), shorts.len());
+            longs.sort_unstable();
+            longs.dedup();
+            shorts.sort_unstable();
+            shorts.dedup();
+            assert_eq!((longs.len(), shorts.len()), (long_count, short_count), "{}", command.name);
+        }
+    }
+
+    #[test]
+    fn no_two_commands_share_a_name() {
+        let mut all: Vec<&str> = names().collect();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn a_flag_names_its_value_exactly_if_it_takes_one() {
+        for flag in COMMANDS.iter().flat_map(Command::flags).chain(table::GLOBAL.flags) {
+            assert_eq!(flag.value.is_empty(), flag.takes == Takes::Switch, "--{}", flag.long);
+            assert!(!flag.help.is_empty() && !flag.help.ends_with('.') && flag.help.len() <= 70, "--{}", flag.long);
+            assert!(flag.short == b' ' || flag.short.is_ascii_alphanumeric(), "--{}", flag.long);
+        }
+    }
+
+    #[test]
+    fn every_alias_of_a_flag_names_one_that_exists() {
+        for (alias, name) in ALIASES {
+            assert_eq!(command("run").unwrap().long(alias).map(|flag| flag.long), Some(*name));
+        }
+    }
+
+    #[test]
+    fn the_verbs_of_a_noun_are_found() {
+        assert_eq!(verbs("volume").collect::<Vec<_>>(), ["create", "ls", "list", "inspect", "rm", "remove"]);
+        assert_eq!(verbs("run").count(), 0);
+    }
+}

@@ -1,0 +1,172 @@
+//! The rows: every flag, by group.
+
+use super::{Flag, Group, Takes};
+
+/// Turns the rows into the groups and into [`Id`], which has one name for each row.
+macro_rules! flags {
+    ($($(#[$doc:meta])* $group:ident $title:literal {
+        $($id:ident $short:literal $long:literal $takes:ident $value:literal $help:literal;)*
+    })*) => {
+        /// Which flag it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Id { $($(#[doc = $help] $id,)*)* }
+
+        $($(#[$doc])* pub static $group: Group = Group { title: $title, flags: &[
+            $(Flag { id: Id::$id, short: $short, long: $long, takes: Takes::$takes, value: $value, help: $help },)*
+        ] };)*
+    };
+}
+
+flags! {
+    /// What every command takes, before or after its name.
+    GLOBAL "Global options" {
+        Root              b' ' "root"               One      "DIR"            "Keep all state below this directory";
+        Explain           b' ' "explain"            Optional "text|json"      "Say every system call and why it was made";
+        ExplainTo         b' ' "explain-to"         One      "FILE"           "Write what --explain says to this file";
+        BestEffort        b' ' "best-effort"        Switch   ""               "Warn instead of fail where the kernel lacks a feature";
+        Help              b'h' "help"               Switch   ""               "Show this help";
+    }
+    /// What only `vial` itself takes, before any command.
+    TOP "Options" {
+        TopVersion        b'v' "version"            Switch   ""               "Print the version";
+    }
+    /// What most runs need.
+    RUN "Common options" {
+        Interactive       b'i' "interactive"        Switch   ""               "Keep standard input open";
+        Tty               b't' "tty"                Switch   ""               "Give the container a terminal";
+        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
+        Name              b' ' "name"               One      "NAME"           "Name the container";
+        Env               b'e' "env"                Many     "NAME[=VALUE]"   "Set a variable, or pass on the caller's";
+        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
+        Workdir           b'w' "workdir"            One      "DIR"            "Start in this directory";
+        User              b'u' "user"               One      "USER[:GROUP]"   "Run as this user, by name or number";
+        Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
+        Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
+        Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
+        Pull              b' ' "pull"               One      "WHEN"           "missing, always or never";
+        DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
+    }
+    /// The process and its record.
+    PROCESS "Process" {
+        Entrypoint        b' ' "entrypoint"         One      "COMMAND"        "Replace the image's entrypoint; empty for none";
+        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
+        GroupAdd          b' ' "group-add"          Many     "GROUP"          "Add a supplementary group";
+        Init              b' ' "init"               Switch   ""               "Run an init that reaps and forwards signals";
+        StopSignal        b' ' "stop-signal"        One      "SIGNAL"         "What asks the process to stop (SIGTERM)";
+        Ulimit            b' ' "ulimit"             Many     "NAME=SOFT[:HARD]" "Set a resource limit of the process";
+        OomScoreAdj       b' ' "oom-score-adj"      One      "NUMBER"         "Sooner or later killed when memory is out";
+        Label             b'l' "label"              Many     "NAME[=VALUE]"   "Note something about the container";
+        LabelFile         b' ' "label-file"         Many     "FILE"           "Read labels from a file";
+        CidFile           b' ' "cidfile"            One      "FILE"           "Write the container's ID to a new file";
+    }
+    /// What the container sees of files and devices.
+    FILES "Files and devices" {
+        Mount             b' ' "mount"              Many     "KEY=VALUE,..."  "Mount: type=bind|volume|tmpfs,src=,dst=,readonly";
+        Tmpfs             b' ' "tmpfs"              Many     "DST[:OPTS]"     "Mount an empty file system in memory";
+        ReadOnly          b' ' "read-only"          Switch   ""               "Make the root file system read-only";
+        ShmSize           b' ' "shm-size"           One      "SIZE"           "Size of /dev/shm (64m)";
+        Device            b' ' "device"             Many     "HOST[:DST[:rwm]]" "Give a device of the host";
+    }
+    /// Names, addresses and namespaces.
+    NAMESPACES "Names and namespaces" {
+        Hostname          b'h' "hostname"           One      "NAME"           "Host name in the container";
+        Domainname        b' ' "domainname"         One      "NAME"           "NIS domain name in the container";
+        AddHost           b' ' "add-host"           Many     "NAME:IP"        "Add a line to /etc/hosts";
+        Dns               b' ' "dns"                Many     "IP"             "Ask this name server";
+        DnsSearch         b' ' "dns-search"         Many     "DOMAIN"         "Look up short names in this domain";
+        DnsOption         b' ' "dns-option"         Many     "OPTION"         "Add an option of resolv.conf";
+        Pid               b' ' "pid"                One      "MODE"           "private, host or container:ID";
+        Ipc               b' ' "ipc"                One      "MODE"           "private, shareable, none, host or container:ID";
+        Uts               b' ' "uts"                One      "MODE"           "private, host or container:ID";
+        CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
+        Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
+    }
+    /// What cgroups enforce.
+    LIMITS "Limits" {
+        MemoryReservation b' ' "memory-reservation" One      "SIZE"           "Keep this much when memory is short";
+        MemoryHigh        b' ' "memory-high"        One      "SIZE"           "Slow the container down above this (cgroup v2)";
+        MemorySwap        b' ' "memory-swap"        One      "SIZE"           "Memory and swap together; -1 for no limit";
+        MemorySwappiness  b' ' "memory-swappiness"  One      "0..100"         "How readily memory is swapped (cgroup v1)";
+        OomKillDisable    b' ' "oom-kill-disable"   Switch   ""               "Pause instead of kill when out of memory (cgroup v1)";
+        CpuQuota          b' ' "cpu-quota"          One      "USEC"           "CPU time in each period; -1 for no limit";
+        CpuPeriod         b' ' "cpu-period"         One      "USEC"           "Length of a period (100000)";
+        CpuShares         b'c' "cpu-shares"         One      "NUMBER"         "Weight against other containers (1024)";
+        CpusetCpus        b' ' "cpuset-cpus"        One      "LIST"           "Run on these CPUs only: 0-2,4";
+        CpusetMems        b' ' "cpuset-mems"        One      "LIST"           "Use memory of these nodes only";
+        PidsLimit         b' ' "pids-limit"         One      "NUMBER"         "Limit processes and threads; -1 for no limit";
+        BlkioWeight       b' ' "blkio-weight"       One      "10..1000"       "Weight of block I/O";
+        DeviceReadBps     b' ' "device-read-bps"    Many     "PATH:SIZE"      "Limit bytes read per second";
+        DeviceWriteBps    b' ' "device-write-bps"   Many     "PATH:SIZE"      "Limit bytes written per second";
+        DeviceReadIops    b' ' "device-read-iops"   Many     "PATH:NUMBER"    "Limit reads per second";
+        DeviceWriteIops   b' ' "device-write-iops"  Many     "PATH:NUMBER"    "Limit writes per second";
+        DeviceCgroupRule  b' ' "device-cgroup-rule" Many     "'c 1:3 rwm'"    "Allow devices by number";
+        CgroupParent      b' ' "cgroup-parent"      One      "PATH"           "Put the container's cgroup below this one";
+    }
+    /// What the process may do.
+    SECURITY "Security" {
+        CapAdd            b' ' "cap-add"            Many     "NAME"           "Grant a capability, or ALL";
+        CapDrop           b' ' "cap-drop"           Many     "NAME"           "Take a capability away, or ALL";
+        SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "no-new-privileges[=true|false]";
+    }
+    /// How lists print.
+    LISTING "Output" {
+        Quiet             b'q' "quiet"              Switch   ""               "Print IDs or names only";
+        NoTrunc           b' ' "no-trunc"           Switch   ""               "Print whole IDs";
+        Format            b' ' "format"             One      "FORMAT"         "table, json or a template such as '{{.ID}}'";
+        Json              b' ' "json"               Switch   ""               "Print one JSON array";
+    }
+    /// Where a list has no IDs to cut short.
+    VOLUME_LISTING "Output" {
+        VolumeQuiet       b'q' "quiet"              Switch   ""               "Print names only";
+        VolumeFormat      b' ' "format"             One      "FORMAT"         "table, json or a template such as '{{.Name}}'";
+        VolumeJson        b' ' "json"               Switch   ""               "Print one JSON array";
+    }
+    /// Where there is one result.
+    JSON "Options" {
+        ReportJson        b' ' "json"               Switch   ""               "Print JSON";
+    }
+    /// `import`.
+    IMPORT "Options" {
+        Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";
+    }
+    /// `images`.
+    IMAGES "Options" {
+        AllImages         b'a' "all"                Switch   ""               "Show images without a name too";
+    }
+    /// `ps`.
+    PS "Options" {
+        AllContainers     b'a' "all"                Switch   ""               "Show containers that have ended too";
+        Last              b'n' "last"               One      "NUMBER"         "Show the newest ones, in any state";
+        Latest            b'l' "latest"             Switch   ""               "Show the newest one, in any state";
+        Size              b's' "size"               Switch   ""               "Show how much each container has written";
+        Filter            b'f' "filter"             Many     "KEY=VALUE"      "Show only id=, name=, label=, status= or ancestor=";
+    }
+    /// `inspect`.
+    INSPECT "Options" {
+        InspectType       b' ' "type"               One      "TYPE"           "container, image or volume";
+        InspectFormat     b'f' "format"             One      "FORMAT"         "json or a template such as '{{.Id}}'";
+        InspectSize       b's' "size"               Switch   ""               "Add how much the container has written";
+    }
+    /// `volume inspect`.
+    VOLUME_INSPECT "Options" {
+        VolumeTemplate    b'f' "format"             One      "FORMAT"         "json or a template such as '{{.Name}}'";
+    }
+    /// Commands that remove images.
+    RMI "Options" {
+        ForceImage        b'f' "force"              Switch   ""               "Also untag; do not fail on what is missing";
+    }
+    /// `rm`.
+    RM "Options" {
+        ForceRemove       b'f' "force"              Switch   ""               "Kill what runs; do not fail on what is missing";
+        RemoveVolumes     b'v' "volumes"            Switch   ""               "Remove the container's unnamed volumes too";
+    }
+    /// `volume rm`.
+    VOLUME_RM "Options" {
+        ForceVolume       b'f' "force"              Switch   ""               "Do not fail on what is missing";
+    }
+    /// `gc`.
+    GC "Options" {
+        GcDryRun          b' ' "dry-run"            Switch   ""               "Print what would be removed";
+    }
+}

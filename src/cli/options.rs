@@ -1,1 +1,0 @@
-//! What flags' values mean: typed options of `run`.

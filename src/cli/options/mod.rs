@@ -1,0 +1,196 @@
+//! What the values of flags mean: typed and checked, still without a look at the machine.
+//!
+//! Values borrow from the command line. Names are kept unresolved: users, volumes, images and variables to inherit are for
+//! the floor that may open files.
+
+pub mod files;
+pub mod limits;
+pub mod list;
+pub mod mounts;
+pub mod namespaces;
+pub mod process;
+pub mod security;
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::flags::Id;
+use super::parse::{Given, Parsed};
+use crate::base::error::{Error, Result};
+use crate::base::text;
+use crate::image::reference::Image;
+
+/// When to fetch an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// If it is not there yet.
+    #[default]
+    Missing,
+    /// Every time.
+    Always,
+    /// Not even if it is missing.
+    Never,
+}
+
+/// How the container is known and what remains of it.
+#[derive(Debug, Default)]
+pub struct Record<'a> {
+    /// `--name`.
+    pub name: Option<&'a str>,
+    /// `--rm`.
+    pub remove: bool,
+    /// `--cidfile`: a file that must not exist yet.
+    pub cidfile: Option<&'a [u8]>,
+    /// `--label`; they win over those in files.
+    pub labels: Vec<Setting<'a>>,
+    /// `--label-file`: files for [`files::parse_label_file`].
+    pub label_files: Vec<&'a [u8]>,
+}
+
+/// `NAME=VALUE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting<'a> {
+    /// Before the first equals sign.
+    pub name: &'a str,
+    /// After it.
+    pub value: &'a str,
+}
+
+/// Everything that `run` was asked for.
+#[derive(Debug)]
+pub struct RunOptions<'a> {
+    /// The image.
+    pub image: Image<'a>,
+    /// The command and its arguments; empty for the image's own.
+    pub command: Vec<&'a [u8]>,
+    /// `--interactive`.
+    pub interactive: bool,
+    /// `--tty`.
+    pub tty: bool,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--pull`.
+    pub pull: Pull,
+    /// Name, labels and ID file.
+    pub record: Record<'a>,
+    /// The process.
+    pub process: process::Process<'a>,
+    /// Mounts and devices.
+    pub mounts: mounts::Mounts<'a>,
+    /// Namespaces, names and addresses.
+    pub namespaces: namespaces::Namespaces<'a>,
+    /// Cgroup limits.
+    pub limits: limits::Limits<'a>,
+    /// Capabilities and privileges.
+    pub security: security::Security,
+}
+
+impl<'a> RunOptions<'a> {
+    /// Reads the flags and positionals of `run`.
+    ///
+    /// # Errors
+    /// A value that is malformed or out of range, or two flags that contradict each other.
+    pub fn from_parsed(parsed: &Parsed<'a>) -> Result<RunOptions<'a>> {
+        let Some((image, command)) = parsed.positionals.split_first() else {
+            return Err(Error::new("no image was named").hint("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]"));
+        };
+        let mut options = RunOptions {
+            image: Image::parse(image)?,
+            command: command.into(),
+            interactive: parsed.on(Id::Interactive),
+            tty: parsed.on(Id::Tty),
+            dry_run: parsed.on(Id::DryRun),
+            pull: Pull::default(),
+            record: Record { remove: parsed.on(Id::Remove), ..Record::default() },
+            process: process::Process { init: parsed.on(Id::Init), ..Default::default() },
+            mounts: mounts::Mounts { read_only: parsed.on(Id::ReadOnly), ..Default::default() },
+            namespaces: namespaces::Namespaces::default(),
+            limits: limits::Limits { oom_kill_disable: parsed.on(Id::OomKillDisable), ..Default::default() },
+            security: security::Security::default(),
+        };
+        for given in &parsed.flags {
+            options.set(given)?;
+        }
+        options.limits.check(parsed)?;
+        options.namespaces.check(parsed)?;
+        options.security.check()?;
+        Ok(options)
+    }
+
+    fn set(&mut self, given: &Given<'a>) -> Result<()> {
+        match given.flag.id {
+            Id::Pull => {
+                self.pull = match given.value {
+                    b"missing" => Pull::Missing,
+                    b"always" => Pull::Always,
+                    b"never" => Pull::Never,
+                    _ => return Err(given.refuse("no such time", given.flag.help)),
+                }
+            }
+            Id::Name => {
+                let name = given.text()?;
+                self.record.name = Some(given.check(text::is_name(name).then_some(name), "not a name", NAME)?);
+            }
+            Id::Label => self.record.labels.push(given.check(label(given.text()?), "no name", "NAME or NAME=VALUE")?),
+            Id::LabelFile => self.record.label_files.push(path(given)?),
+            Id::CidFile => self.record.cidfile = Some(path(given)?),
+            _ => {
+                let _known = self.process.set(given)?
+                    || self.mounts.set(given)?
+                    || self.namespaces.set(given)?
+                    || self.limits.set(given)?
+                    || self.security.set(given)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What names a container or a volume.
+const NAME: &str = "letters, digits, _ . and -, beginning with a letter or digit, at most 128";
+
+/// `NAME=VALUE`, or `NAME` alone for an empty value.
+fn label(text: &str) -> Option<Setting<'_>> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    (!name.is_empty()).then_some(Setting { name, value })
+}
+
+/// A path on the host, which may be relative and need not be UTF-8.
+fn path<'a>(given: &Given<'a>) -> Result<&'a [u8]> {
+    given.check(Some(given.value).filter(|path| !path.is_empty()), "empty", "a path")
+}
+
+/// A path in the container, cleaned.
+fn target(text: &str) -> Option<alloc::string::String> {
+    text::clean_path(text).filter(|path| path != "/")
+}
+
+/// A whole number between two bounds.
+fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
+    let number = text::decimal_i64(given.text()?);
+    let accepted = if most == i64::MAX {
+        format!("a whole number, at least {least}")
+    } else {
+        format!("a whole number from {least} to {most}")
+    };
+    let number = given.check(number, "not a whole number", &accepted)?;
+    let inside = (least..=most).contains(&number).then_some(number);
+    given.check(inside, if number < least { "too small" } else { "too large" }, &accepted)
+}
+
+/// A size of at least `least` bytes.
+fn size(given: &Given<'_>, least: u64) -> Result<u64> {
+    let accepted = format!("{SIZE}; at least {}", text::human_binary_size(least));
+    let bytes = given.check(text::size(given.text()?), "not a size", &accepted)?;
+    given.check(Some(bytes).filter(|&bytes| bytes >= least), "too small", &accepted)
+}
+
+const SIZE: &str = "a number with an optional unit b, k, m, g, t or p (powers of 1024), such as 64m";
+
+/// The error for two flags that contradict each other.
+fn conflict(one: &str, other: &str, why: &str, accepted: &str) -> Error {
+    Error::new(format!("--{one} conflicts with --{other}: {why}")).hint(format!("accepted: {accepted}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Namespaces, and the names and addresses that live in them.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::{Setting, conflict};
+use crate::base::error::Result;
+use crate::base::text;
+use crate::cli::flags::Id;
+use crate::cli::parse::{Given, Parsed};
+
+/// Whose namespace the container is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace<'a> {
+    /// A new one of its own.
+    Private,
+    /// The host's.
+    Host,
+    /// A new one that holds nothing: a network with loopback only, no `/dev/shm`.
+    None,
+    /// A new one that other containers may join.
+    Shareable,
+    /// That of another container, by ID or name.
+    Container(&'a str),
+    /// The one at a path such as `/proc/1/ns/net`.
+    Path(&'a str),
+}
+
+/// What a flag allows, one bit for each of the above in their order.
+const PRIVATE: u8 = 1;
+const HOST: u8 = 2;
+const NONE: u8 = 4;
+const SHAREABLE: u8 = 8;
+const CONTAINER: u8 = 16;
+const PATH: u8 = 32;
+
+/// Reads one mode. The flag's help names what is accepted.
+fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>> {
+    let word = given.text()?;
+    let (kind, mode) = match word.split_once(':').unwrap_or((word, "")) {
+        ("private", "") => (PRIVATE, Namespace::Private),
+        ("host", "") => (HOST, Namespace::Host),
+        ("none", "") => (NONE, Namespace::None),
+        ("shareable", "") => (SHAREABLE, Namespace::Shareable),
+        ("container", id) if text::is_name(id) => (CONTAINER, Namespace::Container(id)),
+        ("ns", path) if path.starts_with('/') => (PATH, Namespace::Path(path)),
+        _ => (0, Namespace::Private),
+    };
+    let known = (kind & allowed != 0 && !word.ends_with(':')).then_some(mode);
+    given.check(known, "no such mode", given.flag.help).map(Some)
+}
+
+/// An additional line of `/etc/hosts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostEntry<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The address.
+    pub address: &'a str,
+}
+
+/// Namespaces and what is set in them. A mode that was not asked for is `None`: the default depends on the machine.
+#[derive(Debug, Default)]
+pub struct Namespaces<'a> {
+    /// `--network`.
+    pub network: Option<Namespace<'a>>,
+    /// `--pid`.
+    pub pid: Option<Namespace<'a>>,
+    /// `--ipc`.
+    pub ipc: Option<Namespace<'a>>,
+    /// `--uts`.
+    pub uts: Option<Namespace<'a>>,
+    /// `--cgroupns`.
+    pub cgroup: Option<Namespace<'a>>,
+    /// `--hostname`.
+    pub hostname: Option<&'a str>,
+    /// `--domainname`.
+    pub domainname: Option<&'a str>,
+    /// `--add-host`.
+    pub hosts: Vec<HostEntry<'a>>,
+    /// `--dns`: addresses.
+    pub dns: Vec<&'a str>,
+    /// `--dns-search`; a single `.` stands for none at all.
+    pub dns_search: Vec<&'a str>,
+    /// `--dns-option`.
+    pub dns_options: Vec<&'a str>,
+    /// `--sysctl`, in order; the last of a name counts.
+    pub sysctls: Vec<Setting<'a>>,
+}
+
+impl<'a> Namespaces<'a> {
+    /// Takes a flag in; false if it belongs elsewhere.
+    pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
+        match given.flag.id {
+            Id::Network => self.network = namespace(given, NONE | HOST | CONTAINER | PATH)?,
+            Id::Pid => self.pid = namespace(given, PRIVATE | HOST | CONTAINER)?,
+            Id::Ipc => self.ipc = namespace(given, PRIVATE | SHAREABLE | NONE | HOST | CONTAINER)?,
+            Id::Uts => self.uts = namespace(given, PRIVATE | HOST | CONTAINER)?,
+            Id::CgroupNs => self.cgroup = namespace(given, PRIVATE | HOST)?,
+            Id::Hostname => self.hostname = Some(hostname(given)?),
+            Id::Domainname => self.domainname = Some(hostname(given)?),
+            Id::AddHost => self.hosts.push(host_entry(given)?),
+            Id::Dns => {
+                let address = given.text()?;
+                self.dns.push(given.check(is_address(address).then_some(address), "not an address", ADDRESS)?);
+            }
+            Id::DnsSearch => {
+                let domain = given.text()?;
+                let known = domain == "." || text::is_hostname(domain.trim_end_matches('.'));
+                self.dns_search.push(given.check(
+                    known.then_some(domain),
+                    "not a domain",
+                    "a domain such as example.com, or .",
+                )?);
+            }
+            Id::DnsOption => {
+                let option = given.text()?;
+                let known = !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_graphic());
+                self.dns_options.push(given.check(
+                    known.then_some(option),
+                    "not one word",
+                    "one word such as ndots:2",
+                )?);
+            }
+            Id::Sysctl => self.sysctls.push(sysctl(given)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Refuses what would change a namespace that is not the container's own.
+    pub(super) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
+        let joined = |mode: Option<Namespace<'_>>| match mode? {
+            Namespace::Host => Some("the host's"),
+            Namespace::Container(_) => Some("another container's"),
+            Namespace::Path(_) => Some("not the container's own"),
+            _ => None,
+        };
+        // A container that joins another's network shares its files too; the host's network has no such files to share.
+        let network = self.network.filter(|mode| matches!(mode, Namespace::Container(_)));
+        let rules = [
+            (Id::Hostname, "uts", self.uts),
+            (Id::Domainname, "uts", self.uts),
+            (Id::ShmSize, "ipc", self.ipc),
+            (Id::AddHost, "network", network),
+            (Id::Dns, "network", network),
+            (Id::DnsSearch, "network", network),
+            (Id::DnsOption, "network", network),
+        ];
+        for (id, other, mode) in rules {
+            let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
+            if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
+                let why = format!("that namespace is {whose}");
+                return Err(conflict(given.flag.long, other, &why, "one of the two"));
+            }
+        }
+        for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Sysctl) {
+            let (other, mode) =
+                if given.value.starts_with(b"net.") { ("network", self.network) } else { ("ipc", self.ipc) };
+            if let Some(whose) = joined(mode) {
+                let why = format!("with --{other} as given the namespace is {whose}");
+                return Err(given.refuse(&why, "parameters of namespaces that are the container's own"));
+            }
+        }
+        Ok(())
+    }
+}
+
+const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
+
+fn is_address(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+}
+
+fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
+    let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
+    let name = given.text()?;
+    given.check(text::is_hostname(name).then_some(name), "not a host name", form)
+}
+
+/// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
+fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
+    let form = format!("NAME:IP or NAME=IP with {ADDRESS}");
+    let text = given.text()?;
+    let (name, address) = given.check(text.split_once('=').or_else(|| text.split_once(':')), "no address", &form)?;
+    let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    let known = is_address(bare) && (bare.len() == address.len() || bare.contains(':')) && text::is_hostname(name);
+    given.check(known.then_some(HostEntry { name, address: bare }), "not a name and an address", &form)
+}
+
+/// The parameters that belong to a namespace and not to the machine, as docker's list.
+const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni \
+                       kernel.shm_rmid_forced";
+
+/// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
+fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
+    let form = format!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*");
+    let (name, value) = given.check(given.text()?.split_once('='), "no =", &form)?;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));
+    let known = SYSCTLS.split(' ').any(|known| known == name)
+        || (plain && tail.is_some_and(|tail| tail.split('.').all(|part| !part.is_empty())));
+    given.check(known.then_some(Setting { name, value }), "not a parameter of a namespace", &form)
+}

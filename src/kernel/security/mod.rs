@@ -1,0 +1,3 @@
+//! What a process may do: capabilities.
+
+pub mod caps;
