@@ -53,21 +53,25 @@ impl Crc32 {
         let mut state = self.state;
         let (strides, rest) = bytes.as_chunks::<STRIDE>();
         for stride in strides {
-            // The state only overlaps the first four bytes; the lookups of the other twelve do not wait for it.
-            let [a, b, c, d] = (u32::from_le_bytes([stride[0], stride[1], stride[2], stride[3]]) ^ state).to_le_bytes();
-            let mut later = 0;
-            for n in 4..STRIDE {
-                later ^= tables[STRIDE - 1 - n][stride[n] as usize];
-            }
-            state = later
-                ^ tables[15][a as usize]
-                ^ tables[14][b as usize]
-                ^ tables[13][c as usize]
-                ^ tables[12][d as usize];
+            let word = |n: usize| u32::from_le_bytes([stride[n], stride[n + 1], stride[n + 2], stride[n + 3]]);
+            // Only the first word meets the state; the lookups of the others do not wait for it.
+            let later = four(tables, 8, word(4)) ^ four(tables, 4, word(8)) ^ four(tables, 0, word(12));
+            state = later ^ four(tables, 12, word(0) ^ state);
         }
         for &byte in rest {
             state = (state >> 8) ^ tables[0][((state ^ byte as u32) & 0xFF) as usize];
         }
         self.state = state;
     }
+}
+
+/// The effect of the four bytes of `word` when `later` bytes follow them. Written out, because a compiler that optimises
+/// for size leaves a loop a loop.
+#[inline(always)]
+fn four(tables: &Tables, later: usize, word: u32) -> u32 {
+    let [a, b, c, d] = word.to_le_bytes();
+    tables[later + 3][a as usize]
+        ^ tables[later + 2][b as usize]
+        ^ tables[later + 1][c as usize]
+        ^ tables[later][d as usize]
 }

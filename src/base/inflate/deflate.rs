@@ -184,7 +184,8 @@ fn follow<const N: usize>(table: &[u32; N], pointer: u32, bits: u64) -> u32 {
 
 /// The hot loop: decodes symbols until the input is at `limit`, the window is full, or the block ends, which it tells.
 ///
-/// At least 56 bits are ready after a refill. Two literals that are not in a subtable take 22 of them at most, and a
+/// Each turn begins with the next entry already looked up, so that this need not wait for the copying of a match. At
+/// least 56 bits are ready after a refill. Two literals that are not in a subtable take 22 of them at most, and a
 /// length 20 more; the 28 of a distance need a second refill.
 fn symbols(
     literals: &[u32; LITERAL_SIZE],
@@ -197,12 +198,12 @@ fn symbols(
     const MASK: usize = (1 << LITERAL_BITS) - 1;
     let mut bits = *place;
     let mut output = window.writer();
+    bits.refill(buffer);
+    let mut entry = literals[bits.peek() as usize & MASK];
     let result = loop {
         if bits.next() >= limit || output.is_full() {
             break Ok(false);
         }
-        bits.refill(buffer);
-        let mut entry = literals[bits.peek() as usize & MASK];
         if entry & LITERAL != 0 {
             bits.drop(entry);
             output.push((entry >> 16) as u8);
@@ -214,6 +215,8 @@ fn symbols(
                 if entry & LITERAL != 0 {
                     bits.drop(entry);
                     output.push((entry >> 16) as u8);
+                    bits.refill(buffer);
+                    entry = literals[bits.peek() as usize & MASK];
                     continue;
                 }
             }
@@ -225,6 +228,8 @@ fn symbols(
                 if entry & LITERAL != 0 {
                     bits.drop(entry);
                     output.push((entry >> 16) as u8);
+                    bits.refill(buffer);
+                    entry = literals[bits.peek() as usize & MASK];
                     continue;
                 }
             }
@@ -249,6 +254,8 @@ fn symbols(
         }
         let distance = (entry >> 16) + extra(bits.peek(), entry);
         bits.drop(entry);
+        bits.refill(buffer);
+        entry = literals[bits.peek() as usize & MASK];
         if !output.copy(distance as usize, length as usize) {
             break Err("a distance to before the start of the data");
         }

@@ -16,14 +16,14 @@
 /// Index bits of the table of literals and lengths.
 pub(super) const LITERAL_BITS: u32 = 11;
 /// Index bits of the table of distances.
-pub(super) const DISTANCE_BITS: u32 = 8;
+pub(super) const DISTANCE_BITS: u32 = 9;
 /// Index bits of the table of code lengths, which are never longer.
 const PRECODE_BITS: u32 = 7;
 /// Room for the worst code of 288 symbols with 11 primary bits, 2342 entries (zlib's `enough 288 11 15`), as the power
 /// of two that makes a masked index known to be inside.
 pub(super) const LITERAL_SIZE: usize = 4096;
-/// The same for 32 symbols and 8 bits: 402 entries.
-pub(super) const DISTANCE_SIZE: usize = 512;
+/// The same for 32 symbols and 9 bits: 594 entries.
+pub(super) const DISTANCE_SIZE: usize = 1024;
 
 pub(super) const LITERAL: u32 = 1 << 31;
 pub(super) const EXCEPTION: u32 = 1 << 15;

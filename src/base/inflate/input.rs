@@ -38,7 +38,7 @@ impl Bits {
         word.copy_from_slice(&buffer[at..at + 8]);
         self.held |= u64::from_le_bytes(word).wrapping_shl(self.count);
         self.next += 7 - ((self.count >> 3) & 7) as usize;
-        self.count |= 56;
+        self.count |= 0b11_1000;
     }
 
     /// The bits that are ready, the next one lowest.

@@ -9,8 +9,8 @@ const SIZE: usize = 1 << 17;
 const HISTORY: usize = 1 << 15;
 /// Bytes that a match copies at a time.
 const CHUNK: usize = 16;
-/// What one turn of the hot loop may write: two literals and the longest match, whose last chunk may stand over.
-const TURN: usize = 2 + 258 + CHUNK;
+/// What one turn of the hot loop may write: two literals and the longest match, whose last two chunks may stand over.
+const TURN: usize = 2 + 258 + 2 * CHUNK;
 /// Where the window counts as full.
 const FULL: usize = SIZE - TURN;
 
@@ -145,10 +145,13 @@ impl Writer<'_> {
         let mut to = self.end;
         self.end += length;
         if distance >= CHUNK {
+            // Two at a time: most matches are over then, and whether is well predicted.
             loop {
                 let chunk = self.load(to - distance);
                 self.store(to, chunk);
-                to += CHUNK;
+                let chunk = self.load(to + CHUNK - distance);
+                self.store(to + CHUNK, chunk);
+                to += 2 * CHUNK;
                 if to >= self.end {
                     return true;
                 }
