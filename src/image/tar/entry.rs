@@ -2,9 +2,10 @@
 
 use super::What;
 use super::header::Header;
-use super::pax::Attributes;
-use super::sparse::Extent;
+use super::pax::{Attributes, Scope};
+use super::sparse::{Extent, Layout};
 use alloc::vec::Vec;
+use core::mem;
 
 /// Sixteen times `PATH_MAX`.
 const MAX_PATH: usize = 64 << 10;
@@ -84,20 +85,33 @@ pub struct Entry {
 /// The extended headers that came before a member's own.
 #[derive(Default)]
 pub(super) struct Extensions {
-    pub records: Option<Vec<u8>>,
+    pub records: Vec<u8>,
     pub path: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,
 }
 
 impl Extensions {
     pub fn is_empty(&self) -> bool {
-        self.records.is_none() && self.path.is_none() && self.link.is_none()
+        self.records.is_empty() && self.path.is_none() && self.link.is_none()
     }
 }
 
-/// Puts an entry together from all its headers; returns also how many bytes of data are stored for it.
-pub(super) fn describe(header: &Header, said: Attributes, long: Extensions, offset: u64) -> Result<(Entry, u64), What> {
-    let path = name(said.path, long.path)?.map_or_else(|| Ok(header.path()), checked)?;
+/// An entry and what is still to be read for it.
+pub(super) struct Member {
+    pub entry: Entry,
+    /// Bytes of data in the archive.
+    pub stored: u64,
+    /// From a pax header: a sparse file's size, and where its map is.
+    pub layout: Option<(u64, Layout)>,
+}
+
+/// Puts a member together from all its headers; takes from `long` what it needs.
+pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, offset: u64) -> Result<Member, What> {
+    let mut said = Attributes::default();
+    said.apply(globals, Scope::Archive)?;
+    said.apply(&long.records, Scope::Member)?;
+    let layout = said.sparse.layout()?;
+    let path = name(said.sparse.name.take().or(said.path.take()), long.path.take(), &|| header.path())?;
     let mut kind = header.kind();
     // POSIX: links, devices, directories and pipes have no data, whatever their size field holds.
     let stored = match said.size {
@@ -112,8 +126,11 @@ pub(super) fn describe(header: &Header, said: Attributes, long: Extensions, offs
         }
         kind = Kind::Directory;
     }
+    if kind != Kind::File && (layout.is_some() || header.typeflag() == b'S') {
+        return Err("a sparse member that is not a regular file");
+    }
     let link = match kind {
-        Kind::HardLink | Kind::Symlink => name(said.link, long.link)?.map_or_else(|| Ok(header.link()), checked)?,
+        Kind::HardLink | Kind::Symlink => name(said.link.take(), long.link.take(), &|| header.link())?,
         _ => Vec::new(),
     };
     let (major, minor) = if matches!(kind, Kind::CharDevice | Kind::BlockDevice) { header.device()? } else { (0, 0) };
@@ -133,22 +150,19 @@ pub(super) fn describe(header: &Header, said: Attributes, long: Extensions, offs
         ctime: said.ctime,
         major,
         minor,
-        xattrs: said.xattrs,
+        xattrs: mem::take(&mut said.xattrs),
         sparse: None,
         offset,
     };
-    Ok((entry, stored))
+    Ok(Member { entry, stored, layout })
 }
 
 /// A name may come from a pax or from a GNU header. Readers disagree on which of two wins, and no writer makes two.
-fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, What> {
-    match (pax, gnu) {
-        (Some(pax), Some(gnu)) if pax != gnu => Err("a pax and a GNU header that give one member two names"),
-        (pax, gnu) => Ok(pax.or(gnu)),
+fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, own: &dyn Fn() -> Vec<u8>) -> Result<Vec<u8>, What> {
+    if pax.is_some() && gnu.is_some() && pax != gnu {
+        return Err("a pax and a GNU header that give one member two names");
     }
-}
-
-fn checked(name: Vec<u8>) -> Result<Vec<u8>, What> {
+    let name = pax.or(gnu).unwrap_or_else(own);
     if name.contains(&0) {
         // Readers written in C would see its beginning, others refuse it.
         Err("a name that holds a NUL")

@@ -41,28 +41,35 @@ enum Format {
     Gnu,
 }
 
-/// A header block whose checksum is right.
-pub struct Header {
-    block: [u8; BLOCK],
-    format: Format,
-}
+/// A header block.
+pub struct Header(pub [u8; BLOCK]);
 
 impl Header {
-    /// Takes a block that isn't zero.
-    pub fn new(block: &[u8; BLOCK]) -> Result<Self, What> {
-        verify(block)?;
-        let format = match &block[MAGIC] {
+    fn format(&self) -> Format {
+        match &self.0[MAGIC] {
             b"ustar  \0" => Format::Gnu,
             // The version behind the magic is not looked at: writers put 00, NULs or spaces there.
-            [b'u', b's', b't', b'a', b'r', 0, ..] if &block[STAR_MAGIC] == b"tar\0" => Format::Star,
+            [b'u', b's', b't', b'a', b'r', 0, ..] if &self.0[STAR_MAGIC] == b"tar\0" => Format::Star,
             [b'u', b's', b't', b'a', b'r', 0, ..] => Format::Ustar,
             _ => Format::V7,
-        };
-        Ok(Self { block: *block, format })
+        }
+    }
+
+    /// The sum of all bytes with the checksum's own taken as blanks. Some old writers summed signed characters.
+    pub fn verify(&self) -> Result<(), What> {
+        let (mut sum, mut negative) = (CHECKSUM.len() as i64 * b' ' as i64, 0);
+        for &byte in self.0[..CHECKSUM.start].iter().chain(&self.0[CHECKSUM.end..]) {
+            sum += byte as i64;
+            negative += (byte >> 7) as i64;
+        }
+        match number(&self.0[CHECKSUM]) {
+            Some(stored) if stored == sum || stored == sum - 256 * negative => Ok(()),
+            _ => Err("not a tar header: its checksum is wrong"),
+        }
     }
 
     pub fn typeflag(&self) -> u8 {
-        self.block[TYPE]
+        self.0[TYPE]
     }
 
     /// POSIX: a type that isn't known is a regular file.
@@ -79,62 +86,62 @@ impl Header {
     }
 
     pub fn path(&self) -> Vec<u8> {
-        let prefix = match self.format {
-            Format::Ustar => until_nul(&self.block[PREFIX]),
-            Format::Star => until_nul(&self.block[STAR_PREFIX]),
+        let prefix = match self.format() {
+            Format::Ustar => until_nul(&self.0[PREFIX]),
+            Format::Star => until_nul(&self.0[STAR_PREFIX]),
             Format::V7 | Format::Gnu => &[],
         };
         let mut path = prefix.to_vec();
         if !prefix.is_empty() {
             path.push(b'/');
         }
-        path.extend_from_slice(until_nul(&self.block[NAME]));
+        path.extend_from_slice(until_nul(&self.0[NAME]));
         path
     }
 
     pub fn link(&self) -> Vec<u8> {
-        until_nul(&self.block[LINK]).to_vec()
+        until_nul(&self.0[LINK]).to_vec()
     }
 
     /// The permission bits; some writers put the whole `st_mode` into the field.
     pub fn mode(&self) -> Result<u32, What> {
-        let mode = number(&self.block[MODE]).ok_or("the mode is not a number")?;
+        let mode = number(&self.0[MODE]).ok_or("the mode is not a number")?;
         Ok((mode & 0o7777) as u32)
     }
 
     pub fn uid(&self) -> Result<u32, What> {
-        number(&self.block[UID]).and_then(owner).ok_or("the user id is not a number from 0 to 4294967294")
+        number(&self.0[UID]).and_then(owner).ok_or("the user id is not a number from 0 to 4294967294")
     }
 
     pub fn gid(&self) -> Result<u32, What> {
-        number(&self.block[GID]).and_then(owner).ok_or("the group id is not a number from 0 to 4294967294")
+        number(&self.0[GID]).and_then(owner).ok_or("the group id is not a number from 0 to 4294967294")
     }
 
     pub fn size(&self) -> Result<u64, What> {
-        length(&self.block[SIZE]).ok_or("the size is not a number from 0 to 2^63-1")
+        length(&self.0[SIZE]).ok_or("the size is not a number from 0 to 2^63-1")
     }
 
     pub fn mtime(&self) -> Result<i64, What> {
-        number(&self.block[MTIME]).ok_or("the modification time is not a number")
+        number(&self.0[MTIME]).ok_or("the modification time is not a number")
     }
 
     /// Major and minor number of a device; version 7's header has none.
     pub fn device(&self) -> Result<(u32, u32), What> {
-        if self.format == Format::V7 {
+        if self.format() == Format::V7 {
             return Ok((0, 0));
         }
-        let part = |field: Range<usize>| number(&self.block[field]).and_then(|n| u32::try_from(n).ok());
+        let part = |field: Range<usize>| number(&self.0[field]).and_then(|n| u32::try_from(n).ok());
         part(MAJOR).zip(part(MINOR)).ok_or("the device number is not a number from 0 to 4294967295")
     }
 
     /// The first part of an old GNU sparse map: the file's real size, and whether blocks with more of the map follow.
     pub fn gnu_sparse(&self, map: &mut Map) -> Result<(u64, bool), What> {
-        if self.format != Format::Gnu {
+        if self.format() != Format::Gnu {
             return Err("a member of type S that is not in GNU format");
         }
-        let size = length(&self.block[GNU_REAL_SIZE]).ok_or("the sparse member's real size is not a number")?;
-        let goes_on = self.block[GNU_MAP_GOES_ON] != 0;
-        gnu_extents(&self.block[GNU_MAP], goes_on, map)?;
+        let size = length(&self.0[GNU_REAL_SIZE]).ok_or("the sparse member's real size is not a number")?;
+        let goes_on = self.0[GNU_MAP_GOES_ON] != 0;
+        gnu_extents(&self.0[GNU_MAP], goes_on, map)?;
         Ok((size, goes_on))
     }
 }
@@ -157,20 +164,6 @@ fn gnu_extents(entries: &[u8], goes_on: bool, map: &mut Map) -> Result<(), What>
         map.push(Extent { offset: extent.0, length: extent.1 })?;
     }
     Ok(())
-}
-
-/// The sum of all bytes with the checksum's own taken as blanks. Some old writers summed signed characters.
-fn verify(block: &[u8; BLOCK]) -> Result<(), What> {
-    let (mut unsigned, mut signed) = (0_i64, 0_i64);
-    for (place, &byte) in block.iter().enumerate() {
-        let byte = if CHECKSUM.contains(&place) { b' ' } else { byte };
-        unsigned += byte as i64;
-        signed += (byte as i8) as i64;
-    }
-    match number(&block[CHECKSUM]) {
-        Some(sum) if sum == unsigned || sum == signed => Ok(()),
-        _ => Err("not a tar header: its checksum is wrong"),
-    }
 }
 
 /// A user or group id; the last value means "don't change" to chown(2).

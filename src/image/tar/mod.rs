@@ -16,7 +16,7 @@ mod tests;
 pub use self::entry::{Entry, Kind, Time, Xattr};
 pub use self::sparse::Extent;
 
-use self::entry::{Extensions, describe};
+use self::entry::{Extensions, Member, assemble};
 use self::header::{BLOCK, Header, gnu_sparse_more, until_nul};
 use self::pax::{Attributes, Scope};
 use self::sparse::{Layout, Map, Text};
@@ -30,6 +30,12 @@ use core::ops::Range;
 const BUFFER: usize = 256 << 10;
 /// Long names and extended headers are held whole; this is sixteen times what the kernel lets an attribute hold.
 const MAX_EXTENSION: u64 = 1 << 20;
+
+/// Global records are gone through for every member.
+const MAX_GLOBALS: usize = 64 << 10;
+
+/// Two of these end an archive.
+const ZERO: [u8; BLOCK] = [0; BLOCK];
 
 /// What is wrong with an archive.
 type What = &'static str;
@@ -66,8 +72,8 @@ pub struct Reader<S: Source> {
     /// Data of the current member that was not taken yet, and the padding behind it.
     left: u64,
     padding: u64,
-    /// What the global headers said so far.
-    globals: Attributes,
+    /// The records of the global headers so far.
+    globals: Vec<u8>,
     /// Set by the end marker.
     ended: bool,
     /// Behind a broken header nothing can be trusted: the failure is given again.
@@ -85,7 +91,7 @@ impl<S: Source> Reader<S> {
             position: 0,
             left: 0,
             padding: 0,
-            globals: Attributes::default(),
+            globals: Vec::new(),
             ended: false,
             broken: None,
         }
@@ -154,29 +160,35 @@ impl<S: Source> Reader<S> {
     fn advance(&mut self) -> Result<Option<Entry>, Failure<S::Error>> {
         let mut extensions = Extensions::default();
         let mut first = None;
+        let mut header = Header(ZERO);
         loop {
             self.skip()?;
             let at = self.position;
-            let Some(header) = self.header()? else {
+            if !self.header(&mut header)? {
                 return if extensions.is_empty() {
                     Ok(None)
                 } else {
                     corrupt(at, "the archive ends after an extended header")
                 };
-            };
+            }
             let start = *first.get_or_insert(at);
             match header.typeflag() {
                 // 'X' is what Solaris wrote before POSIX settled on 'x'. A second header replaces the first.
-                b'x' | b'X' => extensions.records = Some(self.extension(&header, at)?),
+                b'x' | b'X' => extensions.records = self.extension(&header, at)?,
                 b'g' => {
                     let records = self.extension(&header, at)?;
-                    self.globals.apply(&records, Scope::Archive).or_else(|what| corrupt(at, what))?;
+                    Attributes::default().apply(&records, Scope::Archive).or_else(|what| corrupt(at, what))?;
+                    if self.globals.len() + records.len() > MAX_GLOBALS {
+                        return corrupt(at, "pax headers for the whole archive of more than 64 KiB");
+                    }
+                    self.globals.extend_from_slice(&records);
                 }
                 b'L' => extensions.path = Some(self.long_name(&header, at)?),
                 b'K' => extensions.link = Some(self.long_name(&header, at)?),
                 b'M' => return corrupt(at, "the rest of a file that begins in another volume"),
                 flag => {
-                    let entry = self.member(&header, mem::take(&mut extensions), start)?;
+                    let member = assemble(&header, &self.globals, &mut mem::take(&mut extensions), start);
+                    let entry = self.member(&header, member.or_else(|what| corrupt(start, what))?)?;
                     // A volume label is no member, though it is made like one.
                     if flag != b'V' {
                         return Ok(Some(entry));
@@ -187,21 +199,12 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    fn member(&mut self, header: &Header, extensions: Extensions, at: u64) -> Result<Entry, Failure<S::Error>> {
-        let mut said = self.globals.clone();
-        let records = extensions.records.as_deref().unwrap_or_default();
-        said.apply(records, Scope::Member).or_else(|what| corrupt(at, what))?;
-        let sparse = mem::take(&mut said.sparse);
-        said.path = sparse.name.clone().or(said.path);
-        let (mut entry, stored) = describe(header, said, extensions, at).or_else(|what| corrupt(at, what))?;
+    fn member(&mut self, header: &Header, member: Member) -> Result<Entry, Failure<S::Error>> {
+        let Member { mut entry, stored, layout } = member;
         self.begin(stored);
-        let layout = sparse.layout().or_else(|what| corrupt(at, what))?;
         if header.typeflag() == b'S' || layout.is_some() {
-            let (size, map) = self.map(header, layout, at)?;
-            if entry.kind != Kind::File {
-                return corrupt(at, "a sparse member that is not a regular file");
-            }
-            entry.sparse = Some(map.check(size, self.left).or_else(|what| corrupt(at, what))?);
+            let (size, map) = self.map(header, layout, entry.offset)?;
+            entry.sparse = Some(map.check(size, self.left).or_else(|what| corrupt(entry.offset, what))?);
             entry.size = size;
         }
         if entry.kind != Kind::File {
@@ -217,27 +220,27 @@ impl<S: Source> Reader<S> {
         layout: Option<(u64, Layout)>,
         at: u64,
     ) -> Result<(u64, Map), Failure<S::Error>> {
-        match (header.typeflag(), layout) {
-            (b'S', Some(_)) => corrupt(at, "two sparse maps for one member"),
-            (_, Some((size, Layout::Header(map)))) => Ok((size, map)),
-            (_, Some((size, Layout::Data))) => {
-                let mut text = Text::default();
-                loop {
-                    let Some(left) = self.left.checked_sub(BLOCK as u64) else {
+        let mut block = [0; BLOCK];
+        match layout {
+            Some(_) if header.typeflag() == b'S' => corrupt(at, "two sparse maps for one member"),
+            Some((size, Layout::Header(map))) => Ok((size, map)),
+            Some((size, Layout::Data)) => {
+                let (mut text, mut complete) = (Text::default(), false);
+                while !complete {
+                    if self.left < BLOCK as u64 {
                         return corrupt(at, "a sparse map that goes beyond the member's data");
-                    };
-                    self.left = left;
-                    let block = self.need_block()?;
-                    if text.feed(&block).or_else(|what| corrupt(at, what))? {
-                        return Ok((size, text.into_map()));
                     }
+                    self.left -= BLOCK as u64;
+                    self.need_block(&mut block)?;
+                    complete = text.feed(&block).or_else(|what| corrupt(at, what))?;
                 }
+                Ok((size, text.into_map()))
             }
-            (_, None) => {
+            None => {
                 let mut map = Map::default();
                 let (size, mut goes_on) = header.gnu_sparse(&mut map).or_else(|what| corrupt(at, what))?;
                 while goes_on {
-                    let block = self.need_block()?;
+                    self.need_block(&mut block)?;
                     goes_on = gnu_sparse_more(&block, &mut map).or_else(|what| corrupt(at, what))?;
                 }
                 Ok((size, map))
@@ -245,21 +248,20 @@ impl<S: Source> Reader<S> {
         }
     }
 
-    /// The next header; nothing at the end.
-    fn header(&mut self) -> Result<Option<Header>, Failure<S::Error>> {
+    /// Reads the next header; false at the end.
+    fn header(&mut self, header: &mut Header) -> Result<bool, Failure<S::Error>> {
         let at = self.position;
-        while !self.ended {
-            let zero = |block: &[u8; BLOCK]| block.iter().all(|&byte| byte == 0);
-            match self.block()? {
-                Some(block) if !zero(&block) => return Header::new(&block).map(Some).or_else(|what| corrupt(at, what)),
-                // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
-                Some(_) if self.block()?.is_some_and(|block| !zero(&block)) => {
-                    return corrupt(at, "a zero block between the members");
-                }
-                _ => self.ended = true,
+        if !self.ended && self.block(&mut header.0)? {
+            if header.0 != ZERO {
+                return header.verify().map(|()| true).or_else(|what| corrupt(at, what));
+            }
+            // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
+            if self.block(&mut header.0)? && header.0 != ZERO {
+                return corrupt(at, "a zero block between the members");
             }
         }
-        Ok(None)
+        self.ended = true;
+        Ok(false)
     }
 
     fn long_name(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
@@ -314,12 +316,12 @@ impl<S: Source> Reader<S> {
         Ok(taken)
     }
 
-    fn need_block(&mut self) -> Result<[u8; BLOCK], Failure<S::Error>> {
-        self.block()?.map_or_else(|| corrupt(self.position, "the archive ends in the middle of a member"), Ok)
+    fn need_block(&mut self, block: &mut [u8; BLOCK]) -> Result<(), Failure<S::Error>> {
+        if self.block(block)? { Ok(()) } else { corrupt(self.position, "the archive ends in the middle of a member") }
     }
 
-    /// Takes a block; nothing if the stream ends just before it.
-    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, Failure<S::Error>> {
+    /// Takes a block; false if the stream ends just before it.
+    fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, Failure<S::Error>> {
         if self.end - self.start < BLOCK {
             // Less than a block is moved so that what is read next gets the whole buffer.
             self.buffer.copy_within(self.start..self.end, 0);
@@ -327,17 +329,17 @@ impl<S: Source> Reader<S> {
             while self.end < BLOCK {
                 if !self.fill()? {
                     return if self.end == 0 {
-                        Ok(None)
+                        Ok(false)
                     } else {
                         corrupt(self.position, "the archive ends in the middle of a block")
                     };
                 }
             }
         }
-        let block = self.buffer[self.start..].first_chunk().copied();
+        block.copy_from_slice(&self.buffer[self.start..self.start + BLOCK]);
         self.start += BLOCK;
         self.position += BLOCK as u64;
-        Ok(block)
+        Ok(true)
     }
 
     /// Reads once behind what the buffer holds; false at the stream's end.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 const MAX_XATTRS: usize = 1024;
 
 /// What extended headers say about a member; what they leave out is in its header.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Attributes {
     pub path: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,

@@ -7,6 +7,7 @@ use super::What;
 use super::header::BLOCK;
 use super::pax::decimal;
 use alloc::vec::Vec;
+use core::mem;
 
 /// More extents than this are refused: a map must not become a way to eat memory.
 const MAX_EXTENTS: usize = 1 << 16;
@@ -21,7 +22,7 @@ pub struct Extent {
 }
 
 /// A map while it is read.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Map(Vec<Extent>);
 
 impl Map {
@@ -57,7 +58,7 @@ impl Map {
 }
 
 /// What an extended header says in its `GNU.sparse.*` records.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Declared {
     pub name: Option<Vec<u8>>,
     present: bool,
@@ -120,7 +121,7 @@ impl Declared {
     }
 
     /// The file's real size and where its map is; nothing if the records don't speak of a sparse member.
-    pub fn layout(self) -> Result<Option<(u64, Layout)>, What> {
+    pub fn layout(&mut self) -> Result<Option<(u64, Layout)>, What> {
         if !self.present {
             return Ok(None);
         }
@@ -132,7 +133,7 @@ impl Declared {
                 if !fits || self.offset.is_some() {
                     return Err("a sparse member without its map, or with a part of it");
                 }
-                Ok(Some((size, Layout::Header(self.map))))
+                Ok(Some((size, Layout::Header(mem::take(&mut self.map)))))
             }
             (Some(1), Some(0)) if extents == 0 => Ok(Some((size, Layout::Data))),
             (Some(1), Some(0)) => Err("two sparse maps for one member"),
