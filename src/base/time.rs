@@ -12,12 +12,12 @@ const EPOCH: i64 = 719_468;
 /// The days of a 400 year cycle.
 const CYCLE: i64 = 146_097;
 
-/// A moment: seconds since 1970-01-01T00:00:00Z, and the nanoseconds (below a milliard) that have passed since.
+/// A moment: seconds since 1970-01-01T00:00:00Z, and nanoseconds, below 1 000 000 000, on top of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp {
     /// Whole seconds, negative before 1970.
     pub secs: i64,
-    /// Nanoseconds on top of them.
+    /// Nanoseconds, which count forward before 1970 too.
     pub nanos: u32,
 }
 

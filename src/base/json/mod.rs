@@ -4,6 +4,7 @@
 //! order of their members and hold each name once.
 
 mod parse;
+pub mod record;
 #[cfg(test)]
 mod tests;
 mod write;

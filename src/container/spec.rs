@@ -1,1 +1,0 @@
-//! The OCI runtime specification's types.
