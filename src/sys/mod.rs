@@ -7,6 +7,7 @@
 mod arch;
 mod call;
 mod calls;
+pub mod data;
 pub mod fd;
 pub mod file;
 pub mod heap;
