@@ -1,4 +1,11 @@
 //! Floor 3: archives, layers and the store of images.
 
+pub mod import;
+pub mod layer;
+pub mod manifest;
 pub mod reference;
+pub mod remove;
+pub mod store;
+pub mod stream;
 pub mod tar;
+mod walk;

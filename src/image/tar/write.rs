@@ -22,7 +22,7 @@ pub fn padding(size: u64) -> usize {
 /// Whether an archive may begin with this block: a header whose checksum is right, or an empty archive's end.
 #[must_use]
 pub fn is_start(block: &[u8; BLOCK]) -> bool {
-    block.iter().all(|&byte| byte == 0) || Header::new(block).is_ok()
+    block.iter().all(|&byte| byte == 0) || Header(*block).verify().is_ok()
 }
 
 /// Appends all that comes before an entry's data. The data follows, its extents one after the other for a sparse file, and
@@ -49,7 +49,11 @@ pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
         record(&mut records, b"GNU.sparse.name", &entry.path);
         record(&mut records, b"GNU.sparse.realsize", format!("{}", entry.size).as_bytes());
         // What a program sees that does not know sparse files.
-        path = b"GNUSparseFile.0/".iter().chain(entry.path.rsplit(|&b| b == b'/').next().unwrap_or(b"")).copied().collect();
+        path = b"GNUSparseFile.0/"
+            .iter()
+            .chain(entry.path.rsplit(|&b| b == b'/').next().unwrap_or(b""))
+            .copied()
+            .collect();
     }
     let block = ustar(entry, &path, stored, &mut records)?;
     if !records.is_empty() {
@@ -82,11 +86,9 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
     }
     block.text(157, &entry.link[..entry.link.len().min(100)]);
     block.octal((100, 8), u64::from(entry.mode));
-    for (field, key, value) in [
-        ((108, 8), "uid", u64::from(entry.uid)),
-        ((116, 8), "gid", u64::from(entry.gid)),
-        (SIZE, "size", stored),
-    ] {
+    for (field, key, value) in
+        [((108, 8), "uid", u64::from(entry.uid)), ((116, 8), "gid", u64::from(entry.gid)), (SIZE, "size", stored)]
+    {
         if !block.octal(field, value) {
             record(records, key.as_bytes(), format!("{value}").as_bytes());
         }
@@ -222,7 +224,23 @@ mod tests {
         let (path, link) = (path.as_bytes().to_vec(), Vec::new());
         let [mode, uid, gid, major, minor] = [0o644, 0, 0, 0, 0];
         let (atime, ctime, xattrs, sparse) = (None, None, Vec::new(), None);
-        Entry { kind, path, link, mode, uid, gid, size: 0, mtime, atime, ctime, major, minor, xattrs, sparse, offset: 0 }
+        Entry {
+            kind,
+            path,
+            link,
+            mode,
+            uid,
+            gid,
+            size: 0,
+            mtime,
+            atime,
+            ctime,
+            major,
+            minor,
+            xattrs,
+            sparse,
+            offset: 0,
+        }
     }
 
     fn samples() -> Vec<Entry> {
