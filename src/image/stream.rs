@@ -37,10 +37,11 @@ impl Output {
     /// # Errors
     /// When nobody reads them any more.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.pending.len() + bytes.len() > PIECE {
+        let large = bytes.len() > PIECE / 2;
+        if large || self.pending.len() + bytes.len() > PIECE {
             self.flush()?;
         }
-        if bytes.len() > PIECE / 2 {
+        if large {
             return self.send(bytes);
         }
         self.pending.extend_from_slice(bytes);

@@ -19,6 +19,7 @@ pub mod process;
 pub mod security;
 pub mod sha;
 pub mod terminal;
+mod tree;
 pub mod uapi;
 
 pub use calls::{Arg, CALLS, CallInfo};

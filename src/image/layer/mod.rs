@@ -280,11 +280,10 @@ impl<'a> Tree<'a> {
         let near = self.here.as_ref().is_some_and(|here| here.path == parent);
         let other = if near { None } else { Some(resolve::open(self.root, parent)?.ok_or_else(missing)?) };
         let from = other.as_ref().map_or(self.dir(), Fd::by_ref);
-        let link =
-            || {
-                file::link(from, &last, self.dir(), name)
-                    .map_err(|error| if error.is(Errno::ENOENT) { missing() } else { error })
-            };
+        let link = || {
+            file::link(from, &last, self.dir(), name)
+                .map_err(|error| if error.is(Errno::ENOENT) { missing() } else { error })
+        };
         match link() {
             Err(error) if error.is(Errno::EEXIST) => {
                 // If both names are the same file already, removing one might remove the only one.
