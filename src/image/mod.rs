@@ -6,6 +6,8 @@ pub mod manifest;
 pub mod reference;
 pub mod remove;
 pub mod store;
+#[cfg(test)]
+mod store_tests;
 pub mod stream;
 pub mod tar;
 mod walk;

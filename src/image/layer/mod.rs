@@ -9,7 +9,7 @@
 
 mod resolve;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use alloc::borrow::Cow;
 use alloc::ffi::CString;
