@@ -9,6 +9,7 @@ use core::ffi::CStr;
 use super::call::sys;
 use super::fd::{Fd, FdRef};
 use super::ledger;
+pub use super::tree::remove_tree;
 use super::uapi::{OpenHow, Statx};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
@@ -508,28 +509,6 @@ pub fn list(dir: FdRef<'_>) -> Result<Vec<DirEntry>> {
             rest = tail;
         }
     }
-}
-
-/// Removes a directory and all below it, never following a link and never leaving the file system by a mount.
-///
-/// # Errors
-/// The first removal that fails; a directory that is not there is none.
-pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
-    match rmdir(dir, path) {
-        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
-        Err(error) if error.is(Errno::ENOTDIR) => return unlink(dir, path),
-        Err(error) if error.is(Errno::ENOTEMPTY) || error.is(Errno::EEXIST) => {}
-        result => return result,
-    }
-    let inner = open(dir, path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-    for entry in list(inner.by_ref())? {
-        if entry.kind == libc::DT_DIR || entry.kind == libc::DT_UNKNOWN {
-            remove_tree(inner.by_ref(), &entry.name)?;
-        } else {
-            unlink(inner.by_ref(), &entry.name)?;
-        }
-    }
-    rmdir(dir, path)
 }
 
 /// What a lock is taken for.
