@@ -334,6 +334,7 @@ pub(super) fn print_last(code: i32) {
     if PROCESS.load(Ordering::Relaxed) == 0 {
         print(Some(code));
     } else {
+        let _why = because(print::END);
         // Begun and never completed: the first process prints it with `?` for its result, as strace does.
         let _ = begin(Sysno::exit_group, &[code as usize, 0, 0, 0, 0, 0]);
     }
@@ -341,6 +342,7 @@ pub(super) fn print_last(code: i32) {
 
 fn print(last: Option<i32>) {
     let Some(shared) = shared() else { return };
+    let _why = because(print::OWN);
     let now = nanoseconds();
     let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));
     let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);

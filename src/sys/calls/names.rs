@@ -16,7 +16,7 @@ pub(super) const AT: Names =
 pub(super) const UNLINK: Names = names![libc: AT_REMOVEDIR];
 pub(super) const RESOLVE: Names = names![libc: RESOLVE_IN_ROOT, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV];
-pub(super) const FCNTL: Names = names![libc: F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC];
+pub(super) const FCNTL: Names = names![libc: F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC, F_SETPIPE_SZ];
 pub(super) const CLOSE_RANGE: Names = names![libc: CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE];
 pub(super) const IOCTL: Names = names![libc: TIOCGWINSZ, TIOCSWINSZ, TIOCSCTTY, TIOCGPTPEER, TIOCGPTN, TIOCSPTLCK, TCGETS,
     TCSETS, FICLONE, SIOCSIFFLAGS];
