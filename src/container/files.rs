@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt::Write;
+use crate::base::text::Cut;
 
 /// `/etc/hosts` for a container with a network of its own: itself on loopback, then what the user added.
 #[must_use]
@@ -67,9 +68,9 @@ pub fn resolv_conf(host: &str, wanted: &Resolver<'_>, own_network: bool) -> Stri
 
 /// The values of a keyword.
 fn directives<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = text.lines().map(str::trim);
+    let lines = text.parts(b'\n').map(str::trim_ascii);
     let values = lines.filter_map(move |line| line.strip_prefix(key)?.strip_prefix([' ', '\t']));
-    values.map(str::trim).filter(|value| !value.is_empty())
+    values.map(str::trim_ascii).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::ledger;
 use super::uapi::{OpenHow, Statx};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::text::Cut;
 
 /// The error of a failed call, under the reason in force.
 pub(super) fn fail(errno: Errno, operation: &'static str, object: &CStr) -> Error {
@@ -205,7 +206,7 @@ pub fn mkdir_all(path: &str, mode: u32) -> Result<()> {
     let whole = self::path(path)?;
     match mkdir(super::fd::CWD, &whole, mode) {
         Err(error) if error.is(Errno::ENOENT) => {
-            let parent = path.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+            let parent = path.trim_end_matches('/').cut_last(b'/').map_or("", |(parent, _)| parent);
             if parent.is_empty() {
                 return Err(error);
             }

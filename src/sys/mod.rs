@@ -20,6 +20,6 @@ pub mod sha;
 pub mod terminal;
 pub mod uapi;
 
-pub use calls::{Arg, CALLS, CallInfo};
+pub use calls::{CallInfo, calls};
 pub use fd::{Fd, FdRef};
 pub use ledger::because;

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use super::image::Found;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::sort::sort;
+use crate::base::text::{Cut, Quoted};
 use crate::base::sha256;
 use crate::cli::context::Context;
 use crate::cli::options::RunOptions;
@@ -47,7 +49,8 @@ fn resolve(options: &RunOptions<'_>, found: &Found, root: Option<&Fd>) -> Result
         }
     }
     // A mount below another one must come after it.
-    asked.sort_by_key(|mount| mount.target.matches('/').count());
+    let depth = |mount: &Mount| mount.target.parts(b'/').count();
+    sort(&mut asked, |one, other| depth(one) < depth(other));
     for mount in &asked {
         let resolved = sources.mount(mount, root)?;
         sources.mounts.push(resolved);
@@ -148,5 +151,5 @@ pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool
         return Ok((is_block, stat.rdev_major, stat.rdev_minor));
     }
     let accepted = if block_only { "a block device, such as /dev/sda" } else { "a device node of the host, such as /dev/fuse" };
-    Err(Error::new(alloc::format!("invalid value {path:?} for {option}: no device")).hint(alloc::format!("accepted: {accepted}")))
+    Err(Error::new(alloc::format!("invalid value {} for {option}: no device", Quoted(path))).hint(alloc::format!("accepted: {accepted}")))
 }
