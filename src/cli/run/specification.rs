@@ -10,7 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::cli::options::RunOptions;
 use crate::cli::options::limits::Throttle;
 use crate::cli::options::namespaces::Namespace as Asked;
-use crate::container::defaults;
+use crate::container::{defaults, remains};
 use crate::container::spec::{
     BlockIo, Capabilities, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind,
     OCI_VERSION, Pids, Process, Resources, Rlimit, Root, Spec,
@@ -57,6 +57,7 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
     };
     add("vial.user", wanted.user);
     add("vial.group", wanted.group);
+    add(remains::VOLUMES, parts.sources.unnamed.join(","));
     add("vial.stopSignal", signal.unwrap_or_else(|| parts.found.stop_signal.clone()));
     annotations
 }
