@@ -14,7 +14,11 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     calls.sort_unstable_by_key(|call| call.name);
     if context.parsed.on(Id::ReportJson) {
         let row = |call: &&CallInfo| {
-            object([("number", (call.number as u64).into()), ("name", call.name.into()), ("purpose", call.purpose.into())])
+            object([
+                ("number", (call.number as u64).into()),
+                ("name", call.name.into()),
+                ("purpose", call.purpose.into()),
+            ])
         };
         super::print(&alloc::format!("{}\n", Value::from(calls.iter().map(row).collect::<Vec<Value>>())))?;
         return Ok(0);

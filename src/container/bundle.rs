@@ -221,7 +221,11 @@ impl Bundles {
     }
 
     fn open_directory(&self, id: &str) -> Result<Option<Fd>> {
-        match file::open(self.containers.by_ref(), &file::path(id)?, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) {
+        match file::open(
+            self.containers.by_ref(),
+            &file::path(id)?,
+            libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+        ) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
             directory => directory.map(Some),
         }
@@ -278,15 +282,15 @@ fn known_names(all: &[(String, String)]) -> String {
 
 /// What a made-up name consists of.
 const ADJECTIVES: [&str; 32] = [
-    "amber", "brisk", "calm", "clear", "crisp", "deep", "eager", "early", "fair", "fresh", "gentle", "glad", "green", "keen",
-    "kind", "light", "lively", "lucid", "mellow", "neat", "noble", "pale", "plain", "proud", "quick", "quiet", "round",
-    "sharp", "silver", "steady", "still", "warm",
+    "amber", "brisk", "calm", "clear", "crisp", "deep", "eager", "early", "fair", "fresh", "gentle", "glad", "green",
+    "keen", "kind", "light", "lively", "lucid", "mellow", "neat", "noble", "pale", "plain", "proud", "quick", "quiet",
+    "round", "sharp", "silver", "steady", "still", "warm",
 ];
 /// What a made-up name consists of.
 const NOUNS: [&str; 32] = [
-    "ampoule", "badger", "beaker", "birch", "brook", "cedar", "cork", "crane", "dune", "fern", "finch", "flask", "funnel",
-    "glass", "harbor", "heron", "jar", "lake", "lichen", "maple", "marten", "meadow", "otter", "pebble", "pine", "reed",
-    "river", "robin", "spruce", "stone", "tarn", "willow",
+    "ampoule", "badger", "beaker", "birch", "brook", "cedar", "cork", "crane", "dune", "fern", "finch", "flask",
+    "funnel", "glass", "harbor", "heron", "jar", "lake", "lichen", "maple", "marten", "meadow", "otter", "pebble",
+    "pine", "reed", "river", "robin", "spruce", "stone", "tarn", "willow",
 ];
 
 /// `quiet_otter_3f`.

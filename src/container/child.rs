@@ -185,7 +185,9 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
 fn access_hint(path: &CStr) -> &'static str {
     match file::stat_follow(CWD, path) {
         Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => "it is a directory",
-        Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => "the file is not executable; chmod +x in the image makes it so",
+        Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => {
+            "the file is not executable; chmod +x in the image makes it so"
+        }
         _ => "the workload's user may not execute it, or it lies on a mount with noexec",
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::plan::CgroupMount;
 use super::resources;
-use super::spec::Spec;
+use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
 use crate::sys::because;
@@ -16,11 +16,14 @@ pub struct Control {
     pub group: Option<Group>,
     /// What was asked for and can't be enforced here, if that was allowed.
     pub warnings: Vec<Error>,
+    /// Whether all processes end with the first one, because the PID namespace is theirs.
+    end_together: bool,
 }
 
 fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
     let linux = spec.linux.as_ref();
-    let limits = linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
+    let limits =
+        linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
     let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).unwrap_or("/vial");
     Ok((limits, GroupPath::new(path)?))
 }
@@ -35,7 +38,8 @@ impl Control {
         let (limits, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
         let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
-        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings })
+        let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
+        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
     }
 
     /// The hierarchies to show in the container.
@@ -57,7 +61,11 @@ impl Control {
     /// A directory that can't be removed.
     pub fn remove(&self) -> Result<()> {
         let _why = because("remove the container's control group, and whatever is left in it");
-        self.group.as_ref().map_or(Ok(()), Group::remove)
+        let Some(group) = &self.group else { return Ok(()) };
+        if !self.end_together {
+            group.kill_all()?;
+        }
+        group.remove()
     }
 
     /// What `create` would do, in words, and what would be shown in the container.
@@ -89,7 +97,9 @@ fn mounts(directories: &[Directory]) -> Vec<CgroupMount> {
             kind: c"cgroup2",
             data: String::new(),
         },
-        Version::V1 => CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() },
+        Version::V1 => {
+            CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() }
+        }
     };
     directories.iter().map(mount).collect()
 }

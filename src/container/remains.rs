@@ -25,7 +25,8 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {
-    let group = || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
+    let group =
+        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
     group().is_ok_and(|group| group.has_processes())
 }
 

@@ -136,12 +136,15 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
 /// The flags for new namespaces; the cgroup namespace is made later, by the process that has joined its group.
 fn namespaces(spec: &Spec) -> i32 {
     let own = spec.linux.iter().flat_map(|linux| &linux.namespaces).filter(|namespace| namespace.path.is_none());
-    own.map(|namespace| namespace.kind).filter(|kind| *kind != NamespaceKind::Cgroup).fold(0, |flags, kind| flags | plan::clone_flag(kind))
+    own.map(|namespace| namespace.kind)
+        .filter(|kind| *kind != NamespaceKind::Cgroup)
+        .fold(0, |flags, kind| flags | plan::clone_flag(kind))
 }
 
 /// A PID namespace that is shared holds for the processes that this one clones.
 fn join_pid_namespace(spec: &Spec) -> Result<()> {
-    let shared = spec.linux.iter().flat_map(|linux| &linux.namespaces).find(|namespace| namespace.kind == NamespaceKind::Pid);
+    let shared =
+        spec.linux.iter().flat_map(|linux| &linux.namespaces).find(|namespace| namespace.kind == NamespaceKind::Pid);
     let Some(path) = shared.and_then(|namespace| namespace.path.as_deref()) else { return Ok(()) };
     let _why = because("have the container's processes made in the PID namespace that it shares");
     let namespace = file::open(CWD, &file::path(path)?, libc::O_RDONLY)?;

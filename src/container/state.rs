@@ -69,7 +69,8 @@ impl State {
     pub fn load(directory: FdRef<'_>) -> Result<Option<State>> {
         let Some(value) = read_json(directory, c"state.json")? else { return Ok(None) };
         record::read(&value).map(Some).map_err(|error: Error| {
-            Error::new(alloc::format!("state.json of the container is damaged: {error}")).hint("vial rm removes the container")
+            Error::new(alloc::format!("state.json of the container is damaged: {error}"))
+                .hint("vial rm removes the container")
         })
     }
 
@@ -238,7 +239,8 @@ mod tests {
     fn the_status_is_in_dockers_words() {
         let path = std::env::temp_dir().join(std::format!("vial-state-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        let root = file::open(crate::sys::fd::CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let root =
+            file::open(crate::sys::fd::CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("web").unwrap();
         let now = Timestamp::parse("2026-01-02T03:07:05Z").unwrap();

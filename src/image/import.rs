@@ -7,7 +7,7 @@ use alloc::vec;
 use super::layer::{self, Unpacked};
 use super::manifest;
 use super::reference::Reference;
-use super::store::{Store, Workspace, full_name, image_path, reference_path, sync_directory};
+use super::store::{Store, Workspace, full_name, image_path, reference_path};
 use super::stream::{self, Digest, Opened, Stream};
 use super::tar::{self, write};
 use super::walk;
@@ -106,11 +106,7 @@ impl Store {
             let content = format!("{id}\n{}\n", before.unwrap_or_default());
             work.place(&self.root, &content, &reference_path(&name))?;
         }
-        for directory in [c"layers", c"refs"] {
-            sync_directory(root, directory)?;
-        }
         work.place(&self.root, &config, &image_path(&id))?;
-        sync_directory(root, c"images")?;
         Ok(Imported { id, layer, unpacked })
     }
 }

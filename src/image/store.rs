@@ -26,7 +26,7 @@ use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, FdRef, file, process};
+use crate::sys::{self, Fd, file, process};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;
@@ -255,7 +255,6 @@ impl Workspace {
     /// Makes a file with this content and puts it in its place in the store.
     pub(super) fn place(&self, store: &Fd, content: &str, target: &str) -> Result<()> {
         file::write_file(self.dir.by_ref(), c"file", content.as_bytes(), 0o600)?;
-        file::fsync(file::open(self.dir.by_ref(), c"file", libc::O_RDONLY)?.by_ref())?;
         file::rename(self.dir.by_ref(), c"file", store.by_ref(), &file::path(target)?, true)
     }
 }
@@ -285,9 +284,4 @@ pub(super) fn reference_path(name: &str) -> String {
 /// The file of an image.
 pub(super) fn image_path(id: &str) -> String {
     format!("images/{id}.json")
-}
-
-/// Waits until a directory's names are on the disk.
-pub(super) fn sync_directory(root: FdRef<'_>, name: &core::ffi::CStr) -> Result<()> {
-    file::fsync(file::open(root, name, libc::O_RDONLY | libc::O_DIRECTORY)?.by_ref())
 }

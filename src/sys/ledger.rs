@@ -310,7 +310,7 @@ pub fn executed() {
             record.ended.store(record.begun, Ordering::Relaxed);
             record.state.store(DONE, Ordering::Release);
         }
-        at += record.length as usize;
+        at += (record.length as usize).max(16);
     }
 }
 
@@ -354,6 +354,14 @@ fn print(last: Option<i32>) {
     let mut gap = false;
     while at < end {
         let entry = seen(shared, at);
+        if entry.record.length == 0 {
+            // Reserved by another process, which has not written it yet; or never will, and the next one is further on.
+            if last.is_none() {
+                break;
+            }
+            at += 16;
+            continue;
+        }
         let state = entry.record.state.load(Ordering::Acquire);
         if state == DONE || (state == BEGUN && last.is_some()) {
             entry.record.state.store(PRINTED, Ordering::Relaxed);
