@@ -181,6 +181,13 @@ impl Group {
         Ok(Group { path: path.clone(), directories })
     }
 
+    /// The group as it would be with a directory in every hierarchy, whether it has one or not: for removing all of it.
+    #[must_use]
+    pub fn everywhere(hierarchies: &Hierarchies, path: &GroupPath) -> Group {
+        let directories = hierarchies.iter().map(|hierarchy| Directory::of(hierarchy, path)).collect();
+        Group { path: path.clone(), directories }
+    }
+
     /// Its path below the mount points.
     #[must_use]
     pub fn path(&self) -> &GroupPath {
