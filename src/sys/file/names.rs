@@ -10,6 +10,7 @@ use syscalls::Sysno;
 use super::{at, fail, fail_on};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::text::Cut;
 use crate::sys::call::sys;
 use crate::sys::fd::{CWD, FdRef};
 
@@ -38,7 +39,7 @@ pub fn mkdir_all(path: &str, mode: u32) -> Result<()> {
     let whole = super::path(path)?;
     match mkdir(CWD, &whole, mode) {
         Err(error) if error.is(Errno::ENOENT) => {
-            let parent = path.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+            let parent = path.trim_end_matches('/').cut_last(b'/').map_or("", |(parent, _)| parent);
             if parent.is_empty() {
                 return Err(error);
             }
