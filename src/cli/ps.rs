@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn commands_are_quoted_and_cut_as_dockers() {
-        assert_eq!(quoted("sh -c echo \"hello\" world", false), "\"sh -c echo \\\"hello\\\"…\"");
+        assert_eq!(quoted("sh -c echo \"hello\" world", false), "\"sh -c echo \\\"hello\\\" …\"");
         assert_eq!(quoted("12345678901234567890", false), "\"12345678901234567890\"");
         assert_eq!(quoted("123456789012345678901", false), "\"1234567890123456789…\"");
         assert_eq!(quoted("123456789012345678901", true), "\"123456789012345678901\"");
