@@ -154,28 +154,27 @@ impl Life<'_> {
     /// Takes down what `live` put up, on every path; the exit code.
     fn end(self, bundles: &Bundles, result: Result<Ended>) -> Result<u8> {
         let oom = self.control.as_ref().is_some_and(|control| result.is_ok() && control.was_oom_killed());
-        let mut failures = Vec::new();
-        if let Some(control) = self.control {
-            failures.extend(control.remove().err());
-        }
-        if result.is_err() || self.options.record.remove {
-            for volume in &self.volumes {
-                let removed = Volumes::open(self.root.by_ref())
-                    .and_then(|volumes| volumes.remove(volume, bundles, &self.bundle.id));
-                failures.extend(removed.err());
-            }
-            failures.extend(bundles.remove(&self.bundle.id, &self.bundle.name).err());
-        }
+        let cleaned = self.clean(bundles, result.is_err() || self.options.record.remove);
         let ended = result?;
-        if let Some(failure) = failures.pop() {
-            return Err(failure);
-        }
+        cleaned?;
         if oom {
             let limit =
                 self.options.limits.memory.map(|bytes| alloc::format!(" (--memory {bytes})")).unwrap_or_default();
             Context::warn(&alloc::vec![Error::new(alloc::format!("a process was killed: out of memory{limit}"))]);
         }
         Ok(ended.code())
+    }
+
+    /// Stops at the first failure: what tells of the rest stays, so that `vial gc` finds it.
+    fn clean(&self, bundles: &Bundles, whole: bool) -> Result<()> {
+        self.control.as_ref().map_or(Ok(()), Control::remove)?;
+        if !whole {
+            return Ok(());
+        }
+        for volume in &self.volumes {
+            Volumes::open(self.root.by_ref())?.remove(volume, bundles, &self.bundle.id)?;
+        }
+        bundles.remove(&self.bundle.id, &self.bundle.name)
     }
 }
 
