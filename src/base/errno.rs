@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::text::Cut;
+
 /// A kernel error number, `errno(3)`; 0 stands for an error that is vial's own and not the kernel's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Errno(pub i32);
@@ -12,19 +14,12 @@ macro_rules! errnos {
             /// An error of vial's own: no system call failed.
             pub const NONE: Errno = Errno(0);
             $(#[doc = $text] pub const $name: Errno = Errno(libc::$name);)*
-
-            /// The symbolic name (`ENOENT`), if the number is known.
-            #[must_use]
-            pub fn name(self) -> Option<&'static str> {
-                match self.0 { $(libc::$name => Some(stringify!($name)),)* _ => None }
-            }
-
-            /// What the number means, in the words of `strerror(3)`.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self.0 { $(libc::$name => $text,)* _ => "Unknown error" }
-            }
         }
+
+        /// The numbers that have names.
+        const NUMBERS: &[u8] = &[$(libc::$name as u8,)*];
+        /// Their names and meanings, a line for each.
+        const LINES: &str = concat!($(stringify!($name), " ", $text, "\n"),*);
     };
 }
 
@@ -96,6 +91,26 @@ errnos! {
     ENOMEDIUM "No medium found",
     ECANCELED "Operation canceled",
     ELIBBAD "Accessing a corrupted shared library",
+}
+
+impl Errno {
+    /// The name and the meaning, if the number is known.
+    fn line(self) -> Option<(&'static str, &'static str)> {
+        let known = NUMBERS.iter().zip(LINES.parts(b'\n'));
+        known.filter(|&(&number, _)| i32::from(number) == self.0).find_map(|(_, line)| line.cut(b' '))
+    }
+
+    /// The symbolic name (`ENOENT`), if the number is known.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        self.line().map(|(name, _)| name)
+    }
+
+    /// What the number means, in the words of `strerror(3)`.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        self.line().map_or("Unknown error", |(_, text)| text)
+    }
 }
 
 impl fmt::Display for Errno {

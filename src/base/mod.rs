@@ -7,5 +7,6 @@ pub mod inflate;
 pub mod json;
 pub mod sha256;
 pub mod signal;
+pub mod sort;
 pub mod text;
 pub mod time;

@@ -6,14 +6,23 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+
+use super::json;
 
 /// Taking text apart at one ASCII byte. The standard library's searchers do the same, but each use of them is a copy of
 /// their code; these are one copy, which saves kilobytes.
 pub trait Cut {
     /// Before and behind the first `at`.
     fn cut(&self, at: u8) -> Option<(&str, &str)>;
+    /// Before and behind the last `at`.
+    fn cut_last(&self, at: u8) -> Option<(&str, &str)>;
     /// Everything between any two `at`, and before the first and behind the last.
     fn parts(&self, at: u8) -> Parts<'_>;
+    /// Everything between spaces, tabs and line ends.
+    fn words(&self) -> Words<'_>;
+    /// Whether `at` occurs.
+    fn has(&self, at: u8) -> bool;
 }
 
 impl Cut for str {
@@ -23,8 +32,23 @@ impl Cut for str {
         Some((self.get(..place)?, self.get(place + 1..)?))
     }
 
+    #[inline(never)]
+    fn cut_last(&self, at: u8) -> Option<(&str, &str)> {
+        let place = self.bytes().rposition(|byte| byte == at)?;
+        Some((self.get(..place)?, self.get(place + 1..)?))
+    }
+
     fn parts(&self, at: u8) -> Parts<'_> {
         Parts { rest: Some(self), at }
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words { rest: self }
+    }
+
+    #[inline(never)]
+    fn has(&self, at: u8) -> bool {
+        self.bytes().any(|byte| byte == at)
     }
 }
 
@@ -44,6 +68,36 @@ impl<'a> Iterator for Parts<'a> {
         let (part, rest) = rest.cut(self.at).map_or((rest, None), |(part, rest)| (part, Some(rest)));
         self.rest = rest;
         Some(part)
+    }
+}
+
+/// What [`Cut::words`] goes through.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest.trim_ascii_start();
+        let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        let (word, rest) = rest.split_at_checked(end)?;
+        self.rest = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+/// A text as messages show it: in double quotes, with what would break the line or the quotes escaped. `{:?}` does the same
+/// with 4 KB of tables about the characters of the world.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        json::write_string(f, self.0)
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
 use crate::base::error::{Error, Result};
-use crate::base::text::{self, Cut};
+use crate::base::text::{self, Cut, Quoted};
 
 /// How `--explain` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl<'a> Given<'a> {
 #[must_use]
 pub fn invalid(value: &[u8], place: &str, why: &str, accepted: &str) -> Error {
     let value = String::from_utf8_lossy(value);
-    Error::new(format!("invalid value {value:?} for {place}: {why}")).hint(format!("accepted: {accepted}"))
+    Error::new(format!("invalid value {} for {place}: {why}", Quoted(&value))).hint(format!("accepted: {accepted}"))
 }
 
 /// Takes the words after the program's name apart.
@@ -305,7 +305,7 @@ impl<'a> Parser<'a> {
 /// There is none; the hint is the one that was probably meant.
 pub fn find(name: &str) -> Result<&'static Command> {
     flags::command(name).ok_or_else(|| {
-        let error = Error::new(format!("unknown command {name:?}"));
+        let error = Error::new(format!("unknown command {}", Quoted(name)));
         match text::nearest(name, &mut flags::names()) {
             Some(near) => error.hint(format!("did you mean `vial {near}`? `vial help` lists all commands")),
             None => error.hint("`vial help` lists all commands"),

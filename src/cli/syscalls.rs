@@ -6,14 +6,15 @@ use super::context::Context;
 use super::flags::Id;
 use crate::base::error::Result;
 use crate::base::json::{Value, object};
-use crate::sys::{CALLS, CallInfo};
+use crate::base::sort::sort;
+use crate::sys::{CallInfo, calls};
 
 /// Lists the calls by name.
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
-    let mut calls: Vec<&CallInfo> = CALLS.iter().collect();
-    calls.sort_unstable_by_key(|call| call.name);
+    let mut calls: Vec<CallInfo> = calls().collect();
+    sort(&mut calls, |one, other| one.name < other.name);
     if context.parsed.on(Id::ReportJson) {
-        let row = |call: &&CallInfo| {
+        let row = |call: &CallInfo| {
             object([
                 ("number", (call.number as u64).into()),
                 ("name", call.name.into()),

@@ -214,7 +214,7 @@ fn overlay_hint(error: Error) -> Error {
 
 fn limit_hint(error: Error, name: &str, resource: u32) -> Error {
     let error =
-        Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_lowercase()));
+        Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
             error.hint(alloc::format!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))

@@ -1,5 +1,6 @@
 //! The files that tell a container its name and its name servers; hosts(5), resolv.conf(5).
 
+use crate::base::text::Cut;
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -67,9 +68,9 @@ pub fn resolv_conf(host: &str, wanted: &Resolver<'_>, own_network: bool) -> Stri
 
 /// The values of a keyword.
 fn directives<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = text.lines().map(str::trim);
+    let lines = text.parts(b'\n').map(str::trim_ascii);
     let values = lines.filter_map(move |line| line.strip_prefix(key)?.strip_prefix([' ', '\t']));
-    values.map(str::trim).filter(|value| !value.is_empty())
+    values.map(str::trim_ascii).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

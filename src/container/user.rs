@@ -9,6 +9,8 @@ use core::ffi::CStr;
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::sort::sort;
+use crate::base::text::Cut;
 use crate::sys::fd::CWD;
 use crate::sys::file;
 
@@ -68,7 +70,7 @@ pub fn resolve(wanted: &Wanted, default: (u32, u32)) -> Result<Identity> {
 
 /// The fields of a line, if there are at least so many.
 fn fields<const N: usize>(line: &str) -> Option<[&str; N]> {
-    let mut parts = line.split(':');
+    let mut parts = line.parts(b':');
     let mut fields = [""; N];
     for field in &mut fields {
         *field = parts.next()?;
@@ -84,7 +86,7 @@ fn number(text: &str) -> Option<u32> {
 fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Result<Identity> {
     let wanted_uid = if wanted.user.is_empty() { Some(default.0) } else { number(&wanted.user) };
     // passwd(5): name, password, user, group, comment, home, shell. A name counts before a number.
-    let users = || passwd.lines().filter_map(fields::<6>);
+    let users = || passwd.parts(b'\n').filter_map(fields::<6>);
     let by_name = users().find(|[name, ..]| !wanted.user.is_empty() && *name == wanted.user);
     let entry = by_name.or_else(|| users().find(|fields| wanted_uid.is_some() && number(fields[2]) == wanted_uid));
     let uid = match (entry, wanted_uid) {
@@ -99,13 +101,13 @@ fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Resu
         && wanted.group.is_empty()
     {
         // group(5): name, password, group, members.
-        let member = |fields: &[&str; 4]| fields[3].split(',').any(|member| member == name);
-        groups.extend(group.lines().filter_map(fields::<4>).filter(member).filter_map(|fields| number(fields[2])));
+        let member = |fields: &[&str; 4]| fields[3].parts(b',').any(|member| member == name);
+        groups.extend(group.parts(b'\n').filter_map(fields::<4>).filter(member).filter_map(|fields| number(fields[2])));
     }
     for further in &wanted.further {
         groups.push(group_number(further, group)?);
     }
-    groups.sort_unstable();
+    sort(&mut groups, |one, other| one < other);
     groups.dedup();
     let home = entry.map_or("", |fields| fields[5]);
     let home = match (home, uid) {
@@ -117,7 +119,7 @@ fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Resu
 }
 
 fn group_number(wanted: &str, group: &str) -> Result<u32> {
-    let named = group.lines().filter_map(fields::<3>).find(|[name, ..]| *name == wanted);
+    let named = group.parts(b'\n').filter_map(fields::<3>).find(|[name, ..]| *name == wanted);
     match (named, number(wanted)) {
         (Some(fields), _) => number(fields[2]).ok_or_else(|| broken("/etc/group", wanted)),
         (None, Some(gid)) => Ok(gid),
@@ -130,7 +132,7 @@ fn broken(file: &str, name: &str) -> Error {
 }
 
 fn missing(what: &str, name: &str, file: &str, content: &str) -> Error {
-    let known: Vec<&str> = content.lines().filter_map(|line| line.split(':').next()).take(12).collect();
+    let known: Vec<&str> = content.parts(b'\n').filter_map(|line| line.parts(b':').next()).take(12).collect();
     Error::new(alloc::format!("no {what} {name} in the image")).hint(if known.is_empty() {
         alloc::format!("the image has no {file}; give a number")
     } else {

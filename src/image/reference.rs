@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::base::error::{Error, Result};
-use crate::base::text::Cut;
+use crate::base::text::{Cut, Quoted};
 
 /// The longest tag.
 const TAG_MAX: usize = 128;
@@ -113,7 +113,7 @@ impl<'a> Reference<'a> {
 }
 
 fn invalid(text: &str, why: &str) -> Error {
-    Error::new(format!("invalid image {text:?}: {why}")).hint(
+    Error::new(format!("invalid image {}: {why}", Quoted(text))).hint(
         "accepted: NAME[:TAG] in lower case, such as alpine:3.20, an image's ID, `host`, or a path that starts with / or .",
     )
 }

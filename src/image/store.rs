@@ -26,7 +26,7 @@ use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, FdRef, file, process};
+use crate::sys::{self, Fd, file, process};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;

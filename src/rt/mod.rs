@@ -7,7 +7,6 @@
 mod memory;
 
 use core::ffi::{CStr, c_char};
-use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use vial::sys::{fd, file, heap::Heap, process};
@@ -67,15 +66,16 @@ unsafe fn strings(mut array: *const *const c_char) -> alloc::vec::Vec<&'static C
     strings
 }
 
-/// Says where vial broke its own rules, and ends the process.
+/// Says that vial broke its own rules, and ends the process.
+///
+/// A debug build says how and where. That would be 10 KB of places and messages, which the release binary leaves out.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let mut text = alloc::string::String::from("vial: internal error: ");
-    let _ = writeln!(text, "{}", info.message());
-    if let Some(place) = info.location() {
-        let _ = writeln!(text, "at {}:{}", place.file(), place.line());
+    if cfg!(debug_assertions) {
+        let _ = file::write_all(fd::STDERR, alloc::format!("vial: internal error: {info}\n").as_bytes());
+    } else {
+        let _ = file::write_all(fd::STDERR, b"vial: internal error\n");
     }
-    let _ = file::write_all(fd::STDERR, text.as_bytes());
     process::exit(vial::base::error::EXIT_FAILURE)
 }
 

@@ -10,8 +10,11 @@ use core::fmt::{self, Write};
 use syscalls::Sysno;
 
 use super::uapi;
+use crate::base::text::Cut;
 
 mod names;
+
+use names::Names;
 
 /// Stands between the arguments in a record's text.
 pub(super) const SEPARATOR: char = '\u{1f}';
@@ -21,6 +24,8 @@ const SHOWN: usize = 120;
 /// What an argument of a system call is.
 #[derive(Clone, Copy, Debug)]
 pub enum Arg {
+    /// There is no further argument.
+    None,
     /// A file descriptor, or `AT_FDCWD`.
     Fd,
     /// A path or another string that ends in a zero byte; null is shown as such.
@@ -36,15 +41,21 @@ pub enum Arg {
     /// Memory that the kernel fills or reads; shown as `...`.
     Memory,
     /// Names for the set bits.
-    Bits(&'static [(usize, &'static str)]),
+    Bits(Names),
     /// A name for the value.
-    One(&'static [(usize, &'static str)]),
+    One(Names),
     /// A null-ended array of strings.
     Strings,
     /// `struct open_how`, openat2(2).
     OpenHow,
     /// `struct mount_attr`, `mount_setattr(2)`.
     MountAttr,
+}
+
+/// A row of the table as it lies in the binary: no pointers, so that a hundred rows stay small.
+struct Row {
+    number: u16,
+    args: [Arg; 6],
 }
 
 /// A row of the table.
@@ -54,8 +65,6 @@ pub struct CallInfo {
     pub number: usize,
     /// The kernel's name for it.
     pub name: &'static str,
-    /// Its arguments.
-    pub args: &'static [Arg],
     /// What vial uses it for.
     pub purpose: &'static str,
 }
@@ -65,15 +74,23 @@ use Arg::{Bits, Bytes, Fd, Hex, Int, Memory, MountAttr, Octal, One, OpenHow, Str
 macro_rules! calls {
     ($($name:ident [$($arg:expr),*] $purpose:literal;)*) => {
         /// The table, by area.
-        pub static CALLS: &[CallInfo] = &[$(CallInfo {
-            number: Sysno::$name as usize, name: stringify!($name), args: &[$($arg),*], purpose: $purpose,
-        },)*];
+        static ROWS: &[Row] = &[$(Row { number: Sysno::$name as u16, args: args(&[$($arg),*]) },)*];
+        /// The names and purposes, a line for each row.
+        const LINES: &str = concat!($(stringify!($name), " ", $purpose, "\n"),*);
     };
+}
+
+/// All arguments that a call can have, of which these are the first.
+const fn args(given: &[Arg]) -> [Arg; 6] {
+    let mut args = [Arg::None; 6];
+    let (known, _) = args.split_at_mut(given.len());
+    known.copy_from_slice(given);
+    args
 }
 
 calls! {
     // Files.
-    openat [Fd, Str, Bits(names::OPEN), Octal] "open a file";
+    openat [Fd, Str, Bits(Names::Open), Octal] "open a file";
     openat2 [Fd, Str, OpenHow, Int] "open a path that must not lead out of a container's root";
     close [Fd] "close a file";
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
@@ -83,22 +100,22 @@ calls! {
     fsync [Fd] "make sure that a file is on the disk";
     copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";
     getdents64 [Fd, Memory, Int] "list a directory";
-    statx [Fd, Str, Bits(names::AT), Hex, Memory] "look at a file's kind, owner, size and times";
+    statx [Fd, Str, Bits(Names::At), Hex, Memory] "look at a file's kind, owner, size and times";
     fstatfs [Fd, Memory] "look at which file system a file is on";
     statfs [Str, Memory] "look at which file system a path is on";
     faccessat [Fd, Str, Int] "look whether a path exists";
     mkdirat [Fd, Str, Octal] "make a directory";
     mknodat [Fd, Str, Octal, Hex] "make a device node or a FIFO";
     symlinkat [Str, Fd, Str] "make a symbolic link";
-    linkat [Fd, Str, Fd, Str, Bits(names::AT)] "make a hard link";
-    unlinkat [Fd, Str, Bits(names::UNLINK)] "remove a file or a directory";
+    linkat [Fd, Str, Fd, Str, Bits(Names::At)] "make a hard link";
+    unlinkat [Fd, Str, Bits(Names::Unlink)] "remove a file or a directory";
     renameat2 [Fd, Str, Fd, Str, Int] "put something that is complete in its final place";
     readlinkat [Fd, Str, Memory, Int] "read a symbolic link";
     fchmod [Fd, Octal] "set a file's mode";
     fchmodat [Fd, Str, Octal] "set the mode of a path";
     fchown [Fd, Int, Int] "set a file's owner";
-    fchownat [Fd, Str, Int, Int, Bits(names::AT)] "set the owner of a path";
-    utimensat [Fd, Str, Memory, Bits(names::AT)] "set a file's times";
+    fchownat [Fd, Str, Int, Int, Bits(Names::At)] "set the owner of a path";
+    utimensat [Fd, Str, Memory, Bits(Names::At)] "set a file's times";
     fsetxattr [Fd, Str, Bytes, Int, Int] "set an extended attribute";
     lsetxattr [Str, Str, Bytes, Int, Int] "set an extended attribute of a symbolic link";
     flistxattr [Fd, Memory, Int] "list extended attributes";
@@ -110,40 +127,40 @@ calls! {
     chdir [Str] "change the current directory";
     fchdir [Fd] "change the current directory to an open one";
     getcwd [Memory, Int] "find out the current directory";
-    pipe2 [Memory, Bits(names::OPEN)] "make a pipe";
-    dup3 [Fd, Fd, Bits(names::OPEN)] "put a file in another's place";
-    fcntl [Fd, One(names::FCNTL), Int] "change an open file's flags, or how much a pipe holds";
-    close_range [Fd, Int, Bits(names::CLOSE_RANGE)] "keep inherited files from the workload";
-    ioctl [Fd, One(names::IOCTL), Memory] "control a terminal or another device";
+    pipe2 [Memory, Bits(Names::Open)] "make a pipe";
+    dup3 [Fd, Fd, Bits(Names::Open)] "put a file in another's place";
+    fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags";
+    close_range [Fd, Int, Bits(Names::CloseRange)] "keep inherited files from the workload";
+    ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or another device";
     // Mounts.
-    mount [Str, Str, Str, Bits(names::MOUNT), Str] "mount a file system, or change a mount";
-    umount2 [Str, Bits(names::UMOUNT)] "take a mount away";
+    mount [Str, Str, Str, Bits(Names::Mount), Str] "mount a file system, or change a mount";
+    umount2 [Str, Bits(Names::Umount)] "take a mount away";
     pivot_root [Str, Str] "make the container's root the root";
     chroot [Str] "change the root where pivot_root can't";
-    open_tree [Fd, Str, Bits(names::OPEN_TREE)] "take a copy of a mount in hand";
-    move_mount [Fd, Str, Fd, Str, Bits(names::MOVE_MOUNT)] "attach a mount that is in hand";
+    open_tree [Fd, Str, Bits(Names::OpenTree)] "take a copy of a mount in hand";
+    move_mount [Fd, Str, Fd, Str, Bits(Names::MoveMount)] "attach a mount that is in hand";
     fsopen [Str, Int] "begin to make a file system";
-    fsconfig [Fd, One(names::FSCONFIG), Str, Str, Int] "set an option of a file system";
-    fsmount [Fd, Int, Bits(names::MOUNT_ATTR)] "make a mount of a file system";
-    mount_setattr [Fd, Str, Bits(names::AT), MountAttr, Int] "make mounts read-only or private, recursively";
+    fsconfig [Fd, One(Names::Fsconfig), Str, Str, Int] "set an option of a file system";
+    fsmount [Fd, Int, Bits(Names::MountAttr)] "make a mount of a file system";
+    mount_setattr [Fd, Str, Bits(Names::At), MountAttr, Int] "make mounts read-only or private, recursively";
     // Processes and namespaces.
-    clone [Bits(names::CLONE), Hex, Memory, Hex, Hex] "make a process, in new namespaces";
+    clone [Bits(Names::Clone), Hex, Memory, Hex, Hex] "make a process, in new namespaces";
     clone3 [Memory, Int] "make a process that begins in its control group";
-    unshare [Bits(names::CLONE)] "move this process to new namespaces";
-    setns [Fd, Bits(names::CLONE)] "move this process to another's namespace";
+    unshare [Bits(Names::Clone)] "move this process to new namespaces";
+    setns [Fd, Bits(Names::Clone)] "move this process to another's namespace";
     execve [Str, Strings, Memory] "become the workload";
     exit_group [Int] "end this process";
     wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
-    kill [Int, One(names::SIGNAL)] "send a signal to a process";
+    kill [Int, One(Names::Signal)] "send a signal to a process";
     pidfd_open [Int, Int] "hold on to a process";
-    pidfd_send_signal [Fd, One(names::SIGNAL), Memory, Int] "send a signal to exactly this process";
+    pidfd_send_signal [Fd, One(Names::Signal), Memory, Int] "send a signal to exactly this process";
     getpid [] "find out this process's ID";
     getppid [] "see whether the parent is still there";
     geteuid [] "find out which user runs vial";
     setsid [] "start a session of its own";
-    prctl [One(names::PRCTL), Hex, Hex, Hex, Hex] "change a property of this process";
+    prctl [One(Names::Prctl), Hex, Hex, Hex, Hex] "change a property of this process";
     sched_getaffinity [Int, Int, Memory] "find out how many processors there are";
-    prlimit64 [Int, One(names::RLIMIT), Memory, Memory] "set a resource limit";
+    prlimit64 [Int, One(Names::Rlimit), Memory, Memory] "set a resource limit";
     sethostname [Bytes, Int] "set the container's host name";
     setdomainname [Bytes, Int] "set the container's domain name";
     uname [Memory] "find out the kernel's version";
@@ -159,11 +176,11 @@ calls! {
     bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
     // Signals and waiting.
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";
-    signalfd4 [Fd, Memory, Int, Bits(names::OPEN)] "read signals as a file";
+    signalfd4 [Fd, Memory, Int, Bits(Names::Open)] "read signals as a file";
     ppoll [Memory, Int, Memory, Memory, Int] "wait for one of several files";
     // Sockets.
-    socket [One(names::FAMILY), Int, Int] "open a netlink or a local socket";
-    socketpair [One(names::FAMILY), Int, Int, Memory] "make the channel between vial and the container's first process";
+    socket [One(Names::Family), Int, Int] "open a netlink or a local socket";
+    socketpair [One(Names::Family), Int, Int, Memory] "make the channel between vial and the container's first process";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";
@@ -174,9 +191,17 @@ calls! {
     mremap [Hex, Int, Int, Int] "make a block of memory longer";
 }
 
+/// The table: every call that vial can make.
+pub fn calls() -> impl Iterator<Item = CallInfo> {
+    ROWS.iter().zip(LINES.parts(b'\n')).map(|(row, line)| {
+        let (name, purpose) = line.cut(b' ').unwrap_or_default();
+        CallInfo { number: row.number.into(), name, purpose }
+    })
+}
+
 /// The kernel's name for a call.
 pub(super) fn name(number: usize) -> &'static str {
-    CALLS.iter().find(|call| call.number == number).map_or("?", |call| call.name)
+    calls().find(|call| call.number == number).map_or("?", |call| call.name)
 }
 
 /// Text in a fixed room; what does not fit is left out.
@@ -210,18 +235,22 @@ impl Write for Text {
 
 /// Writes the arguments of a call as text.
 pub(super) fn describe(number: Sysno, args: &[usize; 6], out: &mut Text) {
-    let Some(info) = CALLS.iter().find(|call| call.number == number as usize) else { return };
-    for (at, kind) in info.args.iter().enumerate() {
+    let Some(row) = ROWS.iter().find(|row| usize::from(row.number) == number as usize) else { return };
+    let next = args.iter().skip(1).chain(&[0]);
+    for (at, ((kind, &value), &next)) in row.args.iter().zip(args).zip(next).enumerate() {
+        if matches!(kind, Arg::None) {
+            return;
+        }
         if at > 0 {
             let _ = out.write_char(SEPARATOR);
         }
-        let next = args.get(at + 1).copied().unwrap_or(0);
-        let _ = argument(*kind, args[at], next, out);
+        let _ = argument(*kind, value, next, out);
     }
 }
 
 fn argument(kind: Arg, value: usize, next: usize, out: &mut Text) -> fmt::Result {
     match kind {
+        Arg::None => Ok(()),
         Fd if value as i32 == libc::AT_FDCWD => out.write_str("AT_FDCWD"),
         Fd | Int => write!(out, "{}", value as isize),
         Octal => write!(out, "{value:#o}"),
@@ -233,7 +262,7 @@ fn argument(kind: Arg, value: usize, next: usize, out: &mut Text) -> fmt::Result
         Bytes => quoted(unsafe { core::slice::from_raw_parts(value as *const u8, next) }, out),
         Memory => out.write_str("..."),
         Bits(names) => bits(names, value, out),
-        One(names) => match names.iter().find(|(number, _)| *number == value) {
+        One(names) => match names.table().find(|&(number, _)| number == value) {
             Some((_, name)) => out.write_str(name),
             None => write!(out, "{value}"),
         },
@@ -241,29 +270,32 @@ fn argument(kind: Arg, value: usize, next: usize, out: &mut Text) -> fmt::Result
         OpenHow => {
             // SAFETY: the caller of openat2 passes a valid structure.
             let how = unsafe { &*(value as *const uapi::OpenHow) };
-            bits(names::OPEN, how.flags as usize, out)?;
+            bits(Names::Open, how.flags as usize, out)?;
             out.write_char(' ')?;
-            bits(names::RESOLVE, how.resolve as usize, out)
+            bits(Names::Resolve, how.resolve as usize, out)
         }
         MountAttr => {
             // SAFETY: the caller of mount_setattr passes a valid structure.
             let attr = unsafe { &*(value as *const uapi::MountAttr) };
-            bits(names::MOUNT_ATTR, attr.attr_set as usize, out)?;
+            bits(Names::MountAttr, attr.attr_set as usize, out)?;
             if attr.propagation != 0 {
                 out.write_char(' ')?;
-                bits(names::MOUNT, attr.propagation as usize, out)?;
+                bits(Names::Mount, attr.propagation as usize, out)?;
             }
             Ok(())
         }
     }
 }
 
-fn bits(names: &[(usize, &str)], value: usize, out: &mut Text) -> fmt::Result {
-    let mut rest = value as u64 as usize;
+fn bits(names: Names, value: usize, out: &mut Text) -> fmt::Result {
+    let mut rest = value;
     let mut first = true;
-    for (bit, name) in names {
-        if *bit != 0 && rest & bit == *bit {
-            write!(out, "{}{name}", if first { "" } else { "|" })?;
+    for (bit, name) in names.table() {
+        if bit != 0 && rest & bit == bit {
+            if !first {
+                out.write_char('|')?;
+            }
+            out.write_str(name)?;
             rest &= !bit;
             first = false;
         }

@@ -22,6 +22,6 @@ pub mod terminal;
 mod tree;
 pub mod uapi;
 
-pub use calls::{Arg, CALLS, CallInfo};
+pub use calls::{CallInfo, calls};
 pub use fd::{Fd, FdRef};
 pub use ledger::because;

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Error, Number, Value};
+use crate::base::sort;
 
 /// How deep arrays and objects may nest (RFC 8259, section 9, lets a parser set this): deeper is refused, not a stack overflow.
 pub const MAX_DEPTH: usize = 128;
@@ -234,42 +235,12 @@ impl Parser<'_> {
     }
 }
 
-/// Whether two members bear one name, in n log n comparisons however the names were chosen.
-///
-/// A heap sort, since it needs no hash that could be attacked and a tenth of the code of `slice::sort`.
+/// Whether two members bear one name, in n log n comparisons however the names were chosen: no hash that could be attacked.
 fn has_duplicate(members: &[(String, Value)]) -> bool {
+    let name = |at: usize| members.get(at).map(|(name, _)| name.as_str());
     if members.len() <= FEW {
-        return members.iter().enumerate().any(|(at, (name, _))| members[..at].iter().any(|(other, _)| other == name));
+        return (1..members.len()).any(|at| (0..at).any(|other| name(at) == name(other)));
     }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-    for root in (0..names.len() / 2).rev() {
-        sift_down(&mut names, root);
-    }
-    // The greatest name moves to the end, then the next greatest before it: equal names leave the heap one after the other.
-    while let Some(last) = names.len().checked_sub(1) {
-        names.swap(0, last);
-        let greatest = names.pop();
-        sift_down(&mut names, 0);
-        if greatest.is_some() && greatest == names.first().copied() {
-            return true;
-        }
-    }
-    false
-}
-
-/// Restores the heap order (no name below a lesser one) when only `root` may break it.
-fn sift_down(names: &mut [&str], mut root: usize) {
-    loop {
-        let mut greatest = root;
-        for child in [2 * root + 1, 2 * root + 2] {
-            if names.get(child) > names.get(greatest) {
-                greatest = child;
-            }
-        }
-        if greatest == root {
-            return;
-        }
-        names.swap(root, greatest);
-        root = greatest;
-    }
+    let order = sort::order(members.len(), &|one, other| name(one) < name(other));
+    order.iter().zip(order.iter().skip(1)).any(|(&one, &other)| name(one) == name(other))
 }

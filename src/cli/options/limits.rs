@@ -174,7 +174,7 @@ fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Re
         "PATH:RATE with an absolute path of a block device and, a second, {}; at least 1",
         if bytes { SIZE } else { "a whole number" }
     );
-    let (path, rate) = given.check(given.text()?.rsplit_once(':'), "no rate", &form)?;
+    let (path, rate) = given.check(given.text()?.cut_last(b':'), "no rate", &form)?;
     let path = given.check(super::target(path), "the path is not absolute", &form)?;
     let rate = if bytes { text::size(rate) } else { text::decimal_u64(rate) };
     let rate = given.check(rate.filter(|&rate| rate > 0), "not a rate", &form)?;

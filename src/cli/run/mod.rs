@@ -18,6 +18,7 @@ use super::options::RunOptions;
 use super::options::process::Who;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
 use crate::container::run::{self, Container};
@@ -197,7 +198,7 @@ fn describe(context: &Context<'_>, root: &Fd, options: &RunOptions<'_>, found: &
     }
     let words: Vec<String> = command(options, found)?.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     text.push_str(&alloc::format!("\nbecome the workload\n    execute {}\n", words.join(" ")));
-    super::print(text.trim_start())?;
+    super::print(text.trim_ascii_start())?;
     Ok(0)
 }
 
@@ -232,7 +233,7 @@ fn wanted(options: &RunOptions<'_>, found: &Found) -> Wanted {
             Wanted { user: text(user), group: options.process.group.as_ref().map(text).unwrap_or_default(), further }
         }
         None => {
-            let (user, group) = found.user.split_once(':').unwrap_or((&found.user, ""));
+            let (user, group) = found.user.cut(b':').unwrap_or((&found.user, ""));
             Wanted { user: user.into(), group: group.into(), further }
         }
     }

@@ -7,6 +7,8 @@ use super::image::Found;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sha256;
+use crate::base::sort::sort;
+use crate::base::text::{Cut, Quoted};
 use crate::cli::context::Context;
 use crate::cli::options::RunOptions;
 use crate::cli::options::mounts::{Mount, Source};
@@ -47,7 +49,8 @@ fn resolve(options: &RunOptions<'_>, found: &Found, root: Option<&Fd>) -> Result
         }
     }
     // A mount below another one must come after it.
-    asked.sort_by_key(|mount| mount.target.matches('/').count());
+    let depth = |mount: &Mount| mount.target.parts(b'/').count();
+    sort(&mut asked, |one, other| depth(one) < depth(other));
     for mount in &asked {
         let resolved = sources.mount(mount, root)?;
         sources.mounts.push(resolved);
@@ -158,6 +161,6 @@ pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool
     }
     let accepted =
         if block_only { "a block device, such as /dev/sda" } else { "a device node of the host, such as /dev/fuse" };
-    Err(Error::new(alloc::format!("invalid value {path:?} for {option}: no device"))
+    Err(Error::new(alloc::format!("invalid value {} for {option}: no device", Quoted(path)))
         .hint(alloc::format!("accepted: {accepted}")))
 }

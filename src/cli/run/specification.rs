@@ -87,7 +87,7 @@ fn process(parts: &Parts<'_>) -> Result<Process> {
             .ulimits
             .iter()
             .map(|limit| Rlimit {
-                kind: alloc::format!("RLIMIT_{}", limit.name().to_uppercase()),
+                kind: alloc::format!("RLIMIT_{}", limit.name().to_ascii_uppercase()),
                 soft: limit.soft,
                 hard: limit.hard,
             })

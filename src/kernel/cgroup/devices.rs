@@ -1,5 +1,6 @@
 //! Which devices a group may use: the rules, and the BPF program that enforces them in v2.
 
+use crate::base::text::Cut;
 use alloc::vec::Vec;
 
 /// Which nodes a rule is about.
@@ -34,7 +35,7 @@ impl Access {
         if letters.is_empty() || letters.contains(|letter| !"rwm".contains(letter)) {
             return None;
         }
-        Some(Access { read: letters.contains('r'), write: letters.contains('w'), mknod: letters.contains('m') })
+        Some(Access { read: letters.has(b'r'), write: letters.has(b'w'), mknod: letters.has(b'm') })
     }
 
     /// `BPF_DEVCG_ACC_*` (`linux/bpf.h`).

@@ -13,6 +13,7 @@ use super::path::{DEFAULT_PARENT, GroupPath};
 use super::plan::{Action, Directory, Extent, Plan, Step, plan};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::text::Cut;
 use crate::sys::{self, Fd, fd::CWD, file, process, security};
 
 /// `BPF_PROG_TYPE_CGROUP_DEVICE` and `BPF_CGROUP_DEVICE` (`linux/bpf.h`).
@@ -74,7 +75,7 @@ impl Group {
     pub fn change(&mut self, hierarchies: &Hierarchies, limits: &Limits, best_effort: bool) -> Result<Vec<Error>> {
         let _why = sys::because("change what the container may use");
         let memsw = self.holding("memory").map(|memory| read(&memory.path, "memory.memsw.limit_in_bytes"));
-        let memsw = memsw.and_then(|text| text.ok()?.trim().parse().ok()).unwrap_or(u64::MAX);
+        let memsw = memsw.and_then(|text| text.ok()?.trim_ascii().parse().ok()).unwrap_or(u64::MAX);
         let known = self.directories.len();
         let warnings = self.perform(plan(hierarchies, limits, &self.path, Extent::Changed(memsw)), best_effort)?;
         let Some(from) = self.directories[..known].first().filter(|_| self.directories.len() > known) else {
@@ -194,7 +195,7 @@ impl Group {
 
     /// The directory whose hierarchy a v1 controller is bound to.
     pub(super) fn holding(&self, controller: &str) -> Option<&Directory> {
-        self.directories.iter().find(|directory| directory.controllers.split(',').any(|bound| bound == controller))
+        self.directories.iter().find(|directory| directory.controllers.parts(b',').any(|bound| bound == controller))
     }
 
     /// The directory in v2.
@@ -245,7 +246,7 @@ impl Group {
             },
             (None, None) => return Ok(false),
         };
-        Ok(text.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0")))
+        Ok(text.parts(b'\n').any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim_ascii() != "0")))
     }
 
     /// Removes its directories with all groups that its processes made below them, then those above that vial made and that
@@ -268,7 +269,7 @@ impl Group {
     fn remove_parents(&self, directory: &Directory) -> Result<()> {
         for parent in self.path.parents().rev() {
             let path = file::path(format!("{}/{parent}", directory.mount))?;
-            let below_ours = parent.split('/').next() == Some(DEFAULT_PARENT);
+            let below_ours = parent.parts(b'/').next() == Some(DEFAULT_PARENT);
             // The kernel refuses while another group is in it.
             if !(below_ours || is_marked(&path)) || file::rmdir(CWD, &path).is_err() {
                 break;
@@ -344,9 +345,9 @@ fn take(step: &Step, values: &mut Values) -> Result<()> {
             (result, _) => result.map_err(|error| hint(error, file, step.option)),
         },
         Action::Inherit { file } => {
-            if read(directory, file)?.trim().is_empty() {
-                let above = directory.rsplit_once('/').map_or("/", |(above, _)| above);
-                let value = read(above, file)?.trim().to_owned();
+            if read(directory, file)?.trim_ascii().is_empty() {
+                let above = directory.cut_last(b'/').map_or("/", |(above, _)| above);
+                let value = read(above, file)?.trim_ascii().to_owned();
                 write(directory, file, &value).map_err(|error| hint(error, file, step.option))?;
             }
             Ok(())

@@ -9,6 +9,7 @@ use super::limits::Limits;
 use super::plan::{Extent, wanted};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::text::Cut;
 use crate::sys::{self, fd::CWD, file};
 
 /// Where v2 is mounted by custom when it is alone, and below which each hierarchy of v1 is, under its controllers' names.
@@ -136,21 +137,21 @@ impl Hierarchies {
     fn ask_v2(&mut self) -> Result<()> {
         for hierarchy in self.0.iter_mut().filter(|hierarchy| hierarchy.version == Version::V2) {
             let offered = read_if_there(&file::path(format!("{}/cgroup.controllers", hierarchy.mount))?)?;
-            hierarchy.controllers = offered.split_whitespace().map(ToString::to_string).collect();
+            hierarchy.controllers = offered.words().map(ToString::to_string).collect();
         }
         Ok(())
     }
 
     /// The hierarchies in the text of `/proc/self/mountinfo`; what v2 offers is not in it.
     fn parse(mountinfo: &str) -> Hierarchies {
-        let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(Mount::parse).collect();
+        let mounts: Vec<Mount<'_>> = mountinfo.parts(b'\n').filter_map(Mount::parse).collect();
         let mut found: Vec<(bool, Hierarchy)> = Vec::new();
         for mount in mounts.iter().filter(|mount| !mounts.iter().any(|other| other.covers(mount))) {
             let point = unescape(mount.point);
             let hierarchy = match mount.kind {
                 "cgroup2" => Hierarchy::v2(point),
                 "cgroup" => {
-                    let bound = mount.options.split(',').filter(|option| CONTROLLERS.contains(option));
+                    let bound = mount.options.parts(b',').filter(|option| CONTROLLERS.contains(option));
                     let controllers: Vec<String> = bound.map(ToString::to_string).collect();
                     if controllers.is_empty() {
                         continue;
@@ -243,10 +244,10 @@ impl<'a> Mount<'a> {
     /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`, `proc_pid_mountinfo(5)`.
     fn parse(line: &'a str) -> Option<Mount<'a>> {
         let (fixed, rest) = line.split_once(" - ")?;
-        let mut fixed = fixed.split(' ');
+        let mut fixed = fixed.parts(b' ');
         let (id, parent, _device) = (fixed.next()?, fixed.next()?, fixed.next()?);
         let (root, point) = (fixed.next()?, fixed.next()?);
-        let mut rest = rest.split(' ');
+        let mut rest = rest.parts(b' ');
         let (kind, _source, options) = (rest.next()?, rest.next()?, rest.next()?);
         Some(Mount { id, parent, root, point, kind, options })
     }
@@ -262,7 +263,7 @@ impl<'a> Mount<'a> {
 /// Mount points are written with octal escapes for space, tab, newline and backslash, `proc_pid_mountinfo(5)`.
 fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut parts = text.split('\\');
+    let mut parts = text.parts(b'\\');
     plain.push_str(parts.next().unwrap_or(""));
     for part in parts {
         match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {

@@ -7,6 +7,7 @@ use super::hierarchies::Version;
 use super::plan::Directory;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::text::Cut;
 use crate::sys::{self, process};
 
 /// Rounds of a millisecond after which a group that still has processes is given up: those wait for a device or a server
@@ -73,7 +74,7 @@ fn tree(path: &str) -> Result<Vec<u32>> {
 pub(super) fn processes(path: &str) -> Result<Vec<u32>> {
     match read(path, "cgroup.procs") {
         // A process of another PID namespace shows as 0, which kill(2) would take for this process's own group.
-        Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).collect()),
+        Ok(text) => Ok(text.parts(b'\n').filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).collect()),
         // ENODEV: it went after the file was opened. EOPNOTSUPP: a threaded group, whose processes are in that above.
         Err(error) if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(Vec::new()),
         Err(error) => Err(error),

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::base::error::{Error, Result};
+use crate::base::text::{Cut, Quoted};
 
 /// The topmost directory of the groups that vial makes unless it is told another; it goes with the last of them.
 pub(super) const DEFAULT_PARENT: &str = "vial";
@@ -19,11 +20,14 @@ impl GroupPath {
     /// When it is empty, leads upwards, or has a component that can't be a directory's name.
     pub fn new(path: &str) -> Result<GroupPath> {
         let mut clean = String::new();
-        for component in path.split('/').filter(|component| !component.is_empty() && *component != ".") {
+        for component in path.parts(b'/').filter(|component| !component.is_empty() && *component != ".") {
             // The kernel refuses newlines because they would break /proc/*/cgroup (`cgroup_mkdir`).
-            if component == ".." || component.len() > 255 || component.contains(['\0', '\n']) {
-                return Err(Error::new(format!("the control group path {path:?} has a component that is not allowed"))
-                    .hint("no `..`, no newline, at most 255 bytes each"));
+            if component == ".." || component.len() > 255 || component.bytes().any(|byte| matches!(byte, 0 | b'\n')) {
+                return Err(Error::new(format!(
+                    "the control group path {} has a component that is not allowed",
+                    Quoted(path)
+                ))
+                .hint("no `..`, no newline, at most 255 bytes each"));
             }
             if !clean.is_empty() {
                 clean.push('/');

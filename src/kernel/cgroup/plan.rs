@@ -12,6 +12,7 @@ use super::path::GroupPath;
 use super::v1::Write;
 use super::{devices, v1, v2};
 use crate::base::error::Error;
+use crate::base::text::{Cut, Quoted};
 
 /// In which hierarchies the group is made beyond those that its limits need. Each costs about 0.2 ms, see [`super`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,11 +255,11 @@ impl<'a> Planner<'a> {
     fn unified(&mut self, limits: &'a Limits) {
         for (file, value) in &limits.unified {
             let option = "linux.resources.unified";
-            let controller = file.split('.').next().unwrap_or("");
-            if file.contains('/') || !file.contains('.') {
+            let controller = file.parts(b'.').next().unwrap_or("");
+            if file.has(b'/') || !file.has(b'.') {
                 self.plan
                     .unmet
-                    .push(Error::new(format!("{option}: {file:?} is not the name of a control group's file")));
+                    .push(Error::new(format!("{option}: {} is not the name of a control group's file", Quoted(file))));
                 continue;
             }
             let offers = |hierarchy: &&Hierarchy| controller == "cgroup" || hierarchy.has(controller);

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
+use crate::base::text::Quoted;
 use crate::sys::uapi;
 
 /// What a list of option strings means.
@@ -91,9 +92,10 @@ impl Options {
                 parsed.recursive |= u64::from(*attribute);
             } else if option == "tmpcopyup" {
                 parsed.copy_up = true;
-            } else if option.contains(['\0', ',']) {
+            } else if option.bytes().any(|byte| matches!(byte, 0 | b',')) {
                 return Err(Error::new(alloc::format!(
-                    "invalid mount option {option:?}: it holds a comma or a zero byte"
+                    "invalid mount option {}: it holds a comma or a zero byte",
+                    Quoted(option)
                 )));
             } else if !option.is_empty() {
                 parsed.data.push(option.into());

@@ -9,6 +9,7 @@ use super::options::Options;
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::text::Cut;
 use crate::sys::fd::CWD;
 use crate::sys::uapi::MountAttr;
 use crate::sys::{Fd, file, mount, uapi};
@@ -143,12 +144,12 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
 fn mounts_below(table: &str, top: &str) -> Vec<(String, libc::c_ulong)> {
     let below = |point: &str| point.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options, ...
-    let fields = table.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(4);
+    let fields = table.parts(b'\n').filter_map(|line| {
+        let mut fields = line.parts(b' ').skip(4);
         Some((unescape(fields.next()?), fields.next()?))
     });
     let found = fields.filter(|(point, _)| below(point));
-    found.map(|(point, flags)| (point, Options::parse(flags.split(',')).map_or(0, |parsed| parsed.set))).collect()
+    found.map(|(point, flags)| (point, Options::parse(flags.parts(b',')).map_or(0, |parsed| parsed.set))).collect()
 }
 
 /// `\040` and its kin, which stand for bytes that would break the table's lines.
