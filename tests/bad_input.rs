@@ -227,7 +227,8 @@ fn a_misspelt_option_of_every_command_is_answered_with_the_one_that_was_meant(sc
         assert!(hint.starts_with(&format!("did you mean --{}?", flag.long)), "{}", output.shown());
     }
     for row in COMMANDS {
-        let output = refused(scene, &line(row, "--qqqqqqqqqqqq")).says(&format!("`vial {} --help` lists all", row.name));
+        let output =
+            refused(scene, &line(row, "--qqqqqqqqqqqq")).says(&format!("`vial {} --help` lists all", row.name));
         assert!(!output.stderr.contains("did you mean"), "{}", output.shown());
         refused(scene, &line(row, "-Z")).says("unknown flag -Z");
     }
@@ -348,7 +349,9 @@ fn user_numbers_that_the_kernel_cannot_have_are_refused(scene: &Scene) {
 fn malformed_names_of_images_are_refused_with_what_is_accepted(scene: &Scene) {
     let long = "a".repeat(256);
     for name in ["", "Upper", "a:", "a:-x", "a b", "a//b", "-a", "a@sha256:12", "ä", "a/../b", &long] {
-        for words in [&["run", "--", name, "true"][..], &["images", "--", name], &["import", "--", "/nonexistent", name]] {
+        for words in
+            [&["run", "--", name, "true"][..], &["images", "--", name], &["import", "--", "/nonexistent", name]]
+        {
             let output = refused(scene, words);
             let (first, hint) = said(&output);
             assert!(first.starts_with(&format!("invalid image {name:?}: ")), "{}", output.shown());
@@ -458,7 +461,18 @@ fn a_name_that_is_taken_is_refused(scene: &Scene) {
     let rootfs = scene.rootfs().display().to_string();
     let wait = "while [ ! -e /mnt/stop ]; do sleep 0.02; done";
     let share = format!("{}:/mnt", scene.directory().display());
-    let holder = scene.vial(["run", "--rm", "--name", "taken", "-v", &share, &rootfs, "sh", "-c", &format!("touch /mnt/up; {wait}")]);
+    let holder = scene.vial([
+        "run",
+        "--rm",
+        "--name",
+        "taken",
+        "-v",
+        &share,
+        &rootfs,
+        "sh",
+        "-c",
+        &format!("touch /mnt/up; {wait}"),
+    ]);
     let holder = holder.start();
     crate::util::wait_for("the first container", || scene.path("up").exists());
     let output = scene.vial(["run", "--rm", "--name", "taken", &rootfs, "true"]).run().ends(125).prints("");
