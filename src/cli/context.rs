@@ -28,7 +28,9 @@ impl<'a> Context<'a> {
     }
 
     fn text_variable(&self, name: &str) -> Option<&'static str> {
-        self.variable(name.as_bytes()).and_then(|value| core::str::from_utf8(value).ok()).filter(|value| !value.is_empty())
+        self.variable(name.as_bytes())
+            .and_then(|value| core::str::from_utf8(value).ok())
+            .filter(|value| !value.is_empty())
     }
 
     /// The directory of all state: `--root`, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.

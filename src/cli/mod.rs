@@ -3,6 +3,7 @@
 mod context;
 pub mod flags;
 pub mod help;
+mod images;
 pub mod options;
 pub mod output;
 pub mod parse;
@@ -65,6 +66,9 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
 fn dispatch(context: &Context<'_>) -> Result<u8> {
     match context.parsed.command.name {
         "run" => run::run(context),
+        "import" => images::import(context),
+        "images" => images::list(context),
+        "rmi" => images::remove(context),
         "syscalls" => syscalls::list(context),
         "version" => version::version(context),
         "help" => {
@@ -80,4 +84,3 @@ fn print(text: &str) -> Result<()> {
     let _why = because("print the result");
     file::write_all(fd::STDOUT, text.as_bytes())
 }
-

@@ -15,14 +15,18 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     sort(&mut calls, |one, other| one.name < other.name);
     if context.parsed.on(Id::ReportJson) {
         let row = |call: &CallInfo| {
-            object([("number", (call.number as u64).into()), ("name", call.name.into()), ("purpose", call.purpose.into())])
+            object([
+                ("number", (call.number as u64).into()),
+                ("name", call.name.into()),
+                ("purpose", call.purpose.into()),
+            ])
         };
         super::print(&alloc::format!("{}\n", Value::from(calls.iter().map(row).collect::<Vec<Value>>())))?;
         return Ok(0);
     }
-    let mut text = alloc::format!("{:>6}  {:<20}{}\n", "NUMBER", "CALL", "PURPOSE");
+    let mut text = alloc::format!("{:<20}{:>6}  {}\n", "CALL", "NUMBER", "PURPOSE");
     for call in calls {
-        text.push_str(&alloc::format!("{:>6}  {:<20}{}\n", call.number, call.name, call.purpose));
+        text.push_str(&alloc::format!("{:<20}{:>6}  {}\n", call.name, call.number, call.purpose));
     }
     super::print(&text)?;
     Ok(0)

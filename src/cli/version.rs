@@ -17,7 +17,8 @@ pub(super) fn version(context: &Context<'_>) -> Result<u8> {
         "arm"
     };
     let text = if context.parsed.on(Id::ReportJson) {
-        let fields = object([("Version", version.into()), ("Arch", machine.into()), ("OCIVersion", OCI_VERSION.into())]);
+        let fields =
+            object([("Version", version.into()), ("Arch", machine.into()), ("OCIVersion", OCI_VERSION.into())]);
         alloc::format!("{fields}\n")
     } else {
         alloc::format!("vial {version} ({machine}, OCI runtime specification {OCI_VERSION})\n")

@@ -163,7 +163,9 @@ fn simple(action: &Action) -> Result<()> {
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }
-        Action::Filesystem { source, kind, target, flags, data } => mounts::filesystem(source, kind, target, *flags, data),
+        Action::Filesystem { source, kind, target, flags, data } => {
+            mounts::filesystem(source, kind, target, *flags, data)
+        }
         Action::Directory { path } => file::mkdir_if_missing(CWD, path, 0o755),
         Action::Device { path, mode, major, minor, owner } => device(path, *mode, (*major, *minor), *owner),
         Action::Link { target, path } => match file::symlink(target, CWD, path) {
@@ -211,7 +213,8 @@ fn overlay_hint(error: Error) -> Error {
 }
 
 fn limit_hint(error: Error, name: &str, resource: u32) -> Error {
-    let error = Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_ascii_lowercase()));
+    let error =
+        Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
             error.hint(alloc::format!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))

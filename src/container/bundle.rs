@@ -210,15 +210,15 @@ fn known_names(all: &[(String, String)]) -> String {
 
 /// What a made-up name consists of.
 const ADJECTIVES: [&str; 32] = [
-    "amber", "brisk", "calm", "clear", "crisp", "deep", "eager", "early", "fair", "fresh", "gentle", "glad", "green", "keen",
-    "kind", "light", "lively", "lucid", "mellow", "neat", "noble", "pale", "plain", "proud", "quick", "quiet", "round",
-    "sharp", "silver", "steady", "still", "warm",
+    "amber", "brisk", "calm", "clear", "crisp", "deep", "eager", "early", "fair", "fresh", "gentle", "glad", "green",
+    "keen", "kind", "light", "lively", "lucid", "mellow", "neat", "noble", "pale", "plain", "proud", "quick", "quiet",
+    "round", "sharp", "silver", "steady", "still", "warm",
 ];
 /// What a made-up name consists of.
 const NOUNS: [&str; 32] = [
-    "ampoule", "badger", "beaker", "birch", "brook", "cedar", "cork", "crane", "dune", "fern", "finch", "flask", "funnel",
-    "glass", "harbor", "heron", "jar", "lake", "lichen", "maple", "marten", "meadow", "otter", "pebble", "pine", "reed",
-    "river", "robin", "spruce", "stone", "tarn", "willow",
+    "ampoule", "badger", "beaker", "birch", "brook", "cedar", "cork", "crane", "dune", "fern", "finch", "flask",
+    "funnel", "glass", "harbor", "heron", "jar", "lake", "lichen", "maple", "marten", "meadow", "otter", "pebble",
+    "pine", "reed", "river", "robin", "spruce", "stone", "tarn", "willow",
 ];
 
 /// `quiet_otter_3f`.

@@ -25,6 +25,10 @@ pub struct Job<'a> {
     pub steps: &'a [Step],
     /// The control group to join.
     pub group: Option<&'a Group>,
+    /// Whether the process was cloned into its v2 group.
+    pub born_in_v2: bool,
+    /// `CLONE_NEW*` of the namespaces that it is cloned into.
+    pub namespaces: i32,
     /// Whether the container has its own cgroup namespace.
     pub own_cgroup_namespace: bool,
     /// The program and its arguments.
@@ -70,7 +74,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     if let Some(group) = job.group {
         let _why = because("join the container's control group, before anything of it runs");
-        group.join_self(false)?;
+        group.join_self(job.born_in_v2)?;
         if job.own_cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP)?;
         }
@@ -181,7 +185,9 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
 fn access_hint(path: &CStr) -> &'static str {
     match file::stat_follow(CWD, path) {
         Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => "it is a directory",
-        Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => "the file is not executable; chmod +x in the image makes it so",
+        Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => {
+            "the file is not executable; chmod +x in the image makes it so"
+        }
         _ => "the workload's user may not execute it, or it lies on a mount with noexec",
     }
 }

@@ -20,7 +20,8 @@ pub struct Control {
 
 fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
     let linux = spec.linux.as_ref();
-    let limits = linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
+    let limits =
+        linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
     let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).unwrap_or("/vial");
     Ok((limits, GroupPath::new(path)?))
 }
@@ -89,7 +90,9 @@ fn mounts(directories: &[Directory]) -> Vec<CgroupMount> {
             kind: c"cgroup2",
             data: String::new(),
         },
-        Version::V1 => CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() },
+        Version::V1 => {
+            CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() }
+        }
     };
     directories.iter().map(mount).collect()
 }

@@ -1,8 +1,8 @@
 //! The files that tell a container its name and its name servers; hosts(5), resolv.conf(5).
 
+use crate::base::text::Cut;
 use alloc::string::String;
 use core::fmt::Write;
-use crate::base::text::Cut;
 
 /// `/etc/hosts` for a container with a network of its own: itself on loopback, then what the user added.
 #[must_use]
@@ -77,7 +77,8 @@ fn directives<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> 
 mod tests {
     use super::*;
 
-    const HOST: &str = "# made by hand\nnameserver 127.0.0.1\nnameserver\t192.0.2.1\nsearch a.example b.example\noptions edns0\n";
+    const HOST: &str =
+        "# made by hand\nnameserver 127.0.0.1\nnameserver\t192.0.2.1\nsearch a.example b.example\noptions edns0\n";
 
     #[test]
     fn the_hosts_own_servers_are_kept_except_those_on_its_loopback() {

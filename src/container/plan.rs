@@ -164,7 +164,10 @@ pub fn clone_flag(kind: NamespaceKind) -> i32 {
 /// Whether the container has a new namespace of this kind.
 #[must_use]
 pub fn has_own(spec: &Spec, kind: NamespaceKind) -> bool {
-    spec.linux.iter().flat_map(|linux| &linux.namespaces).any(|namespace| namespace.kind == kind && namespace.path.is_none())
+    spec.linux
+        .iter()
+        .flat_map(|linux| &linux.namespaces)
+        .any(|namespace| namespace.kind == kind && namespace.path.is_none())
 }
 
 fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
@@ -212,7 +215,8 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     let target = match setting.root {
         Root::Overlay { layers, upper, work, target } => {
             let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
-            let data = alloc::format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work));
+            let data =
+                alloc::format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work));
             plan.add(Action::Overlay { target: file::path(&**target)?, data: file::path(data)? });
             target
         }
@@ -273,7 +277,13 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: &[Optio
         }
         let source = file::path(mount.source.as_deref().unwrap_or(kind))?;
         let data = file::path(options.data.join(","))?;
-        plan.add(Action::Filesystem { source, kind: file::path(kind)?, target: target.clone(), flags: options.set, data });
+        plan.add(Action::Filesystem {
+            source,
+            kind: file::path(kind)?,
+            target: target.clone(),
+            flags: options.set,
+            data,
+        });
         if options.propagation != 0 || options.recursive != 0 {
             return Err(Error::new(alloc::format!(
                 "mounts: the mount at {} asks for propagation or recursive attributes, which are for bind mounts",
@@ -295,7 +305,13 @@ fn cgroup_mounts(plan: &mut Planner, target: &CString, options: &Options, settin
         && only.name.is_empty()
     {
         let data = file::path(&*only.data)?;
-        plan.add(Action::Filesystem { source: c"cgroup".into(), kind: only.kind.into(), target: target.clone(), flags, data });
+        plan.add(Action::Filesystem {
+            source: c"cgroup".into(),
+            kind: only.kind.into(),
+            target: target.clone(),
+            flags,
+            data,
+        });
         return Ok(());
     }
     if setting.cgroups.is_empty() {
@@ -314,7 +330,13 @@ fn cgroup_mounts(plan: &mut Planner, target: &CString, options: &Options, settin
         let place = file::path(alloc::format!("{at}/{}", hierarchy.name))?;
         plan.add(Action::Directory { path: place.clone() });
         let data = file::path(&*hierarchy.data)?;
-        plan.add(Action::Filesystem { source: c"cgroup".into(), kind: hierarchy.kind.into(), target: place, flags, data });
+        plan.add(Action::Filesystem {
+            source: c"cgroup".into(),
+            kind: hierarchy.kind.into(),
+            target: place,
+            flags,
+            data,
+        });
     }
     if flags & libc::MS_RDONLY != 0 {
         plan.add(Action::Seal { path: target.clone() });
@@ -345,7 +367,9 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
         };
         let number = |value: Option<i64>| {
             let fitting = u32::try_from(value.unwrap_or(0)).ok();
-            fitting.ok_or_else(|| Error::new(alloc::format!("linux.devices: {} has a device number out of range", device.path)))
+            fitting.ok_or_else(|| {
+                Error::new(alloc::format!("linux.devices: {} has a device number out of range", device.path))
+            })
         };
         plan.add(Action::Device {
             path: file::path(&*device.path)?,
@@ -389,8 +413,22 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
 
 /// Names of the resources as the specification has them, by number; getrlimit(2).
 const RESOURCES: [&str; 16] = [
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE",
-    "NICE", "RTPRIO", "RTTIME",
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
 ];
 
 fn process_steps(plan: &mut Planner, process: &Process) -> Result<()> {

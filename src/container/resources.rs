@@ -44,7 +44,8 @@ pub fn limits(resources: &Resources) -> Result<Limits> {
 }
 
 fn number(value: i64, member: &str) -> Result<u32> {
-    u32::try_from(value).map_err(|_| Error::new(alloc::format!("linux.resources.{member}: {value} is no device number")))
+    u32::try_from(value)
+        .map_err(|_| Error::new(alloc::format!("linux.resources.{member}: {value} is no device number")))
 }
 
 fn blocks(limits: &mut Limits, block: &BlockIo) -> Result<()> {
@@ -79,8 +80,9 @@ fn device(rule: &DeviceRule) -> Result<cgroup::DeviceRule> {
     // -1 is what docker and runc write for any number.
     let any = |value: Option<i64>| value.filter(|value| *value >= 0).map(|value| number(value, "devices")).transpose();
     let letters: String = rule.access.clone().unwrap_or_else(|| "rwm".into());
-    let access = Access::parse(&letters)
-        .ok_or_else(|| Error::new(alloc::format!("linux.resources.devices: access {letters} is not made of r, w and m")))?;
+    let access = Access::parse(&letters).ok_or_else(|| {
+        Error::new(alloc::format!("linux.resources.devices: access {letters} is not made of r, w and m"))
+    })?;
     Ok(cgroup::DeviceRule { allow: rule.allow, kind, major: any(rule.major)?, minor: any(rule.minor)?, access })
 }
 
@@ -92,7 +94,13 @@ mod tests {
     fn a_rule_without_members_is_about_every_device_and_use() {
         let everything = device(&DeviceRule { allow: false, ..DeviceRule::default() }).unwrap();
         assert_eq!((everything.kind, everything.major, everything.access), (DeviceKind::All, None, Access::ALL));
-        let any = DeviceRule { allow: true, kind: Some("c".into()), major: Some(136), minor: Some(-1), access: Some("rw".into()) };
+        let any = DeviceRule {
+            allow: true,
+            kind: Some("c".into()),
+            major: Some(136),
+            minor: Some(-1),
+            access: Some("rw".into()),
+        };
         let any = device(&any).unwrap();
         assert_eq!((any.kind, any.major, any.minor, any.access.mknod), (DeviceKind::Character, Some(136), None, false));
     }

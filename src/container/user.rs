@@ -7,9 +7,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
-use crate::base::errno::Errno;
 use crate::base::text::Cut;
 use crate::sys::fd::CWD;
 use crate::sys::file;
@@ -45,7 +45,9 @@ pub struct Identity {
 fn read(path: &CStr) -> Result<String> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let opened = match file::open(CWD, path, flags) {
-        Err(error) if error.is(Errno::ENOENT) || error.is(Errno::ENOTDIR) || error.is(Errno::ELOOP) => return Ok(String::new()),
+        Err(error) if error.is(Errno::ENOENT) || error.is(Errno::ENOTDIR) || error.is(Errno::ELOOP) => {
+            return Ok(String::new());
+        }
         result => result?,
     };
     let stat = file::stat(opened.by_ref(), c"")?;

@@ -1,4 +1,13 @@
 //! Floor 3: archives, layers and the store of images.
 
+pub mod import;
+pub mod layer;
+pub mod manifest;
 pub mod reference;
+pub mod remove;
+pub mod store;
+#[cfg(test)]
+mod store_tests;
+pub mod stream;
 pub mod tar;
+mod walk;

@@ -32,7 +32,14 @@ impl Drop for Raw {
 
 /// Every byte as it comes: no signals from keys, no echo, no lines, no translation.
 fn raw(mut modes: Termios) -> Termios {
-    let input = libc::IGNBRK | libc::BRKINT | libc::PARMRK | libc::ISTRIP | libc::INLCR | libc::IGNCR | libc::ICRNL | libc::IXON;
+    let input = libc::IGNBRK
+        | libc::BRKINT
+        | libc::PARMRK
+        | libc::ISTRIP
+        | libc::INLCR
+        | libc::IGNCR
+        | libc::ICRNL
+        | libc::IXON;
     modes.iflag &= !input;
     modes.oflag &= !libc::OPOST;
     modes.lflag &= !(libc::ECHO | libc::ECHONL | libc::ICANON | libc::ISIG | libc::IEXTEN);
@@ -77,7 +84,8 @@ mod tests {
 
     #[test]
     fn raw_mode_passes_every_byte_and_leaves_speed_and_other_flags_alone() {
-        let before = Termios { iflag: u32::MAX, oflag: u32::MAX, cflag: u32::MAX, lflag: u32::MAX, line: 3, cc: [9; 19] };
+        let before =
+            Termios { iflag: u32::MAX, oflag: u32::MAX, cflag: u32::MAX, lflag: u32::MAX, line: 3, cc: [9; 19] };
         let after = raw(before);
         assert_eq!(after.lflag & (libc::ECHO | libc::ICANON | libc::ISIG), 0);
         assert_eq!(after.iflag & (libc::ICRNL | libc::IXON), 0);

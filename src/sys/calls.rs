@@ -95,7 +95,7 @@ calls! {
     close [Fd] "close a file";
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
-    lseek [Fd, Int, Int] "leave a hole in a sparse file";
+    lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
     ftruncate [Fd, Int] "give a file its size";
     fsync [Fd] "make sure that a file is on the disk";
     copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";
@@ -129,7 +129,7 @@ calls! {
     getcwd [Memory, Int] "find out the current directory";
     pipe2 [Memory, Bits(Names::Open)] "make a pipe";
     dup3 [Fd, Fd, Bits(Names::Open)] "put a file in another's place";
-    fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags";
+    fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags, or how much a pipe holds";
     close_range [Fd, Int, Bits(Names::CloseRange)] "keep inherited files from the workload";
     ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or another device";
     // Mounts.

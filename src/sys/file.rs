@@ -9,6 +9,7 @@ use core::ffi::CStr;
 use super::call::sys;
 use super::fd::{Fd, FdRef};
 use super::ledger;
+pub use super::tree::remove_tree;
 use super::uapi::{OpenHow, Statx};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
@@ -145,8 +146,15 @@ pub fn write_file(dir: FdRef<'_>, path: &CStr, content: &[u8], mode: u32) -> Res
 /// # Errors
 /// open(2), write(2).
 pub fn write_value(dir: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
-    let file = open(dir, path, libc::O_WRONLY)?;
-    write_all(file.by_ref(), value).map_err(|error| {
+    write_one_of_values(open(dir, path, libc::O_WRONLY)?.by_ref(), path, value)
+}
+
+/// Likewise to a file that is open, because it takes several; the path is for the error.
+///
+/// # Errors
+/// write(2).
+pub fn write_one_of_values(file: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
+    write_all(file, value).map_err(|error| {
         let object = alloc::format!("{} to {}", String::from_utf8_lossy(value), path.to_string_lossy());
         Error::os(error.errno(), "write", object).because(ledger::reason())
     })
@@ -502,28 +510,6 @@ pub fn list(dir: FdRef<'_>) -> Result<Vec<DirEntry>> {
             rest = tail;
         }
     }
-}
-
-/// Removes a directory and all below it, never following a link and never leaving the file system by a mount.
-///
-/// # Errors
-/// The first removal that fails; a directory that is not there is none.
-pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
-    match rmdir(dir, path) {
-        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
-        Err(error) if error.is(Errno::ENOTDIR) => return unlink(dir, path),
-        Err(error) if error.is(Errno::ENOTEMPTY) || error.is(Errno::EEXIST) => {}
-        result => return result,
-    }
-    let inner = open(dir, path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-    for entry in list(inner.by_ref())? {
-        if entry.kind == libc::DT_DIR || entry.kind == libc::DT_UNKNOWN {
-            remove_tree(inner.by_ref(), &entry.name)?;
-        } else {
-            unlink(inner.by_ref(), &entry.name)?;
-        }
-    }
-    rmdir(dir, path)
 }
 
 /// What a lock is taken for.

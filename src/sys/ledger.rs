@@ -310,7 +310,7 @@ pub fn executed() {
             record.ended.store(record.begun, Ordering::Relaxed);
             record.state.store(DONE, Ordering::Release);
         }
-        at += record.length as usize;
+        at += (record.length as usize).max(16);
     }
 }
 
@@ -334,6 +334,7 @@ pub(super) fn print_last(code: i32) {
     if PROCESS.load(Ordering::Relaxed) == 0 {
         print(Some(code));
     } else {
+        let _why = because(print::END);
         // Begun and never completed: the first process prints it with `?` for its result, as strace does.
         let _ = begin(Sysno::exit_group, &[code as usize, 0, 0, 0, 0, 0]);
     }
@@ -341,6 +342,7 @@ pub(super) fn print_last(code: i32) {
 
 fn print(last: Option<i32>) {
     let Some(shared) = shared() else { return };
+    let _why = because(print::OWN);
     let now = nanoseconds();
     let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));
     let scale = print::Scale::new(arch::ticks() - TICKS.load(Ordering::Relaxed), elapsed);
@@ -352,6 +354,14 @@ fn print(last: Option<i32>) {
     let mut gap = false;
     while at < end {
         let entry = seen(shared, at);
+        if entry.record.length == 0 {
+            // Reserved by another process, which has not written it yet; or never will, and the next one is further on.
+            if last.is_none() {
+                break;
+            }
+            at += 16;
+            continue;
+        }
         let state = entry.record.state.load(Ordering::Acquire);
         if state == DONE || (state == BEGUN && last.is_some()) {
             entry.record.state.store(PRINTED, Ordering::Relaxed);

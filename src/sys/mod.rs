@@ -7,6 +7,7 @@
 mod arch;
 mod call;
 mod calls;
+pub mod data;
 pub mod fd;
 pub mod file;
 pub mod heap;
@@ -18,6 +19,7 @@ pub mod process;
 pub mod security;
 pub mod sha;
 pub mod terminal;
+mod tree;
 pub mod uapi;
 
 pub use calls::{CallInfo, calls};

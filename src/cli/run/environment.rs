@@ -104,7 +104,11 @@ pub(super) fn files(hostname: &str, options: &RunOptions<'_>) -> Result<[(CStrin
     }
     let wanted = files::Resolver { servers: &asked.dns, search: &asked.dns_search, options: &asked.dns_options };
     let resolv = files::resolv_conf(&resolv, &wanted, own_network);
-    Ok([(c"hostname".into(), alloc::format!("{hostname}\n")), (c"hosts".into(), hosts), (c"resolv.conf".into(), resolv)])
+    Ok([
+        (c"hostname".into(), alloc::format!("{hostname}\n")),
+        (c"hosts".into(), hosts),
+        (c"resolv.conf".into(), resolv),
+    ])
 }
 
 /// A file of the host's, empty if it can't be read: a container can do without it.

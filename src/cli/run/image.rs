@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::cli::context::Context;
+use crate::cli::images;
 use crate::container::plan::Root;
 use crate::image::reference::Image;
-use crate::sys::{Fd, fd, file};
+use crate::image::store::Held;
+use crate::sys::{fd, file};
 
 /// An image, ready to run.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,8 @@ pub(super) struct Found {
     pub(super) id: String,
     /// Directories of the layers, the topmost first; relative ones start at the bundle.
     pub(super) layers: Vec<String>,
+    /// Digests of the layers, with commas between them.
+    pub(super) digests: String,
     /// `Entrypoint`.
     pub(super) entrypoint: Vec<String>,
     /// `Cmd`.
@@ -47,17 +51,32 @@ impl Found {
     }
 }
 
-/// Finds the image.
-pub(super) fn find(_context: &Context<'_>, _root: &Fd, image: &Image<'_>) -> Result<Found> {
-    match image {
+/// Finds the image. Once a container's files say that it uses the image, `held` may go.
+pub(super) fn find(context: &Context<'_>, image: &Image<'_>) -> Result<(Found, Option<Held>)> {
+    let name = match image {
         Image::Host => {
             let command = alloc::vec!["/bin/sh".to_string()];
-            Ok(Found { name: "host".into(), layers: alloc::vec!["/".into()], command, ..Found::default() })
+            return Ok((
+                Found { name: "host".into(), layers: alloc::vec!["/".into()], command, ..Found::default() },
+                None,
+            ));
         }
-        Image::Path(path) => directory(path),
-        Image::Id(id) => Err(Error::new(alloc::format!("no image {id}"))),
-        Image::Name(name) => Err(Error::new(alloc::format!("no image {}", name.name))),
-    }
+        Image::Path(path) => return directory(path).map(|found| (found, None)),
+        Image::Id(id) => id.to_string(),
+        Image::Name(name) => match (name.tag, name.id_prefix()) {
+            (Some(tag), _) => alloc::format!("{}:{tag}", name.name),
+            _ => name.name.to_string(),
+        },
+    };
+    let store = images::store(context)?;
+    let held = images::hold(&store)?;
+    let stored = store.find(&name).map_err(|error| error.because("find the image to run"))?;
+    let mut found = Found { name, id: stored.id, ..Found::default() };
+    // The store lists the lowest first, overlay the topmost.
+    found.layers = stored.layers.iter().rev().map(|layer| alloc::format!("../../layers/{layer}/diff")).collect();
+    found.digests = stored.layers.join(",");
+    configure(&mut found, stored.config.get("config").unwrap_or(&Value::Null));
+    Ok((found, Some(held)))
 }
 
 /// A root file system directory, used as it is.
@@ -66,8 +85,9 @@ fn directory(path: &[u8]) -> Result<Found> {
     let stat = file::stat_follow(fd::CWD, &file::path(path)?)
         .map_err(|error| error.hint("an IMAGE that begins with / or . is a directory that holds a root file system"))?;
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFDIR {
-        return Err(Error::new(alloc::format!("{name} is no directory"))
-            .hint("an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME"));
+        return Err(Error::new(alloc::format!("{name} is no directory")).hint(
+            "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME",
+        ));
     }
     let absolute = Context::absolute(&name)?;
     Ok(Found { name, layers: alloc::vec![absolute], command: alloc::vec!["/bin/sh".to_string()], ..Found::default() })
@@ -80,7 +100,7 @@ fn list(config: &Value, member: &str) -> Vec<String> {
 }
 
 /// Takes over what an image's config says.
-pub(super) fn configure(found: &mut Found, config: &Value) {
+fn configure(found: &mut Found, config: &Value) {
     let text = |member| config.get(member).and_then(Value::as_str).unwrap_or_default().to_string();
     found.entrypoint = list(config, "Entrypoint");
     found.command = list(config, "Cmd");

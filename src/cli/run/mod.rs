@@ -24,6 +24,7 @@ use crate::container::control::Control;
 use crate::container::run::{self, Container};
 use crate::container::spec::Spec;
 use crate::container::user::Wanted;
+use crate::image::store::Held;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::Ended;
 use crate::sys::{Fd, because, fd, file, terminal};
@@ -41,13 +42,22 @@ pub(super) fn run(context: &Context<'_>) -> Result<u8> {
             .hint("leave out -t to pipe data in: vial run -i ..."));
     }
     let root = context.open_root()?;
-    let found = image::find(context, &root, &options.image)?;
+    let (found, held) = image::find(context, &options.image)?;
     if options.dry_run {
         return describe(context, &root, &options, &found);
     }
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
-    let mut life = Life { context, options: &options, found: &found, root: &root, bundle: &bundle, control: None, volumes: Vec::new() };
+    let mut life = Life {
+        held,
+        context,
+        options: &options,
+        found: &found,
+        root: &root,
+        bundle: &bundle,
+        control: None,
+        volumes: Vec::new(),
+    };
     let result = life.live(signals);
     life.end(&bundles, result)
 }
@@ -60,6 +70,8 @@ struct Life<'a> {
     root: &'a Fd,
     bundle: &'a Bundle,
     control: Option<Control>,
+    /// Keeps the image from being removed until the container's files name it.
+    held: Option<Held>,
     /// Volumes without a name, which go with the container.
     volumes: Vec<String>,
 }
@@ -80,6 +92,7 @@ impl Life<'_> {
             containers: &|name| self.process_of(name),
         })?;
         self.write_bundle(&spec, options)?;
+        self.held = None;
         if let Some(path) = options.record.cidfile {
             write_cidfile(path, &self.bundle.id)?;
         }
@@ -149,7 +162,8 @@ impl Life<'_> {
             return Err(failure);
         }
         if oom {
-            let limit = self.options.limits.memory.map(|bytes| alloc::format!(" (--memory {bytes})")).unwrap_or_default();
+            let limit =
+                self.options.limits.memory.map(|bytes| alloc::format!(" (--memory {bytes})")).unwrap_or_default();
             Context::warn(&alloc::vec![Error::new(alloc::format!("a process was killed: out of memory{limit}"))]);
         }
         Ok(ended.code())

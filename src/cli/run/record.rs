@@ -16,7 +16,13 @@ fn now() -> Value {
 }
 
 /// The state of a container whose workload has just been executed.
-pub(super) fn started(bundle: &Bundle, options: &RunOptions<'_>, found: &Found, pid: u32, volumes: &[String]) -> Result<Value> {
+pub(super) fn started(
+    bundle: &Bundle,
+    options: &RunOptions<'_>,
+    found: &Found,
+    pid: u32,
+    volumes: &[String],
+) -> Result<Value> {
     let _why = because("write down that the container runs");
     Ok(object([
         ("id", bundle.id.as_str().into()),
@@ -67,8 +73,9 @@ pub(super) fn process_of(bundles: &Bundles, name: &str) -> Result<u32> {
     let state = bundle::read_json(directory.by_ref(), c"state.json")?;
     let pid = state.as_ref().and_then(|state| state.get("pid")).and_then(Value::as_u64).unwrap_or(0) as u32;
     if free || pid == 0 {
-        return Err(Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it".to_string()));
+        return Err(
+            Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it".to_string())
+        );
     }
     Ok(pid)
 }
-

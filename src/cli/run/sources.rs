@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use super::image::Found;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::sha256;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, Quoted};
-use crate::base::sha256;
 use crate::cli::context::Context;
 use crate::cli::options::RunOptions;
 use crate::cli::options::mounts::{Mount, Source};
@@ -88,7 +88,9 @@ impl Sources {
                 flag(tmpfs.exec, "noexec");
                 flag(tmpfs.suid, "nosuid");
                 flag(tmpfs.dev, "nodev");
-                let mut value = |name: &str, value: Option<String>| options.extend(value.map(|value| alloc::format!("{name}={value}")));
+                let mut value = |name: &str, value: Option<String>| {
+                    options.extend(value.map(|value| alloc::format!("{name}={value}")))
+                };
                 value("size", tmpfs.size.map(|size| size.to_string()));
                 value("mode", Some(alloc::format!("{:o}", tmpfs.mode.unwrap_or(0o1777))));
                 value("uid", tmpfs.uid.map(|id| id.to_string()));
@@ -105,7 +107,13 @@ impl Sources {
             }
         }
         let kind = Some(kind.to_string());
-        Ok(spec::Mount { destination: mount.target.clone(), kind, source: Some(source), options, ..spec::Mount::default() })
+        Ok(spec::Mount {
+            destination: mount.target.clone(),
+            kind,
+            source: Some(source),
+            options,
+            ..spec::Mount::default()
+        })
     }
 
     /// The directory of a volume, relative to the bundle, so that the store can move.
@@ -130,7 +138,8 @@ fn bind_source(path: &str, create: bool) -> Result<String> {
     let absolute = Context::absolute(path)?;
     match file::stat_follow(fd::CWD, &file::path(&*absolute)?) {
         Err(error) if error.is(Errno::ENOENT) && create => file::mkdir_all(&absolute, 0o755).map(|()| absolute),
-        Err(error) => Err(Error::os(error.errno(), "bind mount", absolute).hint("--volume makes a missing directory, --mount does not")),
+        Err(error) => Err(Error::os(error.errno(), "bind mount", absolute)
+            .hint("--volume makes a missing directory, --mount does not")),
         Ok(_) => Ok(absolute),
     }
 }
@@ -150,6 +159,8 @@ pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool
     if is_block || (kind == libc::S_IFCHR && !block_only) {
         return Ok((is_block, stat.rdev_major, stat.rdev_minor));
     }
-    let accepted = if block_only { "a block device, such as /dev/sda" } else { "a device node of the host, such as /dev/fuse" };
-    Err(Error::new(alloc::format!("invalid value {} for {option}: no device", Quoted(path))).hint(alloc::format!("accepted: {accepted}")))
+    let accepted =
+        if block_only { "a block device, such as /dev/sda" } else { "a device node of the host, such as /dev/fuse" };
+    Err(Error::new(alloc::format!("invalid value {} for {option}: no device", Quoted(path)))
+        .hint(alloc::format!("accepted: {accepted}")))
 }

@@ -12,8 +12,8 @@ use crate::cli::options::limits::Throttle;
 use crate::cli::options::namespaces::Namespace as Asked;
 use crate::container::defaults;
 use crate::container::spec::{
-    BlockIo, Capabilities, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind,
-    OCI_VERSION, Pids, Process, Resources, Rlimit, Root, Spec,
+    BlockIo, Capabilities, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace,
+    NamespaceKind, OCI_VERSION, Pids, Process, Resources, Rlimit, Root, Spec,
 };
 use crate::kernel::security::caps;
 
@@ -55,6 +55,7 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
             annotations.push((name.to_string(), value));
         }
     };
+    add(crate::cli::images::LAYERS, parts.found.digests.clone());
     add("vial.user", wanted.user);
     add("vial.group", wanted.group);
     add("vial.stopSignal", signal.unwrap_or_else(|| parts.found.stop_signal.clone()));
@@ -195,7 +196,8 @@ fn namespaces(parts: &Parts<'_>) -> Result<Vec<Namespace>> {
 
 fn resources(options: &RunOptions<'_>) -> Result<Resources> {
     let limits = &options.limits;
-    let mut devices = alloc::vec![DeviceRule { allow: false, access: Some("rwm".to_string()), ..DeviceRule::default() }];
+    let mut devices =
+        alloc::vec![DeviceRule { allow: false, access: Some("rwm".to_string()), ..DeviceRule::default() }];
     devices.extend(defaults::DEVICE_RULES.iter().map(|(kind, major, minor, access)| {
         rule(kind, Some(*major).filter(|number| *number >= 0), Some(*minor).filter(|number| *number >= 0), access)
     }));

@@ -12,6 +12,7 @@ mod pax;
 mod sparse;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 pub use self::entry::{Entry, Kind, Time, Xattr};
 pub use self::sparse::Extent;

@@ -1,7 +1,7 @@
 //! Which devices a group may use: the rules, and the BPF program that enforces them in v2.
 
-use alloc::vec::Vec;
 use crate::base::text::Cut;
+use alloc::vec::Vec;
 
 /// Which nodes a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A group: made, joined, changed and removed.
 
 use alloc::borrow::ToOwned;
+use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -119,10 +120,11 @@ impl Group {
                 Err(error) => heed(error)?,
             }
         }
+        let mut values = Values::default();
         for step in &plan.steps {
             // Without its directory, which is known by now, a step has nowhere to be taken.
             if self.directories.iter().any(|directory| directory.path.starts_with(&step.directory)) {
-                take(step).or_else(&mut heed)?;
+                take(step, &mut values).or_else(&mut heed)?;
             }
         }
         Ok(warnings)
@@ -313,12 +315,32 @@ pub(super) fn children(path: &str) -> Result<Vec<String>> {
     Ok(groups.map(|group| format!("{path}/{}", group.name.to_string_lossy())).collect())
 }
 
-fn take(step: &Step) -> Result<()> {
+/// Writes values, keeping the file of the last one open: rules for devices are many for one file.
+#[derive(Default)]
+struct Values(Option<(CString, Fd)>);
+
+impl Values {
+    fn write(&mut self, directory: &str, file: &str, value: &str) -> Result<()> {
+        let path = file::path(format!("{directory}/{file}"))?;
+        let (path, open) = match self.0.take() {
+            Some(last) if last.0 == path => last,
+            _ => {
+                let open = file::open(CWD, &path, libc::O_WRONLY)?;
+                (path, open)
+            }
+        };
+        let result = file::write_one_of_values(open.by_ref(), &path, value.as_bytes());
+        self.0 = Some((path, open));
+        result
+    }
+}
+
+fn take(step: &Step, values: &mut Values) -> Result<()> {
     let directory = &step.directory;
     match &step.action {
-        Action::Write { file, value, fallback } => match (write(directory, file, value), fallback) {
+        Action::Write { file, value, fallback } => match (values.write(directory, file, value), fallback) {
             (Err(error), Some((file, value))) if error.is(Errno::ENOENT) => {
-                write(directory, file, value).map_err(|error| hint(error, file, step.option))
+                values.write(directory, file, value).map_err(|error| hint(error, file, step.option))
             }
             (result, _) => result.map_err(|error| hint(error, file, step.option)),
         },

@@ -23,8 +23,11 @@ impl GroupPath {
         for component in path.parts(b'/').filter(|component| !component.is_empty() && *component != ".") {
             // The kernel refuses newlines because they would break /proc/*/cgroup (`cgroup_mkdir`).
             if component == ".." || component.len() > 255 || component.bytes().any(|byte| matches!(byte, 0 | b'\n')) {
-                return Err(Error::new(format!("the control group path {} has a component that is not allowed", Quoted(path)))
-                    .hint("no `..`, no newline, at most 255 bytes each"));
+                return Err(Error::new(format!(
+                    "the control group path {} has a component that is not allowed",
+                    Quoted(path)
+                ))
+                .hint("no `..`, no newline, at most 255 bytes each"));
             }
             if !clean.is_empty() {
                 clean.push('/');

@@ -27,15 +27,30 @@ pub(super) struct Write {
 #[derive(Default)]
 pub(super) struct Writes(pub(super) Vec<Write>);
 
+/// A value that is not yet a text: rows of these are plain data, which keeps the code small.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Signed(i64),
+    /// Below zero it is `max`, as v2 and the younger controllers of v1 write it.
+    Limit(i64),
+    Unsigned(u64),
+    Text(&'a str),
+}
+
 /// Controller, option, file, value: a limit that is one number or text in one file.
-pub(super) type Row = (&'static str, &'static str, &'static str, Option<String>);
+pub(super) type Row<'a> = (&'static str, &'static str, &'static str, Option<Value<'a>>);
 
 impl Writes {
-    pub(super) fn rows(&mut self, rows: impl IntoIterator<Item = Row>) {
+    pub(super) fn rows(&mut self, rows: &[Row<'_>]) {
         for (controller, option, file, value) in rows {
-            if let Some(value) = value {
-                self.add(controller, option, file, value);
-            }
+            let value = match value {
+                None => continue,
+                Some(Value::Limit(number)) if *number < 0 => "max".to_string(),
+                Some(Value::Signed(number) | Value::Limit(number)) => number.to_string(),
+                Some(Value::Unsigned(number)) => number.to_string(),
+                Some(Value::Text(text)) => (*text).to_string(),
+            };
+            self.add(controller, option, *file, value);
         }
     }
 
@@ -72,10 +87,10 @@ pub(super) fn writes(limits: &Limits, memsw_now: Option<u64>) -> Vec<Write> {
     let mut writes = Writes::default();
     memory(limits, memsw_now, &mut writes);
     cpu(limits, &mut writes);
-    writes.rows([
-        ("cpuset", "--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus.clone()),
-        ("cpuset", "--cpuset-mems", "cpuset.mems", limits.cpuset_mems.clone()),
-        ("pids", "--pids-limit", "pids.max", limits.pids.map(max_if_negative)),
+    writes.rows(&[
+        ("cpuset", "--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus.as_deref().map(Value::Text)),
+        ("cpuset", "--cpuset-mems", "cpuset.mems", limits.cpuset_mems.as_deref().map(Value::Text)),
+        ("pids", "--pids-limit", "pids.max", limits.pids.map(Value::Limit)),
     ]);
     block(limits, &mut writes);
     for (size, bytes) in &limits.hugepages {
@@ -83,7 +98,12 @@ pub(super) fn writes(limits: &Limits, memsw_now: Option<u64>) -> Vec<Write> {
         writes.add("hugetlb", "linux.resources.hugepageLimits", file, bytes.to_string());
     }
     rdma(limits, &mut writes);
-    writes.rows([("net_cls", "linux.resources.network.classID", "net_cls.classid", text(limits.network_class))]);
+    writes.rows(&[(
+        "net_cls",
+        "linux.resources.network.classID",
+        "net_cls.classid",
+        limits.network_class.map(|class| Value::Unsigned(class.into())),
+    )]);
     for (interface, priority) in &limits.network_priorities {
         let value = format!("{interface} {priority}");
         writes.add("net_prio", "linux.resources.network.priorities", "net_prio.ifpriomap", value);
@@ -92,47 +112,43 @@ pub(super) fn writes(limits: &Limits, memsw_now: Option<u64>) -> Vec<Write> {
     writes.0
 }
 
-/// `-1` as v2 and the younger controllers of v1 write it.
-pub(super) fn max_if_negative(value: i64) -> String {
-    if value < 0 { "max".to_string() } else { value.to_string() }
-}
-
 /// The limit on memory must never be above that on memory and swap together: raised, the latter goes first; lowered, last.
 fn memory(limits: &Limits, memsw_now: Option<u64>, writes: &mut Writes) {
-    let limit = ("memory", "--memory", "memory.limit_in_bytes", text(limits.memory));
-    let both = ("memory", "--memory-swap", "memory.memsw.limit_in_bytes", text(limits.memory_swap));
+    let limit = ("memory", "--memory", "memory.limit_in_bytes", limits.memory.map(Value::Signed));
+    let both = ("memory", "--memory-swap", "memory.memsw.limit_in_bytes", limits.memory_swap.map(Value::Signed));
     // -1 as an unsigned number is above everything, as it is meant.
     let raised = match (limits.memory, memsw_now) {
         (Some(limit), Some(now)) => limit as u64 > now,
         _ => false,
     };
-    writes.rows(if raised { [both, limit] } else { [limit, both] });
-    writes.rows([
-        ("memory", "--memory-reservation", "memory.soft_limit_in_bytes", text(limits.memory_reservation)),
-        ("memory", "--kernel-memory", "memory.kmem.limit_in_bytes", text(limits.memory_kernel)),
+    writes.rows(&if raised { [both, limit] } else { [limit, both] });
+    writes.rows(&[
+        ("memory", "--memory-reservation", "memory.soft_limit_in_bytes", limits.memory_reservation.map(Value::Signed)),
+        ("memory", "--kernel-memory", "memory.kmem.limit_in_bytes", limits.memory_kernel.map(Value::Signed)),
         (
             "memory",
             "linux.resources.memory.kernelTCP",
             "memory.kmem.tcp.limit_in_bytes",
-            text(limits.memory_kernel_tcp),
+            limits.memory_kernel_tcp.map(Value::Signed),
         ),
-        ("memory", "--memory-swappiness", "memory.swappiness", text(limits.memory_swappiness)),
-        ("memory", "--oom-kill-disable", "memory.oom_control", limits.oom_kill_disable.then(|| "1".to_string())),
+        ("memory", "--memory-swappiness", "memory.swappiness", limits.memory_swappiness.map(Value::Unsigned)),
+        ("memory", "--oom-kill-disable", "memory.oom_control", limits.oom_kill_disable.then_some(Value::Signed(1))),
     ]);
 }
 
 /// A group that is idle refuses shares (`sched_group_set_shares`), so leaving that state goes first and entering it last.
 /// The period goes before the quota, which is checked against it, and the burst may not be above the quota.
 fn cpu(limits: &Limits, writes: &mut Writes) {
-    let shares = ("cpu", "--cpu-shares", "cpu.shares", text(limits.cpu_shares.filter(|shares| *shares != 0)));
-    let idle = ("cpu", "linux.resources.cpu.idle", "cpu.idle", text(limits.cpu_idle));
-    writes.rows(if limits.cpu_idle == Some(0) { [idle, shares] } else { [shares, idle] });
-    writes.rows([
-        ("cpu", "--cpu-period", "cpu.cfs_period_us", text(limits.cpu_period)),
-        ("cpu", "--cpu-quota", "cpu.cfs_quota_us", text(limits.cpu_quota)),
-        ("cpu", "linux.resources.cpu.burst", "cpu.cfs_burst_us", text(limits.cpu_burst)),
-        ("cpu", "--cpu-rt-period", "cpu.rt_period_us", text(limits.cpu_realtime_period)),
-        ("cpu", "--cpu-rt-runtime", "cpu.rt_runtime_us", text(limits.cpu_realtime_runtime)),
+    let shares =
+        ("cpu", "--cpu-shares", "cpu.shares", limits.cpu_shares.filter(|shares| *shares != 0).map(Value::Unsigned));
+    let idle = ("cpu", "linux.resources.cpu.idle", "cpu.idle", limits.cpu_idle.map(Value::Signed));
+    writes.rows(&if limits.cpu_idle == Some(0) { [idle, shares] } else { [shares, idle] });
+    writes.rows(&[
+        ("cpu", "--cpu-period", "cpu.cfs_period_us", limits.cpu_period.map(Value::Unsigned)),
+        ("cpu", "--cpu-quota", "cpu.cfs_quota_us", limits.cpu_quota.map(Value::Signed)),
+        ("cpu", "linux.resources.cpu.burst", "cpu.cfs_burst_us", limits.cpu_burst.map(Value::Unsigned)),
+        ("cpu", "--cpu-rt-period", "cpu.rt_period_us", limits.cpu_realtime_period.map(Value::Unsigned)),
+        ("cpu", "--cpu-rt-runtime", "cpu.rt_runtime_us", limits.cpu_realtime_runtime.map(Value::Signed)),
     ]);
 }
 
@@ -141,7 +157,12 @@ fn block(limits: &Limits, writes: &mut Writes) {
     if let Some(weight) = text(limits.block_weight) {
         writes.either("--blkio-weight", ("blkio.weight", weight.clone()), ("blkio.bfq.weight", weight));
     }
-    writes.rows([("blkio", "linux.resources.blockIO.leafWeight", "blkio.leaf_weight", text(limits.block_leaf_weight))]);
+    writes.rows(&[(
+        "blkio",
+        "linux.resources.blockIO.leafWeight",
+        "blkio.leaf_weight",
+        limits.block_leaf_weight.map(|weight| Value::Unsigned(weight.into())),
+    )]);
     for device in &limits.block_weights {
         let (major, minor) = device.device;
         if let Some(weight) = device.weight {

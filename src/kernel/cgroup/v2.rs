@@ -3,11 +3,11 @@
 //! The conversions are those of the runtime specification's implementations, so that a bundle means the same here.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::limits::{Limits, ThrottleKind};
-use super::v1::{Write, Writes, max_if_negative, rdma, text};
+use super::v1::{Value, Write, Writes, rdma};
 use crate::base::error::Error;
 
 /// The period that the kernel starts with, in microseconds.
@@ -17,19 +17,19 @@ const DEFAULT_PERIOD: u64 = 100_000;
 pub(super) fn writes(limits: &Limits) -> (Vec<Write>, Vec<(&'static str, Error)>) {
     let mut writes = Writes::default();
     let mut unmet = unsupported(limits);
-    writes.rows([
-        ("memory", "--memory", "memory.max", limits.memory.map(max_if_negative)),
-        ("memory", "--memory-reservation", "memory.low", limits.memory_reservation.map(max_if_negative)),
+    writes.rows(&[
+        ("memory", "--memory", "memory.max", limits.memory.map(Value::Limit)),
+        ("memory", "--memory-reservation", "memory.low", limits.memory_reservation.map(Value::Limit)),
     ]);
     match swap(limits) {
-        Ok(value) => writes.rows([("memory", "--memory-swap", "memory.swap.max", value)]),
+        Ok(value) => writes.rows(&[("memory", "--memory-swap", "memory.swap.max", value)]),
         Err(error) => unmet.push(("memory", error)),
     }
     cpu(limits, &mut writes);
-    writes.rows([
-        ("cpuset", "--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus.clone()),
-        ("cpuset", "--cpuset-mems", "cpuset.mems", limits.cpuset_mems.clone()),
-        ("pids", "--pids-limit", "pids.max", limits.pids.map(max_if_negative)),
+    writes.rows(&[
+        ("cpuset", "--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus.as_deref().map(Value::Text)),
+        ("cpuset", "--cpuset-mems", "cpuset.mems", limits.cpuset_mems.as_deref().map(Value::Text)),
+        ("pids", "--pids-limit", "pids.max", limits.pids.map(Value::Limit)),
     ]);
     block(limits, &mut writes);
     for (size, bytes) in &limits.hugepages {
@@ -65,11 +65,11 @@ fn unsupported(limits: &Limits) -> Vec<(&'static str, Error)> {
 }
 
 /// v2 limits swap alone, where the option is about memory and swap together.
-fn swap(limits: &Limits) -> Result<Option<String>, Error> {
+fn swap(limits: &Limits) -> Result<Option<Value<'static>>, Error> {
     match (limits.memory_swap, limits.memory) {
         (None, _) => Ok(None),
-        (Some(both), _) if both < 0 => Ok(Some("max".to_string())),
-        (Some(both), Some(memory)) if memory >= 0 && both >= memory => Ok(Some((both - memory).to_string())),
+        (Some(both), _) if both < 0 => Ok(Some(Value::Limit(-1))),
+        (Some(both), Some(memory)) if memory >= 0 && both >= memory => Ok(Some(Value::Limit(both - memory))),
         (Some(_), Some(memory)) if memory >= 0 => {
             Err(Error::new("--memory-swap is memory and swap together and can't be below --memory"))
         }
@@ -80,16 +80,19 @@ fn swap(limits: &Limits) -> Result<Option<String>, Error> {
 /// As in v1, the idle state is left first and entered last.
 fn cpu(limits: &Limits, writes: &mut Writes) {
     let shares = limits.cpu_shares.filter(|shares| *shares != 0);
-    let weight = ("cpu", "--cpu-shares", "cpu.weight", text(shares.map(weight_of_shares)));
-    let idle = ("cpu", "linux.resources.cpu.idle", "cpu.idle", text(limits.cpu_idle));
-    writes.rows(if limits.cpu_idle == Some(0) { [idle, weight] } else { [weight, idle] });
+    let weight = ("cpu", "--cpu-shares", "cpu.weight", shares.map(|shares| Value::Unsigned(weight_of_shares(shares))));
+    let idle = ("cpu", "linux.resources.cpu.idle", "cpu.idle", limits.cpu_idle.map(Value::Signed));
+    writes.rows(&if limits.cpu_idle == Some(0) { [idle, weight] } else { [weight, idle] });
     if limits.cpu_quota.is_some() || limits.cpu_period.is_some() {
         let option = if limits.cpu_quota.is_some() { "--cpu-quota" } else { "--cpu-period" };
-        let quota = max_if_negative(limits.cpu_quota.unwrap_or(-1));
-        let value = format!("{quota} {}", limits.cpu_period.unwrap_or(DEFAULT_PERIOD));
+        let period = limits.cpu_period.unwrap_or(DEFAULT_PERIOD);
+        let value = match limits.cpu_quota {
+            Some(quota) if quota >= 0 => format!("{quota} {period}"),
+            _ => format!("max {period}"),
+        };
         writes.add("cpu", option, "cpu.max", value);
     }
-    writes.rows([("cpu", "linux.resources.cpu.burst", "cpu.max.burst", text(limits.cpu_burst))]);
+    writes.rows(&[("cpu", "linux.resources.cpu.burst", "cpu.max.burst", limits.cpu_burst.map(Value::Unsigned))]);
 }
 
 /// BFQ's file takes v1's range (and 1 to 9); that of the cost model 1 to 10000. The former is there when that scheduler is.
@@ -132,6 +135,7 @@ fn io_weight(weight: u16) -> u64 {
 mod tests {
     use super::*;
     use crate::kernel::cgroup::limits::{BlockThrottle, BlockWeight};
+    use std::string::String;
     use std::vec;
 
     fn files(limits: &Limits) -> Vec<String> {

@@ -88,7 +88,9 @@ fn content(from: &Fd, to: &Fd) -> Result<()> {
         match file::copy_range(from.by_ref(), to.by_ref(), 1 << 30) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
-            Err(error) if [Errno::EXDEV, Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&error.errno()) => break,
+            Err(error) if [Errno::EXDEV, Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&error.errno()) => {
+                break;
+            }
             Err(error) => return Err(error),
         }
     }

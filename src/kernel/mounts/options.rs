@@ -93,7 +93,10 @@ impl Options {
             } else if option == "tmpcopyup" {
                 parsed.copy_up = true;
             } else if option.bytes().any(|byte| matches!(byte, 0 | b',')) {
-                return Err(Error::new(alloc::format!("invalid mount option {}: it holds a comma or a zero byte", Quoted(option))));
+                return Err(Error::new(alloc::format!(
+                    "invalid mount option {}: it holds a comma or a zero byte",
+                    Quoted(option)
+                )));
             } else if !option.is_empty() {
                 parsed.data.push(option.into());
             }
@@ -126,7 +129,8 @@ mod tests {
 
     #[test]
     fn generic_options_become_flags_and_the_rest_goes_to_the_file_system() {
-        let options = Options::parse(["nosuid", "noexec", "exec", "rbind", "rslave", "rro", "size=64k", "mode=700"]).unwrap();
+        let options =
+            Options::parse(["nosuid", "noexec", "exec", "rbind", "rslave", "rro", "size=64k", "mode=700"]).unwrap();
         assert_eq!(options.set, libc::MS_NOSUID | libc::MS_BIND | libc::MS_REC);
         assert_eq!(options.cleared, libc::MS_NOEXEC);
         assert_eq!(options.propagation, libc::MS_SLAVE | libc::MS_REC);

@@ -101,8 +101,10 @@ fn check(place: &Fd, path: &CStr, kind: Kind) -> Result<()> {
     let stat = file::stat(place.by_ref(), c"")?;
     let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
     match kind {
-        Kind::Directory if !is_directory => Err(Error::os(Errno::ENOTDIR, "mount a directory on", path.to_string_lossy())
-            .hint("the image has a file there; mount it elsewhere, or mount a file")),
+        Kind::Directory if !is_directory => {
+            Err(Error::os(Errno::ENOTDIR, "mount a directory on", path.to_string_lossy())
+                .hint("the image has a file there; mount it elsewhere, or mount a file"))
+        }
         Kind::File if is_directory => Err(Error::os(Errno::EISDIR, "mount a file on", path.to_string_lossy())
             .hint("the image has a directory there; mount it elsewhere, or mount a directory")),
         _ => Ok(()),

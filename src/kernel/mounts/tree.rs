@@ -30,7 +30,9 @@ impl Tree {
     /// `open_tree(2)`, open(2).
     pub fn take(path: &CStr, recursive: bool) -> Result<Tree> {
         let (file, detached) = match mount::open_tree(CWD, path, recursive) {
-            Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => (file::open(CWD, path, libc::O_PATH)?, false),
+            Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
+                (file::open(CWD, path, libc::O_PATH)?, false)
+            }
             result => (result?, true),
         };
         let stat = file::stat(file.by_ref(), c"")?;
@@ -65,7 +67,8 @@ impl Tree {
         if self.detached {
             // Restricted while nobody can reach it yet.
             let attributes = attributes(options);
-            let propagation = if options.propagation == 0 { libc::MS_PRIVATE | libc::MS_REC } else { options.propagation };
+            let propagation =
+                if options.propagation == 0 { libc::MS_PRIVATE | libc::MS_REC } else { options.propagation };
             let done = restrict(&self.file, attributes, options.recursive, propagation)?;
             mount::attach_on(self.file.by_ref(), place.by_ref())?;
             if !done {
@@ -162,7 +165,6 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,10 +174,8 @@ mod tests {
         let table = "22 1 0:20 / /a rw,nosuid - tmpfs t rw\n23 22 0:21 / /a/b\\040c ro,nodev,relatime - tmpfs t rw\n\
                      24 1 0:22 / /ab rw - tmpfs t rw\n";
         let found = mounts_below(table, "/a");
-        let expected = [
-            ("/a".into(), libc::MS_NOSUID),
-            ("/a/b c".into(), libc::MS_RDONLY | libc::MS_NODEV | libc::MS_RELATIME),
-        ];
+        let expected =
+            [("/a".into(), libc::MS_NOSUID), ("/a/b c".into(), libc::MS_RDONLY | libc::MS_NODEV | libc::MS_RELATIME)];
         assert_eq!(found, expected);
     }
 }

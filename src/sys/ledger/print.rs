@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use syscalls::Sysno;
 
 use super::super::calls::{self, SEPARATOR};
-use super::{ROLES, Seen, Shared, reason};
+use super::{ROLES, Seen, Shared};
 use crate::base::errno::Errno;
 use crate::sys::call::outcome;
 
@@ -19,6 +19,11 @@ pub enum Format {
     /// For programs: one object a line.
     Json,
 }
+
+/// Why the ledger makes calls of its own.
+pub(super) const OWN: &str = "print this ledger";
+/// Why the last call is made.
+pub(super) const END: &str = "end";
 
 /// How long a tick is.
 #[derive(Clone, Copy)]
@@ -91,7 +96,7 @@ impl Page {
             Some(total) => write!(args, "{first}{SEPARATOR}\"the lines above\"{SEPARATOR}{total}"),
             None => write!(args, "{first}"),
         };
-        let why = if result.is_some() { "print this ledger" } else { reason() };
+        let why = if result.is_some() { OWN } else { END };
         let pid = shared.pids[0].load(Ordering::Relaxed);
         let call = calls::name(call as usize);
         self.line(shared, &Line { process: 0, pid, why, call, args: &args, result, nanoseconds: 0 });
@@ -116,7 +121,7 @@ impl Page {
     fn line_text(&mut self, line: &Line<'_>, role: &str) -> core::fmt::Result {
         let group = (line.process << 24) ^ line.why.as_ptr() as usize;
         if GROUP.swap(group, Ordering::Relaxed) != group {
-            writeln!(self.text, "\n{role} {}: {}", line.pid, if line.why.is_empty() { "start" } else { line.why })?;
+            writeln!(self.text, "\n{role} {}: {}", line.pid, line.why)?;
         }
         write!(self.text, "    {}(", line.call)?;
         for (at, arg) in line.args.split(SEPARATOR).enumerate() {

@@ -1,0 +1,215 @@
+//! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+use super::layer::{self, Unpacked};
+use super::manifest;
+use super::reference::Reference;
+use super::store::{Store, Workspace, full_name, image_path, reference_path};
+use super::stream::{self, Digest, Opened, Stream};
+use super::tar::{self, write};
+use super::walk;
+
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::base::inflate::{self, Gzip};
+use crate::base::sha256::{self, hex};
+use crate::sys::file::Lock;
+use crate::sys::{self, Fd, file, ledger, process};
+
+/// Bytes looked at to tell what a file is: ext4's magic number is the last that is looked for.
+const HEAD: usize = 2048;
+
+/// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
+#[rustfmt::skip]
+const OTHERS: &[(usize, &[u8], &str, &str)] = &[
+    (0, b"\x28\xb5\x2f\xfd", "a zstd archive", "pass it through zstd: zstd -dc FILE | vial import - NAME"),
+    (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
+    (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
+    (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
+    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
+    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"hsqs",             "a squashfs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
+    (1024, b"\xe2\xe1\xf5\xe0", "an erofs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
+    (1080, b"\x53\xef",      "an ext4 image", "run it as it is, with its path in the image's place: vial run ./FILE"),
+    (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
+    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, and directories"),
+];
+
+/// What came of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The image's ID, 64 hexadecimal digits.
+    pub id: String,
+    /// The layer's digest in hexadecimal digits.
+    pub layer: String,
+    /// What was unpacked.
+    pub unpacked: Unpacked,
+}
+
+impl Store {
+    /// Makes an image of what `source` names: an archive, plain or gzip, a directory, or `-` for standard input. What it is
+    /// shows in its content, not in its name.
+    ///
+    /// `progress` gets the number of bytes that have been unpacked, now and then.
+    ///
+    /// # Errors
+    /// The source can't be read, is something else, or is damaged. Nothing of it is then in the store.
+    pub fn import(
+        &self,
+        source: &[u8],
+        name: Option<&Reference<'_>>,
+        message: &str,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported> {
+        let open = {
+            let _why = sys::because("look at what is to be imported");
+            look(source)?
+        };
+        let work = {
+            let _why = sys::because("make room in the store");
+            // Shared, so that no `clean` runs between the directory's making and its lock.
+            let _lock = self.hold(Lock::Shared)?;
+            self.workspace()?
+        };
+        let (digest, unpacked) = make_layer(&work, open, progress)?;
+        self.land(&work, &digest, unpacked, name, message)
+    }
+
+    /// Puts the layer in its place, then the name, then the image: the image's appearance is the moment it is imported.
+    fn land(
+        &self,
+        work: &Workspace,
+        digest: &Digest,
+        unpacked: Unpacked,
+        name: Option<&Reference<'_>>,
+        message: &str,
+    ) -> Result<Imported> {
+        let _why = sys::because("put the image in its place");
+        let _lock = self.hold(Lock::Exclusive)?;
+        let root = self.root.by_ref();
+        let layer = hex(digest);
+        match file::rename(work.dir.by_ref(), c"layer", root, &file::path(format!("layers/{layer}"))?, false) {
+            // Another import had the same content.
+            Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
+            result => result?,
+        }
+        let config = manifest::single_layer(digest, process::clock(libc::CLOCK_REALTIME), message).to_compact();
+        let id = hex(&sha256::digest(config.as_bytes()));
+        if let Some(name) = name.map(full_name) {
+            // The second line holds until the image of the first has landed.
+            let before = self.names()?.into_iter().find(|(known, _)| *known == name).map(|(_, id)| id);
+            let content = format!("{id}\n{}\n", before.unwrap_or_default());
+            work.place(&self.root, &content, &reference_path(&name))?;
+        }
+        work.place(&self.root, &config, &image_path(&id))?;
+        Ok(Imported { id, layer, unpacked })
+    }
+}
+
+/// What is to be imported.
+enum Input {
+    Plain(Opened),
+    Gzip(Opened),
+    Directory(Fd),
+}
+
+/// Opens the source and tells what it is.
+fn look(source: &[u8]) -> Result<Input> {
+    let shown = source.escape_ascii();
+    let file = if source == b"-" {
+        file::duplicate(sys::fd::STDIN)?
+    } else {
+        file::open(sys::fd::CWD, &file::path(source)?, libc::O_RDONLY)?
+    };
+    let stat = file::stat(file.by_ref(), c"")?;
+    if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR {
+        return Ok(Input::Directory(file));
+    }
+    if sys::terminal::size(file.by_ref()).is_ok() {
+        return Err(Error::new("standard input is a terminal")
+            .hint("give the archive's name, or feed it: ... | vial import - NAME"));
+    }
+    let mut head = vec![0; HEAD];
+    let mut length = 0;
+    while length < HEAD {
+        match file::read(file.by_ref(), &mut head[length..])? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    head.truncate(length);
+    if head.is_empty() {
+        return Err(Error::new(format!("{shown} is empty")));
+    }
+    if head.starts_with(&inflate::MAGIC) {
+        return Ok(Input::Gzip(Opened { head, file }));
+    }
+    if head.first_chunk().is_some_and(write::is_start) {
+        return Ok(Input::Plain(Opened { head, file }));
+    }
+    let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+    Err(match known {
+        Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
+        None => Error::new(format!(
+            "{shown} is not an archive: it begins with \"{}\"",
+            head[..length.min(16)].escape_ascii()
+        ))
+        .hint("vial imports tar archives, plain or gzip, and directories"),
+    })
+}
+
+/// Unpacks the input as a layer in the workspace.
+fn make_layer(work: &Workspace, input: Input, progress: &mut dyn FnMut(u64)) -> Result<(Digest, Unpacked)> {
+    let _why = sys::because("unpack the layer");
+    file::mkdir(work.dir.by_ref(), c"layer", 0o700)?;
+    file::mkdir(work.dir.by_ref(), c"layer/diff", 0o755)?;
+    let root = file::open(work.dir.by_ref(), c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    let stream = Stream::start(|output| match input {
+        Input::Plain(mut opened) => {
+            let _why = sys::because("read and digest the archive");
+            stream::copy(&mut opened, output)
+        }
+        Input::Gzip(opened) => {
+            let _why = sys::because("decompress and digest the archive");
+            decompress(opened, output)
+        }
+        Input::Directory(top) => {
+            let _why = sys::because("read and digest the directory");
+            walk::archive(top.by_ref(), output)
+        }
+    })?;
+    let mut reader = tar::Reader::new(stream);
+    let unpacked = layer::unpack(&mut reader, root.by_ref(), progress)?;
+    if unpacked.entries == 0 {
+        return Err(Error::new("the archive holds no files"));
+    }
+    let digest = reader.source().digest()?;
+    file::write_file(work.dir.by_ref(), c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
+    Ok((digest, unpacked))
+}
+
+fn decompress(opened: Opened, output: &mut stream::Output) -> Result<()> {
+    let failed = |failure: inflate::Failure<Error>| match failure {
+        inflate::Failure::Source(error) => error,
+        inflate::Failure::Corrupt { offset, what } => {
+            Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
+                .because(ledger::reason())
+                .hint("bytes are counted in the compressed file")
+        }
+    };
+    let mut gzip = Gzip::new(opened);
+    loop {
+        let piece = gzip.fill().map_err(failed)?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let length = piece.len();
+        output.write(piece)?;
+        gzip.consume(length);
+    }
+}

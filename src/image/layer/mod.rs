@@ -1,0 +1,386 @@
+//! A layer: an archive unpacked into a directory.
+//!
+//! Everything goes by directory descriptors. A name's directory is resolved inside the root, its last component is made anew
+//! and never followed, so that no link in the archive leads out (the container escapes through unpacking, CVE-2019-14271 and
+//! its kin, all followed one).
+//!
+//! One directory is at hand at a time. Its modification time is noted when it is entered and put back when it is left:
+//! directories so keep their times without a list of them, however large the archive is and in whatever order.
+
+mod resolve;
+#[cfg(test)]
+pub(super) mod tests;
+
+use alloc::borrow::Cow;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use alloc::{format, string::String};
+use core::ffi::CStr;
+
+use super::tar::{Entry, Failure, Kind, Reader};
+use crate::base::bytes::Source;
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::sys::{Fd, FdRef, file, ledger, process};
+
+/// For `set_times`: leave this one as it is, utimensat(2).
+const OMIT: file::Time = (0, libc::UTIME_OMIT as u32);
+
+/// What came of unpacking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Bytes in regular files, without holes.
+    pub size: u64,
+    /// Members of the archive.
+    pub entries: u64,
+    /// Extended attributes that the file system does not take.
+    pub lost_attributes: u64,
+}
+
+/// Unpacks an archive into the empty directory `root`, which nobody else may enter meanwhile, and reads the archive to its
+/// end. Names that begin with `.wh.` are names like others.
+///
+/// `progress` gets the number of bytes that have been read. Sets this process's file mode mask to 0 and leaves it so.
+///
+/// # Errors
+/// A damaged archive with the place, one that tries to leave the root, and the kernel's.
+pub fn unpack<S: Source<Error = Error>>(
+    archive: &mut Reader<S>,
+    root: FdRef<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked> {
+    file::umask(0);
+    let mut tree = Tree::new(root)?;
+    while let Some(entry) = archive.next_entry().map_err(damaged)? {
+        tree.add(&entry, archive).map_err(|error| {
+            error.hint(format!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
+        })?;
+        tree.outcome.entries += 1;
+        progress(archive.offset());
+        ledger::relieve();
+    }
+    tree.leave()?;
+    archive.drain()?;
+    Ok(tree.outcome)
+}
+
+/// The error of an archive that can't be read.
+fn damaged(failure: Failure<Error>) -> Error {
+    match failure {
+        Failure::Source(error) => error,
+        Failure::Corrupt { offset, what } => {
+            Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
+                .because(ledger::reason())
+                .hint("bytes are counted in the tar archive, once decompressed")
+        }
+    }
+}
+
+/// Whether an extended attribute belongs to the file and not to the machine it comes from.
+///
+/// overlayfs's own would make a layer lie about others (`overlayfs.rst`); security labels are the host's policy, except file
+/// capabilities, which are the program's.
+#[must_use]
+pub fn keeps_attribute(name: &[u8]) -> bool {
+    let foreign: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"security."];
+    name == b"security.capability" || !foreign.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The directory at hand.
+struct Place {
+    path: Vec<u8>,
+    dir: Fd,
+    mode: u32,
+    gid: u32,
+    mtime: file::Time,
+    /// The mode that it gets back when it is left.
+    closed: bool,
+}
+
+/// A tree under construction.
+struct Tree<'a> {
+    root: FdRef<'a>,
+    /// The owner that new files get in a directory of this group.
+    owner: (u32, u32),
+    /// Whether this user may write to directories whatever their mode.
+    privileged: bool,
+    here: Option<Place>,
+    outcome: Unpacked,
+}
+
+/// What an attribute is set on.
+enum Target<'a> {
+    File(FdRef<'a>),
+    Name(&'a CStr),
+}
+
+impl<'a> Tree<'a> {
+    fn new(root: FdRef<'a>) -> Result<Tree<'a>> {
+        let stat = file::stat(root, c"")?;
+        let privileged = process::geteuid() == 0;
+        Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, here: None, outcome: Unpacked::default() })
+    }
+
+    fn add<S: Source<Error = Error>>(&mut self, entry: &Entry, archive: &mut Reader<S>) -> Result<()> {
+        let path = resolve::clean(&entry.path)?;
+        if path.is_empty() {
+            return self.top(entry);
+        }
+        let (parent, name) = split(&path);
+        let name = file::path(name)?;
+        self.enter(parent)?;
+        match entry.kind {
+            Kind::File => self.file(entry, &name, archive),
+            Kind::Directory => self.directory(entry, &name),
+            Kind::HardLink => self.hard_link(entry, &name),
+            Kind::Symlink => {
+                let target = file::path(&*entry.link)?;
+                self.make(&name, |dir| file::symlink(&target, dir, &name))?;
+                self.finish(entry, &name)
+            }
+            Kind::CharDevice => self.node(entry, &name, libc::S_IFCHR),
+            Kind::BlockDevice => self.node(entry, &name, libc::S_IFBLK),
+            Kind::Fifo => self.node(entry, &name, libc::S_IFIFO),
+        }
+    }
+
+    /// The root's own entry.
+    fn top(&mut self, entry: &Entry) -> Result<()> {
+        self.leave()?;
+        if entry.kind != Kind::Directory {
+            return Err(Error::new("the archive's entry for the root is not a directory"));
+        }
+        file::chown(self.root, entry.uid, entry.gid).map_err(needs_root)?;
+        file::chmod(self.root, entry.mode)?;
+        self.attributes(entry, &Target::File(self.root))?;
+        let (access, modification) = times(entry);
+        file::set_times(self.root, None, access, modification)
+    }
+
+    /// Makes `path` the directory at hand.
+    fn enter(&mut self, path: &[u8]) -> Result<()> {
+        if self.here.as_ref().is_some_and(|here| here.path == path) {
+            return Ok(());
+        }
+        self.leave()?;
+        let dir = match resolve::open(self.root, path)? {
+            Some(dir) => dir,
+            None => resolve::make(self.root, path)?,
+        };
+        let stat = file::stat(dir.by_ref(), c"")?;
+        let mode = u32::from(stat.mode) & 0o7777;
+        let closed = !self.privileged && mode & 0o300 != 0o300;
+        if closed {
+            file::chmod(dir.by_ref(), mode | 0o700)?;
+        }
+        let mtime = (stat.mtime.secs, stat.mtime.nanos);
+        self.here = Some(Place { path: path.into(), dir, mode, gid: stat.gid, mtime, closed });
+        Ok(())
+    }
+
+    /// Puts the directory at hand back as it was when it was entered.
+    fn leave(&mut self) -> Result<()> {
+        let Some(here) = self.here.take() else { return Ok(()) };
+        if here.closed {
+            file::chmod(here.dir.by_ref(), here.mode)?;
+        }
+        file::set_times(here.dir.by_ref(), None, OMIT, here.mtime)
+    }
+
+    /// The descriptor of the directory at hand; `enter` comes before every use.
+    fn dir(&self) -> FdRef<'_> {
+        self.here.as_ref().map_or(self.root, |here| here.dir.by_ref())
+    }
+
+    /// Makes something new; what has its name already goes first.
+    fn make<T>(&self, name: &CStr, make: impl Fn(FdRef<'_>) -> Result<T>) -> Result<T> {
+        match make(self.dir()) {
+            Err(error) if error.is(Errno::EEXIST) => {
+                file::remove_tree(self.dir(), name)?;
+                make(self.dir())
+            }
+            result => result.map_err(needs_root),
+        }
+    }
+
+    fn file<S: Source<Error = Error>>(&mut self, entry: &Entry, name: &CStr, archive: &mut Reader<S>) -> Result<()> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let file = self.make(name, |dir| file::create(dir, name, flags, entry.mode & 0o777))?;
+        self.outcome.size += content(entry, file.by_ref(), archive)?;
+        // A change of owner takes the set-ID bits and capabilities away (chown(2)), so they come after it.
+        if !self.owned(entry) {
+            file::chown(file.by_ref(), entry.uid, entry.gid).map_err(needs_root)?;
+        }
+        self.attributes(entry, &Target::File(file.by_ref()))?;
+        if entry.mode & 0o7000 != 0 {
+            file::chmod(file.by_ref(), entry.mode)?;
+        }
+        let (access, modification) = times(entry);
+        file::set_times(file.by_ref(), None, access, modification)
+    }
+
+    /// A directory that is there already stays, with what is in it, and gets the owner, mode and times of the entry.
+    fn directory(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
+        let mut known = false;
+        let make = |dir: FdRef<'_>| file::mkdir(dir, name, entry.mode & 0o1777);
+        match make(self.dir()) {
+            Err(error) if error.is(Errno::EEXIST) => {
+                let there = file::stat(self.dir(), name)?;
+                known = u32::from(there.mode) & libc::S_IFMT == libc::S_IFDIR;
+                if !known {
+                    file::remove_tree(self.dir(), name)?;
+                    make(self.dir())?;
+                }
+            }
+            result => result?,
+        }
+        if known || !self.owned(entry) {
+            file::chown_at(self.dir(), name, entry.uid, entry.gid).map_err(needs_root)?;
+        }
+        if !entry.xattrs.is_empty() {
+            let dir = file::open(self.dir(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+            self.attributes(entry, &Target::File(dir.by_ref()))?;
+        }
+        // mkdir(2) gives a directory its parent's set-group-ID bit.
+        let inherits = self.here.as_ref().is_some_and(|here| here.mode & libc::S_ISGID != 0);
+        if known || inherits || entry.mode & 0o6000 != 0 || !entry.xattrs.is_empty() {
+            file::chmod_at(self.dir(), name, entry.mode)?;
+        }
+        let (access, modification) = times(entry);
+        file::set_times(self.dir(), Some(name), access, modification)
+    }
+
+    fn node(&mut self, entry: &Entry, name: &CStr, kind: u32) -> Result<()> {
+        // The kernel has 12 bits for the major number and 20 for the minor (`linux/kdev_t.h`).
+        if entry.major >= 1 << 12 || entry.minor >= 1 << 20 {
+            return Err(Error::new(format!("there is no device {}:{}", entry.major, entry.minor)));
+        }
+        let device = (entry.major, entry.minor);
+        self.make(name, |dir| file::mknod(dir, name, kind | entry.mode & 0o777, device))?;
+        self.finish(entry, name)?;
+        if entry.mode & 0o7000 != 0 { file::chmod_at(self.dir(), name, entry.mode) } else { Ok(()) }
+    }
+
+    /// Owner, attributes and times of what has a name only: it can't be opened, or not without effect.
+    fn finish(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
+        if !self.owned(entry) {
+            file::chown_at(self.dir(), name, entry.uid, entry.gid).map_err(needs_root)?;
+        }
+        self.attributes(entry, &Target::Name(name))?;
+        let (access, modification) = times(entry);
+        file::set_times(self.dir(), Some(name), access, modification)
+    }
+
+    /// Another name for what an earlier entry made; a link at the target's end is linked itself.
+    fn hard_link(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
+        let target = resolve::clean(&entry.link)?;
+        let (parent, last) = split(&target);
+        let last = file::path(last)?;
+        let missing = || Error::new(format!("a hard link to {}, which does not exist", entry.link.escape_ascii()));
+        let near = self.here.as_ref().is_some_and(|here| here.path == parent);
+        let other = if near { None } else { Some(resolve::open(self.root, parent)?.ok_or_else(missing)?) };
+        let from = other.as_ref().map_or(self.dir(), Fd::by_ref);
+        let link = || {
+            file::link(from, &last, self.dir(), name)
+                .map_err(|error| if error.is(Errno::ENOENT) { missing() } else { error })
+        };
+        match link() {
+            Err(error) if error.is(Errno::EEXIST) => {
+                // If both names are the same file already, removing one might remove the only one.
+                let (old, new) = (file::stat(from, &last)?, file::stat(self.dir(), name)?);
+                if (old.dev_major, old.dev_minor, old.ino) == (new.dev_major, new.dev_minor, new.ino) {
+                    return Ok(());
+                }
+                file::remove_tree(self.dir(), name)?;
+                link()
+            }
+            result => result,
+        }
+    }
+
+    /// Whether a file made in the directory at hand has the entry's owner from the start. In a directory of another group,
+    /// which the file may inherit (its set-group-ID bit, the mount option `grpid`), that is not taken for granted.
+    fn owned(&self, entry: &Entry) -> bool {
+        let group = self.here.as_ref().map_or(self.owner.1, |here| here.gid);
+        (entry.uid, entry.gid) == self.owner && group == self.owner.1
+    }
+
+    fn attributes(&mut self, entry: &Entry, target: &Target<'_>) -> Result<()> {
+        for attribute in entry.xattrs.iter().filter(|attribute| keeps_attribute(&attribute.name)) {
+            let name = file::path(&*attribute.name)?;
+            let result = match target {
+                Target::File(file) => file::set_xattr(*file, &name, &attribute.value),
+                Target::Name(file) => file::set_xattr_at(&self.by_proc(file)?, &name, &attribute.value),
+            };
+            match result {
+                // tmpfs has no `user.` before Linux 6.6, no file system has it on links and devices: docker leaves these out
+                // as well. A program without its capability would fail later and far away.
+                Err(error)
+                    if name.as_c_str() != c"security.capability"
+                        && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
+                {
+                    self.outcome.lost_attributes += 1;
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A path for the calls that take no directory; its last component is the name itself.
+    fn by_proc(&self, name: &CStr) -> Result<CString> {
+        let mut path = format!("/proc/self/fd/{}/", self.dir().number()).into_bytes();
+        path.extend_from_slice(name.to_bytes());
+        file::path(path)
+    }
+}
+
+/// Writes a file's data, leaving its holes; how many bytes.
+fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &mut Reader<S>) -> Result<u64> {
+    let mut extents = entry.sparse.iter().flatten();
+    let mut left = if entry.sparse.is_some() { 0 } else { u64::MAX };
+    let mut written = 0;
+    loop {
+        let mut piece = archive.data().map_err(damaged)?;
+        if piece.is_empty() {
+            break;
+        }
+        written += piece.len() as u64;
+        while !piece.is_empty() {
+            if left == 0 {
+                // The reader has checked that the extents take all of the data.
+                let extent = extents.next().ok_or_else(|| Error::new("a sparse file with more data than extents"))?;
+                file::seek(file, extent.offset)?;
+                left = extent.length;
+            }
+            let (now, later) = piece.split_at(left.min(piece.len() as u64) as usize);
+            file::write_all(file, now).map_err(full)?;
+            left -= now.len() as u64;
+            piece = later;
+        }
+    }
+    if entry.sparse.is_some() {
+        file::truncate(file, entry.size)?;
+    }
+    Ok(written)
+}
+
+/// Splits a clean path into its directory and its last name.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    path.iter().rposition(|&byte| byte == b'/').map_or((&[], path), |at| (&path[..at], &path[at + 1..]))
+}
+
+/// Access and modification time; archives seldom have the first.
+fn times(entry: &Entry) -> (file::Time, file::Time) {
+    let pair = |time: super::tar::Time| (time.seconds, time.nanoseconds);
+    (pair(entry.atime.unwrap_or(entry.mtime)), pair(entry.mtime))
+}
+
+fn needs_root(error: Error) -> Error {
+    let hint: Cow<'static, str> = "only root can give files to others and make devices".into();
+    if error.is(Errno::EPERM) { error.hint(hint) } else { error }
+}
+
+fn full(error: Error) -> Error {
+    if error.is(Errno::ENOSPC) { error.hint("the disk that holds the store is full") } else { error }
+}

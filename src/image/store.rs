@@ -1,0 +1,288 @@
+//! The store: images, their names and their layers, as files.
+//!
+//! ```text
+//! lock                      held while something lands or goes
+//! layers/HEX/diff/          an unpacked layer, by the digest of its archive
+//! layers/HEX/size           bytes in it
+//! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
+//! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
+//! tmp/RANDOM/               work under way; its owner holds a lock on the directory
+//! ```
+//!
+//! Everything is complete before it is renamed to its place, and an image's configuration comes last: what was killed before
+//! that shows nothing. Nothing in the store tells where the store lies.
+
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::manifest::{self, is_id};
+use super::reference::{self, Reference};
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::sha256::hex;
+use crate::base::text;
+use crate::base::text::Cut;
+use crate::base::time::Timestamp;
+use crate::sys::file::Lock;
+use crate::sys::{self, Fd, FdRef, file, process};
+
+/// The longest configuration.
+const CONFIG: usize = 4 << 20;
+/// The directories of the store.
+const DIRECTORIES: [&core::ffi::CStr; 4] = [c"layers", c"images", c"refs", c"tmp"];
+
+/// An open store.
+pub struct Store {
+    pub(super) root: Fd,
+    path: String,
+}
+
+/// An image in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names, `NAME:TAG`.
+    pub names: Vec<String>,
+    /// Its configuration.
+    pub config: Value,
+    /// Its layers' digests in hexadecimal digits, the lowest layer first.
+    pub layers: Vec<String>,
+}
+
+/// A line of the list of images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// All its names, `NAME:TAG`; none for one whose name went to another.
+    pub names: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Bytes in its layers.
+    pub size: u64,
+}
+
+/// The store's lock; goes when dropped.
+pub struct Held {
+    _file: Fd,
+}
+
+impl Store {
+    /// Opens the store in the directory `path`; makes what is missing.
+    ///
+    /// # Errors
+    /// mkdir(2), open(2).
+    pub fn open(path: &str) -> Result<Store> {
+        let _why = sys::because("open the store");
+        let directory = || -> Result<Fd> {
+            file::mkdir_all(path, 0o700)?;
+            let root = file::open(sys::fd::CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+            for name in DIRECTORIES {
+                file::mkdir_if_missing(root.by_ref(), name, 0o700)?;
+            }
+            Ok(root)
+        };
+        let root = directory().map_err(|error| {
+            let refused = [Errno::EACCES, Errno::EPERM, Errno::EROFS].contains(&error.errno());
+            if refused { error.hint("run vial as root, or keep its data elsewhere with --root DIR") } else { error }
+        })?;
+        Ok(Store { root, path: path.trim_end_matches('/').to_string() })
+    }
+
+    /// Takes the store's lock: shared by those who count on an image to stay (from finding it until what they make shows
+    /// that it is in use), alone by those who add or remove.
+    ///
+    /// # Errors
+    /// open(2), flock(2).
+    pub fn hold(&self, lock: Lock) -> Result<Held> {
+        let file = file::create(self.root.by_ref(), c"lock", libc::O_RDWR | libc::O_CREAT, 0o600)?;
+        file::lock(file.by_ref(), lock)?;
+        Ok(Held { _file: file })
+    }
+
+    /// Where a layer's tree lies.
+    ///
+    /// # Errors
+    /// The store's path holds a zero byte.
+    pub fn layer_directory(&self, layer: &str) -> Result<CString> {
+        file::path(format!("{}/layers/{layer}/diff", self.path))
+    }
+
+    /// All images, the newest first.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub fn list(&self) -> Result<Vec<Summary>> {
+        let _why = sys::because("list the images");
+        let names = self.names()?;
+        let mut list: Vec<Summary> = Vec::new();
+        for id in self.ids()? {
+            let image = self.image(&id, &names)?;
+            let sizes = image.layers.iter().map(|layer| self.layer_size(layer));
+            let created = manifest::created(&image.config);
+            let summary = Summary { size: sizes.sum(), names: image.names, created, id };
+            let at = list.iter().position(|other| other.created < created).unwrap_or(list.len());
+            list.insert(at, summary);
+        }
+        Ok(list)
+    }
+
+    /// Finds an image by its name or by its ID, of which any unambiguous beginning will do.
+    ///
+    /// # Errors
+    /// There is none, with a hint at what may have been meant; or several.
+    pub fn find(&self, image: &str) -> Result<Image> {
+        let _why = sys::because("find the image");
+        let names = self.names()?;
+        let id = self.resolve(image, &names)?;
+        let found = self.image(&id, &names)?;
+        for layer in &found.layers {
+            if !file::exists(self.root.by_ref(), &file::path(format!("layers/{layer}/diff"))?) {
+                return Err(Error::new(format!("image {image} lacks its layer {layer}"))
+                    .hint("the store was damaged; import the image again"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// As for [`Store::find`].
+    pub fn tag(&self, image: &str, name: &Reference<'_>) -> Result<()> {
+        let _why = sys::because("name the image");
+        let _lock = self.hold(Lock::Exclusive)?;
+        let id = self.resolve(image, &self.names()?)?;
+        self.workspace()?.place(&self.root, &format!("{id}\n"), &reference_path(&full_name(name)))
+    }
+
+    /// All names that stand for an image that exists, with its ID.
+    pub(super) fn names(&self) -> Result<Vec<(String, String)>> {
+        let mut names = Vec::new();
+        for entry in self.directory(c"refs")? {
+            let content = file::read_file(self.root.by_ref(), &file::path(format!("refs/{entry}"))?, 4096)?;
+            // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
+            let content = String::from_utf8_lossy(&content).into_owned();
+            if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
+                names.push((entry.replace('+', "/"), id.to_string()));
+            }
+        }
+        Ok(names)
+    }
+
+    fn has_image(&self, id: &str) -> bool {
+        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), &path))
+    }
+
+    /// The names in one of the store's directories.
+    pub(super) fn directory(&self, name: &core::ffi::CStr) -> Result<Vec<String>> {
+        let dir = file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        Ok(file::list(dir.by_ref())?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
+    }
+
+    /// The IDs of all images.
+    pub(super) fn ids(&self) -> Result<Vec<String>> {
+        let ids = self.directory(c"images")?.into_iter();
+        Ok(ids.filter_map(|name| name.strip_suffix(".json").filter(|id| is_id(id)).map(str::to_string)).collect())
+    }
+
+    pub(super) fn image(&self, id: &str, names: &[(String, String)]) -> Result<Image> {
+        let config = manifest::parse(&file::read_file(self.root.by_ref(), &file::path(image_path(id))?, CONFIG)?)?;
+        let layers = manifest::layers(&config)?;
+        let names = names.iter().filter(|(_, of)| of == id).map(|(name, _)| name.clone()).collect();
+        Ok(Image { id: id.to_string(), names, config, layers })
+    }
+
+    fn layer_size(&self, layer: &str) -> u64 {
+        let size = file::path(format!("layers/{layer}/size"))
+            .and_then(|path| file::read_file(self.root.by_ref(), &path, 64))
+            .unwrap_or_default();
+        core::str::from_utf8(&size).ok().and_then(|size| text::decimal_u64(size.trim_end())).unwrap_or(0)
+    }
+
+    /// The ID that a word stands for: a name first, then an ID.
+    pub(super) fn resolve(&self, image: &str, names: &[(String, String)]) -> Result<String> {
+        let (name, prefix) = match reference::Image::parse(image.as_bytes())? {
+            reference::Image::Id(digits) => (None, Some(digits)),
+            reference::Image::Name(name) => (Some(full_name(&name)), name.id_prefix()),
+            _ => return Err(Error::new(format!("{image} is not an image in the store"))),
+        };
+        if let Some((_, id)) = names.iter().find(|(known, _)| Some(known) == name.as_ref()) {
+            return Ok(id.clone());
+        }
+        let ids = if prefix.is_some() { self.ids()? } else { Vec::new() };
+        let mut matching = ids.into_iter().filter(|id| prefix.is_some_and(|prefix| id.starts_with(prefix)));
+        match (matching.next(), matching.next()) {
+            (Some(id), None) => Ok(id),
+            (Some(_), Some(_)) => Err(Error::new(format!("{image} is the beginning of several images' IDs"))
+                .hint("give more of its digits; `vial images` lists them")),
+            (None, _) => {
+                let error = Error::new(format!("no image is named {image}"));
+                // People leave the tag away, and so does the comparison.
+                let mut known = names.iter().flat_map(|(name, _)| [name.as_str(), short(name)]);
+                Err(match text::nearest(image, &mut known) {
+                    Some(near) => error.hint(format!("did you mean {near}?")),
+                    None => error.hint("`vial images` lists the images, `vial import` makes one"),
+                })
+            }
+        }
+    }
+
+    /// A directory of one's own for what is under way.
+    pub(super) fn workspace(&self) -> Result<Workspace> {
+        let mut random = [0; 8];
+        process::random(&mut random)?;
+        let path = file::path(format!("tmp/{}", hex(&random)))?;
+        let root = file::duplicate(self.root.by_ref())?;
+        file::mkdir(root.by_ref(), &path, 0o700)?;
+        let dir = file::open(root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::lock(dir.by_ref(), Lock::Exclusive)?;
+        Ok(Workspace { root, path, dir })
+    }
+}
+
+/// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
+pub(super) struct Workspace {
+    root: Fd,
+    path: CString,
+    pub(super) dir: Fd,
+}
+
+impl Workspace {
+    /// Makes a file with this content and puts it in its place in the store.
+    pub(super) fn place(&self, store: &Fd, content: &str, target: &str) -> Result<()> {
+        file::write_file(self.dir.by_ref(), c"file", content.as_bytes(), 0o600)?;
+        file::rename(self.dir.by_ref(), c"file", store.by_ref(), &file::path(target)?, true)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // What can't be removed now is found by `vial gc`.
+        let _ = file::remove_tree(self.root.by_ref(), &self.path);
+    }
+}
+
+/// `NAME:TAG`.
+pub(super) fn full_name(name: &Reference<'_>) -> String {
+    format!("{}:{}", name.name, name.tag())
+}
+
+/// The name without the tag that is meant when there is none.
+fn short(name: &str) -> &str {
+    name.strip_suffix(":latest").unwrap_or(name)
+}
+
+/// The file of a name; `+` can't be part of one.
+pub(super) fn reference_path(name: &str) -> String {
+    format!("refs/{}", name.replace('/', "+"))
+}
+
+/// The file of an image.
+pub(super) fn image_path(id: &str) -> String {
+    format!("images/{id}.json")
+}

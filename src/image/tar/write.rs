@@ -1,0 +1,307 @@
+//! Headers of archives that vial writes: ustar, with a pax header before it for what ustar can't express.
+//!
+//! The same entry always gives the same bytes, so that the same tree always gives the same digest.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use super::header::{BLOCK, Header};
+use super::{Entry, Kind, Time};
+use crate::base::error::{Error, Result};
+
+/// What ends an archive: two zero blocks.
+pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// How many zeros follow `size` bytes of data.
+#[must_use]
+pub fn padding(size: u64) -> usize {
+    (size.wrapping_neg() % BLOCK as u64) as usize
+}
+
+/// Whether an archive may begin with this block: a header whose checksum is right, or an empty archive's end.
+#[must_use]
+pub fn is_start(block: &[u8; BLOCK]) -> bool {
+    block.iter().all(|&byte| byte == 0) || Header(*block).verify().is_ok()
+}
+
+/// Appends all that comes before an entry's data. The data follows, its extents one after the other for a sparse file, and
+/// then [`padding`] for as many bytes as this returns.
+///
+/// # Errors
+/// A device number that the format can't hold.
+pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
+    let mut records = Vec::new();
+    let mut map = Vec::new();
+    let mut stored = if entry.kind == Kind::File { entry.size } else { 0 };
+    let mut path = entry.path.clone();
+    if let Some(extents) = &entry.sparse {
+        // GNU tar manual, "Storing Sparse Files", PAX Format, Version 1.0: the map stands before the data.
+        let mut text = format!("{}\n", extents.len());
+        for extent in extents {
+            let _ = writeln!(text, "{}\n{}", extent.offset, extent.length);
+        }
+        map = text.into_bytes();
+        map.resize(map.len() + padding(map.len() as u64), 0);
+        stored = map.len() as u64 + extents.iter().map(|extent| extent.length).sum::<u64>();
+        record(&mut records, b"GNU.sparse.major", b"1");
+        record(&mut records, b"GNU.sparse.minor", b"0");
+        record(&mut records, b"GNU.sparse.name", &entry.path);
+        record(&mut records, b"GNU.sparse.realsize", format!("{}", entry.size).as_bytes());
+        // What a program sees that does not know sparse files.
+        path = b"GNUSparseFile.0/"
+            .iter()
+            .chain(entry.path.rsplit(|&b| b == b'/').next().unwrap_or(b""))
+            .copied()
+            .collect();
+    }
+    let block = ustar(entry, &path, stored, &mut records)?;
+    if !records.is_empty() {
+        let mut extended = Block::new(b"././@PaxHeader", b'x');
+        extended.octal(SIZE, records.len() as u64);
+        out.extend_from_slice(&extended.finish());
+        out.extend_from_slice(&records);
+        out.resize(out.len() + padding(records.len() as u64), 0);
+    }
+    out.extend_from_slice(&block);
+    out.extend_from_slice(&map);
+    Ok(stored)
+}
+
+/// The ustar header; what does not fit goes to the records.
+fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Result<[u8; BLOCK]> {
+    let split = (path.len() > 100).then(|| prefix_end(path));
+    let (prefix, name) = match split {
+        None => (&[][..], path),
+        Some(Some(at)) => (&path[..at], &path[at + 1..]),
+        Some(None) => {
+            record(records, b"path", path);
+            (&[][..], &path[..100])
+        }
+    };
+    let mut block = Block::new(name, flag(entry.kind));
+    block.text(345, prefix);
+    if entry.link.len() > 100 {
+        record(records, b"linkpath", &entry.link);
+    }
+    block.text(157, &entry.link[..entry.link.len().min(100)]);
+    block.octal((100, 8), u64::from(entry.mode));
+    for (field, key, value) in
+        [((108, 8), "uid", u64::from(entry.uid)), ((116, 8), "gid", u64::from(entry.gid)), (SIZE, "size", stored)]
+    {
+        if !block.octal(field, value) {
+            record(records, key.as_bytes(), format!("{value}").as_bytes());
+        }
+    }
+    let seconds = u64::try_from(entry.mtime.seconds).unwrap_or(u64::MAX);
+    if !block.octal((136, 12), seconds) || entry.mtime.nanoseconds != 0 {
+        record(records, b"mtime", &time(entry.mtime));
+    }
+    if !block.octal((329, 8), u64::from(entry.major)) || !block.octal((337, 8), u64::from(entry.minor)) {
+        return Err(Error::new(format!("device {}:{} does not fit an archive", entry.major, entry.minor)));
+    }
+    for attribute in &entry.xattrs {
+        let mut key = b"SCHILY.xattr.".to_vec();
+        for &byte in &attribute.name {
+            // As GNU tar does since 1.30: a record's key ends at the first '='.
+            match byte {
+                b'=' => key.extend_from_slice(b"%3D"),
+                b'%' => key.extend_from_slice(b"%25"),
+                _ => key.push(byte),
+            }
+        }
+        record(records, &key, &attribute.value);
+    }
+    Ok(block.finish())
+}
+
+/// Where a long path may be cut into a prefix of at most 155 bytes and a name of at most 100 (POSIX pax(1)).
+fn prefix_end(path: &[u8]) -> Option<usize> {
+    let from = path.len().saturating_sub(101).max(1);
+    (from..path.len().min(156).max(from)).find(|&at| path[at] == b'/' && at + 1 < path.len())
+}
+
+fn flag(kind: Kind) -> u8 {
+    match kind {
+        Kind::File => b'0',
+        Kind::HardLink => b'1',
+        Kind::Symlink => b'2',
+        Kind::CharDevice => b'3',
+        Kind::BlockDevice => b'4',
+        Kind::Directory => b'5',
+        Kind::Fifo => b'6',
+    }
+}
+
+/// `LENGTH KEY=VALUE\n`, where the length counts itself.
+fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let rest = key.len() + value.len() + 3;
+    let mut length = rest;
+    while rest + digits(length) != length {
+        length = rest + digits(length);
+    }
+    records.extend_from_slice(format!("{length} ").as_bytes());
+    for part in [key, b"=", value, b"\n"] {
+        records.extend_from_slice(part);
+    }
+}
+
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// A time in decimal; before 1970 the fraction counts down from the second above.
+fn time(time: Time) -> Vec<u8> {
+    let text = match (time.seconds, time.nanoseconds) {
+        (seconds, 0) => format!("{seconds}"),
+        (seconds @ 0.., nanos) => format!("{seconds}.{nanos:09}"),
+        (seconds, nanos) => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanos),
+    };
+    text.into_bytes()
+}
+
+/// Where the size stands.
+const SIZE: (usize, usize) = (124, 12);
+
+/// A header block under construction.
+struct Block([u8; BLOCK]);
+
+impl Block {
+    fn new(name: &[u8], flag: u8) -> Block {
+        let mut block = Block([0; BLOCK]);
+        block.text(0, name);
+        block.0[156] = flag;
+        block.text(257, b"ustar\x0000");
+        for field in [(100, 8), (108, 8), (116, 8), SIZE, (136, 12), (329, 8), (337, 8)] {
+            block.octal(field, 0);
+        }
+        block
+    }
+
+    fn text(&mut self, at: usize, text: &[u8]) {
+        self.0[at..at + text.len()].copy_from_slice(text);
+    }
+
+    /// Writes a number with leading zeros and a NUL; false, and nothing is written, if it does not fit.
+    fn octal(&mut self, (at, width): (usize, usize), value: u64) -> bool {
+        let fits = value >> (3 * (width - 1)) == 0;
+        if fits {
+            let digits = format!("{value:0width$o}", width = width - 1);
+            self.text(at, digits.as_bytes());
+        }
+        fits
+    }
+
+    /// Fills in the checksum, which is taken with its own field full of blanks: six digits, a NUL, a blank.
+    fn finish(mut self) -> [u8; BLOCK] {
+        self.text(148, b"        ");
+        let sum: u64 = self.0.iter().map(|&byte| u64::from(byte)).sum();
+        self.octal((148, 7), sum);
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Extent, Reader, Xattr};
+    use super::*;
+    use crate::base::bytes::Source;
+
+    struct Bytes<'a>(&'a [u8]);
+
+    impl Source for Bytes<'_> {
+        type Error = ();
+        fn read(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, ()> {
+            let (head, tail) = self.0.split_at(self.0.len().min(buffer.len()));
+            buffer[..head.len()].copy_from_slice(head);
+            self.0 = tail;
+            Ok(head.len())
+        }
+    }
+
+    fn entry(kind: Kind, path: &str) -> Entry {
+        let mtime = Time { seconds: 1, nanoseconds: 0 };
+        let (path, link) = (path.as_bytes().to_vec(), Vec::new());
+        let [mode, uid, gid, major, minor] = [0o644, 0, 0, 0, 0];
+        let (atime, ctime, xattrs, sparse) = (None, None, Vec::new(), None);
+        Entry {
+            kind,
+            path,
+            link,
+            mode,
+            uid,
+            gid,
+            size: 0,
+            mtime,
+            atime,
+            ctime,
+            major,
+            minor,
+            xattrs,
+            sparse,
+            offset: 0,
+        }
+    }
+
+    fn samples() -> Vec<Entry> {
+        let long = format!("{}/{}", "d".repeat(150), "n".repeat(100));
+        let unsplittable = "x".repeat(300);
+        let before_1970 = Time { seconds: -2, nanoseconds: 750_000_000 };
+        let xattr = |name: &str, value: &[u8]| Xattr { name: name.into(), value: value.into() };
+        let attributes = vec![xattr("user.a=b%c", b"\0\n=x"), xattr("security.capability", &[1; 20])];
+        vec![
+            entry(Kind::Directory, "d/"),
+            Entry { mode: 0o6755, size: 5, ..entry(Kind::File, "d/f") },
+            Entry { size: 9 << 30, ..entry(Kind::File, "big") },
+            Entry { size: 3, xattrs: attributes, ..entry(Kind::File, &long) },
+            Entry { link: long.clone().into(), ..entry(Kind::HardLink, &unsplittable) },
+            Entry { link: b"../x".to_vec(), mode: 0o777, ..entry(Kind::Symlink, "l") },
+            Entry { major: 4095, minor: 0xf_ffff, uid: 1 << 30, gid: u32::MAX - 1, ..entry(Kind::BlockDevice, "b") },
+            Entry { mtime: before_1970, ..entry(Kind::Fifo, "p") },
+            Entry { mtime: Time { seconds: 1 << 40, nanoseconds: 1 }, ..entry(Kind::CharDevice, "c") },
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_the_same() {
+        for expected in samples() {
+            let mut bytes = Vec::new();
+            let stored = header(&expected, &mut bytes).unwrap();
+            assert_eq!(stored, expected.size);
+            assert_eq!(bytes.len() % BLOCK, 0);
+            let read = Reader::new(Bytes(&bytes)).next_entry().unwrap().unwrap();
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn a_sparse_file_is_read_back_with_its_extents() {
+        let extents = vec![Extent { offset: 4096, length: 5 }, Extent { offset: 1 << 33, length: 3 }];
+        let expected = Entry { size: 1 << 34, sparse: Some(extents), ..entry(Kind::File, "a/sparse") };
+        let mut bytes = Vec::new();
+        let stored = header(&expected, &mut bytes).unwrap();
+        bytes.extend_from_slice(b"12345678");
+        bytes.resize(bytes.len() + padding(stored), 0);
+        bytes.extend_from_slice(&END);
+        let mut reader = Reader::new(Bytes(&bytes));
+        assert_eq!(reader.next_entry().unwrap().unwrap(), expected);
+        assert_eq!(reader.data().unwrap(), b"12345678");
+        assert_eq!(reader.next_entry().unwrap(), None);
+    }
+
+    #[test]
+    fn the_tar_crate_agrees_on_what_is_written() {
+        for expected in samples().into_iter().filter(|entry| entry.size < 10 && entry.mtime.seconds >= 0) {
+            let mut bytes = Vec::new();
+            let stored = header(&expected, &mut bytes).unwrap();
+            bytes.resize(bytes.len() + stored as usize + padding(stored), 0);
+            bytes.extend_from_slice(&END);
+            let mut archive = ::tar::Archive::new(&bytes[..]);
+            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            assert_eq!(&*entry.path_bytes(), &expected.path[..]);
+            assert_eq!(entry.link_name_bytes().unwrap_or_default(), &expected.link[..]);
+            assert_eq!(entry.size(), stored);
+            assert_eq!(entry.header().mode().unwrap(), expected.mode);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Where a file's data lies, and how much of it a pipe holds.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use super::call::sys;
+use super::fd::FdRef;
+use super::file::fail_on;
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+
+/// Asks for a pipe that holds this many bytes. A kernel that has reached its limit for the user's pipes leaves it as it is,
+/// which costs speed alone.
+pub fn set_pipe_size(pipe: FdRef<'_>, bytes: usize) {
+    // SAFETY: no memory is involved.
+    let _ = unsafe { sys!(fcntl, pipe.number(), libc::F_SETPIPE_SZ, bytes) };
+}
+
+/// Finds the next data of a file at or after `offset`; `None` if only a hole is left.
+///
+/// # Errors
+/// lseek(2); `EINVAL` where the file system can't tell.
+pub fn seek_data(file: FdRef<'_>, offset: u64) -> Result<Option<u64>> {
+    // SAFETY: no memory is involved.
+    match unsafe { sys!(lseek, file.number(), offset, libc::SEEK_DATA) } {
+        Ok(found) => Ok(Some(found as u64)),
+        Err(Errno::ENXIO) => Ok(None),
+        Err(errno) => Err(fail_on(errno, "look for data", "")),
+    }
+}
+
+/// Finds where the data at `offset` ends: at a hole or at the file's end.
+///
+/// # Errors
+/// lseek(2).
+pub fn seek_hole(file: FdRef<'_>, offset: u64) -> Result<u64> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(lseek, file.number(), offset, libc::SEEK_HOLE) }
+        .map(|found| found as u64)
+        .map_err(|errno| fail_on(errno, "look for a hole", ""))
+}
