@@ -27,7 +27,7 @@ use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, FdRef, file, process};
+use crate::sys::{self, Fd, file, process};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;

@@ -1,0 +1,175 @@
+//! Kind, owner, mode, times and extended attributes of files.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use syscalls::Sysno;
+
+use super::{at, fail, fail_on, on};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::sys::call::sys;
+use crate::sys::fd::FdRef;
+use crate::sys::uapi::Statx;
+
+/// Looks at a file; links are not followed; an empty path is the open file itself.
+///
+/// # Errors
+/// statx(2).
+pub fn stat(dir: FdRef<'_>, path: &CStr) -> Result<Statx> {
+    statx(dir, path, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)
+}
+
+/// Looks at what a path leads to; links are followed.
+///
+/// # Errors
+/// statx(2).
+pub fn stat_follow(dir: FdRef<'_>, path: &CStr) -> Result<Statx> {
+    statx(dir, path, 0)
+}
+
+fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Statx> {
+    /// `STATX_BASIC_STATS | STATX_BTIME`.
+    const MASK: usize = 0xfff;
+    let mut stat = Statx::default();
+    // SAFETY: `stat` is writable and has the kernel's layout.
+    unsafe { at(Sysno::statx, dir, path, [flags as usize, MASK as usize, &raw mut stat as usize], "look at") }?;
+    Ok(stat)
+}
+
+/// The magic number of the file system that an open file is on, statfs(2).
+///
+/// # Errors
+/// fstatfs(2).
+pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
+    // `struct statfs` begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
+    let mut statfs = [0usize; 16];
+    // SAFETY: the buffer is at least as long as the kernel's structure.
+    unsafe { sys!(fstatfs, file.number(), statfs.as_mut_ptr()) }.map_err(|errno| fail_on(errno, "statfs", ""))?;
+    Ok(statfs[0])
+}
+
+/// The magic number of the file system that a path leads to, statfs(2).
+///
+/// # Errors
+/// statfs(2).
+pub fn filesystem_at(path: &CStr) -> Result<usize> {
+    // As in `filesystem`.
+    let mut statfs = [0usize; 16];
+    // SAFETY: `path` is a valid string, and the buffer is at least as long as the kernel's structure.
+    unsafe { sys!(statfs, path.as_ptr(), statfs.as_mut_ptr()) }.map_err(|errno| fail(errno, "statfs", path))?;
+    Ok(statfs[0])
+}
+
+/// Sets an open file's mode.
+///
+/// # Errors
+/// fchmod(2).
+pub fn chmod(file: FdRef<'_>, mode: u32) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fchmod, file, [mode as usize, 0, 0, 0], "set mode") }.map(drop)
+}
+
+/// Sets the mode of a path; a link at its end is followed, so only for names that are known not to be one.
+///
+/// # Errors
+/// chmod(2).
+pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: `path` is a valid string.
+    unsafe { at(Sysno::fchmodat, dir, path, [mode as usize, 0, 0], "set mode of") }.map(drop)
+}
+
+/// Sets an open file's owner.
+///
+/// # Errors
+/// fchown(2).
+pub fn chown(file: FdRef<'_>, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fchown, file, [uid as usize, gid as usize, 0, 0], "set owner") }.map(drop)
+}
+
+/// Sets the owner of a path; a link is not followed.
+///
+/// # Errors
+/// chown(2).
+pub fn chown_at(dir: FdRef<'_>, path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: `path` is a valid string.
+    unsafe {
+        at(Sysno::fchownat, dir, path, [uid as usize, gid as usize, libc::AT_SYMLINK_NOFOLLOW as usize], "set owner of")
+    }
+    .map(drop)
+}
+
+/// A point in time as the kernel takes it: seconds since 1970 and nanoseconds.
+pub type Time = (i64, u32);
+
+/// Sets access and modification time; `path` `None` means the open file itself; a link is not followed.
+///
+/// # Errors
+/// utimensat(2).
+pub fn set_times(dir: FdRef<'_>, path: Option<&CStr>, access: Time, modification: Time) -> Result<()> {
+    let times = [[access.0 as isize, access.1 as isize], [modification.0 as isize, modification.1 as isize]];
+    let (name, flags) = path.map_or((core::ptr::null(), 0), |path| (path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW));
+    // SAFETY: `times` has the layout of two `struct timespec` of words, and the path is valid or null.
+    unsafe { sys!(utimensat, dir.number(), name, times.as_ptr(), flags) }
+        .map(drop)
+        .map_err(|errno| fail(errno, "set times of", path.unwrap_or(c"")))
+}
+
+/// Sets an extended attribute of an open file.
+///
+/// # Errors
+/// setxattr(2).
+pub fn set_xattr(file: FdRef<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: name and value are readable.
+    unsafe { sys!(fsetxattr, file.number(), name.as_ptr(), value.as_ptr(), value.len(), 0) }
+        .map(drop)
+        .map_err(|errno| fail(errno, "set attribute", name))
+}
+
+/// Sets an extended attribute of what a path names, a link itself included.
+///
+/// # Errors
+/// setxattr(2).
+pub fn set_xattr_at(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: path, name and value are readable.
+    unsafe { sys!(lsetxattr, path.as_ptr(), name.as_ptr(), value.as_ptr(), value.len(), 0) }
+        .map(drop)
+        .map_err(|errno| fail(errno, "set attribute", name))
+}
+
+/// The names of an open file's extended attributes.
+///
+/// # Errors
+/// listxattr(2).
+pub fn list_xattrs(file: FdRef<'_>) -> Result<Vec<CString>> {
+    let mut names = alloc::vec![0u8; 4096];
+    loop {
+        // SAFETY: the buffer is writable.
+        match unsafe { sys!(flistxattr, file.number(), names.as_mut_ptr(), names.len()) } {
+            Ok(length) => {
+                let listed = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+                return listed.map(|name| super::path(name)).collect();
+            }
+            Err(Errno::ERANGE) if names.len() < 1 << 20 => names.resize(names.len() * 4, 0),
+            Err(Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+            Err(errno) => return Err(fail_on(errno, "list attributes", "")),
+        }
+    }
+}
+
+/// An extended attribute of an open file.
+///
+/// # Errors
+/// getxattr(2).
+pub fn get_xattr(file: FdRef<'_>, name: &CStr) -> Result<Vec<u8>> {
+    // XATTR_SIZE_MAX (`linux/limits.h`).
+    let mut value = alloc::vec![0u8; 64 << 10];
+    // SAFETY: the buffer is writable.
+    let length = unsafe { sys!(fgetxattr, file.number(), name.as_ptr(), value.as_mut_ptr(), value.len()) }
+        .map_err(|errno| fail(errno, "read attribute", name))?;
+    value.truncate(length);
+    Ok(value)
+}

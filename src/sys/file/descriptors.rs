@@ -1,0 +1,157 @@
+//! Open files as such: locks, copies, flags; and the current directory.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+use alloc::ffi::CString;
+use core::ffi::CStr;
+
+use syscalls::Sysno;
+
+use super::{fail, fail_on, on};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::sys::call::sys;
+use crate::sys::fd::{Fd, FdRef};
+
+/// What a lock is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Others may hold it too.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// Takes a lock on an open file, waiting for it; it goes with the last descriptor of this opening.
+///
+/// # Errors
+/// flock(2).
+pub fn lock(file: FdRef<'_>, lock: Lock) -> Result<()> {
+    flock(file, lock, 0).map(drop)
+}
+
+/// Takes a lock if it is free; whether it was.
+///
+/// # Errors
+/// flock(2).
+pub fn try_lock(file: FdRef<'_>, lock: Lock) -> Result<bool> {
+    flock(file, lock, libc::LOCK_NB)
+}
+
+/// Gives a lock back.
+///
+/// # Errors
+/// flock(2).
+pub fn unlock(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::flock, file, [libc::LOCK_UN as usize, 0, 0, 0], "unlock") }.map(drop)
+}
+
+fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
+    let operation = wait | if lock == Lock::Exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    loop {
+        // SAFETY: no memory is involved.
+        match unsafe { sys!(flock, file.number(), operation) } {
+            Ok(_) => return Ok(true),
+            Err(Errno::EAGAIN) => return Ok(false),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(fail_on(errno, "lock", "")),
+        }
+    }
+}
+
+/// Sets which mode bits new files lack; returns what held before.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: no memory is involved; umask(2) does not fail.
+    unsafe { sys!(umask, mask) }.unwrap_or(0) as u32
+}
+
+/// Changes the current directory.
+///
+/// # Errors
+/// chdir(2).
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: `path` is a valid string.
+    unsafe { sys!(chdir, path.as_ptr()) }.map(drop).map_err(|errno| fail(errno, "change directory to", path))
+}
+
+/// Changes the current directory to an open one.
+///
+/// # Errors
+/// fchdir(2).
+pub fn fchdir(dir: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fchdir, dir, [0, 0, 0, 0], "change directory") }.map(drop)
+}
+
+/// The current directory.
+///
+/// # Errors
+/// getcwd(2).
+pub fn getcwd() -> Result<CString> {
+    let mut buffer = alloc::vec![0u8; 4096];
+    // SAFETY: the buffer is writable.
+    let length = unsafe { sys!(getcwd, buffer.as_mut_ptr(), buffer.len()) }
+        .map_err(|errno| fail_on(errno, "find the current directory", ""))?;
+    buffer.truncate(length.saturating_sub(1));
+    super::path(buffer)
+}
+
+/// A pipe: its reading and its writing end.
+///
+/// # Errors
+/// pipe(2).
+pub fn pipe() -> Result<(Fd, Fd)> {
+    let mut ends = [0i32; 2];
+    // SAFETY: room for two numbers.
+    unsafe { sys!(pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) }.map_err(|errno| fail_on(errno, "make a pipe", ""))?;
+    Ok((Fd::from_number(ends[0]), Fd::from_number(ends[1])))
+}
+
+/// Makes `target` a copy of `file`, which stays open in the workload.
+///
+/// # Errors
+/// dup(2).
+pub fn put_in_place(file: FdRef<'_>, target: FdRef<'_>) -> Result<()> {
+    // SAFETY: whoever calls this means to replace `target`.
+    unsafe { sys!(dup3, file.number(), target.number(), 0) }.map(drop).map_err(|errno| fail_on(errno, "dup", ""))
+}
+
+/// A second descriptor for the same opening.
+///
+/// # Errors
+/// fcntl(2).
+pub fn duplicate(file: FdRef<'_>) -> Result<Fd> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3 as usize, 0, 0], "dup") }.map(Fd::from_kernel)
+}
+
+/// An open file's status flags.
+///
+/// # Errors
+/// fcntl(2).
+pub fn status_flags(file: FdRef<'_>) -> Result<i32> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(fcntl, file.number(), libc::F_GETFL, 0) }
+        .map(|flags| flags as i32)
+        .map_err(|errno| fail_on(errno, "fcntl", file.number()))
+}
+
+/// Marks every descriptor from `first` on close-on-exec (Linux 5.11).
+///
+/// # Errors
+/// `close_range(2)`; `ENOSYS` or `EINVAL` on older kernels.
+pub fn close_on_exec_from(first: i32) -> Result<()> {
+    // SAFETY: nothing is closed now.
+    unsafe { sys!(close_range, first, i32::MAX, libc::CLOSE_RANGE_CLOEXEC) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "mark files close-on-exec", ""))
+}
+
+/// Marks one descriptor close-on-exec.
+///
+/// # Errors
+/// fcntl(2).
+pub fn close_on_exec(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fcntl, file, [libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0, 0], "fcntl") }.map(drop)
+}

@@ -1,0 +1,65 @@
+//! Files and directories: open, read, write, make, remove, and their owners, modes, times and attributes.
+#![expect(unsafe_code, reason = "wraps system calls")]
+
+mod attributes;
+mod content;
+mod descriptors;
+mod names;
+
+use alloc::ffi::CString;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+pub use attributes::*;
+pub use content::*;
+pub use descriptors::*;
+pub use names::*;
+use syscalls::Sysno;
+
+use super::call::call;
+use super::fd::FdRef;
+use super::ledger;
+pub use super::tree::remove_tree;
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+
+/// The error of a failed call, under the reason in force.
+pub(super) fn fail(errno: Errno, operation: &'static str, object: &CStr) -> Error {
+    Error::os(errno, operation, object.to_string_lossy()).because(ledger::reason())
+}
+
+/// Likewise, about something that is not a path.
+pub(super) fn fail_on(errno: Errno, operation: &'static str, object: impl ToString) -> Error {
+    Error::os(errno, operation, object).because(ledger::reason())
+}
+
+/// A path for the kernel.
+///
+/// # Errors
+/// When it holds a zero byte.
+pub fn path(bytes: impl Into<Vec<u8>>) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Error::new("a path must not contain a zero byte"))
+}
+
+/// A call about a path below a directory: `name(dir, path, rest...)`.
+///
+/// # Safety
+/// What is in `rest` must be valid for the call.
+#[inline(never)]
+unsafe fn at(name: Sysno, dir: FdRef<'_>, path: &CStr, rest: [usize; 3], operation: &'static str) -> Result<usize> {
+    let args = [dir.number() as usize, path.as_ptr() as usize, rest[0], rest[1], rest[2], 0];
+    // SAFETY: the path is a valid string, and the caller upholds the rest.
+    unsafe { call(name, args) }.map_err(|errno| fail(errno, operation, path))
+}
+
+/// A call about an open file: `name(file, rest...)`.
+///
+/// # Safety
+/// What is in `rest` must be valid for the call.
+#[inline(never)]
+unsafe fn on(name: Sysno, file: FdRef<'_>, rest: [usize; 4], operation: &'static str) -> Result<usize> {
+    let args = [file.number() as usize, rest[0], rest[1], rest[2], rest[3], 0];
+    // SAFETY: the caller upholds what the arguments point to.
+    unsafe { call(name, args) }.map_err(|errno| fail_on(errno, operation, ""))
+}
