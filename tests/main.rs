@@ -6,6 +6,7 @@
 #[macro_use]
 mod util;
 
+mod bad_input;
 mod floors;
 mod harness;
 mod laws;
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     util::keep_panics();
     let groups = util::leaks::control_groups();
-    let trials = [floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
+    let trials =
+        [bad_input::trials(), floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();
     let left = util::leaks::new_control_groups(&groups);

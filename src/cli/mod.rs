@@ -64,7 +64,8 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
     let Some(path) = globals.explain_to else { return Ok(()) };
     let _why = because("open the file that the ledger goes to");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
+        .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
     // Stays open until the process ends.
     ledger::print_to(FdRef::from_number(opened.leak()));
     Ok(())

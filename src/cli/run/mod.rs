@@ -254,8 +254,9 @@ fn wanted(options: &RunOptions<'_>, found: &Found) -> Wanted {
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
     let _why = because("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
-        .map_err(|error| error.hint("--cidfile names a file that must not exist yet, in a directory that does"))?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644).map_err(|error| {
+        error.option("--cidfile").hint("--cidfile names a file that must not exist yet, in a directory that does")
+    })?;
     file::write_all(opened.by_ref(), id.as_bytes())
 }
 
