@@ -25,9 +25,14 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
         };
         if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
             let config = config(&directory);
-            let state = State::load(directory.by_ref()).unwrap_or_default();
-            let remove = state.as_ref().is_none_or(|state| state.remove);
-            let volumes = remove || parsed.on(Id::RemoveVolumes);
+            let mut state = State::load(directory.by_ref()).unwrap_or_default();
+            let mut volumes = true;
+            if let Some(state) = &mut state {
+                // From here on a kill leaves something for `vial gc` to finish.
+                volumes = parsed.on(Id::RemoveVolumes) || (state.remove && !state.keep_volumes);
+                (state.remove, state.keep_volumes) = (true, !volumes);
+                state.save(directory.by_ref())?;
+            }
             let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
             remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
         }

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::bundle::Bundles;
+use super::control::PARENTS;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
@@ -81,6 +82,11 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     // Its directories may be gone while those above them, made for it, are not.
     Group::everywhere(&hierarchies, &path).remove()?;
+    let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
+    // Those below come after those above.
+    for parent in parents.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {
+        Group::remove_parent(parent)?;
+    }
     Ok(found)
 }
 

@@ -83,7 +83,7 @@ impl Life<'_> {
         let created = record::now();
         let environment = environment::gather(self.context, options, self.found)?;
         let mut sources = Sources::gather(options, self.found, true)?;
-        let spec = specification::build(&specification::Parts {
+        let mut spec = specification::build(&specification::Parts {
             options,
             found: self.found,
             sources: &sources,
@@ -91,6 +91,9 @@ impl Life<'_> {
             id: &self.bundle.id,
             containers: &|name| self.process_of(name),
         })?;
+        if options.limits.cgroup_parent.is_some() {
+            Control::note_parents(&mut spec)?;
+        }
         self.write_bundle(&spec, options)?;
         self.held = None;
         self.volumes = core::mem::take(&mut sources.unnamed);
