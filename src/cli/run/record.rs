@@ -57,8 +57,8 @@ fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
     };
     for path in &options.record.label_files {
         let _why = because("read labels from a file (--label-file)");
-        let content =
-            file::read_file(fd::CWD, &file::path(*path)?, 4 << 20).map_err(|error| error.option("--label-file"))?;
+        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)
+            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
         for label in parse_label_file(path, &content)? {
             set(label.name, label.value);
         }
