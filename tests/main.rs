@@ -13,6 +13,7 @@ mod harness;
 mod laws;
 mod ledger;
 mod memory;
+mod old_kernels;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         laws::trials(),
         ledger::trials(),
         memory::trials(),
+        old_kernels::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();
