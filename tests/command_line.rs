@@ -61,7 +61,9 @@ fn help_for_every_command_has_examples_first_and_every_option(scene: &Scene) {
         }
         for flag in row.flags().chain(GLOBAL.flags) {
             let is_flag = |word: &str| word.split(['[', ' ']).next() == Some(&format!("--{}", flag.long));
-            let has = |line: &str| line.starts_with("  ") && line.split_inclusive(", ").any(|part| is_flag(part.trim_start()));
+            let has = |line: &str| {
+                line.starts_with("  ") && line.split_inclusive(", ").any(|part| is_flag(part.trim_start()))
+            };
             let shown = output.stdout.lines().skip_while(|line| !has(line));
             assert!(shown.take(2).any(|line| line.ends_with(flag.help)), "--{}: {}", flag.long, output.shown());
         }

@@ -10,6 +10,7 @@ mod bad_input;
 mod command_line;
 mod floors;
 mod harness;
+mod import;
 mod laws;
 mod ledger;
 mod memory;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         command_line::trials(),
         floors::trials(),
         harness::trials(),
+        import::trials(),
         laws::trials(),
         ledger::trials(),
         memory::trials(),
