@@ -8,6 +8,7 @@ use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
 use crate::base::text;
+use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
 use crate::image::reference::Reference;
@@ -97,7 +98,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     };
     let fits = |name: &str| match &wanted {
         None => true,
-        Some(wanted) => name.rsplit_once(':').is_some_and(|(repository, tag)| {
+        Some(wanted) => name.cut_last(b':').is_some_and(|(repository, tag)| {
             repository == wanted.name && wanted.tag.is_none_or(|wanted| wanted == tag)
         }),
     };
@@ -107,7 +108,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
         let id =
             if parsed.on(Id::NoTrunc) { alloc::format!("sha256:{}", image.id) } else { image.id[..12].to_string() };
         for name in image.names.iter().filter(|name| fits(name)) {
-            rows.push(row(&image, &id, name.rsplit_once(':').unwrap_or((name, "<none>"))));
+            rows.push(row(&image, &id, name.cut_last(b':').unwrap_or((name, "<none>"))));
             ids.push(id.clone());
         }
         if image.names.is_empty() && wanted.is_none() {
@@ -164,7 +165,7 @@ pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
         let directory = file::open(root, &file::path(alloc::format!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
         let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
         let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
-        layers.split(',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
+        layers.parts(b',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
     };
     bundles.list().ok()?.iter().find_map(uses)
 }

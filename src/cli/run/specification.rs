@@ -10,11 +10,11 @@ use crate::base::error::{Error, Result};
 use crate::cli::options::RunOptions;
 use crate::cli::options::limits::Throttle;
 use crate::cli::options::namespaces::Namespace as Asked;
-use crate::container::defaults;
 use crate::container::spec::{
     BlockIo, Capabilities, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace,
     NamespaceKind, OCI_VERSION, Pids, Process, Resources, Rlimit, Root, Spec,
 };
+use crate::container::{defaults, remains};
 use crate::kernel::security::caps;
 
 /// What a specification is made of.
@@ -58,6 +58,7 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
     add(crate::cli::images::LAYERS, parts.found.digests.clone());
     add("vial.user", wanted.user);
     add("vial.group", wanted.group);
+    add(remains::VOLUMES, parts.sources.unnamed.join(","));
     add("vial.stopSignal", signal.unwrap_or_else(|| parts.found.stop_signal.clone()));
     annotations
 }
