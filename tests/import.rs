@@ -381,7 +381,8 @@ fn an_imported_root_runs(scene: &Scene) {
     symlink("etc/note", top.join("soft")).expect("symlink");
     make_archive(scene, &top, &["--format=pax"], "root.tar");
     scene.vial(["import", "root.tar", "box"]).ok();
-    let script = "cat /soft; stat -c '%a %u:%g %Y %h' /same; test /same -ef /etc/note && echo same; echo new >/etc/note";
+    let script =
+        "cat /soft; stat -c '%a %u:%g %Y %h' /same; test /same -ef /etc/note && echo same; echo new >/etc/note";
     let expected = "from the archive\n4640 1000:29 1000000000 2\nsame\n";
     scene.vial(["run", "--rm", "box", "sh", "-c", script]).ok().prints(expected).silent();
     // What a container writes stays out of the image.

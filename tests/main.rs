@@ -10,6 +10,7 @@ mod bad_input;
 mod command_line;
 mod floors;
 mod harness;
+mod images;
 mod import;
 mod laws;
 mod ledger;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         command_line::trials(),
         floors::trials(),
         harness::trials(),
+        images::trials(),
         import::trials(),
         laws::trials(),
         ledger::trials(),
