@@ -22,6 +22,7 @@ use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
 use crate::container::run::{self, Container};
 use crate::container::spec::Spec;
+use crate::container::state::State;
 use crate::container::user::Wanted;
 use crate::container::volume::Volumes;
 use crate::image::store::Held;
@@ -80,7 +81,7 @@ impl Life<'_> {
     /// Prepares, starts and waits; how the workload ended.
     fn live(&mut self, signals: Signals) -> Result<Ended> {
         let options = self.options;
-        let created = record::now();
+        let mut state = record::prepared(options, self.found)?;
         let environment = environment::gather(self.context, options, self.found)?;
         let mut sources = Sources::gather(options, self.found, true)?;
         let mut spec = specification::build(&specification::Parts {
@@ -119,17 +120,19 @@ impl Life<'_> {
         };
         let running = run::start(&container, signals)?;
         let pid = running.pid;
-        self.follow(running, created).inspect_err(|_| run::Running::kill(pid))
+        self.follow(running, &mut state).inspect_err(|_| run::Running::kill(pid))
     }
 
     /// Waits for the workload's end; writes down that it runs and how it ended.
-    fn follow(&self, running: run::Running, created: String) -> Result<Ended> {
-        let mut state = record::started(self.options, self.found, running.pid, created)?;
+    fn follow(&self, running: run::Running, state: &mut State) -> Result<Ended> {
+        let why = because("write down that the container runs");
+        record::started(state, running.pid);
         state.save(self.bundle.directory.by_ref())?;
+        drop(why);
         let ended = running.wait()?;
         if !self.options.record.remove {
             let _why = because("write down how the container ended");
-            record::ended(&mut state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
+            record::ended(state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
             state.save(self.bundle.directory.by_ref())?;
         }
         Ok(ended)
