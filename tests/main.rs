@@ -10,6 +10,8 @@ mod bad_input;
 mod command_line;
 mod floors;
 mod harness;
+mod images;
+mod import;
 mod laws;
 mod ledger;
 mod memory;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         command_line::trials(),
         floors::trials(),
         harness::trials(),
+        images::trials(),
+        import::trials(),
         laws::trials(),
         ledger::trials(),
         memory::trials(),
