@@ -6,6 +6,8 @@
 #[macro_use]
 mod util;
 
+mod bad_input;
+mod command_line;
 mod floors;
 mod harness;
 mod laws;
@@ -20,7 +22,15 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     util::keep_panics();
     let groups = util::leaks::control_groups();
-    let trials = [floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
+    let trials = [
+        bad_input::trials(),
+        command_line::trials(),
+        floors::trials(),
+        harness::trials(),
+        laws::trials(),
+        ledger::trials(),
+        memory::trials(),
+    ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();
     let left = util::leaks::new_control_groups(&groups);

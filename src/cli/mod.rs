@@ -2,15 +2,22 @@
 
 mod context;
 pub mod flags;
+mod gc;
 pub mod help;
 mod images;
+mod info;
+mod inspect;
 pub mod options;
 pub mod output;
 pub mod parse;
+mod ps;
+mod rm;
 mod run;
 mod syscalls;
 mod version;
+mod volume;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -57,7 +64,8 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
     let Some(path) = globals.explain_to else { return Ok(()) };
     let _why = because("open the file that the ledger goes to");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
+        .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
     // Stays open until the process ends.
     ledger::print_to(FdRef::from_number(opened.leak()));
     Ok(())
@@ -66,9 +74,18 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
 fn dispatch(context: &Context<'_>) -> Result<u8> {
     match context.parsed.command.name {
         "run" => run::run(context),
+        "ps" => ps::list(context),
+        "inspect" => inspect::inspect(context),
+        "rm" => rm::remove(context),
         "import" => images::import(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),
+        "volume create" => volume::create(context),
+        "volume ls" => volume::list(context),
+        "volume inspect" => inspect::volumes(context),
+        "volume rm" => volume::remove(context),
+        "gc" => gc::collect(context),
+        "info" => info::info(context),
         "syscalls" => syscalls::list(context),
         "version" => version::version(context),
         "help" => {
@@ -77,6 +94,18 @@ fn dispatch(context: &Context<'_>) -> Result<u8> {
         }
         name => Err(Error::new(alloc::format!("{name} is not built in")).exit(EXIT_FAILURE)),
     }
+}
+
+/// Does something for each name, going on after failures, which are reported; the exit code.
+fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> Result<u8> {
+    let mut code = 0;
+    for name in names {
+        if let Err(error) = act(&String::from_utf8_lossy(name)) {
+            report(&error);
+            code = EXIT_FAILURE;
+        }
+    }
+    Ok(code)
 }
 
 /// Prints a result to standard output.

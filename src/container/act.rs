@@ -73,8 +73,11 @@ impl<'a> Actor<'a> {
     fn act(&mut self, action: &Action) -> Result<()> {
         match action {
             Action::Join { path, kind } => {
-                let namespace = file::open(CWD, path, libc::O_RDONLY)?;
-                process::setns(namespace.by_ref(), *kind)
+                let join = |namespace: Fd| process::setns(namespace.by_ref(), *kind);
+                file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
+                    Error::os(error.errno(), "join the namespace", path.to_string_lossy())
+                        .hint("--network ns:PATH takes a network namespace that is there")
+                })
             }
             Action::Take { slot, source, recursive } => {
                 self.trees.resize_with(self.trees.len().max(slot + 1), || None);
@@ -182,7 +185,7 @@ fn simple(action: &Action) -> Result<()> {
         }
         Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {
-                error.hint("the kernel has no such parameter, or not in this namespace")
+                error.hint("--sysctl: the kernel has no such parameter, or not in this namespace")
             } else {
                 error
             }
@@ -190,7 +193,7 @@ fn simple(action: &Action) -> Result<()> {
         Action::OomScore { value } => {
             file::write_value(CWD, c"/proc/self/oom_score_adj", alloc::format!("{value}").as_bytes()).map_err(|error| {
                 if error.is(Errno::EACCES) {
-                    error.hint("a value below vial's own needs CAP_SYS_RESOURCE")
+                    error.hint("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE")
                 } else {
                     error
                 }
@@ -252,6 +255,9 @@ fn working_directory(path: &CStr) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => {
             drop(mounts::make(path, Kind::Directory).map_err(|_| error)?);
             file::chdir(path)?;
+        }
+        Err(error) if error.is(Errno::ENOTDIR) => {
+            return Err(error.hint("--workdir takes a directory of the image, or one to be made"));
         }
         result => result?,
     }

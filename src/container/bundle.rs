@@ -11,8 +11,11 @@
 //! The process that owns a container holds a lock on its directory for as long as it lives. A directory that nobody has
 //! locked belongs to a container that has ended, however that came about. Directories are made under a shared lock on their
 //! parent, which the cleaner takes alone: it never sees one between being made and being locked.
+//!
+//! What a container has outside its directory (its control group, volumes without a name) is made after `config.json`, which
+//! tells of it, and is gone before `config.json` goes: [`Bundles::remove`] takes that file first. A directory that nobody
+//! owns and that lacks `config.json` or `state.json` is waste, and nothing else belongs to it but what `config.json` tells.
 
-use alloc::ffi::CString;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -104,7 +107,15 @@ impl Bundles {
             match file::symlink(&target, self.names.by_ref(), &file::path(&*candidate)?) {
                 Err(error) if error.is(Errno::EEXIST) && name.is_empty() => {}
                 Err(error) if error.is(Errno::EEXIST) => {
-                    let holder = file::readlink(self.names.by_ref(), &file::path(name)?)?;
+                    let holder = match file::readlink(self.names.by_ref(), &file::path(name)?) {
+                        Err(error) if error.is(Errno::ENOENT) => continue,
+                        holder => holder?,
+                    };
+                    if !file::exists(self.containers.by_ref(), &holder) {
+                        // Left by a removal or a creation that was cut short.
+                        self.give_back(name, &holder.to_string_lossy())?;
+                        continue;
+                    }
                     let short: String = holder.to_string_lossy().chars().take(12).collect();
                     return Err(Error::new(alloc::format!("the name {name} is in use by container {short}"))
                         .hint(alloc::format!("remove it with: vial rm {name}; or choose another --name")));
@@ -115,36 +126,51 @@ impl Bundles {
         Err(Error::new("no free name was found").hint("give one with --name"))
     }
 
-    /// All containers: ID and name.
+    /// All containers: ID and name, which is empty for one that was killed before it had one.
     ///
     /// # Errors
     /// What the file system refuses.
     pub fn list(&self) -> Result<Vec<(String, String)>> {
-        let mut listed: Vec<(String, String)> = Vec::new();
-        let rewound = file::open(self.containers.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        for entry in file::list(rewound.by_ref())? {
-            listed.push((entry.name.to_string_lossy().into_owned(), String::new()));
-        }
-        let names = file::open(self.names.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        for entry in file::list(names.by_ref())? {
-            let id = file::readlink(self.names.by_ref(), &entry.name)?;
-            match listed.iter_mut().find(|(known, _)| known.as_bytes() == id.to_bytes()) {
-                Some(container) => container.1 = entry.name.to_string_lossy().into_owned(),
-                // Left by a removal or a creation that was cut short; the removal of names comes last, so nobody needs it.
-                None => self.forget_if_dangling(&entry.name, &id),
-            }
-        }
-        Ok(listed)
+        self.survey().map(|(containers, _)| containers)
     }
 
-    /// Removes a name whose container is gone, under the lock that keeps containers from being made meanwhile.
-    fn forget_if_dangling(&self, name: &CStr, id: &CStr) {
-        if file::lock(self.containers.by_ref(), Lock::Exclusive).is_ok() {
-            if !file::exists(self.containers.by_ref(), id) {
-                let _ = file::unlink(self.names.by_ref(), name);
-            }
-            let _ = file::unlock(self.containers.by_ref());
+    /// The containers as `list` has them, and the names whose container is gone, each with its ID.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn survey(&self) -> Result<(Vec<(String, String)>, Vec<(String, String)>)> {
+        let _why = because("list the containers and their names");
+        let (mut containers, mut dangling): (Vec<(String, String)>, _) = (Vec::new(), Vec::new());
+        for id in entries(&self.containers)? {
+            containers.push((id, String::new()));
         }
+        for name in entries(&self.names)? {
+            let id = match file::readlink(self.names.by_ref(), &file::path(&*name)?) {
+                Err(error) if error.is(Errno::ENOENT) => continue,
+                id => id?,
+            };
+            match containers.iter_mut().find(|(known, _)| known.as_bytes() == id.to_bytes()) {
+                Some(container) => container.1 = name,
+                // Made since the directory was listed.
+                None if file::exists(self.containers.by_ref(), &id) => {}
+                None => dangling.push((name, id.to_string_lossy().into_owned())),
+            }
+        }
+        Ok((containers, dangling))
+    }
+
+    /// Removes a name if it stands for this container, which is gone. All names go under one lock, so that what was looked at
+    /// is what goes, and not the name of a new container.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn give_back(&self, name: &str, id: &str) -> Result<()> {
+        let link = file::path(name)?;
+        file::lock(self.containers.by_ref(), Lock::Exclusive)?;
+        let ours = file::readlink(self.names.by_ref(), &link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
+        let result = if ours { file::unlink(self.names.by_ref(), &link) } else { Ok(()) };
+        file::unlock(self.containers.by_ref())?;
+        result
     }
 
     /// Finds a container by its name, its ID or the beginning of its ID.
@@ -153,28 +179,59 @@ impl Bundles {
     /// None, or several, that fit.
     pub fn find(&self, wanted: &str) -> Result<(String, String)> {
         let all = self.list()?;
-        if let Some(found) = all.iter().find(|(id, name)| name == wanted || id == wanted) {
-            return Ok(found.clone());
-        }
-        let mut fitting = all.iter().filter(|(id, _)| !wanted.is_empty() && id.starts_with(wanted));
-        match (fitting.next(), fitting.next()) {
-            (Some(found), None) => Ok(found.clone()),
-            (Some(_), Some(_)) => Err(Error::new(alloc::format!("several containers' IDs begin with {wanted}"))),
-            _ => Err(Error::new(alloc::format!("no container {wanted}")).hint(known_names(&all))),
-        }
+        let found = pick(&all, wanted)?;
+        found.ok_or_else(|| Error::new(alloc::format!("no such container: {wanted}")).hint(known_names(&all)))
     }
 
-    /// Opens a container's directory; with its lock if no process owns it.
+    /// As `find`, but that there is none is no error.
     ///
     /// # Errors
-    /// open(2).
-    pub fn take(&self, id: &str) -> Result<(Fd, bool)> {
-        let directory = file::open(self.containers.by_ref(), &file::path(id)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let free = file::try_lock(directory.by_ref(), Lock::Exclusive)?;
-        Ok((directory, free))
+    /// Several that fit.
+    pub fn search(&self, wanted: &str) -> Result<Option<(String, String)>> {
+        pick(&self.list()?, wanted)
     }
 
-    /// Keeps containers from being made until dropped, so that each one is either locked or abandoned.
+    /// Opens a container's directory, and whether a process owns it, which keeps on if it is not so until the directory is
+    /// closed or unlocked. `None` if it went meanwhile.
+    ///
+    /// # Errors
+    /// open(2), flock(2).
+    pub fn look(&self, id: &str) -> Result<Option<(Fd, bool)>> {
+        let Some(directory) = self.open_directory(id)? else { return Ok(None) };
+        let free = file::try_lock(directory.by_ref(), Lock::Shared)?;
+        Ok(Some((directory, !free)))
+    }
+
+    /// Opens a container's directory; with its lock, and `true`, if no process owns it. `None` if it went meanwhile.
+    ///
+    /// # Errors
+    /// open(2), flock(2).
+    pub fn take(&self, id: &str) -> Result<Option<(Fd, bool)>> {
+        let Some(directory) = self.open_directory(id)? else { return Ok(None) };
+        while !file::try_lock(directory.by_ref(), Lock::Exclusive)? {
+            if !file::try_lock(directory.by_ref(), Lock::Shared)? {
+                return Ok(Some((directory, false)));
+            }
+            // Nobody owns it, but somebody looks at it.
+            file::unlock(directory.by_ref())?;
+            process::sleep(1);
+        }
+        // Whoever had the lock may have removed it.
+        Ok(self.open_directory(id)?.is_some().then_some((directory, true)))
+    }
+
+    fn open_directory(&self, id: &str) -> Result<Option<Fd>> {
+        match file::open(
+            self.containers.by_ref(),
+            &file::path(id)?,
+            libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+        ) {
+            Err(error) if error.is(Errno::ENOENT) => Ok(None),
+            directory => directory.map(Some),
+        }
+    }
+
+    /// Waits for containers that are being made: of those that were listed before, each is locked or abandoned afterwards.
     ///
     /// # Errors
     /// flock(2).
@@ -183,20 +240,35 @@ impl Bundles {
         file::unlock(self.containers.by_ref())
     }
 
-    /// Removes a container's directory, whose lock the caller holds, and then its name.
+    /// Removes a container's directory, whose lock the caller holds, and then its name. `config.json` goes first: what it tells
+    /// of must be gone, and without it nobody takes the rest for a container.
     ///
     /// # Errors
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
-        file::remove_tree(self.containers.by_ref(), &file::path(id)?)?;
-        match file::path(name) {
-            Ok(name) if !name.is_empty() => match file::unlink(self.names.by_ref(), &name) {
-                Err(error) if !error.is(Errno::ENOENT) => Err(error),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
+        match file::unlink(self.containers.by_ref(), &file::path(alloc::format!("{id}/config.json"))?) {
+            Err(error) if !error.is(Errno::ENOENT) => return Err(error),
+            _ => file::remove_tree(self.containers.by_ref(), &file::path(id)?)?,
         }
+        if name.is_empty() { Ok(()) } else { self.give_back(name, id) }
+    }
+}
+
+/// The names in a directory, from its beginning: the descriptor's own position is left alone.
+fn entries(directory: &Fd) -> Result<Vec<String>> {
+    let fresh = file::open(directory.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    Ok(file::list(fresh.by_ref())?.iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
+}
+
+fn pick(all: &[(String, String)], wanted: &str) -> Result<Option<(String, String)>> {
+    if let Some(found) = all.iter().find(|(id, name)| !wanted.is_empty() && (name == wanted || id == wanted)) {
+        return Ok(Some(found.clone()));
+    }
+    let mut fitting = all.iter().filter(|(id, _)| !wanted.is_empty() && id.starts_with(wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(_), Some(_)) => Err(Error::new(alloc::format!("several containers' IDs begin with {wanted}"))),
+        (found, _) => Ok(found.cloned()),
     }
 }
 
@@ -237,14 +309,13 @@ impl Bundle {
         file::write_file(self.directory.by_ref(), name, content.as_bytes(), 0o644)
     }
 
-    /// Replaces the container's state as a whole.
+    /// Replaces a container's state as a whole.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn write_state(&self, state: &Value) -> Result<()> {
-        let new: CString = c"state.json.new".into();
-        file::write_file(self.directory.by_ref(), &new, state.to_compact().as_bytes(), 0o600)?;
-        file::rename(self.directory.by_ref(), &new, self.directory.by_ref(), c"state.json", true)
+    pub fn write_state(directory: FdRef<'_>, state: &Value) -> Result<()> {
+        file::write_file(directory, c"state.json.new", state.to_compact().as_bytes(), 0o600)?;
+        file::rename(directory, c"state.json.new", directory, c"state.json", true)
     }
 }
 
@@ -290,7 +361,7 @@ mod tests {
         assert!(taken.contains("the name web is in use"), "{taken}");
         assert_eq!(bundles.list().unwrap().len(), 1, "the failed creation left nothing");
         bundles.remove(&bundle.id, "web").unwrap();
-        assert!(bundles.find("web").unwrap_err().to_string().contains("no container web"));
+        assert!(bundles.find("web").unwrap_err().to_string().contains("no such container: web"));
         std::fs::remove_dir_all(path).unwrap();
     }
 
@@ -299,10 +370,30 @@ mod tests {
         let (path, root) = store("lock");
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("").unwrap();
-        assert!(!bundles.take(&bundle.id).unwrap().1);
+        assert!(bundles.look(&bundle.id).unwrap().unwrap().1);
+        assert!(!bundles.take(&bundle.id).unwrap().unwrap().1);
         let id = bundle.id.clone();
         drop(bundle);
-        assert!(bundles.take(&id).unwrap().1);
+        let reader = bundles.look(&id).unwrap().unwrap();
+        assert!(!reader.1 && !bundles.look(&id).unwrap().unwrap().1, "many may look at once");
+        drop(reader);
+        let taken = bundles.take(&id).unwrap().unwrap();
+        assert!(taken.1);
+        bundles.remove(&id, "").unwrap();
+        assert!(bundles.look(&id).unwrap().is_none() && bundles.take(&id).unwrap().is_none());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_name_whose_container_is_gone_is_free_and_a_name_is_taken_from_its_own_container_only() {
+        let (path, root) = store("names");
+        let bundles = Bundles::open(root.by_ref()).unwrap();
+        let first = bundles.create("web").unwrap();
+        std::fs::remove_dir_all(path.join("containers").join(&first.id)).unwrap();
+        assert_eq!(bundles.survey().unwrap(), (vec![], vec![(String::from("web"), first.id.clone())]));
+        let second = bundles.create("web").unwrap();
+        bundles.give_back("web", &first.id).unwrap();
+        assert_eq!(bundles.find("web").unwrap().0, second.id);
         std::fs::remove_dir_all(path).unwrap();
     }
 

@@ -5,10 +5,13 @@ use alloc::vec::Vec;
 
 use super::plan::CgroupMount;
 use super::resources;
-use super::spec::Spec;
+use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
 use crate::sys::because;
+
+/// The annotation that lists directories above the control group, a line each.
+pub const PARENTS: &str = "vial.cgroupParents";
 
 /// A control group that was made for a container.
 pub struct Control {
@@ -16,6 +19,8 @@ pub struct Control {
     pub group: Option<Group>,
     /// What was asked for and can't be enforced here, if that was allowed.
     pub warnings: Vec<Error>,
+    /// Whether all processes end with the first one, because the PID namespace is theirs.
+    end_together: bool,
 }
 
 fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
@@ -36,7 +41,23 @@ impl Control {
         let (limits, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
         let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
-        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings })
+        let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
+        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
+    }
+
+    /// Notes in a specification which directories above the control group are going to be made for it: should vial be killed
+    /// just after making one, the note tells that it was vial's.
+    ///
+    /// # Errors
+    /// What hides the host's control groups; a path that can't be one.
+    pub fn note_parents(spec: &mut Spec) -> Result<()> {
+        let _why = because("note which directories above the control group are missing");
+        let (_, path) = parts(spec)?;
+        let missing = Group::missing_parents(&Hierarchies::detect()?, &path)?;
+        if !missing.is_empty() {
+            spec.annotations.push((PARENTS.to_string(), missing.join("\n")));
+        }
+        Ok(())
     }
 
     /// The hierarchies to show in the container.
@@ -58,7 +79,11 @@ impl Control {
     /// A directory that can't be removed.
     pub fn remove(&self) -> Result<()> {
         let _why = because("remove the container's control group, and whatever is left in it");
-        self.group.as_ref().map_or(Ok(()), Group::remove)
+        let Some(group) = &self.group else { return Ok(()) };
+        if !self.end_together {
+            group.kill_all()?;
+        }
+        group.remove()
     }
 
     /// What `create` would do, in words, and what would be shown in the container.

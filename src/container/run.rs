@@ -108,7 +108,11 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
     };
     let side = clone(&mut job)?;
     let pid = match side {
-        Side::Child => child::run(&job, &there),
+        Side::Child => {
+            // Only so does a message to a vial that was killed before fail.
+            drop(here);
+            child::run(&job, &there)
+        }
         Side::Parent(pid) => pid,
     };
     drop(there);

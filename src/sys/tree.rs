@@ -53,9 +53,7 @@ pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
         } else if let Some(above) = levels.pop() {
             here = open(here.by_ref(), c"..", DIRECTORY)?;
             if identity(&here)? != above.identity {
-                return Err(Error::os(Errno::ESTALE, "remove directory", level.name.to_string_lossy())
-                    .because(ledger::reason())
-                    .hint("something moved it meanwhile"));
+                return Err(moved("remove directory", &level.name));
             }
             rmdir(here.by_ref(), &level.name)?;
             level = above;
@@ -63,6 +61,53 @@ pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
             return rmdir(dir, path);
         }
     }
+}
+
+/// How many bytes the files in a directory and in all below it have, without following links. What goes meanwhile is left out.
+///
+/// # Errors
+/// What can't be listed; a directory that was moved while it was looked at.
+pub fn tree_size(dir: FdRef<'_>, path: &CStr) -> Result<u64> {
+    let (mut total, mut levels) = (0, Vec::new());
+    let mut here = open(dir, path, DIRECTORY)?;
+    let mut level = measure(&here, path, &mut total)?;
+    loop {
+        ledger::relieve();
+        if let Some(name) = level.left.pop() {
+            let Ok(below) = open(here.by_ref(), &name, DIRECTORY) else { continue };
+            let inner = measure(&below, &name, &mut total)?;
+            levels.push(core::mem::replace(&mut level, inner));
+            here = below;
+        } else if let Some(above) = levels.pop() {
+            here = open(here.by_ref(), c"..", DIRECTORY)?;
+            if identity(&here)? != above.identity {
+                return Err(moved("measure directory", &level.name));
+            }
+            level = above;
+        } else {
+            return Ok(total);
+        }
+    }
+}
+
+/// Adds up the files of a directory; what is left are directories.
+fn measure(dir: &Fd, name: &CStr, total: &mut u64) -> Result<Level> {
+    let mut left = Vec::new();
+    for entry in list(dir.by_ref())? {
+        let Ok(stat) = stat(dir.by_ref(), &entry.name) else { continue };
+        if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR {
+            left.push(entry.name);
+        } else {
+            *total += stat.size;
+        }
+    }
+    Ok(Level { name: name.into(), identity: identity(dir)?, left })
+}
+
+fn moved(operation: &'static str, name: &CStr) -> Error {
+    Error::os(Errno::ESTALE, operation, name.to_string_lossy())
+        .because(ledger::reason())
+        .hint("something moved it meanwhile")
 }
 
 const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -118,6 +163,9 @@ mod tests {
             file::symlink(c"../../../../stays", dir.by_ref(), c"l").unwrap();
             dir = open(dir.by_ref(), c"d", libc::O_RDONLY).unwrap();
         }
+        write_file(dir.by_ref(), c"deep", b"12345", 0o600).unwrap();
+        // Links count with the length of what they hold.
+        assert_eq!(tree_size(top.by_ref(), c"x").unwrap(), 5 + 3000 * "../../../../stays".len() as u64);
         remove_tree(top.by_ref(), c"x").unwrap();
         let left: Vec<_> = list(top.by_ref()).unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(left, [CString::from(c"stays")]);

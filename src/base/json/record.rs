@@ -196,7 +196,7 @@ macro_rules! record {
         }
 
         impl $crate::base::json::record::Field for $Name {
-            fn read(&mut self, value: &$crate::base::json::Value) -> Result<(), $crate::base::json::record::Wrong> {
+            fn read(&mut self, value: &$crate::base::json::Value) -> core::result::Result<(), $crate::base::json::record::Wrong> {
                 $crate::base::json::record::read_record(self, value)
             }
 
@@ -244,7 +244,7 @@ macro_rules! names {
         }
 
         impl $crate::base::json::record::Field for $Name {
-            fn read(&mut self, value: &$crate::base::json::Value) -> Result<(), $crate::base::json::record::Wrong> {
+            fn read(&mut self, value: &$crate::base::json::Value) -> core::result::Result<(), $crate::base::json::record::Wrong> {
                 *self = $Name::ALL[$crate::base::json::record::choice($Name::NAMES, value)?];
                 Ok(())
             }

@@ -17,13 +17,14 @@ use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
 use crate::container::run::{self, Container};
 use crate::container::spec::Spec;
+use crate::container::state::State;
 use crate::container::user::Wanted;
+use crate::container::volume::Volumes;
 use crate::image::store::Held;
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::Ended;
@@ -80,10 +81,10 @@ impl Life<'_> {
     /// Prepares, starts and waits; how the workload ended.
     fn live(&mut self, signals: Signals) -> Result<Ended> {
         let options = self.options;
+        let mut state = record::prepared(options, self.found)?;
         let environment = environment::gather(self.context, options, self.found)?;
-        let mut sources = sources::gather(options, self.found, self.root)?;
-        self.volumes = core::mem::take(&mut sources.anonymous);
-        let spec = specification::build(&specification::Parts {
+        let mut sources = Sources::gather(options, self.found, true)?;
+        let mut spec = specification::build(&specification::Parts {
             options,
             found: self.found,
             sources: &sources,
@@ -91,8 +92,13 @@ impl Life<'_> {
             id: &self.bundle.id,
             containers: &|name| self.process_of(name),
         })?;
+        if options.limits.cgroup_parent.is_some() {
+            Control::note_parents(&mut spec)?;
+        }
         self.write_bundle(&spec, options)?;
         self.held = None;
+        self.volumes = core::mem::take(&mut sources.unnamed);
+        let fills = sources.make_volumes(self.root)?;
         if let Some(path) = options.record.cidfile {
             write_cidfile(path, &self.bundle.id)?;
         }
@@ -110,19 +116,26 @@ impl Life<'_> {
             init: options.process.init,
             group: control.group.as_ref(),
             cgroups: control.mounts(),
-            fills: sources.fills.clone(),
+            fills,
         };
         let running = run::start(&container, signals)?;
         let pid = running.pid;
-        let state = record::started(self.bundle, options, self.found, pid, &self.volumes)?;
-        self.bundle.write_state(&state).and_then(|()| running.wait()).inspect_err(|_| run::Running::kill(pid)).and_then(
-            |ended| {
-                if !options.record.remove {
-                    self.bundle.write_state(&record::ended(state, ended, control.was_oom_killed()))?;
-                }
-                Ok(ended)
-            },
-        )
+        self.follow(running, &mut state).inspect_err(|_| run::Running::kill(pid))
+    }
+
+    /// Waits for the workload's end; writes down that it runs and how it ended.
+    fn follow(&self, running: run::Running, state: &mut State) -> Result<Ended> {
+        let why = because("write down that the container runs");
+        record::started(state, running.pid);
+        state.save(self.bundle.directory.by_ref())?;
+        drop(why);
+        let ended = running.wait()?;
+        if !self.options.record.remove {
+            let _why = because("write down how the container ended");
+            record::ended(state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
+            state.save(self.bundle.directory.by_ref())?;
+        }
+        Ok(ended)
     }
 
     /// The first process of another container, by name or ID.
@@ -147,20 +160,9 @@ impl Life<'_> {
     /// Takes down what `live` put up, on every path; the exit code.
     fn end(self, bundles: &Bundles, result: Result<Ended>) -> Result<u8> {
         let oom = self.control.as_ref().is_some_and(|control| result.is_ok() && control.was_oom_killed());
-        let mut failures = Vec::new();
-        if let Some(control) = self.control {
-            failures.extend(control.remove().err());
-        }
-        if result.is_err() || self.options.record.remove {
-            failures.extend(bundles.remove(&self.bundle.id, &self.bundle.name).err());
-            for volume in &self.volumes {
-                failures.extend(sources::remove_volume(self.root, volume).err());
-            }
-        }
+        let cleaned = self.clean(bundles, result.is_err() || self.options.record.remove);
         let ended = result?;
-        if let Some(failure) = failures.pop() {
-            return Err(failure);
-        }
+        cleaned?;
         if oom {
             let limit =
                 self.options.limits.memory.map(|bytes| alloc::format!(" (--memory {bytes})")).unwrap_or_default();
@@ -168,12 +170,24 @@ impl Life<'_> {
         }
         Ok(ended.code())
     }
+
+    /// Stops at the first failure: what tells of the rest stays, so that `vial gc` finds it.
+    fn clean(&self, bundles: &Bundles, whole: bool) -> Result<()> {
+        self.control.as_ref().map_or(Ok(()), Control::remove)?;
+        if !whole {
+            return Ok(());
+        }
+        for volume in &self.volumes {
+            Volumes::open(self.root.by_ref())?.remove(volume, bundles, &self.bundle.id)?;
+        }
+        bundles.remove(&self.bundle.id, &self.bundle.name)
+    }
 }
 
 /// Prints the plan and does nothing.
 fn describe(context: &Context<'_>, root: &Fd, options: &RunOptions<'_>, found: &Found) -> Result<u8> {
     let environment = environment::gather(context, options, found)?;
-    let sources = Sources::look_only(options, found)?;
+    let sources = Sources::gather(options, found, false)?;
     let id = "0".repeat(64);
     let spec = specification::build(&specification::Parts {
         options,
@@ -186,7 +200,7 @@ fn describe(context: &Context<'_>, root: &Fd, options: &RunOptions<'_>, found: &
     let (mut text, mounts) = Control::describe(&spec)?;
     let plan = crate::container::plan::plan(
         &spec,
-        &crate::container::plan::Setting { root: &found.root(), cgroups: &mounts, fills: &sources.fills },
+        &crate::container::plan::Setting { root: &found.root(), cgroups: &mounts, fills: &[] },
     )?;
     let mut why = "";
     for step in plan {
@@ -243,17 +257,13 @@ fn wanted(options: &RunOptions<'_>, found: &Found) -> Wanted {
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
     let _why = because("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
-        .map_err(|error| error.hint("--cidfile names a file that must not exist yet, in a directory that does"))?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644).map_err(|error| {
+        error.option("--cidfile").hint("--cidfile names a file that must not exist yet, in a directory that does")
+    })?;
     file::write_all(opened.by_ref(), id.as_bytes())
 }
 
 /// The words that a specification's process has.
 fn lossy(words: &[CString]) -> Vec<String> {
     words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-}
-
-/// A list of texts as JSON.
-fn texts(words: impl IntoIterator<Item = String>) -> Value {
-    Value::from(words.into_iter().map(Value::from).collect::<Vec<Value>>())
 }

@@ -1,81 +1,79 @@
 //! What is written down of a container besides its specification: `state.json`.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::image::Found;
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
 use crate::cli::options::RunOptions;
 use crate::cli::options::files::parse_label_file;
-use crate::container::bundle::{self, Bundle, Bundles};
+use crate::container::bundle::Bundles;
+use crate::container::state::{Condition, Seen, State, Status};
 use crate::sys::process::{self, Ended};
 use crate::sys::{because, fd, file};
 
-fn now() -> Value {
-    process::clock(libc::CLOCK_REALTIME).rfc3339().into()
+/// This moment, as states hold it.
+pub(super) fn now() -> String {
+    process::clock(libc::CLOCK_REALTIME).rfc3339()
 }
 
-/// The state of a container whose workload has just been executed.
-pub(super) fn started(
-    bundle: &Bundle,
-    options: &RunOptions<'_>,
-    found: &Found,
-    pid: u32,
-    volumes: &[String],
-) -> Result<Value> {
-    let _why = because("write down that the container runs");
-    Ok(object([
-        ("id", bundle.id.as_str().into()),
-        ("name", bundle.name.as_str().into()),
-        ("image", found.name.as_str().into()),
-        ("imageId", found.id.as_str().into()),
-        ("command", super::texts(super::lossy(&super::command(options, found)?))),
-        ("status", "running".into()),
-        ("pid", pid.into()),
-        ("started", now()),
-        ("remove", options.record.remove.into()),
-        ("tty", options.tty.into()),
-        ("labels", labels(options)?),
-        ("volumes", super::texts(volumes.iter().cloned())),
-    ]))
+/// What is known of a container before it is started; files of labels are read.
+pub(super) fn prepared(options: &RunOptions<'_>, found: &Found) -> Result<State> {
+    Ok(State {
+        image: found.name.clone(),
+        image_id: found.id.clone(),
+        command: super::lossy(&super::command(options, found)?),
+        created: now(),
+        remove: options.record.remove,
+        tty: options.tty,
+        labels: labels(options)?,
+        ..State::default()
+    })
 }
 
-/// The same once the workload has ended.
-pub(super) fn ended(mut state: Value, ended: Ended, oom_killed: bool) -> Value {
-    let _why = because("write down how the container ended");
-    state.set("status", "exited".into());
-    state.set("pid", 0u32.into());
-    state.set("finished", now());
-    state.set("exitCode", u32::from(ended.code()).into());
-    state.set("oomKilled", oom_killed.into());
-    state
+/// Notes that the workload has just been executed.
+pub(super) fn started(state: &mut State, pid: u32) {
+    state.status = Status::Running;
+    state.pid = pid;
+    state.owner = process::getpid();
+    state.started = now();
+}
+
+/// Notes that the workload has ended.
+pub(super) fn ended(state: &mut State, ended: Ended, oom_killed: bool) {
+    state.status = Status::Exited;
+    state.pid = 0;
+    state.finished = now();
+    state.exit_code = ended.code().into();
+    state.oom_killed = oom_killed;
 }
 
 /// Labels of files, then those of the command line.
-fn labels(options: &RunOptions<'_>) -> Result<Value> {
-    let mut labels = object([]);
+fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
+    let mut labels: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: &str| match labels.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => *old = value.to_string(),
+        None => labels.push((name.to_string(), value.to_string())),
+    };
     for path in &options.record.label_files {
-        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)?;
+        let _why = because("read labels from a file (--label-file)");
+        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)
+            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
         for label in parse_label_file(path, &content)? {
-            labels.set(label.name, label.value.into());
+            set(label.name, label.value);
         }
     }
     for label in &options.record.labels {
-        labels.set(label.name, label.value.into());
+        set(label.name, label.value);
     }
     Ok(labels)
 }
 
 /// The first process of a container that runs.
 pub(super) fn process_of(bundles: &Bundles, name: &str) -> Result<u32> {
-    let (id, name) = bundles.find(name)?;
-    let (directory, free) = bundles.take(&id)?;
-    let state = bundle::read_json(directory.by_ref(), c"state.json")?;
-    let pid = state.as_ref().and_then(|state| state.get("pid")).and_then(Value::as_u64).unwrap_or(0) as u32;
-    if free || pid == 0 {
-        return Err(
-            Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it".to_string())
-        );
+    let seen = Seen::look(bundles, bundles.find(name)?)?;
+    match seen.filter(|seen| seen.condition == Condition::Running) {
+        Some(seen) => Ok(seen.state.pid),
+        None => Err(Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it")),
     }
-    Ok(pid)
 }

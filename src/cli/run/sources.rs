@@ -6,78 +6,84 @@ use alloc::vec::Vec;
 use super::image::Found;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::sha256;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, Quoted};
 use crate::cli::context::Context;
 use crate::cli::options::RunOptions;
 use crate::cli::options::mounts::{Mount, Source};
 use crate::container::spec;
-use crate::sys::{Fd, because, fd, file, process};
+use crate::container::volume::{self, Volumes};
+use crate::sys::{Fd, because, fd, file};
 
 /// Paths and numbers that the specification is made with.
 #[derive(Default)]
 pub(super) struct Sources {
     /// Mounts that the user or the image asked for.
     pub(super) mounts: Vec<spec::Mount>,
-    /// Targets of volumes that are to be filled with what the image has there.
-    pub(super) fills: Vec<String>,
-    /// Volumes made for this container alone.
-    pub(super) anonymous: Vec<String>,
-}
-
-/// Looks the host's paths up, and makes what is to be made.
-pub(super) fn gather(options: &RunOptions<'_>, found: &Found, root: &Fd) -> Result<Sources> {
-    resolve(options, found, Some(root))
+    /// Volumes for this container alone.
+    pub(super) unnamed: Vec<String>,
+    /// All volumes: name, target if it is to be filled with what the image has there.
+    volumes: Vec<(String, Option<String>)>,
 }
 
 impl Sources {
-    /// Looks, but makes nothing.
-    pub(super) fn look_only(options: &RunOptions<'_>, found: &Found) -> Result<Sources> {
-        resolve(options, found, None)
-    }
-}
-
-fn resolve(options: &RunOptions<'_>, found: &Found, root: Option<&Fd>) -> Result<Sources> {
-    let _why = because("find the host's directories, volumes and devices that the container gets");
-    let mut sources = Sources::default();
-    let mut asked: Vec<Mount> = options.mounts.mounts.clone();
-    for path in &found.volumes {
-        if !asked.iter().any(|mount| mount.target == *path) && path.starts_with('/') && path.len() > 1 {
-            let source = Source::Anonymous { copy: true };
-            asked.push(Mount { source, target: path.clone(), read_only: false });
+    /// Looks the host's paths up; with `make` those that `--volume` names and that are missing are made. Volumes are not, since
+    /// the container must tell of them first.
+    pub(super) fn gather(options: &RunOptions<'_>, found: &Found, make: bool) -> Result<Sources> {
+        let _why = because("find the host's directories, volumes and devices that the container gets");
+        let mut sources = Sources::default();
+        let mut asked: Vec<Mount> = options.mounts.mounts.clone();
+        for path in &found.volumes {
+            if !asked.iter().any(|mount| mount.target == *path) && path.starts_with('/') && path.len() > 1 {
+                let source = Source::Anonymous { copy: true };
+                asked.push(Mount { source, target: path.clone(), read_only: false });
+            }
         }
+        // A mount below another one must come after it.
+        let depth = |mount: &Mount| mount.target.parts(b'/').count();
+        sort(&mut asked, |one, other| depth(one) < depth(other));
+        for mount in &asked {
+            let resolved = sources.mount(mount, make)?;
+            sources.mounts.push(resolved);
+        }
+        Ok(sources)
     }
-    // A mount below another one must come after it.
-    let depth = |mount: &Mount| mount.target.parts(b'/').count();
-    sort(&mut asked, |one, other| depth(one) < depth(other));
-    for mount in &asked {
-        let resolved = sources.mount(mount, root)?;
-        sources.mounts.push(resolved);
-    }
-    Ok(sources)
-}
 
-impl Sources {
-    fn mount(&mut self, mount: &Mount, root: Option<&Fd>) -> Result<spec::Mount> {
+    /// Makes the volumes that are missing; the targets of those that get what the image has there.
+    pub(super) fn make_volumes(&self, root: &Fd) -> Result<Vec<String>> {
+        let mut fills = Vec::new();
+        if self.volumes.is_empty() {
+            return Ok(fills);
+        }
+        let volumes = Volumes::open(root.by_ref())?;
+        for (name, fill) in &self.volumes {
+            let data = volumes.make(name)?;
+            if let Some(target) = fill
+                && file::list(data.by_ref())?.is_empty()
+            {
+                fills.push(target.clone());
+            }
+        }
+        Ok(fills)
+    }
+
+    fn mount(&mut self, mount: &Mount, make: bool) -> Result<spec::Mount> {
         let mut options: Vec<String> = Vec::new();
         let (kind, source) = match &mount.source {
             Source::Bind { path, create, recursive, propagation } => {
                 options.push(if *recursive { "rbind" } else { "bind" }.into());
                 options.push(propagation.name().into());
-                ("bind", bind_source(path, *create && root.is_some())?)
+                ("bind", bind_source(path, *create && make)?)
             }
             Source::Volume { name, copy } => {
                 options.extend(["rbind".into(), "rprivate".into()]);
-                ("bind", self.volume(name, *copy, &mount.target, root)?)
+                ("bind", self.volume(name, *copy, &mount.target))
             }
             Source::Anonymous { copy } => {
-                let mut random = [0u8; 32];
-                process::random(&mut random)?;
-                let name = sha256::hex(&random);
+                let name = volume::unnamed()?;
                 options.extend(["rbind".into(), "rprivate".into()]);
-                self.anonymous.push(name.clone());
-                ("bind", self.volume(&name, *copy, &mount.target, root)?)
+                self.unnamed.push(name.clone());
+                ("bind", self.volume(&name, *copy, &mount.target))
             }
             Source::Tmpfs(tmpfs) => {
                 let mut flag = |on: bool, name: &str| {
@@ -117,19 +123,9 @@ impl Sources {
     }
 
     /// The directory of a volume, relative to the bundle, so that the store can move.
-    fn volume(&mut self, name: &str, copy: bool, target: &str, root: Option<&Fd>) -> Result<String> {
-        if let Some(root) = root {
-            for (path, mode) in [("volumes", 0o700), (&alloc::format!("volumes/{name}"), 0o700)] {
-                file::mkdir_if_missing(root.by_ref(), &file::path(path)?, mode)?;
-            }
-            let data = file::path(alloc::format!("volumes/{name}/_data"))?;
-            file::mkdir_if_missing(root.by_ref(), &data, 0o755)?;
-            let opened = file::open(root.by_ref(), &data, libc::O_RDONLY | libc::O_DIRECTORY)?;
-            if copy && file::list(opened.by_ref())?.is_empty() {
-                self.fills.push(target.to_string());
-            }
-        }
-        Ok(alloc::format!("../../volumes/{name}/_data"))
+    fn volume(&mut self, name: &str, copy: bool, target: &str) -> String {
+        self.volumes.push((name.to_string(), copy.then(|| target.to_string())));
+        volume::source(name)
     }
 }
 
@@ -142,12 +138,6 @@ fn bind_source(path: &str, create: bool) -> Result<String> {
             .hint("--volume makes a missing directory, --mount does not")),
         Ok(_) => Ok(absolute),
     }
-}
-
-/// Removes a volume.
-pub(super) fn remove_volume(root: &Fd, name: &str) -> Result<()> {
-    let _why = because("remove the volume that was made for this container alone");
-    file::remove_tree(root.by_ref(), &file::path(alloc::format!("volumes/{name}"))?)
 }
 
 /// Kind and number of a device of the host's.

@@ -10,11 +10,11 @@ use crate::base::error::{Error, Result};
 use crate::cli::options::RunOptions;
 use crate::cli::options::limits::Throttle;
 use crate::cli::options::namespaces::Namespace as Asked;
-use crate::container::defaults;
 use crate::container::spec::{
     BlockIo, Capabilities, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace,
     NamespaceKind, OCI_VERSION, Pids, Process, Resources, Rlimit, Root, Spec,
 };
+use crate::container::{defaults, remains};
 use crate::kernel::security::caps;
 
 /// What a specification is made of.
@@ -58,6 +58,7 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
     add(crate::cli::images::LAYERS, parts.found.digests.clone());
     add("vial.user", wanted.user);
     add("vial.group", wanted.group);
+    add(remains::VOLUMES, parts.sources.unnamed.join(","));
     add("vial.stopSignal", signal.unwrap_or_else(|| parts.found.stop_signal.clone()));
     annotations
 }
@@ -169,16 +170,19 @@ fn namespaces(parts: &Parts<'_>) -> Result<Vec<Namespace>> {
     let asked = &parts.options.namespaces;
     let mut namespaces = defaults::namespaces();
     let choices = [
-        (NamespaceKind::Pid, "pid", &asked.pid),
-        (NamespaceKind::Network, "net", &asked.network),
-        (NamespaceKind::Ipc, "ipc", &asked.ipc),
-        (NamespaceKind::Uts, "uts", &asked.uts),
-        (NamespaceKind::Cgroup, "cgroup", &asked.cgroup),
+        (NamespaceKind::Pid, "pid", "--pid", &asked.pid),
+        (NamespaceKind::Network, "net", "--network", &asked.network),
+        (NamespaceKind::Ipc, "ipc", "--ipc", &asked.ipc),
+        (NamespaceKind::Uts, "uts", "--uts", &asked.uts),
+        (NamespaceKind::Cgroup, "cgroup", "--cgroupns", &asked.cgroup),
     ];
-    for (kind, name, choice) in choices {
+    for (kind, name, option, choice) in choices {
         let path = match choice {
             Some(Asked::Host) => None,
-            Some(Asked::Container(other)) => Some(alloc::format!("/proc/{}/ns/{name}", (parts.containers)(other)?)),
+            Some(Asked::Container(other)) => Some(alloc::format!(
+                "/proc/{}/ns/{name}",
+                (parts.containers)(other).map_err(|error| error.option(option))?
+            )),
             Some(Asked::Path(path)) => Some(path.to_string()),
             _ => continue,
         };

@@ -15,6 +15,12 @@ use crate::sys::{self, process};
 const ROUNDS: u32 = 5000;
 
 impl Group {
+    /// Whether a process is in the group or in one below it.
+    #[must_use]
+    pub fn has_processes(&self) -> bool {
+        self.directories().iter().any(|directory| tree(&directory.path).is_ok_and(|processes| !processes.is_empty()))
+    }
+
     /// Kills every process in the group and in those below it, and waits until none is left.
     ///
     /// In v2 the kernel does it at once (`cgroup.kill`, Linux 5.14). Otherwise the group is frozen while its processes get the

@@ -20,7 +20,7 @@ use syscalls::Sysno;
 use super::call::call;
 use super::fd::FdRef;
 use super::ledger;
-pub use super::tree::remove_tree;
+pub use super::tree::{remove_tree, tree_size};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 

@@ -1,0 +1,137 @@
+//! `vial gc`: removes what killed and interrupted commands left behind.
+//!
+//! What is waste is told by the store alone. A control group is removed because a container's directory tells of it: those
+//! below `/vial` that no directory here tells of belong to another store, or are gone in a moment. So every container's
+//! directory is there before its control group and goes after it.
+
+use super::context::Context;
+use super::flags::Id;
+use super::images;
+use crate::base::error::{EXIT_FAILURE, Result};
+use crate::container::bundle::{Bundles, read_json};
+use crate::container::remains::{self, With};
+use crate::container::state::{State, Status};
+use crate::container::volume::Volumes;
+use crate::sys::{Fd, because, fd, file, process};
+
+/// Rounds of 10 ms for which an owner that seems to be gone still counts as one.
+const ROUNDS: u32 = 25;
+
+/// Removes it and says what, a line each; with `--dry-run` only says.
+pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
+    let dry = context.parsed.on(Id::GcDryRun);
+    let root = context.open_root()?;
+    let bundles = Bundles::open(root.by_ref())?;
+    let (containers, dangling) = bundles.survey()?;
+    let mut collector = Collector { root: &root, bundles: &bundles, dry, code: 0 };
+    {
+        let _why = because("wait for containers that are being made to get an owner");
+        bundles.settle()?;
+    }
+    for (id, name) in &containers {
+        let result = collector.container(id, name);
+        collector.note(result);
+    }
+    for (name, id) in &dangling {
+        let result = if dry { Ok(()) } else { bundles.give_back(name, id) };
+        let result = result.and_then(|()| say("name", name));
+        collector.note(result);
+    }
+    let result = collector.volumes();
+    collector.note(result);
+    let result = collector.images(context);
+    collector.note(result);
+    Ok(collector.code)
+}
+
+fn say(kind: &str, what: &str) -> Result<()> {
+    super::print(&[kind, " ", what, "\n"].concat())
+}
+
+struct Collector<'a> {
+    root: &'a Fd,
+    bundles: &'a Bundles,
+    dry: bool,
+    code: u8,
+}
+
+impl Collector<'_> {
+    /// Goes on after a failure.
+    fn note(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            super::report(&error);
+            self.code = EXIT_FAILURE;
+        }
+    }
+
+    /// Takes a container that no process owns. When an owner has just been killed, a child of it may be about to go; while one
+    /// is about to start, the container looks the same.
+    fn take(&self, id: &str) -> Result<Option<Fd>> {
+        let _why = because("see whether a process owns the container");
+        for _ in 0..ROUNDS {
+            let Some((directory, free)) = self.bundles.take(id)? else { return Ok(None) };
+            if free {
+                return Ok(Some(directory));
+            }
+            let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
+            if owner != 0 && file::exists(fd::CWD, &file::path(alloc::format!("/proc/{owner}"))?) {
+                break;
+            }
+            drop(directory);
+            process::sleep(10);
+        }
+        Ok(None)
+    }
+
+    fn container(&self, id: &str, name: &str) -> Result<()> {
+        let Some(directory) = self.take(id)? else { return Ok(()) };
+        let _why = because("remove what is left of a container that no process owns");
+        let state = State::load(directory.by_ref())?;
+        let config = match read_json(directory.by_ref(), c"config.json") {
+            // Without a state it was cut short.
+            Err(error) if state.is_some() => return Err(error),
+            config => config.unwrap_or_default(),
+        };
+        let (Some(config), Some(state)) = (&config, &state) else {
+            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
+        };
+        if state.remove {
+            let volumes = !state.keep_volumes;
+            return self.discard(id, name, &With { config: Some(config), state: Some(state), volumes });
+        }
+        if remains::remove_group(config, id, Some(state), self.dry)? {
+            say("control group of", id)?;
+        }
+        if state.status == Status::Running && !self.dry {
+            let mut state = state.clone();
+            state.abandon();
+            state.save(directory.by_ref())?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self, id: &str, name: &str, with: &With<'_>) -> Result<()> {
+        if !self.dry {
+            remains::discard(self.root.by_ref(), self.bundles, (id, name), with)?;
+        }
+        say("container", id)?;
+        let volumes = with.config.filter(|_| with.volumes).map(remains::volumes).unwrap_or_default();
+        volumes.iter().try_for_each(|volume| say("volume", volume))
+    }
+
+    fn volumes(&self) -> Result<()> {
+        for name in Volumes::open(self.root.by_ref())?.clean(self.dry)? {
+            say("volume", &name)?;
+        }
+        Ok(())
+    }
+
+    /// What killed imports left in the store of images.
+    fn images(&self, context: &Context<'_>) -> Result<()> {
+        if self.dry {
+            return Ok(());
+        }
+        let done = images::store(context)?.clean(&mut |layer| images::user_of(self.root.by_ref(), layer))?;
+        done.iter().try_for_each(|line| super::print(&[line, "\n"].concat()))
+    }
+}

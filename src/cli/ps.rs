@@ -1,0 +1,280 @@
+//! `vial ps`: the containers, newest first.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::context::Context;
+use super::flags::Id;
+use super::output::{self, Field, Format};
+use super::parse::{Given, Parsed};
+use crate::base::error::Result;
+use crate::base::json::Value;
+use crate::base::sort::sort;
+use crate::base::text::{self, Cut};
+use crate::base::time::Timestamp;
+use crate::container::bundle::Bundles;
+use crate::container::state::{Condition, Seen, since};
+use crate::sys::{file, process};
+
+/// docker's columns and the further fields of its templates.
+const FIELDS: [Field; 11] = [
+    Field { name: "ID", heading: "CONTAINER ID" },
+    Field { name: "Image", heading: "IMAGE" },
+    Field { name: "Command", heading: "COMMAND" },
+    Field { name: "RunningFor", heading: "CREATED" },
+    Field { name: "Status", heading: "STATUS" },
+    Field { name: "Ports", heading: "PORTS" },
+    Field { name: "Names", heading: "NAMES" },
+    Field { name: "Size", heading: "" },
+    Field { name: "CreatedAt", heading: "" },
+    Field { name: "State", heading: "" },
+    Field { name: "Labels", heading: "" },
+];
+/// Where `Size` stands among them.
+const SIZE: usize = 7;
+/// The longest command that is shown whole.
+const COMMAND: usize = 20;
+
+/// Lists containers.
+pub(super) fn list(context: &Context<'_>) -> Result<u8> {
+    let parsed = context.parsed;
+    let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;
+    let filters = Filters::new(parsed)?;
+    let last = newest(parsed)?;
+    let mut found: Vec<Seen> = Vec::new();
+    for seen in all(context)? {
+        if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition == Condition::Running) {
+            found.push(seen);
+        }
+    }
+    sort(&mut found, |one, other| one.state.created > other.state.created);
+    found.truncate(last.unwrap_or(usize::MAX));
+    let whole = parsed.on(Id::NoTrunc);
+    if parsed.on(Id::Quiet) {
+        let mut ids = String::new();
+        for seen in &found {
+            ids.push_str(short(&seen.id, whole));
+            ids.push('\n');
+        }
+        super::print(&ids)?;
+        return Ok(0);
+    }
+    let mut fields = FIELDS;
+    if parsed.on(Id::Size) {
+        fields[SIZE].heading = "SIZE";
+    }
+    let asks = |given: Given<'_>| given.value.windows(5).any(|word| word == b".Size");
+    let sizes = parsed.on(Id::Size) || parsed.last(Id::Format).is_some_and(asks);
+    let now = process::clock(libc::CLOCK_REALTIME);
+    let rows: Vec<Vec<String>> = found.iter().map(|seen| row(seen, now, whole, sizes)).collect();
+    super::print(&output::list(&format, &fields, &rows)?)?;
+    Ok(0)
+}
+
+/// All containers; those whose state can't be told are said so of on standard error.
+pub(super) fn all(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let bundles = Bundles::open(context.open_root()?.by_ref())?;
+    let mut all = Vec::new();
+    for container in bundles.list()? {
+        let Some(mut seen) = Seen::look(&bundles, container)? else { continue };
+        if let Some(problem) = seen.problem.take() {
+            Context::warn(&alloc::vec![problem.because(alloc::format!("look at container {}", seen.id))]);
+        }
+        all.push(seen);
+    }
+    Ok(all)
+}
+
+/// How many of the newest are wanted, if `--last` or `--latest` says so.
+fn newest(parsed: &Parsed<'_>) -> Result<Option<usize>> {
+    if parsed.on(Id::Latest) {
+        return Ok(Some(1));
+    }
+    let Some(given) = parsed.last(Id::Last) else { return Ok(None) };
+    let number = text::decimal_u32(given.text()?).filter(|number| *number > 0);
+    given.check(number, "no such count", "a number from 1 on").map(|number| Some(number as usize))
+}
+
+/// An ID, or its beginning.
+fn short(id: &str, whole: bool) -> &str {
+    if whole { id } else { id.get(..12).unwrap_or(id) }
+}
+
+fn row(seen: &Seen, now: Timestamp, whole: bool, sizes: bool) -> Vec<String> {
+    let state = &seen.state;
+    let mut labels = String::new();
+    for (name, value) in &state.labels {
+        let comma = if labels.is_empty() { "" } else { "," };
+        for part in [comma, name, "=", value] {
+            labels.push_str(part);
+        }
+    }
+    let image = if state.image == state.image_id { short(&state.image, whole) } else { &state.image };
+    alloc::vec![
+        short(&seen.id, whole).to_string(),
+        image.to_string(),
+        quoted(&state.command.join(" "), whole),
+        since("", &state.created, now, " ago"),
+        seen.status(now),
+        String::new(),
+        seen.name.clone(),
+        if sizes { written(seen).map(text::human_size).unwrap_or_default() } else { String::new() },
+        state.created.clone(),
+        seen.condition.name().to_string(),
+        labels,
+    ]
+}
+
+/// How many bytes a container has written to its root.
+pub(super) fn written(seen: &Seen) -> Result<u64> {
+    file::tree_size(seen.directory.by_ref(), c"upper")
+}
+
+/// A command in quotes, cut as docker does.
+fn quoted(command: &str, whole: bool) -> String {
+    if command.is_empty() {
+        return String::new();
+    }
+    let mut cut: String = command.chars().take(if whole { usize::MAX } else { COMMAND }).collect();
+    if cut.len() < command.len() {
+        cut.pop();
+        cut.push('…');
+    }
+    Value::from(cut).to_compact()
+}
+
+/// What a filter is about.
+const KEYS: &[&str] = &["id", "name", "label", "status", "ancestor"];
+
+/// `--filter`: what is given under one key is alternatives, except for labels; all keys must fit.
+struct Filters<'a> {
+    filters: Vec<(&'static str, &'a str)>,
+    /// Whether containers are wanted that do not run.
+    any_state: bool,
+}
+
+impl<'a> Filters<'a> {
+    fn new(parsed: &Parsed<'a>) -> Result<Filters<'a>> {
+        let mut filters = Filters { filters: Vec::new(), any_state: parsed.on(Id::AllContainers) };
+        for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Filter) {
+            let (key, value) = given.check(given.text()?.cut(b'='), "no =", "KEY=VALUE, such as status=exited")?;
+            let known = KEYS.iter().find(|known| **known == key);
+            let key = given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
+            if *key == "status" {
+                let known = Condition::ALL.iter().any(|condition| condition.name() == value);
+                given.check(known.then_some(()), "no such status", "created, running, exited or dead")?;
+                filters.any_state = true;
+            }
+            filters.filters.push((key, value));
+        }
+        Ok(filters)
+    }
+
+    fn fit(&self, seen: &Seen) -> bool {
+        KEYS.iter().all(|key| {
+            let mut values = self.filters.iter().filter(|(of, _)| of == key).map(|(_, value)| *value).peekable();
+            match *key {
+                "label" => values.all(|label| has_label(seen, label)),
+                _ => values.peek().is_none() || values.any(|value| fits(seen, key, value)),
+            }
+        })
+    }
+}
+
+fn fits(seen: &Seen, key: &str, value: &str) -> bool {
+    let state = &seen.state;
+    match key {
+        "id" => seen.id.starts_with(value),
+        "name" => value.is_empty() || seen.name.as_bytes().windows(value.len()).any(|part| part == value.as_bytes()),
+        "status" => seen.condition.name() == value,
+        _ => {
+            let id = value.strip_prefix("sha256:").unwrap_or(value);
+            state.image == value
+                || state.image.strip_suffix(":latest") == Some(value)
+                || value.strip_suffix(":latest") == Some(&state.image)
+                || (id.len() >= 12 && state.image_id.starts_with(id))
+        }
+    }
+}
+
+/// `NAME`, or `NAME=VALUE`.
+fn has_label(seen: &Seen, wanted: &str) -> bool {
+    let (name, value) = wanted.cut(b'=').map_or((wanted, None), |(name, value)| (name, Some(value)));
+    seen.state.labels.iter().any(|(known, is)| known == name && value.is_none_or(|value| value == is))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::parse::parse;
+    use crate::container::state::State;
+    use crate::sys::Fd;
+
+    fn seen() -> Seen {
+        let state = State {
+            image: "debian:latest".into(),
+            image_id: "0123456789abcdef".into(),
+            command: vec!["sh".into(), "-c".into(), "echo \"hello\" world".into()],
+            labels: vec![("a".into(), "1".into()), ("b".into(), String::new())],
+            ..State::default()
+        };
+        let directory = Fd::from_number(-1);
+        Seen { id: "f".repeat(64), name: "web".into(), directory, condition: Condition::Exited, state, problem: None }
+    }
+
+    fn filter(words: &[&'static str]) -> Result<bool> {
+        let mut line: Vec<&[u8]> = vec![b"ps"];
+        for word in words {
+            line.extend([&b"-f"[..], word.as_bytes()]);
+        }
+        let parsed = parse(&line).unwrap();
+        Ok(Filters::new(&parsed)?.fit(&seen()))
+    }
+
+    #[test]
+    fn one_of_the_values_under_a_key_must_fit_and_all_keys_and_labels() {
+        for fitting in [
+            &["name=we"][..],
+            &["id=fff"],
+            &["status=running", "status=exited"],
+            &["label=a", "label=a=1", "label=b="],
+            &["ancestor=debian", "name=x", "name=web"],
+            &["ancestor=sha256:0123456789ab"],
+            &[],
+        ] {
+            assert!(filter(fitting).unwrap(), "{fitting:?}");
+        }
+        for other in
+            [&["name=x"][..], &["label=a", "label=c"], &["label=a=2"], &["id=ff", "status=dead"], &["ancestor=deb"]]
+        {
+            assert!(!filter(other).unwrap(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        for (word, accepted) in [("web", "KEY=VALUE"), ("nope=1", "ancestor="), ("status=up", "created, running")] {
+            let error = filter(&[word]).unwrap_err().to_string();
+            assert!(error.contains("for --filter") && error.contains(accepted), "{error}");
+        }
+    }
+
+    #[test]
+    fn commands_are_quoted_and_cut_as_dockers() {
+        assert_eq!(quoted("sh -c echo \"hello\" world", false), "\"sh -c echo \\\"hello\\\" …\"");
+        assert_eq!(quoted("12345678901234567890", false), "\"12345678901234567890\"");
+        assert_eq!(quoted("123456789012345678901", false), "\"1234567890123456789…\"");
+        assert_eq!(quoted("123456789012345678901", true), "\"123456789012345678901\"");
+    }
+
+    #[test]
+    fn a_count_must_be_a_number_from_one_on() {
+        for word in [&b"0"[..], b"-1", b"x"] {
+            let line = [&b"ps"[..], b"-n", word];
+            assert!(newest(&parse(&line).unwrap()).is_err());
+        }
+        assert_eq!(newest(&parse(&[b"ps", b"-n", b"3"]).unwrap()).unwrap(), Some(3));
+        assert_eq!(newest(&parse(&[b"ps", b"-l"]).unwrap()).unwrap(), Some(1));
+        assert_eq!(newest(&parse(&[b"ps"]).unwrap()).unwrap(), None);
+    }
+}

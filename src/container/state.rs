@@ -1,0 +1,274 @@
+//! What became of a container: `state.json`, and what is to be made of it together with the lock.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::bundle::{Bundle, Bundles, read_json};
+use super::remains;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::json::record::{self, Field, names, record};
+use crate::base::time::{Timestamp, human_duration};
+use crate::sys::{Fd, FdRef, file};
+
+names! {
+    /// How far a container has come, as the last process that owned it has written.
+    pub enum Status {
+        /// It was made but never started.
+        #[default]
+        Created = "created",
+        /// Its workload was executed.
+        Running = "running",
+        /// Its workload has ended.
+        Exited = "exited",
+    }
+}
+
+record! {
+    /// What `state.json` holds: all that `config.json` has no place for. ID and name are not in it; the directory and the link
+    /// to it say those.
+    pub struct State {
+        /// How far it has come.
+        status: Status = Required "status",
+        /// The image as the user named it.
+        image: String = Required "image",
+        /// The image's ID; empty for the host and for directories.
+        image_id: String = Optional "imageId",
+        /// What is executed, with its arguments.
+        command: Vec<String> = Optional "command",
+        /// The first process, as the host sees it; 0 if there is none.
+        pid: u32 = Optional "pid",
+        /// The process that owns the container and whose child the first process is.
+        owner: u32 = Optional "owner",
+        /// When it was made, RFC 3339.
+        created: String = Required "created",
+        /// When its workload was executed.
+        started: String = Optional "started",
+        /// When its workload ended; empty if nobody saw it.
+        finished: String = Optional "finished",
+        /// The workload's exit code; 128 + n for signal n.
+        exit_code: u32 = Optional "exitCode",
+        /// Whether a process of it was killed because memory ran out.
+        oom_killed: bool = Optional "oomKilled",
+        /// What went wrong besides.
+        error: String = Optional "error",
+        /// Whether it goes when it ends.
+        remove: bool = Optional "remove",
+        /// Whether the volumes made for it alone stay when it goes: `rm` without `-v` says so before it begins.
+        keep_volumes: bool = Optional "keepVolumes",
+        /// Whether it has a terminal.
+        tty: bool = Optional "tty",
+        /// The user's notes.
+        labels: Vec<(String, String)> = Optional "labels",
+    }
+}
+
+impl State {
+    /// Reads a container's state; `None` if nothing was written yet.
+    ///
+    /// # Errors
+    /// What the file system refuses, and a file that is damaged, by name.
+    pub fn load(directory: FdRef<'_>) -> Result<Option<State>> {
+        let Some(value) = read_json(directory, c"state.json")? else { return Ok(None) };
+        record::read(&value).map(Some).map_err(|error: Error| {
+            Error::new(alloc::format!("state.json of the container is damaged: {error}"))
+                .hint("vial rm removes the container")
+        })
+    }
+
+    /// Replaces a container's state as a whole.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn save(&self, directory: FdRef<'_>) -> Result<()> {
+        Bundle::write_state(directory, &self.write())
+    }
+
+    /// Notes that the owner was killed, and the workload with it: how and when it would have ended is not known.
+    pub fn abandon(&mut self) {
+        self.status = Status::Exited;
+        self.pid = 0;
+        self.exit_code = 128 + libc::SIGKILL as u32;
+        self.error = "the vial process that the container belonged to was killed".to_string();
+    }
+}
+
+/// A container's condition, from its state and its lock together, in docker's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It was made, or is being made.
+    Created,
+    /// Its workload runs.
+    Running,
+    /// Its workload has ended.
+    Exited,
+    /// It was given up half-way: only `rm` and `gc` have to do with it.
+    Dead,
+}
+
+impl Condition {
+    /// All of them.
+    pub const ALL: &[Condition] = &[Condition::Created, Condition::Running, Condition::Exited, Condition::Dead];
+
+    /// In lower case, as filters and JSON have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::Created => "created",
+            Condition::Running => "running",
+            Condition::Exited => "exited",
+            Condition::Dead => "dead",
+        }
+    }
+}
+
+/// A container as one look at it shows it.
+pub struct Seen {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// The name; empty if it was killed before it had one.
+    pub name: String,
+    /// Its directory, not locked.
+    pub directory: Fd,
+    /// What is the matter with it.
+    pub condition: Condition,
+    /// Its state; the default if it has none or a damaged one.
+    pub state: State,
+    /// Why its state can't be told.
+    pub problem: Option<Error>,
+}
+
+impl Seen {
+    /// Looks at a container; `None` if it is gone.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn look(bundles: &Bundles, (id, name): (String, String)) -> Result<Option<Seen>> {
+        let Some((directory, owned)) = bundles.look(&id)? else { return Ok(None) };
+        let loaded = State::load(directory.by_ref());
+        // Until here nobody could become its owner.
+        file::unlock(directory.by_ref())?;
+        let mut seen = Seen { id, name, directory, condition: Condition::Dead, state: State::default(), problem: None };
+        match loaded {
+            Ok(state) => seen.judge(owned, state),
+            Err(error) => seen.problem = Some(error),
+        }
+        Ok(Some(seen))
+    }
+
+    fn judge(&mut self, owned: bool, state: Option<State>) {
+        let written = state.is_some();
+        self.state = state.unwrap_or_default();
+        let whole = written && file::exists(self.directory.by_ref(), c"config.json");
+        self.condition = match self.state.status {
+            _ if !owned && (!whole || self.state.remove) => Condition::Dead,
+            Status::Running if !owned => {
+                self.state.abandon();
+                let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));
+                if left { Condition::Dead } else { Condition::Exited }
+            }
+            Status::Created => Condition::Created,
+            Status::Running => Condition::Running,
+            Status::Exited => Condition::Exited,
+        };
+    }
+
+    /// Its `config.json`.
+    ///
+    /// # Errors
+    /// There is none yet, or it is damaged.
+    pub fn config(&self) -> Result<Value> {
+        let missing = || Error::new(alloc::format!("container {} has no config.json", self.id));
+        read_json(self.directory.by_ref(), c"config.json")?.ok_or_else(missing)
+    }
+
+    /// `Up 3 minutes`, `Exited (0) 2 hours ago`: docker's words.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> String {
+        match self.condition {
+            Condition::Created => "Created".to_string(),
+            Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
+            Condition::Exited => {
+                alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+            }
+            Condition::Dead => "Dead".to_string(),
+        }
+    }
+}
+
+/// How long ago a moment was, between two words; empty if it is not known.
+#[must_use]
+pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> String {
+    match Timestamp::parse(moment) {
+        Some(moment) => [before, &human_duration(now.seconds_since(moment)), after].concat(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::json::parse;
+
+    fn state(status: Status) -> State {
+        State {
+            status,
+            image: "host".into(),
+            pid: 7,
+            created: "2026-01-02T03:04:05.000000000Z".into(),
+            started: "2026-01-02T03:04:05.000000000Z".into(),
+            labels: std::vec![("a".into(), "b".into())],
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        let written = state(Status::Running);
+        let text = written.write().to_compact();
+        let read: State = record::read(&parse(text.as_bytes()).unwrap()).unwrap();
+        assert_eq!(read, written);
+    }
+
+    #[test]
+    fn a_state_of_a_wrong_shape_names_the_member() {
+        let value = parse(b"{\"status\":\"gone\",\"image\":\"host\",\"created\":\"\"}").unwrap();
+        let error = record::read::<State>(&value).unwrap_err().to_string();
+        assert!(error.contains("status: expected one of created, running, exited"), "{error}");
+    }
+
+    #[test]
+    fn the_status_is_in_dockers_words() {
+        let path = std::env::temp_dir().join(std::format!("vial-state-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let root =
+            file::open(crate::sys::fd::CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let bundles = Bundles::open(root.by_ref()).unwrap();
+        let bundle = bundles.create("web").unwrap();
+        let now = Timestamp::parse("2026-01-02T03:07:05Z").unwrap();
+        let look = || Seen::look(&bundles, (bundle.id.clone(), "web".into())).unwrap().unwrap();
+        let words = || {
+            let seen = look();
+            std::format!("{} {}", seen.condition.name(), seen.status(now))
+        };
+        assert_eq!(words(), "created Created");
+        state(Status::Running).save(bundle.directory.by_ref()).unwrap();
+        assert_eq!(words(), "running Up 3 minutes");
+        let finished = String::from("2026-01-02T01:07:05Z");
+        State { finished, exit_code: 3, ..state(Status::Exited) }.save(bundle.directory.by_ref()).unwrap();
+        assert_eq!(words(), "exited Exited (3) 2 hours ago");
+
+        // Nobody owns it any more.
+        file::unlock(bundle.directory.by_ref()).unwrap();
+        assert_eq!(words(), "dead Dead", "without config.json it is waste");
+        bundle.write(c"config.json", "{}").unwrap();
+        assert_eq!(words(), "exited Exited (3) 2 hours ago");
+        state(Status::Running).save(bundle.directory.by_ref()).unwrap();
+        assert_eq!(words(), "exited Exited (137)");
+        State { remove: true, ..state(Status::Exited) }.save(bundle.directory.by_ref()).unwrap();
+        assert_eq!(words(), "dead Dead");
+        bundle.write(c"state.json", "{").unwrap();
+        assert!(look().problem.unwrap().to_string().contains("state.json"));
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
