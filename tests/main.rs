@@ -7,10 +7,14 @@
 mod util;
 
 mod floors;
+mod foreground;
 mod harness;
+mod isolation;
 mod laws;
 mod ledger;
+mod limits;
 mod memory;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -20,7 +24,17 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     util::keep_panics();
     let groups = util::leaks::control_groups();
-    let trials = [floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
+    let trials = [
+        floors::trials(),
+        foreground::trials(),
+        harness::trials(),
+        isolation::trials(),
+        laws::trials(),
+        ledger::trials(),
+        limits::trials(),
+        memory::trials(),
+        workload::trials(),
+    ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();
     let left = util::leaks::new_control_groups(&groups);

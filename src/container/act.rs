@@ -146,7 +146,8 @@ impl<'a> Actor<'a> {
                 effective: sets.effective & caps::ALL,
                 permitted: sets.permitted & caps::ALL,
                 inheritable: sets.inheritable & caps::ALL,
-            })?;
+            })
+            .map_err(|error| capability_hint(error, sets.permitted))?;
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
@@ -209,6 +210,14 @@ fn overlay_hint(error: Error) -> Error {
         Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
         Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
         _ => error,
+    }
+}
+
+fn capability_hint(error: Error, wanted: u64) -> Error {
+    let missing = security::capget().map_or(0, |own| wanted & !own.permitted);
+    match caps::name(missing.trailing_zeros() as u8) {
+        Some(name) => error.hint(alloc::format!("vial itself lacks {name}, so it can't grant it")),
+        None => error,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod command;
+pub mod container;
 pub mod elf;
 pub mod leaks;
 pub mod needs;
