@@ -10,9 +10,12 @@ mod bad_input;
 mod command_line;
 mod floors;
 mod harness;
+mod images;
+mod import;
 mod laws;
 mod ledger;
 mod memory;
+mod old_kernels;
 
 use std::process::ExitCode;
 
@@ -27,9 +30,12 @@ fn main() -> ExitCode {
         command_line::trials(),
         floors::trials(),
         harness::trials(),
+        images::trials(),
+        import::trials(),
         laws::trials(),
         ledger::trials(),
         memory::trials(),
+        old_kernels::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();

@@ -1,6 +1,7 @@
 //! What the tests share: needs, a scene with a fresh root directory, commands with a time limit, a check for what is left.
 
 pub mod account;
+pub mod archive;
 pub mod command;
 pub mod elf;
 pub mod leaks;
@@ -9,6 +10,7 @@ pub mod rootfs;
 pub mod scene;
 pub mod source;
 pub mod strace;
+pub mod tree;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
