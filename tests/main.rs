@@ -8,6 +8,7 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod debian;
 mod floors;
 mod harness;
 mod images;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        debian::trials(),
         floors::trials(),
         harness::trials(),
         images::trials(),
