@@ -38,7 +38,14 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let mut progress = Progress::new();
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
-    super::print(&alloc::format!("sha256:{}\n", imported?.id))?;
+    let imported = imported?;
+    if imported.unpacked.lost_attributes > 0 {
+        let lost = imported.unpacked.lost_attributes;
+        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
+            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&alloc::vec![warning]);
+    }
+    super::print(&alloc::format!("sha256:{}\n", imported.id))?;
     Ok(0)
 }
 

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod archive;
 pub mod command;
+pub mod container;
 pub mod elf;
 pub mod leaks;
 pub mod needs;

@@ -40,13 +40,14 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What the container's root is made of.
-    pub(super) fn root(&self) -> Root {
+    /// What the container's root is made of; `volatile` if its changes go with it.
+    pub(super) fn root(&self, volatile: bool) -> Root {
         Root::Overlay {
             layers: self.layers.clone(),
             upper: "upper".to_string(),
             work: "work".to_string(),
             target: "rootfs".to_string(),
+            volatile,
         }
     }
 }

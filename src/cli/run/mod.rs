@@ -107,7 +107,7 @@ impl Life<'_> {
         let control = self.control.insert(control);
         let container = Container {
             spec: &spec,
-            root: self.found.root(),
+            root: self.found.root(options.record.remove),
             directory: &self.bundle.directory,
             args: command(options, self.found)?,
             env: environment.for_process(options, &self.bundle.id),
@@ -207,7 +207,7 @@ fn describe(context: &Context<'_>, options: &RunOptions<'_>) -> Result<u8> {
     let (mut text, mounts) = Control::describe(&spec)?;
     let plan = crate::container::plan::plan(
         &spec,
-        &crate::container::plan::Setting { root: &found.root(), cgroups: &mounts, fills: &[] },
+        &crate::container::plan::Setting { root: &found.root(options.record.remove), cgroups: &mounts, fills: &[] },
     )?;
     let mut why = "";
     for step in plan {
