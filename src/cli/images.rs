@@ -7,6 +7,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::base::text;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
@@ -161,7 +162,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     let uses = |(id, name): &(String, String)| {
-        let directory = file::open(root, &file::path(alloc::format!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
+        let directory = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
         let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
         let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
         layers.split(',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })

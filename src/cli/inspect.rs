@@ -260,7 +260,7 @@ fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Result<Value>
 /// The mounts that the user or the image asked for.
 fn mounts(context: &Context<'_>, config: &Value) -> Result<Value> {
     let mut asked: Vec<Value> = Vec::new();
-    let defaults = defaults::mounts(0);
+    let defaults = &defaults::spec()?.mounts;
     for mount in config.get("mounts").and_then(Value::as_array).unwrap_or_default() {
         let text = |member| mount.get(member).and_then(Value::as_str).unwrap_or_default();
         let (source, destination) = (text("source"), text("destination"));

@@ -1,11 +1,13 @@
 //! What is written down of a container besides its specification: `state.json`.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::image::Found;
+use super::{Options, Words};
 use crate::base::error::{Error, Result};
-use crate::cli::options::RunOptions;
+use crate::base::keep::text;
 use crate::cli::options::files::parse_label_file;
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen, State, Status};
@@ -18,13 +20,19 @@ pub(super) fn now() -> String {
 }
 
 /// The state of a container whose workload has just been executed.
-pub(super) fn started(options: &RunOptions<'_>, found: &Found, pid: u32, created: String) -> Result<State> {
+pub(super) fn started(
+    options: Options,
+    found: &Found,
+    command: Words,
+    pid: u32,
+    created: String,
+) -> Result<&'static mut State> {
     let _why = because("write down that the container runs");
-    Ok(State {
+    Ok(Box::leak(Box::new(State {
         status: Status::Running,
-        image: found.name.clone(),
-        image_id: found.id.clone(),
-        command: super::lossy(&super::command(options, found)?),
+        image: found.name.into(),
+        image_id: found.id.into(),
+        command: super::lossy(command).into_iter().map(String::from).collect(),
         pid,
         owner: process::getpid(),
         created,
@@ -33,7 +41,7 @@ pub(super) fn started(options: &RunOptions<'_>, found: &Found, pid: u32, created
         tty: options.tty,
         labels: labels(options)?,
         ..State::default()
-    })
+    })))
 }
 
 /// Notes that the workload has ended.
@@ -46,14 +54,14 @@ pub(super) fn ended(state: &mut State, ended: Ended, oom_killed: bool) {
 }
 
 /// Labels of files, then those of the command line.
-fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
+fn labels(options: Options) -> Result<Vec<(String, String)>> {
     let mut labels: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| match labels.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => *old = value.to_string(),
         None => labels.push((name.to_string(), value.to_string())),
     };
     for path in &options.record.label_files {
-        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)?;
+        let content = file::read_file(fd::CWD, file::path(*path)?, 4 << 20)?;
         for label in parse_label_file(path, &content)? {
             set(label.name, label.value);
         }
@@ -69,6 +77,6 @@ pub(super) fn process_of(bundles: &Bundles, name: &str) -> Result<u32> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition == Condition::Running) {
         Some(seen) => Ok(seen.state.pid),
-        None => Err(Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it")),
+        None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }
 }
