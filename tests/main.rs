@@ -6,11 +6,20 @@
 #[macro_use]
 mod util;
 
+mod bad_input;
+mod command_line;
 mod floors;
+mod foreground;
 mod harness;
+mod images;
+mod import;
+mod isolation;
 mod laws;
 mod ledger;
+mod limits;
 mod memory;
+mod old_kernels;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -20,7 +29,22 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     util::keep_panics();
     let groups = util::leaks::control_groups();
-    let trials = [floors::trials(), harness::trials(), laws::trials(), ledger::trials(), memory::trials()];
+    let trials = [
+        bad_input::trials(),
+        command_line::trials(),
+        floors::trials(),
+        foreground::trials(),
+        harness::trials(),
+        images::trials(),
+        import::trials(),
+        isolation::trials(),
+        laws::trials(),
+        ledger::trials(),
+        limits::trials(),
+        memory::trials(),
+        old_kernels::trials(),
+        workload::trials(),
+    ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
     util::scene::remove_work_directory();
     let left = util::leaks::new_control_groups(&groups);

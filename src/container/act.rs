@@ -73,8 +73,11 @@ impl<'a> Actor<'a> {
     fn act(&mut self, action: &Action) -> Result<()> {
         match *action {
             Action::Join { path, kind } => {
-                let namespace = file::open(CWD, path, libc::O_RDONLY)?;
-                process::setns(namespace.by_ref(), kind)
+                let join = |namespace: Fd| process::setns(namespace.by_ref(), kind);
+                file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
+                    Error::os(error.errno(), "join the namespace", path.to_string_lossy())
+                        .hint("--network ns:PATH takes a network namespace that is there")
+                })
             }
             Action::Take { slot, source, recursive } => {
                 self.trees.resize_with(self.trees.len().max(slot + 1), || None);
@@ -146,7 +149,8 @@ impl<'a> Actor<'a> {
                 effective: sets.effective & caps::ALL,
                 permitted: sets.permitted & caps::ALL,
                 inheritable: sets.inheritable & caps::ALL,
-            })?;
+            })
+            .map_err(|error| capability_hint(error, sets.permitted))?;
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
@@ -157,9 +161,7 @@ impl<'a> Actor<'a> {
 fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),
-        Action::Overlay { target, data } => {
-            mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data)).map_err(overlay_hint)
-        }
+        Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }
@@ -182,7 +184,7 @@ fn simple(action: &Action) -> Result<()> {
         }
         Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {
-                error.hint("the kernel has no such parameter, or not in this namespace")
+                error.hint("--sysctl: the kernel has no such parameter, or not in this namespace")
             } else {
                 error
             }
@@ -190,7 +192,7 @@ fn simple(action: &Action) -> Result<()> {
         Action::OomScore { value } => file::write_value(CWD, c"/proc/self/oom_score_adj", text!("{value}").as_bytes())
             .map_err(|error| {
                 if error.is(Errno::EACCES) {
-                    error.hint("a value below vial's own needs CAP_SYS_RESOURCE")
+                    error.hint("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE")
                 } else {
                     error
                 }
@@ -203,11 +205,32 @@ fn simple(action: &Action) -> Result<()> {
     }
 }
 
+/// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
+/// whoever wrote it.
+fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
+    let mount = |data: &CStr| mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data));
+    if volatile {
+        match mount(file::path([data.to_bytes(), b",volatile"].concat())?) {
+            Err(error) if error.is(Errno::EINVAL) => {}
+            result => return result.map_err(overlay_hint),
+        }
+    }
+    mount(data).map_err(overlay_hint)
+}
+
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
         Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
         Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
         _ => error,
+    }
+}
+
+fn capability_hint(error: Error, wanted: u64) -> Error {
+    let missing = security::capget().map_or(0, |own| wanted & !own.permitted);
+    match caps::name(missing.trailing_zeros() as u8) {
+        Some(name) => error.hint(text!("vial itself lacks {name}, so it can't grant it")),
+        None => error,
     }
 }
 
@@ -250,6 +273,9 @@ fn working_directory(path: &CStr) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => {
             drop(mounts::make(path, Kind::Directory).map_err(|_| error)?);
             file::chdir(path)?;
+        }
+        Err(error) if error.is(Errno::ENOTDIR) => {
+            return Err(error.hint("--workdir takes a directory of the image, or one to be made"));
         }
         result => result?,
     }

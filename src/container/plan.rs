@@ -31,8 +31,8 @@ pub enum Action {
     Take { slot: usize, source: &'static CStr, recursive: bool },
     /// Cuts the mounts off from the host's.
     Private,
-    /// Mounts the layers as one file system.
-    Overlay { target: &'static CStr, data: &'static CStr },
+    /// Mounts the layers as one file system; a volatile one never waits for the disk, since its changes are thrown away.
+    Overlay { target: &'static CStr, data: &'static CStr, volatile: bool },
     /// Uses a directory as the root.
     BindRoot { source: &'static CStr, target: &'static CStr },
     /// Makes a mounted directory the root.
@@ -93,7 +93,13 @@ pub struct Step {
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
     /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`.
-    Overlay { layers: &'static [&'static str], upper: &'static str, work: &'static str, target: &'static str },
+    Overlay {
+        layers: &'static [&'static str],
+        upper: &'static str,
+        work: &'static str,
+        target: &'static str,
+        volatile: bool,
+    },
     /// A directory, used as it is, mounted at itself.
     Directory(&'static str),
 }
@@ -226,7 +232,7 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.add(Action::Private);
     plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
     let target = match setting.root {
-        Root::Overlay { layers, upper, work, target } => {
+        Root::Overlay { layers, upper, work, target, volatile } => {
             let mut data = String::from("lowerdir");
             let mut before = '=';
             for layer in layers {
@@ -238,7 +244,7 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
             escape(&mut data, upper);
             data.push_str(",workdir=");
             escape(&mut data, work);
-            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)? });
+            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
             target
         }
         Root::Directory(path) => {

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use super::image::Found;
 use super::{Options, Words};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::cli::context::Context;
 use crate::cli::options::files::parse_env_file;
@@ -71,8 +71,8 @@ pub(super) fn gather(
     }
     for path in &options.process.env_files {
         let _why = because("read variables from a file (--env-file)");
-        let content = file::read_file(fd::CWD, file::path(path)?, LIMIT)?;
-        for variable in parse_env_file(path, content.leak())? {
+        let content = option_file(path, "--env-file")?;
+        for variable in parse_env_file(path, content)? {
             environment.apply(context, &variable);
         }
     }
@@ -90,6 +90,15 @@ pub(super) fn gather(
         }
     }
     Ok(lines.leak())
+}
+
+/// Reads the file that an option names.
+pub(super) fn option_file(path: &[u8], option: &str) -> Result<&'static [u8]> {
+    match file::read_file(fd::CWD, file::path(path)?, LIMIT) {
+        Ok(content) => Ok(content.leak()),
+        Err(error) => Err(Error::os(error.errno(), text!("{option}: read"), path.escape_ascii())
+            .hint("accepted: a file of NAME=VALUE lines")),
+    }
 }
 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.

@@ -42,9 +42,9 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What the container's root is made of.
-    pub(super) fn root(&'static self) -> Root {
-        Root::Overlay { layers: &self.layers, upper: "upper", work: "work", target: "rootfs" }
+    /// What the container's root is made of; `volatile` if its changes go with it.
+    pub(super) fn root(&'static self, volatile: bool) -> Root {
+        Root::Overlay { layers: &self.layers, upper: "upper", work: "work", target: "rootfs", volatile }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::container::control::Control;
 use crate::container::plan::{self, Setting};
 use crate::container::run::{self, Container};
 use crate::container::spec::Spec;
+use crate::container::state::State;
 use crate::container::user::Wanted;
 use crate::container::volume::Volumes;
 use crate::image::store::Held;
@@ -88,7 +89,7 @@ struct Made {
     env: Words,
     wanted: Wanted<'static>,
     sources: &'static Sources,
-    spec: &'static Spec,
+    spec: &'static mut Spec,
 }
 
 /// Works out what the container is; with `make`, directories of the host's that are missing are made.
@@ -100,7 +101,7 @@ fn make(
     found: &'static Found,
     id: &'static str,
     make: bool,
-) -> Result<&'static Made> {
+) -> Result<&'static mut Made> {
     let hostname = environment::hostname(options, id);
     let env = environment::gather(context, options, found, hostname)?;
     let sources = Sources::gather(options, found, make)?;
@@ -117,8 +118,12 @@ impl Life<'_> {
     #[inline(never)]
     fn live(&mut self, signals: Signals) -> Result<Ended> {
         let options = self.options;
-        let created = record::now();
+        let state = record::prepared(options, self.found)?;
         let made = make(self.context, self.root, options, self.found, self.id, true)?;
+        state.command = lossy(made.command).into_iter().map(String::from).collect();
+        if options.limits.cgroup_parent.is_some() {
+            Control::note_parents(made.spec)?;
+        }
         self.write_bundle(made.spec)?;
         self.held = None;
         self.volumes = &made.sources.unnamed;
@@ -130,7 +135,7 @@ impl Life<'_> {
         Context::warn(&control.warnings);
         let container = Container {
             spec: made.spec,
-            root: self.found.root(),
+            root: self.found.root(options.record.remove),
             directory: &self.bundle.directory,
             args: made.command,
             env: made.env,
@@ -143,14 +148,16 @@ impl Life<'_> {
         };
         let running = run::start(&container, signals)?;
         let pid = running.pid;
-        self.follow(running, made.command, created).inspect_err(|_| run::Running::kill(pid))
+        self.follow(running, state).inspect_err(|_| run::Running::kill(pid))
     }
 
     /// Waits for the workload's end; writes down that it runs and how it ended.
     #[inline(never)]
-    fn follow(&self, running: run::Running, command: Words, created: String) -> Result<Ended> {
-        let state = record::started(self.options, self.found, command, running.pid, created)?;
+    fn follow(&self, running: run::Running, state: &mut State) -> Result<Ended> {
+        let why = because("write down that the container runs");
+        record::started(state, running.pid);
         state.save(self.bundle.directory.by_ref())?;
+        drop(why);
         let ended = running.wait()?;
         if !self.options.record.remove {
             let _why = because("write down how the container ended");
@@ -176,21 +183,9 @@ impl Life<'_> {
     /// Takes down what `live` put up, on every path; the exit code.
     fn end(self, bundles: &Bundles, result: Result<Ended>) -> Result<u8> {
         let oom = self.control.as_ref().is_some_and(|control| result.is_ok() && control.was_oom_killed());
-        let mut failure = match &self.control {
-            Some(control) => control.remove().err(),
-            None => None,
-        };
-        let mut note = |done: Result<()>| failure = done.err().or(failure.take());
-        if result.is_err() || self.options.record.remove {
-            for volume in self.volumes {
-                note(Volumes::open(self.root.by_ref()).and_then(|volumes| volumes.remove(volume, bundles, self.id)));
-            }
-            note(bundles.remove(self.id, &self.bundle.name));
-        }
+        let cleaned = self.clean(bundles, result.is_err() || self.options.record.remove);
         let ended = result?;
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
+        cleaned?;
         if oom {
             let limit = match self.options.limits.memory {
                 Some(bytes) => text!(" (--memory {bytes})"),
@@ -200,6 +195,18 @@ impl Life<'_> {
         }
         Ok(ended.code())
     }
+
+    /// Stops at the first failure: what tells of the rest stays, so that `vial gc` finds it.
+    fn clean(&self, bundles: &Bundles, whole: bool) -> Result<()> {
+        self.control.as_ref().map_or(Ok(()), Control::remove)?;
+        if !whole {
+            return Ok(());
+        }
+        for volume in self.volumes {
+            Volumes::open(self.root.by_ref())?.remove(volume, bundles, self.id)?;
+        }
+        bundles.remove(self.id, &self.bundle.name)
+    }
 }
 
 /// Prints the plan and does nothing.
@@ -208,7 +215,7 @@ fn describe(context: &Context<'_>, root: &Fd, options: Options, found: &'static 
     let made = make(context, root, options, found, keep::copy(&"0".repeat(64)), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = "";
-    for step in plan::plan(made.spec, &Setting { root: found.root(), cgroups, fills: &[] })? {
+    for step in plan::plan(made.spec, &Setting { root: found.root(options.record.remove), cgroups, fills: &[] })? {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");
@@ -267,8 +274,9 @@ fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
     let _why = because("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-    let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644)
-        .map_err(|error| error.hint("--cidfile names a file that must not exist yet, in a directory that does"))?;
+    let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644).map_err(|error| {
+        error.option("--cidfile").hint("--cidfile names a file that must not exist yet, in a directory that does")
+    })?;
     file::write_all(opened.by_ref(), id.as_bytes())
 }
 

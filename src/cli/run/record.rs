@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::Options;
 use super::image::Found;
-use super::{Options, Words};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_label_file;
@@ -19,29 +19,24 @@ pub(super) fn now() -> String {
     process::clock(libc::CLOCK_REALTIME).rfc3339()
 }
 
-/// The state of a container whose workload has just been executed.
-pub(super) fn started(
-    options: Options,
-    found: &Found,
-    command: Words,
-    pid: u32,
-    created: String,
-) -> Result<&'static mut State> {
-    let _why = because("write down that the container runs");
-    Ok(Box::leak(Box::new(State {
-        status: Status::Running,
-        image: found.name.into(),
-        image_id: found.id.into(),
-        command: super::lossy(command).into_iter().map(String::from).collect(),
-        pid,
-        owner: process::getpid(),
-        created,
-        started: now(),
-        remove: options.record.remove,
-        tty: options.tty,
-        labels: labels(options)?,
-        ..State::default()
-    })))
+/// What is known of a container before it is started; files of labels are read.
+pub(super) fn prepared(options: Options, found: &Found) -> Result<&'static mut State> {
+    let state = Box::leak(Box::new(State::default()));
+    state.image = found.name.into();
+    state.image_id = found.id.into();
+    state.created = now();
+    state.remove = options.record.remove;
+    state.tty = options.tty;
+    state.labels = labels(options)?;
+    Ok(state)
+}
+
+/// Notes that the workload has just been executed.
+pub(super) fn started(state: &mut State, pid: u32) {
+    state.status = Status::Running;
+    state.pid = pid;
+    state.owner = process::getpid();
+    state.started = now();
 }
 
 /// Notes that the workload has ended.
@@ -61,7 +56,9 @@ fn labels(options: Options) -> Result<Vec<(String, String)>> {
         None => labels.push((name.to_string(), value.to_string())),
     };
     for path in &options.record.label_files {
-        let content = file::read_file(fd::CWD, file::path(*path)?, 4 << 20)?;
+        let _why = because("read labels from a file (--label-file)");
+        let content = file::read_file(fd::CWD, file::path(path)?, 4 << 20)
+            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
         for label in parse_label_file(path, &content)? {
             set(label.name, label.value);
         }

@@ -18,6 +18,7 @@ use crate::container::spec::{
 use crate::container::user::Wanted;
 use crate::container::{defaults, remains};
 use crate::kernel::security::caps;
+use crate::sys::security;
 
 /// What a specification is made of.
 pub(super) struct Parts<'a> {
@@ -34,7 +35,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Builds it.
-pub(super) fn build(parts: &Parts<'_>) -> Result<&'static Spec> {
+pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     let options = parts.options;
     let spec = defaults::spec()?;
     if !matches!(options.namespaces.uts, Some(Asked::Host | Asked::Container(_))) {
@@ -42,7 +43,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static Spec> {
     }
     spec.domainname = options.namespaces.domainname;
     spec.root.get_or_insert_default().readonly = options.mounts.read_only;
-    process(parts, spec.process.get_or_insert_default());
+    process(parts, spec.process.get_or_insert_default())?;
     mounts(parts, &mut spec.mounts);
     annotations(parts, &mut spec.annotations);
     linux(parts, spec.linux.get_or_insert_default())?;
@@ -70,7 +71,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static 
 }
 
 #[inline(never)]
-fn process(parts: &Parts<'_>, process: &mut Process) {
+fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
     let options = parts.options;
     process.terminal = options.tty;
     process.args = super::lossy(parts.command);
@@ -80,9 +81,14 @@ fn process(parts: &Parts<'_>, process: &mut Process) {
     } else if parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
+    let mut granted = options.security.capabilities();
+    if options.security.cap_add == caps::ALL {
+        // All that there is to give: this kernel or whoever started vial may know fewer.
+        granted &= security::capget()?.permitted;
+    }
     let sets = process.capabilities.get_or_insert_default();
     for number in 0..caps::COUNT {
-        if let (true, Some(name)) = (options.security.capabilities() & 1 << number != 0, caps::name(number)) {
+        if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
             let name = text!("CAP_{name}");
             for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
                 set.push(name);
@@ -95,6 +101,7 @@ fn process(parts: &Parts<'_>, process: &mut Process) {
     }
     process.no_new_privileges = options.security.no_new_privileges;
     process.oom_score_adj = options.process.oom_score_adj.map(i32::from);
+    Ok(())
 }
 
 fn mounts(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {
@@ -149,19 +156,22 @@ fn allow(resources: &mut Resources, kind: &'static str, major: Option<i64>, mino
 fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> {
     let asked = &parts.options.namespaces;
     let choices = [
-        (NamespaceKind::Pid, "pid", &asked.pid),
-        (NamespaceKind::Network, "net", &asked.network),
-        (NamespaceKind::Ipc, "ipc", &asked.ipc),
-        (NamespaceKind::Uts, "uts", &asked.uts),
-        (NamespaceKind::Cgroup, "cgroup", &asked.cgroup),
+        (NamespaceKind::Pid, "pid", "--pid", &asked.pid),
+        (NamespaceKind::Network, "net", "--network", &asked.network),
+        (NamespaceKind::Ipc, "ipc", "--ipc", &asked.ipc),
+        (NamespaceKind::Uts, "uts", "--uts", &asked.uts),
+        (NamespaceKind::Cgroup, "cgroup", "--cgroupns", &asked.cgroup),
     ];
-    for (kind, name, choice) in choices {
+    for (kind, name, option, choice) in choices {
         let path = match *choice {
             Some(Asked::Host) => {
                 namespaces.retain(|namespace| namespace.kind != kind);
                 continue;
             }
-            Some(Asked::Container(other)) => text!("/proc/{}/ns/{name}", (parts.containers)(other)?),
+            Some(Asked::Container(other)) => match (parts.containers)(other) {
+                Ok(pid) => text!("/proc/{pid}/ns/{name}"),
+                Err(error) => return Err(error.option(option)),
+            },
             Some(Asked::Path(path)) => path,
             _ => continue,
         };
