@@ -284,7 +284,7 @@ fn modes(facts: &Value, host: &mut Value) {
 /// The mounts that the user or the image asked for.
 fn mounts(context: &Context<'_>, facts: &Value) -> Result<Value> {
     let mut asked: Vec<Value> = Vec::new();
-    let defaults = defaults::mounts(0);
+    let defaults = &defaults::spec()?.mounts;
     for mount in facts.get("mounts").and_then(Value::as_array).unwrap_or_default() {
         let text = |member| mount.get(member).and_then(Value::as_str).unwrap_or_default();
         let (source, destination) = (text("source"), text("destination"));
