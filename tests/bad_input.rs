@@ -95,7 +95,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "cap-drop", &["NET", "CAP_", "0"]),
     ("run", "security-opt", &["x", "no-new-privileges=maybe", "no-new-privilegesx"]),
     ("ps", "last", &["x", "-1", "1.5"]),
-    ("ps", "filter", &["x", "colour=red", "status=gone", "name=", "="]),
+    ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
     ("inspect", "type", &["network", "Container"]),
 ];
 

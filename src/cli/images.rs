@@ -7,6 +7,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
+use crate::base::json::{Value, object};
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
@@ -37,7 +38,14 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let mut progress = Progress::new();
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
-    super::print(&alloc::format!("sha256:{}\n", imported?.id))?;
+    let imported = imported?;
+    if imported.unpacked.lost_attributes > 0 {
+        let lost = imported.unpacked.lost_attributes;
+        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
+            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&alloc::vec![warning]);
+    }
+    super::print(&alloc::format!("sha256:{}\n", imported.id))?;
     Ok(0)
 }
 
@@ -135,6 +143,34 @@ fn row(image: &Summary, id: &str, (repository, tag): (&str, &str)) -> Vec<String
         text::human_size(image.size),
         image.created.rfc3339_short(),
     ]
+}
+
+/// What is known of an image, if there is one of this name.
+pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
+    let store = store(context)?;
+    let Ok(image) = store.find(name) else { return Ok(None) };
+    let digest = |layer: &String| Value::from(["sha256:", layer].concat());
+    let member = |name: &str| image.config.get(name).cloned().unwrap_or_default();
+    let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
+    let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
+    let size = store.list()?.iter().find(|summary| summary.id == image.id).map_or(0, |summary| summary.size);
+    Ok(Some(object([
+        ("Id", digest(&image.id)),
+        ("RepoTags", image.names.iter().map(|name| name.as_str().into()).collect::<Vec<Value>>().into()),
+        ("Comment", comment.into()),
+        ("Created", member("created")),
+        ("Architecture", member("architecture")),
+        ("Os", member("os")),
+        ("Size", size.into()),
+        (
+            "RootFS",
+            object([
+                ("Type", "layers".into()),
+                ("Layers", image.layers.iter().map(digest).collect::<Vec<Value>>().into()),
+            ]),
+        ),
+        ("Config", member("config")),
+    ])))
 }
 
 /// Removes images; goes on after one that can't be removed.

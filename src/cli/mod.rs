@@ -97,7 +97,7 @@ fn dispatch(context: &Context<'_>) -> Result<u8> {
 }
 
 /// Does something for each name, going on after failures, which are reported; the exit code.
-fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> Result<u8> {
+fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     let mut code = 0;
     for name in names {
         if let Err(error) = act(&String::from_utf8_lossy(name)) {
@@ -105,7 +105,7 @@ fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> Result<u8> 
             code = EXIT_FAILURE;
         }
     }
-    Ok(code)
+    code
 }
 
 /// Prints a result to standard output.

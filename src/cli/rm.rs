@@ -17,7 +17,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
-    super::each(&parsed.positionals, &mut |wanted| {
+    let code = super::each(&parsed.positionals, &mut |wanted| {
         let (id, name) = match bundles.search(wanted)? {
             Some(found) => found,
             None if parsed.on(Id::ForceRemove) => return Ok(()),
@@ -36,8 +36,9 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
             let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
             remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
         }
-        super::print(&alloc::format!("{wanted}\n"))
-    })
+        super::print(&[wanted, "\n"].concat())
+    });
+    Ok(code)
 }
 
 /// The `config.json` of a container that is to go, as far as there is one.

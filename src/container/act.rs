@@ -149,7 +149,8 @@ impl<'a> Actor<'a> {
                 effective: sets.effective & caps::ALL,
                 permitted: sets.permitted & caps::ALL,
                 inheritable: sets.inheritable & caps::ALL,
-            })?;
+            })
+            .map_err(|error| capability_hint(error, sets.permitted))?;
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
@@ -160,9 +161,7 @@ impl<'a> Actor<'a> {
 fn simple(action: &Action) -> Result<()> {
     match action {
         Action::Private => mounts::make_private(),
-        Action::Overlay { target, data } => {
-            mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data)).map_err(overlay_hint)
-        }
+        Action::Overlay { target, data, volatile } => overlay(target, data, *volatile),
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }
@@ -207,11 +206,33 @@ fn simple(action: &Action) -> Result<()> {
     }
 }
 
+/// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
+/// whoever wrote it.
+fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
+    let mount = |data: &CStr| mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data));
+    if volatile {
+        let data = file::path([data.to_bytes(), b",volatile"].concat())?;
+        match mount(&data) {
+            Err(error) if error.is(Errno::EINVAL) => {}
+            result => return result.map_err(overlay_hint),
+        }
+    }
+    mount(data).map_err(overlay_hint)
+}
+
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
         Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
         Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
         _ => error,
+    }
+}
+
+fn capability_hint(error: Error, wanted: u64) -> Error {
+    let missing = security::capget().map_or(0, |own| wanted & !own.permitted);
+    match caps::name(missing.trailing_zeros() as u8) {
+        Some(name) => error.hint(alloc::format!("vial itself lacks {name}, so it can't grant it")),
+        None => error,
     }
 }
 

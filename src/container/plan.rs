@@ -26,8 +26,8 @@ pub enum Action {
     Take { slot: usize, source: CString, recursive: bool },
     /// Cuts the mounts off from the host's.
     Private,
-    /// Mounts the layers as one file system.
-    Overlay { target: CString, data: CString },
+    /// Mounts the layers as one file system; a volatile one never waits for the disk, since its changes are thrown away.
+    Overlay { target: CString, data: CString, volatile: bool },
     /// Uses a directory as the root.
     BindRoot { source: CString, target: CString },
     /// Makes a mounted directory the root.
@@ -88,7 +88,7 @@ pub struct Step {
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
     /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`.
-    Overlay { layers: Vec<String>, upper: String, work: String, target: String },
+    Overlay { layers: Vec<String>, upper: String, work: String, target: String, volatile: bool },
     /// A directory, used as it is, mounted at itself.
     Directory(String),
 }
@@ -213,11 +213,12 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.add(Action::Private);
     plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
     let target = match setting.root {
-        Root::Overlay { layers, upper, work, target } => {
+        Root::Overlay { layers, upper, work, target, volatile } => {
             let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
             let data =
                 alloc::format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work));
-            plan.add(Action::Overlay { target: file::path(&**target)?, data: file::path(data)? });
+            let volatile = *volatile;
+            plan.add(Action::Overlay { target: file::path(&**target)?, data: file::path(data)?, volatile });
             target
         }
         Root::Directory(path) => {

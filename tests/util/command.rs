@@ -107,8 +107,15 @@ impl<'a> Cmd<'a> {
     }
 
     /// Runs the command, which must succeed.
+    #[track_caller]
     pub fn ok(self) -> Output {
         self.run().ends(0)
+    }
+
+    /// Runs the command, which must end with this code.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Output {
+        self.run().ends(code)
     }
 }
 

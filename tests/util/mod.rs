@@ -1,7 +1,9 @@
 //! What the tests share: needs, a scene with a fresh root directory, commands with a time limit, a check for what is left.
 
 pub mod account;
+pub mod archive;
 pub mod command;
+pub mod container;
 pub mod elf;
 pub mod leaks;
 pub mod needs;
@@ -9,6 +11,7 @@ pub mod rootfs;
 pub mod scene;
 pub mod source;
 pub mod strace;
+pub mod tree;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};

@@ -22,6 +22,8 @@ pub enum Need {
     Kernel(&'static str),
     /// Rust's libraries for a target.
     Target(&'static str),
+    /// A controller of cgroup v1.
+    CgroupV1(&'static str),
     /// A command of vial.
     Command(&'static str),
 }
@@ -38,6 +40,9 @@ impl Need {
             Need::Busybox => busybox().is_none().then(|| "needs a static busybox".to_owned()),
             Need::Kernel(name) => (!kernel_has(name)).then(|| format!("needs {name} in the kernel")),
             Need::Target(name) => (!has_target(name)).then(|| format!("needs Rust's target {name}")),
+            Need::CgroupV1(name) => {
+                (!has_v1_controller(name)).then(|| format!("needs the controller {name} of cgroup v1"))
+            }
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
         }
     }
@@ -83,6 +88,12 @@ fn has_target(name: &str) -> bool {
     output.is_ok_and(|output| {
         output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
     })
+}
+
+fn has_v1_controller(name: &str) -> bool {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let options = table.lines().filter_map(|line| line.split_once(" - cgroup ")).map(|(_, rest)| rest);
+    options.flat_map(|options| options.split([' ', ','])).any(|option| option == name)
 }
 
 fn has_command(name: &str) -> bool {

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::images;
 use crate::container::plan::Root;
 use crate::image::reference::Image;
-use crate::image::store::Held;
+use crate::image::store::{Held, Store};
 use crate::sys::{fd, file};
 
 /// An image, ready to run.
@@ -40,19 +40,20 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What the container's root is made of.
-    pub(super) fn root(&self) -> Root {
+    /// What the container's root is made of; `volatile` if its changes go with it.
+    pub(super) fn root(&self, volatile: bool) -> Root {
         Root::Overlay {
             layers: self.layers.clone(),
             upper: "upper".to_string(),
             work: "work".to_string(),
             target: "rootfs".to_string(),
+            volatile,
         }
     }
 }
 
-/// Finds the image. Once a container's files say that it uses the image, `held` may go.
-pub(super) fn find(context: &Context<'_>, image: &Image<'_>) -> Result<(Found, Option<Held>)> {
+/// Finds the image; with `make` also makes the store if it is missing, and keeps what it finds. Once a container's files say that it uses the image, `held` may go.
+pub(super) fn find(context: &Context<'_>, image: &Image<'_>, make: bool) -> Result<(Found, Option<Held>)> {
     let name = match image {
         Image::Host => {
             let command = alloc::vec!["/bin/sh".to_string()];
@@ -68,15 +69,20 @@ pub(super) fn find(context: &Context<'_>, image: &Image<'_>) -> Result<(Found, O
             _ => name.name.to_string(),
         },
     };
-    let store = images::store(context)?;
-    let held = images::hold(&store)?;
+    let (store, held) = if make {
+        let store = images::store(context)?;
+        let held = images::hold(&store)?;
+        (store, Some(held))
+    } else {
+        (Store::look(&context.root_path())?, None)
+    };
     let stored = store.find(&name).map_err(|error| error.because("find the image to run"))?;
     let mut found = Found { name, id: stored.id, ..Found::default() };
     // The store lists the lowest first, overlay the topmost.
     found.layers = stored.layers.iter().rev().map(|layer| alloc::format!("../../layers/{layer}/diff")).collect();
     found.digests = stored.layers.join(",");
     configure(&mut found, stored.config.get("config").unwrap_or(&Value::Null));
-    Ok((found, Some(held)))
+    Ok((found, held))
 }
 
 /// A root file system directory, used as it is.

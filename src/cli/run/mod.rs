@@ -42,11 +42,11 @@ pub(super) fn run(context: &Context<'_>) -> Result<u8> {
         return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
             .hint("leave out -t to pipe data in: vial run -i ..."));
     }
-    let root = context.open_root()?;
-    let (found, held) = image::find(context, &options.image)?;
     if options.dry_run {
-        return describe(context, &root, &options, &found);
+        return describe(context, &options);
     }
+    let root = context.open_root()?;
+    let (found, held) = image::find(context, &options.image, true)?;
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
     let mut life = Life {
@@ -107,7 +107,7 @@ impl Life<'_> {
         let control = self.control.insert(control);
         let container = Container {
             spec: &spec,
-            root: self.found.root(),
+            root: self.found.root(options.record.remove),
             directory: &self.bundle.directory,
             args: command(options, self.found)?,
             env: environment.for_process(options, &self.bundle.id),
@@ -185,7 +185,9 @@ impl Life<'_> {
 }
 
 /// Prints the plan and does nothing.
-fn describe(context: &Context<'_>, root: &Fd, options: &RunOptions<'_>, found: &Found) -> Result<u8> {
+fn describe(context: &Context<'_>, options: &RunOptions<'_>) -> Result<u8> {
+    let (found, _) = image::find(context, &options.image, false)?;
+    let found = &found;
     let environment = environment::gather(context, options, found)?;
     let sources = Sources::gather(options, found, false)?;
     let id = "0".repeat(64);
@@ -195,12 +197,17 @@ fn describe(context: &Context<'_>, root: &Fd, options: &RunOptions<'_>, found: &
         sources: &sources,
         env: &environment,
         id: &id,
-        containers: &|name| record::process_of(&Bundles::open(root.by_ref())?, name),
+        containers: &|name| match context.look_for_root()? {
+            Some(root) if file::exists(root.by_ref(), c"containers") => {
+                record::process_of(&Bundles::open(root.by_ref())?, name)
+            }
+            _ => Err(Error::new(alloc::format!("no such container: {name}"))),
+        },
     })?;
     let (mut text, mounts) = Control::describe(&spec)?;
     let plan = crate::container::plan::plan(
         &spec,
-        &crate::container::plan::Setting { root: &found.root(), cgroups: &mounts, fills: &[] },
+        &crate::container::plan::Setting { root: &found.root(options.record.remove), cgroups: &mounts, fills: &[] },
     )?;
     let mut why = "";
     for step in plan {

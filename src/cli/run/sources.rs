@@ -73,7 +73,7 @@ impl Sources {
             Source::Bind { path, create, recursive, propagation } => {
                 options.push(if *recursive { "rbind" } else { "bind" }.into());
                 options.push(propagation.name().into());
-                ("bind", bind_source(path, *create && make)?)
+                ("bind", bind_source(path, *create, make)?)
             }
             Source::Volume { name, copy } => {
                 options.extend(["rbind".into(), "rprivate".into()]);
@@ -95,7 +95,7 @@ impl Sources {
                 flag(tmpfs.suid, "nosuid");
                 flag(tmpfs.dev, "nodev");
                 let mut value = |name: &str, value: Option<String>| {
-                    options.extend(value.map(|value| alloc::format!("{name}={value}")))
+                    options.extend(value.map(|value| alloc::format!("{name}={value}")));
                 };
                 value("size", tmpfs.size.map(|size| size.to_string()));
                 value("mode", Some(alloc::format!("{:o}", tmpfs.mode.unwrap_or(0o1777))));
@@ -129,11 +129,16 @@ impl Sources {
     }
 }
 
-/// A path of the host's for a bind mount, absolute and there.
-fn bind_source(path: &str, create: bool) -> Result<String> {
+/// A path of the host's for a bind mount, absolute; a missing one is an error, or a directory to be made.
+fn bind_source(path: &str, create: bool, make: bool) -> Result<String> {
     let absolute = Context::absolute(path)?;
     match file::stat_follow(fd::CWD, &file::path(&*absolute)?) {
-        Err(error) if error.is(Errno::ENOENT) && create => file::mkdir_all(&absolute, 0o755).map(|()| absolute),
+        Err(error) if error.is(Errno::ENOENT) && create => {
+            if make {
+                file::mkdir_all(&absolute, 0o755)?;
+            }
+            Ok(absolute)
+        }
         Err(error) => Err(Error::os(error.errno(), "bind mount", absolute)
             .hint("--volume makes a missing directory, --mount does not")),
         Ok(_) => Ok(absolute),

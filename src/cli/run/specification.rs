@@ -16,6 +16,7 @@ use crate::container::spec::{
 };
 use crate::container::{defaults, remains};
 use crate::kernel::security::caps;
+use crate::sys::security;
 
 /// What a specification is made of.
 pub(super) struct Parts<'a> {
@@ -66,7 +67,12 @@ fn annotations(parts: &Parts<'_>) -> Vec<(String, String)> {
 fn process(parts: &Parts<'_>) -> Result<Process> {
     let options = parts.options;
     let names = |set: u64| (0..caps::COUNT).filter(move |number| set & 1 << number != 0).filter_map(caps::name);
-    let chosen: Vec<String> = names(options.security.capabilities()).map(|name| alloc::format!("CAP_{name}")).collect();
+    let mut granted = options.security.capabilities();
+    if options.security.cap_add == caps::ALL {
+        // All that there is to give: this kernel or whoever started vial may know fewer.
+        granted &= security::capget()?.permitted;
+    }
+    let chosen: Vec<String> = names(granted).map(|name| alloc::format!("CAP_{name}")).collect();
     let workdir = match options.process.workdir {
         Some(path) => path,
         None if parts.found.workdir.starts_with('/') => &parts.found.workdir,

@@ -30,7 +30,7 @@ fn spec() -> Spec {
 
 fn overlay() -> Root {
     let layers = alloc::vec!["../a:b".into(), "/c,d".into()];
-    Root::Overlay { layers, upper: "upper".into(), work: "work".into(), target: "rootfs".into() }
+    Root::Overlay { layers, upper: "upper".into(), work: "work".into(), target: "rootfs".into(), volatile: true }
 }
 
 fn planned(spec: &Spec, cgroups: &[CgroupMount]) -> Vec<Action> {

@@ -47,8 +47,16 @@ impl Group {
                 // It may have ended already.
                 let _ = process::kill(pid, libc::SIGKILL);
             }
-            let _ = write(&directory.path, file, thawed);
+            // A group below may have been frozen from inside.
+            thaw(&directory.path, file, thawed);
         })
+    }
+}
+
+fn thaw(path: &str, file: &str, thawed: &str) {
+    let _ = write(path, file, thawed);
+    for child in children(path).unwrap_or_default() {
+        thaw(&child, file, thawed);
     }
 }
 

@@ -1,0 +1,3 @@
+//! Soon.
+
+trials! {}
