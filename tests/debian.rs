@@ -123,7 +123,8 @@ fn a_package_is_installed_in_a_debian(scene: &Scene) {
     scene.command("chmod", ["755", "package/usr/bin/greet"]).ok();
     scene.command("dpkg-deb", ["--root-owner-group", "-b", "package", "greeter.deb"]).ok();
     let share = format!("{}:/mnt:ro", scene.directory().display());
-    let script = "dpkg -i /mnt/greeter.deb >/dev/null && greet && dpkg -P greeter >/dev/null && test ! -e /usr/bin/greet";
+    let script =
+        "dpkg -i /mnt/greeter.deb >/dev/null && greet && dpkg -P greeter >/dev/null && test ! -e /usr/bin/greet";
     let words = ["run", "--rm", "-v", &share, "debian:bookworm", "bash", "-c", script];
     scene.vial(words).limit(Duration::from_mins(2)).ok().prints("greetings from 1.0\n");
     scene.vial(["rmi", "debian:bookworm"]).ok();
