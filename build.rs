@@ -13,9 +13,10 @@ use std::{env, fs, path::Path};
 const EMPTY: &[&str] = &["c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_s", "gcc_eh", "unwind"];
 
 /// Sections that a static binary without unwinding has no use for. `INSERT` makes this an addition to the linker's own script.
+/// The start files that the musl target links (and nothing calls) refer to their own, which therefore stay.
 const SCRIPT: &str = "SECTIONS
 {
-  /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) *(.comment) *(.note.*) }
+  /DISCARD/ : { *(EXCLUDE_FILE(*crt*.o) .eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) *(.comment) *(.note.*) }
 }
 INSERT AFTER .text;
 ";

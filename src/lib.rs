@@ -5,7 +5,7 @@
 //! - [`base`] (F0): pure code, no system calls: errors, text, bytes, JSON, SHA-256, inflate, time.
 //! - [`sys`] (F1): the one door to the kernel, its ledger, owned file descriptors, wrappers by kernel area.
 //! - [`kernel`] (F2): typed kernel features: namespaces, mounts, cgroups, netlink, terminals, security.
-//! - [`image`], [`storage`], [`network`] (F3): archives and layers, the store's file systems, the container's network.
+//! - [`image`] (F3): archives and layers, and the store of images.
 //! - [`container`] (F4): the runtime specification, the plan, and the code that carries it out.
 //! - [`cli`] (F5): flags, parsing, output, and one file per family of commands.
 #![cfg_attr(not(test), no_std)]
@@ -17,6 +17,4 @@ pub mod cli;
 pub mod container;
 pub mod image;
 pub mod kernel;
-pub mod network;
-pub mod storage;
 pub mod sys;

@@ -6,14 +6,19 @@
 #[macro_use]
 mod util;
 
+mod bad_input;
+mod command_line;
 mod floors;
 mod foreground;
 mod harness;
+mod images;
+mod import;
 mod isolation;
 mod laws;
 mod ledger;
 mod limits;
 mod memory;
+mod old_kernels;
 mod workload;
 
 use std::process::ExitCode;
@@ -25,14 +30,19 @@ fn main() -> ExitCode {
     util::keep_panics();
     let groups = util::leaks::control_groups();
     let trials = [
+        bad_input::trials(),
+        command_line::trials(),
         floors::trials(),
         foreground::trials(),
         harness::trials(),
+        images::trials(),
+        import::trials(),
         isolation::trials(),
         laws::trials(),
         ledger::trials(),
         limits::trials(),
         memory::trials(),
+        old_kernels::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

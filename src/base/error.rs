@@ -78,6 +78,14 @@ impl Error {
         self
     }
 
+    /// Names the option whose value led here, as in `--env-file: open x: ENOENT`.
+    #[must_use]
+    #[cold]
+    pub fn option(mut self, option: &str) -> Error {
+        self.0.operation = [option, ": ", &*self.0.operation].concat().into();
+        self
+    }
+
     /// Sets the exit code that this failure leads to.
     #[must_use]
     pub fn exit(mut self, code: u8) -> Error {
@@ -180,6 +188,14 @@ mod tests {
     fn the_innermost_reason_and_hint_win() {
         let error = Error::new("no").because("inner").because("outer").hint("near").hint("far");
         assert_eq!(error.to_string(), "no\nwhile: inner\nhint: near");
+    }
+
+    #[test]
+    fn an_option_stands_first() {
+        assert_eq!(
+            Error::os(Errno::ENOENT, "open", "x").option("--file").to_string(),
+            "--file: open x: ENOENT (No such file or directory)"
+        );
     }
 
     #[test]

@@ -119,10 +119,11 @@ macro_rules! round {
 /// it optimises for size.
 #[expect(clippy::many_single_char_names, reason = "they are the standard's")]
 pub fn compress(state: &mut [u32; 8], blocks: &[u8]) {
-    for block in blocks.chunks_exact(BLOCK) {
-        let schedule = schedule(block);
+    let mut schedule = [0; 64];
+    for block in blocks.as_chunks::<BLOCK>().0 {
+        fill(&mut schedule, block);
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-        for (w, k) in schedule.chunks_exact(8).zip(K.chunks_exact(8)) {
+        for (w, k) in schedule.as_chunks::<8>().0.iter().zip(K.as_chunks::<8>().0) {
             round!(a b c d e f g h, w[0].wrapping_add(k[0]));
             round!(h a b c d e f g, w[1].wrapping_add(k[1]));
             round!(g h a b c d e f, w[2].wrapping_add(k[2]));
@@ -139,10 +140,9 @@ pub fn compress(state: &mut [u32; 8], blocks: &[u8]) {
 }
 
 /// The message schedule of a block (FIPS 180-4, section 6.2.2, step 1).
-fn schedule(block: &[u8]) -> [u32; 64] {
-    let mut schedule = [0; 64];
-    for (word, bytes) in schedule.iter_mut().zip(block.chunks_exact(4)) {
-        *word = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+fn fill(schedule: &mut [u32; 64], block: &[u8; BLOCK]) {
+    for (word, bytes) in schedule.iter_mut().zip(block.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
     }
     for at in 16..64 {
         let (early, late): (u32, u32) = (schedule[at - 15], schedule[at - 2]);
@@ -151,7 +151,6 @@ fn schedule(block: &[u8]) -> [u32; 64] {
             .wrapping_add(schedule[at - 16])
             .wrapping_add(schedule[at - 7]);
     }
-    schedule
 }
 
 /// The first 32 bits of the fractional parts of the square roots of the first 8 primes (FIPS 180-4, section 5.3.3).

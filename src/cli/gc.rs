@@ -12,7 +12,10 @@ use crate::container::bundle::{Bundles, read_json};
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
-use crate::sys::{Fd, because};
+use crate::sys::{Fd, because, fd, file, process};
+
+/// Rounds of 10 ms for which an owner that seems to be gone still counts as one.
+const ROUNDS: u32 = 25;
 
 /// Removes it and says what, a line each; with `--dry-run` only says.
 pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
@@ -61,8 +64,27 @@ impl Collector<'_> {
         }
     }
 
+    /// Takes a container that no process owns. When an owner has just been killed, a child of it may be about to go; while one
+    /// is about to start, the container looks the same.
+    fn take(&self, id: &str) -> Result<Option<Fd>> {
+        let _why = because("see whether a process owns the container");
+        for _ in 0..ROUNDS {
+            let Some((directory, free)) = self.bundles.take(id)? else { return Ok(None) };
+            if free {
+                return Ok(Some(directory));
+            }
+            let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
+            if owner != 0 && file::exists(fd::CWD, &file::path(alloc::format!("/proc/{owner}"))?) {
+                break;
+            }
+            drop(directory);
+            process::sleep(10);
+        }
+        Ok(None)
+    }
+
     fn container(&self, id: &str, name: &str) -> Result<()> {
-        let Some((directory, true)) = self.bundles.take(id)? else { return Ok(()) };
+        let Some(directory) = self.take(id)? else { return Ok(()) };
         let _why = because("remove what is left of a container that no process owns");
         let state = State::load(directory.by_ref())?;
         let config = match read_json(directory.by_ref(), c"config.json") {
@@ -74,7 +96,8 @@ impl Collector<'_> {
             return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
         };
         if state.remove {
-            return self.discard(id, name, &With { config: Some(config), state: Some(state), volumes: true });
+            let volumes = !state.keep_volumes;
+            return self.discard(id, name, &With { config: Some(config), state: Some(state), volumes });
         }
         if remains::remove_group(config, id, Some(state), self.dry)? {
             say("control group of", id)?;
@@ -92,10 +115,8 @@ impl Collector<'_> {
             remains::discard(self.root.by_ref(), self.bundles, (id, name), with)?;
         }
         say("container", id)?;
-        for volume in with.config.map(remains::volumes).unwrap_or_default() {
-            say("volume", volume)?;
-        }
-        Ok(())
+        let volumes = with.config.filter(|_| with.volumes).map(remains::volumes).unwrap_or_default();
+        volumes.iter().try_for_each(|volume| say("volume", volume))
     }
 
     fn volumes(&self) -> Result<()> {

@@ -7,7 +7,9 @@ use super::context::Context;
 use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
+use crate::base::json::{Value, object};
 use crate::base::text;
+use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
 use crate::image::reference::Reference;
@@ -36,7 +38,14 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let mut progress = Progress::new();
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
-    super::print(&alloc::format!("sha256:{}\n", imported?.id))?;
+    let imported = imported?;
+    if imported.unpacked.lost_attributes > 0 {
+        let lost = imported.unpacked.lost_attributes;
+        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
+            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&alloc::vec![warning]);
+    }
+    super::print(&alloc::format!("sha256:{}\n", imported.id))?;
     Ok(0)
 }
 
@@ -97,7 +106,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     };
     let fits = |name: &str| match &wanted {
         None => true,
-        Some(wanted) => name.rsplit_once(':').is_some_and(|(repository, tag)| {
+        Some(wanted) => name.cut_last(b':').is_some_and(|(repository, tag)| {
             repository == wanted.name && wanted.tag.is_none_or(|wanted| wanted == tag)
         }),
     };
@@ -107,7 +116,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
         let id =
             if parsed.on(Id::NoTrunc) { alloc::format!("sha256:{}", image.id) } else { image.id[..12].to_string() };
         for name in image.names.iter().filter(|name| fits(name)) {
-            rows.push(row(&image, &id, name.rsplit_once(':').unwrap_or((name, "<none>"))));
+            rows.push(row(&image, &id, name.cut_last(b':').unwrap_or((name, "<none>"))));
             ids.push(id.clone());
         }
         if image.names.is_empty() && wanted.is_none() {
@@ -134,6 +143,31 @@ fn row(image: &Summary, id: &str, (repository, tag): (&str, &str)) -> Vec<String
         text::human_size(image.size),
         image.created.rfc3339_short(),
     ]
+}
+
+/// What is known of an image, if there is one of this name.
+pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
+    let store = store(context)?;
+    let Ok(image) = store.find(name) else { return Ok(None) };
+    let digest = |layer: &String| Value::from(["sha256:", layer].concat());
+    let member = |name: &str| image.config.get(name).cloned().unwrap_or_default();
+    let size = store.list()?.iter().find(|summary| summary.id == image.id).map_or(0, |summary| summary.size);
+    Ok(Some(object([
+        ("Id", digest(&image.id)),
+        ("RepoTags", image.names.iter().map(|name| name.as_str().into()).collect::<Vec<Value>>().into()),
+        ("Created", member("created")),
+        ("Architecture", member("architecture")),
+        ("Os", member("os")),
+        ("Size", size.into()),
+        (
+            "RootFS",
+            object([
+                ("Type", "layers".into()),
+                ("Layers", image.layers.iter().map(digest).collect::<Vec<Value>>().into()),
+            ]),
+        ),
+        ("Config", member("config")),
+    ])))
 }
 
 /// Removes images; goes on after one that can't be removed.
@@ -164,7 +198,7 @@ pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
         let directory = file::open(root, &file::path(alloc::format!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
         let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
         let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
-        layers.split(',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
+        layers.parts(b',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
     };
     bundles.list().ok()?.iter().find_map(uses)
 }

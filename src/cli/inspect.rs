@@ -7,7 +7,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::output::{self, Format};
 use super::parse::Given;
-use super::{ps, volume};
+use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::{Value, object};
 use crate::base::text::Cut;
@@ -19,7 +19,8 @@ use crate::container::{defaults, volume as volumes};
 type Describe = fn(&Context<'_>, &str) -> Result<Option<Value>>;
 
 /// What can be inspected, in the order in which a name is looked up.
-const KINDS: &[(&str, Describe)] = &[("container", container), ("image", image), ("volume", volume::describe)];
+const KINDS: &[(&str, Describe)] =
+    &[("container", container), ("image", images::describe), ("volume", volume::describe)];
 
 /// `inspect`.
 pub(super) fn inspect(context: &Context<'_>) -> Result<u8> {
@@ -61,7 +62,7 @@ fn print(context: &Context<'_>, kinds: &[&(&str, Describe)], format: Option<Give
         }
         let kind = if let [(kind, _)] = kinds { kind } else { "object" };
         Err(Error::new(alloc::format!("no such {kind}: {name}")))
-    })?;
+    });
     let Some(format) = parsed else {
         super::print(&[&Value::from(found).to_pretty(), "\n"].concat())?;
         return Ok(code);
@@ -98,11 +99,6 @@ fn lookup(value: &Value, path: &str, json: bool) -> Result<String> {
             Err(output::unknown_field(path, &mut members.iter().map(|(name, _)| name.as_str())))
         }
     }
-}
-
-/// The place of images, which are described elsewhere.
-fn image(_: &Context<'_>, _: &str) -> Result<Option<Value>> {
-    Ok(None)
 }
 
 /// A member that is copied from `config.json`: its name, where it is there, and what docker has in its place if it is not.

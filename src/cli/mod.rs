@@ -64,7 +64,8 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
     let Some(path) = globals.explain_to else { return Ok(()) };
     let _why = because("open the file that the ledger goes to");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
+        .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
     // Stays open until the process ends.
     ledger::print_to(FdRef::from_number(opened.leak()));
     Ok(())
@@ -96,7 +97,7 @@ fn dispatch(context: &Context<'_>) -> Result<u8> {
 }
 
 /// Does something for each name, going on after failures, which are reported; the exit code.
-fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> Result<u8> {
+fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     let mut code = 0;
     for name in names {
         if let Err(error) = act(&String::from_utf8_lossy(name)) {
@@ -104,7 +105,7 @@ fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> Result<u8> 
             code = EXIT_FAILURE;
         }
     }
-    Ok(code)
+    code
 }
 
 /// Prints a result to standard output.

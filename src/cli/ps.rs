@@ -9,6 +9,7 @@ use super::output::{self, Field, Format};
 use super::parse::{Given, Parsed};
 use crate::base::error::Result;
 use crate::base::json::Value;
+use crate::base::sort::sort;
 use crate::base::text::{self, Cut};
 use crate::base::time::Timestamp;
 use crate::container::bundle::Bundles;
@@ -43,10 +44,10 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let mut found: Vec<Seen> = Vec::new();
     for seen in all(context)? {
         if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition == Condition::Running) {
-            let at = found.iter().position(|other| other.state.created < seen.state.created).unwrap_or(found.len());
-            found.insert(at, seen);
+            found.push(seen);
         }
     }
+    sort(&mut found, |one, other| one.state.created > other.state.created);
     found.truncate(last.unwrap_or(usize::MAX));
     let whole = parsed.on(Id::NoTrunc);
     if parsed.on(Id::Quiet) {
@@ -184,7 +185,7 @@ fn fits(seen: &Seen, key: &str, value: &str) -> bool {
     let state = &seen.state;
     match key {
         "id" => seen.id.starts_with(value),
-        "name" => seen.name.contains(value),
+        "name" => value.is_empty() || seen.name.as_bytes().windows(value.len()).any(|part| part == value.as_bytes()),
         "status" => seen.condition.name() == value,
         _ => {
             let id = value.strip_prefix("sha256:").unwrap_or(value);
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn commands_are_quoted_and_cut_as_dockers() {
-        assert_eq!(quoted("sh -c echo \"hello\" world", false), "\"sh -c echo \\\"hello\\\"…\"");
+        assert_eq!(quoted("sh -c echo \"hello\" world", false), "\"sh -c echo \\\"hello\\\" …\"");
         assert_eq!(quoted("12345678901234567890", false), "\"12345678901234567890\"");
         assert_eq!(quoted("123456789012345678901", false), "\"1234567890123456789…\"");
         assert_eq!(quoted("123456789012345678901", true), "\"123456789012345678901\"");

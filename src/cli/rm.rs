@@ -17,7 +17,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
-    super::each(&parsed.positionals, &mut |wanted| {
+    let code = super::each(&parsed.positionals, &mut |wanted| {
         let (id, name) = match bundles.search(wanted)? {
             Some(found) => found,
             None if parsed.on(Id::ForceRemove) => return Ok(()),
@@ -25,14 +25,20 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
         };
         if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
             let config = config(&directory);
-            let state = State::load(directory.by_ref()).unwrap_or_default();
-            let remove = state.as_ref().is_none_or(|state| state.remove);
-            let volumes = remove || parsed.on(Id::RemoveVolumes);
+            let mut state = State::load(directory.by_ref()).unwrap_or_default();
+            let mut volumes = true;
+            if let Some(state) = &mut state {
+                // From here on a kill leaves something for `vial gc` to finish.
+                volumes = parsed.on(Id::RemoveVolumes) || (state.remove && !state.keep_volumes);
+                (state.remove, state.keep_volumes) = (true, !volumes);
+                state.save(directory.by_ref())?;
+            }
             let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
             remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
         }
-        super::print(&alloc::format!("{wanted}\n"))
-    })
+        super::print(&[wanted, "\n"].concat())
+    });
+    Ok(code)
 }
 
 /// The `config.json` of a container that is to go, as far as there is one.

@@ -19,13 +19,11 @@ fn open(context: &Context<'_>) -> Result<Volumes> {
 /// Makes a volume, which may be there already; prints its name.
 pub(super) fn create(context: &Context<'_>) -> Result<u8> {
     let name = match context.parsed.positionals.first() {
-        Some(word) => match core::str::from_utf8(word).ok().filter(|name| text::is_name(name)) {
-            Some(name) => name.to_string(),
-            None => {
-                let accepted = "letters, digits, _ . and -, the first a letter or digit, at most 128";
-                return Err(super::parse::invalid(word, "a volume's name", "not a name", accepted));
-            }
-        },
+        Some(word) => {
+            let name = core::str::from_utf8(word).ok().filter(|name| text::is_name(name));
+            let accepted = "letters, digits, _ . and -, the first a letter or digit, at most 128";
+            name.ok_or_else(|| super::parse::invalid(word, "a volume's name", "not a name", accepted))?.to_string()
+        }
         None => volume::unnamed()?,
     };
     open(context)?.make(&name)?;
@@ -81,14 +79,15 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let (bundles, volumes) = (Bundles::open(root.by_ref())?, Volumes::open(root.by_ref())?);
-    super::each(&context.parsed.positionals, &mut |name| {
+    let code = super::each(&context.parsed.positionals, &mut |name| {
         if volumes.made(name)?.is_some() {
             volumes.remove(name, &bundles, "")?;
         } else if !context.parsed.on(Id::ForceVolume) {
             return Err(missing(name));
         }
         super::print(&[name, "\n"].concat())
-    })
+    });
+    Ok(code)
 }
 
 /// The error for a volume that is not there.

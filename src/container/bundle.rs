@@ -38,6 +38,9 @@ pub struct Bundles {
     names: Fd,
 }
 
+/// An ID and a name, or a name and an ID.
+type Named = (String, String);
+
 /// One container's directory.
 pub struct Bundle {
     /// 64 hexadecimal digits.
@@ -138,9 +141,9 @@ impl Bundles {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn survey(&self) -> Result<(Vec<(String, String)>, Vec<(String, String)>)> {
+    pub fn survey(&self) -> Result<(Vec<Named>, Vec<Named>)> {
         let _why = because("list the containers and their names");
-        let (mut containers, mut dangling): (Vec<(String, String)>, _) = (Vec::new(), Vec::new());
+        let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
         for id in entries(&self.containers)? {
             containers.push((id, String::new()));
         }

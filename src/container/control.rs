@@ -10,6 +10,9 @@ use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
 use crate::sys::because;
 
+/// The annotation that lists directories above the control group, a line each.
+pub const PARENTS: &str = "vial.cgroupParents";
+
 /// A control group that was made for a container.
 pub struct Control {
     /// The group; `None` on a host without control groups.
@@ -40,6 +43,21 @@ impl Control {
         let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
         let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
         Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
+    }
+
+    /// Notes in a specification which directories above the control group are going to be made for it: should vial be killed
+    /// just after making one, the note tells that it was vial's.
+    ///
+    /// # Errors
+    /// What hides the host's control groups; a path that can't be one.
+    pub fn note_parents(spec: &mut Spec) -> Result<()> {
+        let _why = because("note which directories above the control group are missing");
+        let (_, path) = parts(spec)?;
+        let missing = Group::missing_parents(&Hierarchies::detect()?, &path)?;
+        if !missing.is_empty() {
+            spec.annotations.push((PARENTS.to_string(), missing.join("\n")));
+        }
+        Ok(())
     }
 
     /// The hierarchies to show in the container.

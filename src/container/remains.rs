@@ -4,10 +4,12 @@
 use alloc::vec::Vec;
 
 use super::bundle::Bundles;
+use super::control::PARENTS;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::text::{self, Cut};
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
 use crate::sys::fd::CWD;
 use crate::sys::{FdRef, because, file, process};
@@ -19,7 +21,7 @@ pub const VOLUMES: &str = "vial.volumes";
 /// and is left alone.
 fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     let path = GroupPath::new(config.at(&["linux", "cgroupsPath"])?.as_str()?).ok()?;
-    path.as_str().strip_suffix(id)?.ends_with('/').then_some(path)
+    path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
 }
 
 /// Whether processes are left in a container's control group.
@@ -36,7 +38,7 @@ fn is_child(pid: u32, parent: u32) -> bool {
         let stat = file::read_file(CWD, &file::path(alloc::format!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
         // `7 (any name) S 1 ...`, proc_pid_stat(5).
         let behind = stat.iter().rposition(|byte| *byte == b')')?;
-        core::str::from_utf8(&stat[behind..]).ok()?.split(' ').nth(2)?.parse().ok()
+        text::decimal_u32(core::str::from_utf8(stat.get(behind..)?).ok()?.words().nth(2)?)
     };
     pid != 0 && parent != 0 && parent_of() == Some(parent)
 }
@@ -80,6 +82,11 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     // Its directories may be gone while those above them, made for it, are not.
     Group::everywhere(&hierarchies, &path).remove()?;
+    let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
+    // Those below come after those above.
+    for parent in parents.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {
+        Group::remove_parent(parent)?;
+    }
     Ok(found)
 }
 
@@ -87,7 +94,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
 #[must_use]
 pub fn volumes(config: &Value) -> Vec<&str> {
     let listed = config.at(&["annotations", VOLUMES]).and_then(Value::as_str).unwrap_or_default();
-    listed.split(',').filter(|name| !name.is_empty()).collect()
+    listed.parts(b',').filter(|name| !name.is_empty()).collect()
 }
 
 /// Removes a container whose lock the caller holds, with all that belongs to it.

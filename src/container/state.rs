@@ -54,6 +54,8 @@ record! {
         error: String = Optional "error",
         /// Whether it goes when it ends.
         remove: bool = Optional "remove",
+        /// Whether the volumes made for it alone stay when it goes: `rm` without `-v` says so before it begins.
+        keep_volumes: bool = Optional "keepVolumes",
         /// Whether it has a terminal.
         tty: bool = Optional "tty",
         /// The user's notes.

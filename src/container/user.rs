@@ -133,10 +133,11 @@ fn broken(file: &str, name: &str) -> Error {
 
 fn missing(what: &str, name: &str, file: &str, content: &str) -> Error {
     let known: Vec<&str> = content.parts(b'\n').filter_map(|line| line.parts(b':').next()).take(12).collect();
+    let options = if what == "user" { "--user" } else { "the group of --user or --group-add" };
     Error::new(alloc::format!("no {what} {name} in the image")).hint(if known.is_empty() {
-        alloc::format!("the image has no {file}; give a number")
+        alloc::format!("the image has no {file}; {options} takes a number")
     } else {
-        alloc::format!("give a number, or one of {file}: {}", known.join(", "))
+        alloc::format!("{options} takes a number, or one of {file}: {}", known.join(", "))
     })
 }
 

@@ -19,6 +19,8 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::sha256;
+use crate::base::sort::sort;
+use crate::base::text;
 use crate::base::time::Timestamp;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, FdRef, because, process};
@@ -49,6 +51,11 @@ pub fn unnamed() -> Result<String> {
     let mut random = [0u8; 32];
     process::random(&mut random)?;
     Ok(sha256::hex(&random))
+}
+
+/// Whether a directory's name is that of a volume on its way out.
+fn is_hidden(name: &str) -> bool {
+    name.as_bytes().first() == Some(&b'.')
 }
 
 impl Volumes {
@@ -82,11 +89,9 @@ impl Volumes {
     /// # Errors
     /// What the file system refuses.
     pub fn list(&self) -> Result<Vec<String>> {
-        let mut names: Vec<String> = Vec::new();
-        for name in self.entries()?.into_iter().filter(|name| !name.starts_with('.')) {
-            let at = names.iter().position(|other| *other > name).unwrap_or(names.len());
-            names.insert(at, name);
-        }
+        let mut names = self.entries()?;
+        names.retain(|name| !is_hidden(name));
+        sort(&mut names, |one, other| one < other);
         Ok(names)
     }
 
@@ -103,7 +108,7 @@ impl Volumes {
     pub fn made(&self, name: &str) -> Result<Option<Timestamp>> {
         /// statx(2).
         const BTIME: u32 = 0x800;
-        if name.starts_with('.') || name.contains('/') || name.is_empty() {
+        if !text::is_name(name) {
             return Ok(None);
         }
         match file::stat(self.0.by_ref(), &file::path(name)?) {
@@ -149,7 +154,7 @@ impl Volumes {
     /// What the file system refuses.
     pub fn clean(&self, dry: bool) -> Result<Vec<String>> {
         let mut left = self.entries()?;
-        left.retain(|name| name.starts_with('.'));
+        left.retain(|name| is_hidden(name));
         if !dry && !left.is_empty() {
             let _why = because("finish the removal of volumes that was cut short");
             file::lock(self.0.by_ref(), Lock::Exclusive)?;
@@ -158,7 +163,7 @@ impl Volumes {
             file::unlock(self.0.by_ref())?;
             result?;
         }
-        Ok(left.iter().map(|name| String::from(&name[1..])).collect())
+        Ok(left.iter().map(|name| String::from(name.get(1..).unwrap_or_default())).collect())
     }
 }
 

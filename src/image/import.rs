@@ -149,12 +149,15 @@ fn look(source: &[u8]) -> Result<Input> {
     if head.starts_with(&inflate::MAGIC) {
         return Ok(Input::Gzip(Opened { head, file }));
     }
-    if head.first_chunk().is_some_and(write::is_start) {
+    // File system images may begin with zeros, and so does an archive without members.
+    let is_start = head.first_chunk().is_some_and(write::is_start);
+    if is_start && head[0] != 0 {
         return Ok(Input::Plain(Opened { head, file }));
     }
     let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     Err(match known {
         Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
+        None if is_start => Error::new("the archive holds no files"),
         None => Error::new(format!(
             "{shown} is not an archive: it begins with \"{}\"",
             head[..length.min(16)].escape_ascii()

@@ -24,6 +24,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::sha256::hex;
 use crate::base::text;
+use crate::base::text::Cut;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, file, process};
@@ -166,7 +167,7 @@ impl Store {
             let content = file::read_file(self.root.by_ref(), &file::path(format!("refs/{entry}"))?, 4096)?;
             // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
             let content = String::from_utf8_lossy(&content).into_owned();
-            if let Some(id) = content.lines().find(|id| is_id(id) && self.has_image(id)) {
+            if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
                 names.push((entry.replace('+', "/"), id.to_string()));
             }
         }

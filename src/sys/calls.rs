@@ -129,7 +129,7 @@ calls! {
     getcwd [Memory, Int] "find out the current directory";
     pipe2 [Memory, Bits(Names::Open)] "make a pipe";
     dup3 [Fd, Fd, Bits(Names::Open)] "put a file in another's place";
-    fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags";
+    fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags, or how much a pipe holds";
     close_range [Fd, Int, Bits(Names::CloseRange)] "keep inherited files from the workload";
     ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or another device";
     // Mounts.

@@ -77,56 +77,78 @@ static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(not(test))]
 mod reason {
-    //! The reason in force, as the two words of a string slice; one thread, so they are never seen apart.
+    //! The reasons in force, outermost first. One thread, so that the words of a string slice are never seen apart.
     use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
-    static START: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
-    static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+    /// More are never nested; if they were, the deepest would go unnamed.
+    const MOST: usize = 16;
+    static STARTS: [AtomicPtr<u8>; MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST];
+    static LENGTHS: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
+    static DEPTH: AtomicUsize = AtomicUsize::new(0);
+
+    #[inline(never)]
     pub(super) fn get() -> &'static str {
-        let (start, length) = (START.load(Relaxed), LENGTH.load(Relaxed));
-        if start.is_null() {
-            return "";
+        let top = DEPTH.load(Relaxed).min(MOST).wrapping_sub(1);
+        let (Some(start), Some(length)) = (STARTS.get(top), LENGTHS.get(top)) else { return "" };
+        // SAFETY: `push` stored the two words of one `&'static str`, and there is one thread.
+        unsafe {
+            core::str::from_utf8_unchecked(core::slice::from_raw_parts(start.load(Relaxed), length.load(Relaxed)))
         }
-        // SAFETY: `set` stored the two words of one `&'static str`, and there is one thread.
-        unsafe { core::str::from_utf8_unchecked(core::slice::from_raw_parts(start, length)) }
     }
-    pub(super) fn set(reason: &'static str) {
-        START.store(reason.as_ptr().cast_mut(), Relaxed);
-        LENGTH.store(reason.len(), Relaxed);
+
+    #[inline(never)]
+    pub(super) fn push(reason: &'static str) {
+        let top = DEPTH.fetch_add(1, Relaxed);
+        if let (Some(start), Some(length)) = (STARTS.get(top), LENGTHS.get(top)) {
+            start.store(reason.as_ptr().cast_mut(), Relaxed);
+            length.store(reason.len(), Relaxed);
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn pop() {
+        DEPTH.fetch_sub(1, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod reason {
-    //! Unit tests run in threads, each with its own reason.
-    std::thread_local! { static REASON: core::cell::Cell<&'static str> = const { core::cell::Cell::new("") }; }
+    //! Unit tests run in threads, each with its own reasons.
+    use std::cell::RefCell;
+    std::thread_local! { static REASONS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) }; }
     pub(super) fn get() -> &'static str {
-        REASON.get()
+        REASONS.with_borrow(|reasons| reasons.last().copied().unwrap_or(""))
     }
-    pub(super) fn set(reason: &'static str) {
-        REASON.set(reason);
+    pub(super) fn push(reason: &'static str) {
+        REASONS.with_borrow_mut(|reasons| reasons.push(reason));
+    }
+    pub(super) fn pop() {
+        REASONS.with_borrow_mut(|reasons| reasons.pop());
     }
 }
 
-/// Puts the reason that held before back when dropped.
+/// Puts the reason that held before back when dropped. They are dropped in the reverse of the order in which they were made.
 #[must_use = "the reason holds as long as this lives"]
-pub struct Because(&'static str);
+pub struct Because(());
 
 /// States why the calls that follow are made: heads their group in the ledger and becomes the context of their errors.
+#[inline(always)]
 pub fn because(why: &'static str) -> Because {
-    let before = reason::get();
-    reason::set(why);
-    Because(before)
+    reason::push(why);
+    Because(())
 }
 
 /// The reason in force.
 #[must_use]
+#[inline(always)]
 pub fn reason() -> &'static str {
     reason::get()
 }
 
 impl Drop for Because {
+    #[inline(always)]
     fn drop(&mut self) {
-        reason::set(self.0);
+        reason::pop();
     }
 }
 

@@ -61,6 +61,15 @@ mod x86 {
         _mm_sha256msg2_epu32(sum, w12)
     }
 
+    /// Four rounds with four words of the schedule and their constants.
+    #[target_feature(enable = "sha,sse2")]
+    fn rounds(abef: __m128i, cdgh: __m128i, words: __m128i, k: &[u32; 4]) -> (__m128i, __m128i) {
+        // SAFETY: four words are readable, and the instruction asks for no alignment.
+        let sum = _mm_add_epi32(words, unsafe { _mm_loadu_si128(k.as_ptr().cast()) });
+        let efgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+        (_mm_sha256rnds2_epu32(abef, efgh, _mm_shuffle_epi32(sum, 0x0e)), efgh)
+    }
+
     /// The instructions want the state as two vectors, (A B E F) and (C D G H) from the highest word down.
     ///
     /// # Source
@@ -75,7 +84,7 @@ mod x86 {
         let (badc, hgfe) = (_mm_shuffle_epi32(low, 0xb1), _mm_shuffle_epi32(high, 0x1b));
         let mut abef = _mm_alignr_epi8(badc, hgfe, 8);
         let mut cdgh = _mm_blend_epi16(hgfe, badc, 0xf0);
-        let (constants, _) = K.as_chunks::<16>();
+        let constants = K.as_chunks::<4>().0.as_chunks::<4>().0;
         for block in blocks.as_chunks::<64>().0 {
             let before = (abef, cdgh);
             let (quarters, _) = block.as_chunks::<16>();
@@ -85,12 +94,12 @@ mod x86 {
             }
             let [mut w0, mut w4, mut w8, mut w12] = w;
             for (part, k) in constants.iter().enumerate() {
-                for (words, k) in [w0, w4, w8, w12].into_iter().zip(k.as_chunks::<4>().0) {
-                    // SAFETY: four words are readable.
-                    let sum = _mm_add_epi32(words, unsafe { _mm_loadu_si128(k.as_ptr().cast()) });
-                    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
-                    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
-                }
+                // Written out, because a compiler that optimises for size leaves a loop a loop.
+                let [k0, k4, k8, k12] = k;
+                (abef, cdgh) = rounds(abef, cdgh, w0, k0);
+                (abef, cdgh) = rounds(abef, cdgh, w4, k4);
+                (abef, cdgh) = rounds(abef, cdgh, w8, k8);
+                (abef, cdgh) = rounds(abef, cdgh, w12, k12);
                 if part < 3 {
                     w0 = next(w0, w4, w8, w12);
                     w4 = next(w4, w8, w12, w0);

@@ -1,7 +1,7 @@
 //! Compressed bytes, and the bits taken out of them.
 
 use super::super::bytes::Source;
-use super::{Box, filled};
+use super::{Box, filled, load};
 
 /// Size of the input buffer, a power of two so that a masked index is known to be inside.
 const SIZE: usize = 1 << 16;
@@ -33,10 +33,7 @@ impl Bits {
     /// Makes at least 56 bits ready.
     #[inline(always)]
     pub(super) fn refill(&mut self, buffer: &Buffer) {
-        let at = self.next & (SIZE - 1);
-        let mut word = [0; 8];
-        word.copy_from_slice(&buffer[at..at + 8]);
-        self.held |= u64::from_le_bytes(word).wrapping_shl(self.count);
+        self.held |= u64::from_le_bytes(load(buffer, self.next & (SIZE - 1))).wrapping_shl(self.count);
         self.next += 7 - ((self.count >> 3) & 7) as usize;
         self.count |= 0b11_1000;
     }

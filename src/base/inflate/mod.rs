@@ -282,6 +282,16 @@ impl<S: Source> Source for Gzip<S> {
     }
 }
 
+/// The bytes at `at`, where the callers' masks make sure that they are. For the hot loop: a range in brackets would be a
+/// call there, because the compiler optimises for size.
+#[inline(always)]
+fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(chunk) => *chunk,
+        None => [0; N],
+    }
+}
+
 /// An array of `zero`s that is too large to be made on the stack.
 #[expect(clippy::unnecessary_box_returns, reason = "it would be made on the stack otherwise")]
 fn filled<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {

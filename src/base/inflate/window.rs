@@ -1,7 +1,7 @@
 //! Decoded bytes: the ones to hand out, and behind them the 32 KiB that matches may refer to.
 
 use super::crc32::Crc32;
-use super::{Box, filled};
+use super::{Box, filled, load};
 
 /// Size of the buffer, a power of two so that a masked index is known to be inside.
 const SIZE: usize = 1 << 17;
@@ -122,16 +122,14 @@ impl Writer<'_> {
 
     #[inline(always)]
     fn load(&self, at: usize) -> [u8; CHUNK] {
-        let at = at & (SIZE - 1);
-        let mut chunk = [0; CHUNK];
-        chunk.copy_from_slice(&self.bytes[at..at + CHUNK]);
-        chunk
+        load(self.bytes, at & (SIZE - 1))
     }
 
     #[inline(always)]
     fn store(&mut self, at: usize, chunk: [u8; CHUNK]) {
-        let at = at & (SIZE - 1);
-        self.bytes[at..at + CHUNK].copy_from_slice(&chunk);
+        if let Some(place) = self.bytes.get_mut(at & (SIZE - 1)..).and_then(<[u8]>::first_chunk_mut) {
+            *place = chunk;
+        }
     }
 
     /// Repeats the `length` bytes from `distance` ago; false if there are none so far back. The bytes may overlap the

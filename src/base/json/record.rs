@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::{Number, Value};
 use crate::base::error::Error;
+use crate::base::text::{Cut, Parts};
 
 /// What is wrong with a value, and where below the outermost one. One pointer wide, as [`Error`] is.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,17 +86,13 @@ pub fn read<T: Field + Default>(value: &Value) -> Result<T, Error> {
     Ok(record)
 }
 
-/// Whether an object must have a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// It must, and it is always written.
-    Required,
-    /// Without it the field keeps its default, and then it is not written.
-    Optional,
-}
-
 /// A struct with a table: it hands over its fields one by one.
 pub trait Record {
+    /// The members' names in the order of the fields, with a space behind each. An object must have those with an
+    /// exclamation mark before them, and they are always written. Without another one the field keeps its default, and then
+    /// it is not written.
+    fn names(&self) -> &'static str;
+
     /// Calls [`Reader::field`] for each field.
     fn read_fields(&mut self, reader: &mut Reader<'_>);
 
@@ -103,23 +100,31 @@ pub trait Record {
     fn write_fields(&self, writer: &mut Writer);
 }
 
+/// The next name of [`Record::names`], and whether an object must have it.
+fn next(names: &mut Parts<'static>) -> (&'static str, bool) {
+    let name = names.next().unwrap_or_default();
+    name.strip_prefix('!').map_or((name, false), |name| (name, true))
+}
+
 /// Takes an object's members one by one. Members that nobody asks for are ignored.
 #[derive(Debug)]
 pub struct Reader<'a> {
     object: &'a Value,
+    names: Parts<'static>,
     result: Result<(), Wrong>,
 }
 
 impl Reader<'_> {
-    /// Reads the member `name` into `field`, unless something went wrong before.
+    /// Reads the next member into `field`, unless something went wrong before.
     #[inline(never)]
-    pub fn field(&mut self, name: &str, need: Need, field: &mut dyn Field) {
+    pub fn field(&mut self, field: &mut dyn Field) {
+        let (name, required) = next(&mut self.names);
         if self.result.is_err() {
             return;
         }
         // null is as good as nothing: Go programs, which write most configurations, marshal an empty slice or pointer so.
         let read = match self.object.get(name) {
-            None | Some(Value::Null) if need == Need::Optional => return,
+            None | Some(Value::Null) if !required => return,
             None | Some(Value::Null) => Err(Wrong::new("is missing".to_owned())),
             Some(value) => field.read(value),
         };
@@ -134,21 +139,25 @@ impl Reader<'_> {
 #[inline(never)]
 pub fn read_record(record: &mut dyn Record, value: &Value) -> Result<(), Wrong> {
     let Value::Object(_) = value else { return Err(Wrong::expected("an object", value)) };
-    let mut reader = Reader { object: value, result: Ok(()) };
+    let mut reader = Reader { object: value, names: record.names().parts(b' '), result: Ok(()) };
     record.read_fields(&mut reader);
     reader.result
 }
 
 /// Collects an object's members.
 #[derive(Debug)]
-pub struct Writer(Vec<(String, Value)>);
+pub struct Writer {
+    names: Parts<'static>,
+    members: Vec<(String, Value)>,
+}
 
 impl Writer {
-    /// Adds the member `name`, unless it is optional and absent.
+    /// Adds the next member, unless it is optional and absent.
     #[inline(never)]
-    pub fn field(&mut self, name: &str, need: Need, field: &dyn Field) {
-        if need == Need::Required || !field.is_absent() {
-            self.0.push((name.to_owned(), field.write()));
+    pub fn field(&mut self, field: &dyn Field) {
+        let (name, required) = next(&mut self.names);
+        if required || !field.is_absent() {
+            self.members.push((name.to_owned(), field.write()));
         }
     }
 }
@@ -157,9 +166,9 @@ impl Writer {
 #[must_use]
 #[inline(never)]
 pub fn write_record(record: &dyn Record) -> Value {
-    let mut writer = Writer(Vec::new());
+    let mut writer = Writer { names: record.names().parts(b' '), members: Vec::new() };
     record.write_fields(&mut writer);
-    Value::Object(writer.0)
+    Value::Object(writer.members)
 }
 
 /// Defines structs with public fields that are JSON objects: `field: Type = Required "name",` or `= Optional "name",`.
@@ -173,12 +182,16 @@ macro_rules! record {
         pub struct $Name {$( $(#[$field_meta])* pub $field: $Type, )*}
 
         impl $crate::base::json::record::Record for $Name {
+            fn names(&self) -> &'static str {
+                concat!($( $crate::base::json::record::mark!($need), $key, " ", )*)
+            }
+
             fn read_fields(&mut self, reader: &mut $crate::base::json::record::Reader<'_>) {
-                $( reader.field($key, $crate::base::json::record::Need::$need, &mut self.$field); )*
+                $( reader.field(&mut self.$field); )*
             }
 
             fn write_fields(&self, writer: &mut $crate::base::json::record::Writer) {
-                $( writer.field($key, $crate::base::json::record::Need::$need, &self.$field); )*
+                $( writer.field(&self.$field); )*
             }
         }
 
@@ -194,6 +207,17 @@ macro_rules! record {
     )*};
 }
 pub(crate) use record;
+
+/// What stands before a name in [`Record::names`].
+macro_rules! mark {
+    (Required) => {
+        "!"
+    };
+    (Optional) => {
+        ""
+    };
+}
+pub(crate) use mark;
 
 /// Defines enums that are JSON strings: `Variant = "name",`. One variant bears `#[default]`.
 macro_rules! names {

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::image::Found;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::cli::context::Context;
 use crate::cli::options::RunOptions;
 use crate::cli::options::files::parse_env_file;
@@ -73,7 +73,7 @@ pub(super) fn gather(context: &Context<'_>, options: &RunOptions<'_>, found: &Fo
     }
     for path in &options.process.env_files {
         let _why = because("read variables from a file (--env-file)");
-        let content = file::read_file(fd::CWD, &file::path(*path)?, LIMIT)?;
+        let content = option_file(path, "--env-file")?;
         for variable in parse_env_file(path, &content)? {
             environment.apply(context, &variable);
         }
@@ -82,6 +82,15 @@ pub(super) fn gather(context: &Context<'_>, options: &RunOptions<'_>, found: &Fo
         environment.apply(context, variable);
     }
     Ok(environment)
+}
+
+/// Reads the file that an option names.
+pub(super) fn option_file(path: &[u8], option: &str) -> Result<Vec<u8>> {
+    let named = |error: Error| {
+        Error::os(error.errno(), alloc::format!("{option}: read"), path.escape_ascii())
+            .hint("accepted: a file of NAME=VALUE lines")
+    };
+    file::read_file(fd::CWD, &file::path(path)?, LIMIT).map_err(named)
 }
 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.

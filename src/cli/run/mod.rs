@@ -22,6 +22,7 @@ use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
 use crate::container::run::{self, Container};
 use crate::container::spec::Spec;
+use crate::container::state::State;
 use crate::container::user::Wanted;
 use crate::container::volume::Volumes;
 use crate::image::store::Held;
@@ -80,10 +81,10 @@ impl Life<'_> {
     /// Prepares, starts and waits; how the workload ended.
     fn live(&mut self, signals: Signals) -> Result<Ended> {
         let options = self.options;
-        let created = record::now();
+        let mut state = record::prepared(options, self.found)?;
         let environment = environment::gather(self.context, options, self.found)?;
         let mut sources = Sources::gather(options, self.found, true)?;
-        let spec = specification::build(&specification::Parts {
+        let mut spec = specification::build(&specification::Parts {
             options,
             found: self.found,
             sources: &sources,
@@ -91,6 +92,9 @@ impl Life<'_> {
             id: &self.bundle.id,
             containers: &|name| self.process_of(name),
         })?;
+        if options.limits.cgroup_parent.is_some() {
+            Control::note_parents(&mut spec)?;
+        }
         self.write_bundle(&spec, options)?;
         self.held = None;
         self.volumes = core::mem::take(&mut sources.unnamed);
@@ -116,17 +120,19 @@ impl Life<'_> {
         };
         let running = run::start(&container, signals)?;
         let pid = running.pid;
-        self.follow(running, created).inspect_err(|_| run::Running::kill(pid))
+        self.follow(running, &mut state).inspect_err(|_| run::Running::kill(pid))
     }
 
     /// Waits for the workload's end; writes down that it runs and how it ended.
-    fn follow(&self, running: run::Running, created: String) -> Result<Ended> {
-        let mut state = record::started(self.options, self.found, running.pid, created)?;
+    fn follow(&self, running: run::Running, state: &mut State) -> Result<Ended> {
+        let why = because("write down that the container runs");
+        record::started(state, running.pid);
         state.save(self.bundle.directory.by_ref())?;
+        drop(why);
         let ended = running.wait()?;
         if !self.options.record.remove {
             let _why = because("write down how the container ended");
-            record::ended(&mut state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
+            record::ended(state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
             state.save(self.bundle.directory.by_ref())?;
         }
         Ok(ended)
@@ -144,8 +150,8 @@ impl Life<'_> {
         for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
             file::mkdir(self.bundle.directory.by_ref(), name, mode)?;
         }
-        let hostname = spec.hostname.as_deref().unwrap_or_default();
-        for (name, content) in environment::files(hostname, options)? {
+        let hostname = environment::hostname(options, &self.bundle.id);
+        for (name, content) in environment::files(&hostname, options)? {
             self.bundle.write(&name, &content)?;
         }
         Ok(())
@@ -154,28 +160,27 @@ impl Life<'_> {
     /// Takes down what `live` put up, on every path; the exit code.
     fn end(self, bundles: &Bundles, result: Result<Ended>) -> Result<u8> {
         let oom = self.control.as_ref().is_some_and(|control| result.is_ok() && control.was_oom_killed());
-        let mut failures = Vec::new();
-        if let Some(control) = self.control {
-            failures.extend(control.remove().err());
-        }
-        if result.is_err() || self.options.record.remove {
-            for volume in &self.volumes {
-                let removed = Volumes::open(self.root.by_ref())
-                    .and_then(|volumes| volumes.remove(volume, bundles, &self.bundle.id));
-                failures.extend(removed.err());
-            }
-            failures.extend(bundles.remove(&self.bundle.id, &self.bundle.name).err());
-        }
+        let cleaned = self.clean(bundles, result.is_err() || self.options.record.remove);
         let ended = result?;
-        if let Some(failure) = failures.pop() {
-            return Err(failure);
-        }
+        cleaned?;
         if oom {
             let limit =
                 self.options.limits.memory.map(|bytes| alloc::format!(" (--memory {bytes})")).unwrap_or_default();
             Context::warn(&alloc::vec![Error::new(alloc::format!("a process was killed: out of memory{limit}"))]);
         }
         Ok(ended.code())
+    }
+
+    /// Stops at the first failure: what tells of the rest stays, so that `vial gc` finds it.
+    fn clean(&self, bundles: &Bundles, whole: bool) -> Result<()> {
+        self.control.as_ref().map_or(Ok(()), Control::remove)?;
+        if !whole {
+            return Ok(());
+        }
+        for volume in &self.volumes {
+            Volumes::open(self.root.by_ref())?.remove(volume, bundles, &self.bundle.id)?;
+        }
+        bundles.remove(&self.bundle.id, &self.bundle.name)
     }
 }
 
@@ -252,8 +257,9 @@ fn wanted(options: &RunOptions<'_>, found: &Found) -> Wanted {
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
     let _why = because("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
-        .map_err(|error| error.hint("--cidfile names a file that must not exist yet, in a directory that does"))?;
+    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644).map_err(|error| {
+        error.option("--cidfile").hint("--cidfile names a file that must not exist yet, in a directory that does")
+    })?;
     file::write_all(opened.by_ref(), id.as_bytes())
 }
 

@@ -17,23 +17,26 @@ pub(super) fn now() -> String {
     process::clock(libc::CLOCK_REALTIME).rfc3339()
 }
 
-/// The state of a container whose workload has just been executed.
-pub(super) fn started(options: &RunOptions<'_>, found: &Found, pid: u32, created: String) -> Result<State> {
-    let _why = because("write down that the container runs");
+/// What is known of a container before it is started; files of labels are read.
+pub(super) fn prepared(options: &RunOptions<'_>, found: &Found) -> Result<State> {
     Ok(State {
-        status: Status::Running,
         image: found.name.clone(),
         image_id: found.id.clone(),
         command: super::lossy(&super::command(options, found)?),
-        pid,
-        owner: process::getpid(),
-        created,
-        started: now(),
+        created: now(),
         remove: options.record.remove,
         tty: options.tty,
         labels: labels(options)?,
         ..State::default()
     })
+}
+
+/// Notes that the workload has just been executed.
+pub(super) fn started(state: &mut State, pid: u32) {
+    state.status = Status::Running;
+    state.pid = pid;
+    state.owner = process::getpid();
+    state.started = now();
 }
 
 /// Notes that the workload has ended.
@@ -53,7 +56,9 @@ fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
         None => labels.push((name.to_string(), value.to_string())),
     };
     for path in &options.record.label_files {
-        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)?;
+        let _why = because("read labels from a file (--label-file)");
+        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)
+            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
         for label in parse_label_file(path, &content)? {
             set(label.name, label.value);
         }

@@ -95,7 +95,7 @@ impl Sources {
                 flag(tmpfs.suid, "nosuid");
                 flag(tmpfs.dev, "nodev");
                 let mut value = |name: &str, value: Option<String>| {
-                    options.extend(value.map(|value| alloc::format!("{name}={value}")))
+                    options.extend(value.map(|value| alloc::format!("{name}={value}")));
                 };
                 value("size", tmpfs.size.map(|size| size.to_string()));
                 value("mode", Some(alloc::format!("{:o}", tmpfs.mode.unwrap_or(0o1777))));

@@ -176,16 +176,19 @@ fn namespaces(parts: &Parts<'_>) -> Result<Vec<Namespace>> {
     let asked = &parts.options.namespaces;
     let mut namespaces = defaults::namespaces();
     let choices = [
-        (NamespaceKind::Pid, "pid", &asked.pid),
-        (NamespaceKind::Network, "net", &asked.network),
-        (NamespaceKind::Ipc, "ipc", &asked.ipc),
-        (NamespaceKind::Uts, "uts", &asked.uts),
-        (NamespaceKind::Cgroup, "cgroup", &asked.cgroup),
+        (NamespaceKind::Pid, "pid", "--pid", &asked.pid),
+        (NamespaceKind::Network, "net", "--network", &asked.network),
+        (NamespaceKind::Ipc, "ipc", "--ipc", &asked.ipc),
+        (NamespaceKind::Uts, "uts", "--uts", &asked.uts),
+        (NamespaceKind::Cgroup, "cgroup", "--cgroupns", &asked.cgroup),
     ];
-    for (kind, name, choice) in choices {
+    for (kind, name, option, choice) in choices {
         let path = match choice {
             Some(Asked::Host) => None,
-            Some(Asked::Container(other)) => Some(alloc::format!("/proc/{}/ns/{name}", (parts.containers)(other)?)),
+            Some(Asked::Container(other)) => Some(alloc::format!(
+                "/proc/{}/ns/{name}",
+                (parts.containers)(other).map_err(|error| error.option(option))?
+            )),
             Some(Asked::Path(path)) => Some(path.to_string()),
             _ => continue,
         };

@@ -181,6 +181,38 @@ impl Group {
         Ok(Group { path: path.clone(), directories })
     }
 
+    /// The directories above a group that are not there and would be made with it, the topmost first. Those of `/vial` are not
+    /// among them: nobody else makes these, so they need no note.
+    ///
+    /// # Errors
+    /// When a path has a zero byte, which [`GroupPath`] rules out.
+    pub fn missing_parents(hierarchies: &Hierarchies, path: &GroupPath) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for hierarchy in hierarchies.iter() {
+            for parent in path.parents().filter(|parent| !is_ours(parent)) {
+                let directory = format!("{}/{parent}", hierarchy.mount);
+                if !file::exists(CWD, &file::path(directory.as_str())?) {
+                    missing.push(directory);
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Removes a directory that [`Group::missing_parents`] told of and whose maker may have been killed before it was marked;
+    /// while another group is in it, the mark is set instead, so that it goes with that one.
+    ///
+    /// # Errors
+    /// When the path has a zero byte.
+    pub fn remove_parent(directory: &str) -> Result<()> {
+        let path = file::path(directory)?;
+        if file::rmdir(CWD, &path).is_err() {
+            // It is gone, or the mark is there, or it stays when it is empty, which does no harm.
+            let _ = file::set_xattr_at(&path, MARK, b"1");
+        }
+        Ok(())
+    }
+
     /// The group as it would be with a directory in every hierarchy, whether it has one or not: for removing all of it.
     #[must_use]
     pub fn everywhere(hierarchies: &Hierarchies, path: &GroupPath) -> Group {
@@ -276,14 +308,18 @@ impl Group {
     fn remove_parents(&self, directory: &Directory) -> Result<()> {
         for parent in self.path.parents().rev() {
             let path = file::path(format!("{}/{parent}", directory.mount))?;
-            let below_ours = parent.parts(b'/').next() == Some(DEFAULT_PARENT);
             // The kernel refuses while another group is in it.
-            if !(below_ours || is_marked(&path)) || file::rmdir(CWD, &path).is_err() {
+            if !(is_ours(parent) || is_marked(&path)) || file::rmdir(CWD, &path).is_err() {
                 break;
             }
         }
         Ok(())
     }
+}
+
+/// Whether a directory above a group is `/vial` or below it.
+fn is_ours(parent: &str) -> bool {
+    parent.parts(b'/').next() == Some(DEFAULT_PARENT)
 }
 
 fn is_marked(path: &CStr) -> bool {

@@ -115,12 +115,12 @@ impl Hierarchies {
             if found.v1(controller).is_some() {
                 continue;
             }
-            let together = TOGETHER.iter().filter(|names| names.split(',').any(|name| name == *controller));
+            let together = TOGETHER.iter().filter(|names| names.parts(b',').any(|name| name == *controller));
             let mut there = false;
             for names in together.chain([controller]) {
                 let mount = format!("{CUSTOMARY}/{names}");
                 if magic(&mount)? == CGROUP1_MAGIC {
-                    let controllers = names.split(',').map(ToString::to_string).collect();
+                    let controllers = names.parts(b',').map(ToString::to_string).collect();
                     found.0.push(Hierarchy { version: Version::V1, mount, controllers });
                     there = true;
                     break;

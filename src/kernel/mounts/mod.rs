@@ -14,8 +14,8 @@ mod tree;
 pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
-pub use root::{OldRoot, enter, leave_old, make_private};
-pub use tree::Tree;
+pub use root::{enter, make_private};
+pub use tree::{Tree, carry};
 
 use core::ffi::CStr;
 
@@ -34,11 +34,9 @@ pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulon
         make(target, Kind::Directory)?;
         result = mount::mount(Some(source), target, Some(kind), flags, data);
     }
-    result.map_err(|error| {
-        if error.is(Errno::ENODEV) {
-            error.hint("the kernel has no such file system; see CONFIG_*_FS in its configuration")
-        } else {
-            error
-        }
+    result.map_err(|error| match error.errno() {
+        Errno::ENODEV => error.hint("the kernel has no such file system; see CONFIG_*_FS in its configuration"),
+        Errno::ENOTDIR => error.hint("--tmpfs: the image has a file there; mount it elsewhere"),
+        _ => error,
     })
 }

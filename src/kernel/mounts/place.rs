@@ -103,10 +103,10 @@ fn check(place: &Fd, path: &CStr, kind: Kind) -> Result<()> {
     match kind {
         Kind::Directory if !is_directory => {
             Err(Error::os(Errno::ENOTDIR, "mount a directory on", path.to_string_lossy())
-                .hint("the image has a file there; mount it elsewhere, or mount a file"))
+                .hint("--volume, --mount or --tmpfs: the image has a file there; mount it elsewhere, or mount a file"))
         }
         Kind::File if is_directory => Err(Error::os(Errno::EISDIR, "mount a file on", path.to_string_lossy())
-            .hint("the image has a directory there; mount it elsewhere, or mount a directory")),
+            .hint("--volume or --mount: the image has a directory there; mount it elsewhere, or mount a directory")),
         _ => Ok(()),
     }
 }
