@@ -178,7 +178,8 @@ impl Life<'_> {
         for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
             file::mkdir(self.bundle.directory.by_ref(), name, mode)?;
         }
-        for (name, content) in environment::files(spec.hostname.unwrap_or_default(), self.options) {
+        let hostname = environment::hostname(self.options, self.id);
+        for (name, content) in environment::files(hostname, self.options) {
             self.bundle.write(name, content)?;
         }
         Ok(())
