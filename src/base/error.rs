@@ -44,6 +44,7 @@ struct Inner {
 
 impl Error {
     /// The kernel refused `operation` on `object`.
+    #[expect(clippy::needless_pass_by_value, reason = "texts and references to them come here alike")]
     pub fn os(errno: Errno, operation: impl Into<Cow<'static, str>>, object: impl ToString) -> Error {
         Error::made(errno, operation.into(), object.to_string())
     }

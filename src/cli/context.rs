@@ -68,7 +68,7 @@ impl<'a> Context<'a> {
 
     /// Opens the directory of all state if it is there.
     pub(super) fn look_for_root(&self) -> Result<Option<Fd>> {
-        match file::open(fd::CWD, &file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
+        match file::open(fd::CWD, file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
             Err(error) if error.is(crate::base::errno::Errno::ENOENT) => Ok(None),
             result => result.map(Some),
         }

@@ -111,7 +111,7 @@ impl<'a> Actor<'a> {
         let number = terminal::number(pair.master.by_ref())?;
         drop(mounts::make(c"/dev/console", Kind::File)?);
         let slave = file::path(text!("/dev/pts/{number}"))?;
-        mount::mount(Some(&slave), c"/dev/console", None, libc::MS_BIND, None)?;
+        mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         terminal::make_controlling(pair.slave.by_ref())?;
         for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
@@ -196,7 +196,7 @@ fn simple(action: &Action) -> Result<()> {
                 }
             }),
         Action::Limit { name, resource, soft, hard } => {
-            process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error, name, resource))
+            process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
         Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new("the plan holds an action that needs an actor")),
@@ -232,8 +232,8 @@ fn capability_hint(error: Error, wanted: u64) -> Error {
     }
 }
 
-fn limit_hint(error: Error, name: &str, resource: u32) -> Error {
-    let error = Error::os(error.errno(), "set the resource limit", text!("{} (--ulimit)", name.to_ascii_lowercase()));
+fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
+    let error = Error::os(errno, "set the resource limit", text!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
             error.hint(text!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))

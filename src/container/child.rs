@@ -19,6 +19,7 @@ use crate::sys::uapi::WindowSize;
 use crate::sys::{because, file, net, poll};
 
 /// All that the first process needs to know.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the user asked for or not")]
 pub struct Job<'a> {
     /// The plan.
     pub steps: &'a [Step],

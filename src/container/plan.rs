@@ -395,7 +395,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     }
     if let Some(process) = spec.process.as_ref().filter(|process| process.cwd != "/") {
         plan.why = "make the workload's directory, if the image lacks it";
-        plan.add(Action::MakeWorkingDirectory { path: file::path(&*process.cwd)? });
+        plan.add(Action::MakeWorkingDirectory { path: file::path(process.cwd)? });
     }
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.why = "make the root read-only, as asked";

@@ -11,14 +11,14 @@ use crate::sys::{Fd, fd, file, ledger, terminal};
 ///
 /// # Errors
 /// What poll(2) refuses.
-pub fn run(pid: u32, master: Fd, signals: &Fd, interactive: bool) -> Result<Ended> {
+pub fn run(pid: u32, master: &Fd, signals: &Fd, interactive: bool) -> Result<Ended> {
     let _raw = if interactive { Some(Raw::enter(fd::STDIN)?) } else { None };
     let mut buffer = alloc::vec![0u8; 16 << 10];
     let mut input_open = interactive;
     let mut ended = None;
     let mut output_open = true;
     // A size that changed before the signal was watched for.
-    copy_size(&master);
+    copy_size(master);
     loop {
         let input = if input_open { Waiting::readable(fd::STDIN) } else { Waiting::nothing() };
         let output = if output_open { Waiting::readable(master.by_ref()) } else { Waiting::nothing() };
@@ -28,18 +28,18 @@ pub fn run(pid: u32, master: Fd, signals: &Fd, interactive: bool) -> Result<Ende
         }
         if ended.is_some() {
             // The workload is gone; what it wrote is in the terminal, and processes it left may hold it open for ever.
-            output_open = drain(&master, &mut buffer);
+            output_open = drain(master, &mut buffer);
             continue;
         }
         poll::poll(&mut waiting)?;
         if waiting[1].is_ready() {
-            output_open = pass(&master, &mut buffer);
+            output_open = pass(master, &mut buffer);
         }
         if waiting[2].is_ready() {
-            input_open = take_input(&master, &mut buffer);
+            input_open = take_input(master, &mut buffer);
         }
         if waiting[0].is_ready() {
-            ended = handle_signal(pid, &master, signals)?;
+            ended = handle_signal(pid, master, signals)?;
         }
         ledger::relieve();
     }

@@ -103,13 +103,7 @@ mod tests {
     fn a_rule_without_members_is_about_every_device_and_use() {
         let everything = device(&DeviceRule { allow: false, ..DeviceRule::default() }).unwrap();
         assert_eq!((everything.kind, everything.major, everything.access), (DeviceKind::All, None, Access::ALL));
-        let any = DeviceRule {
-            allow: true,
-            kind: Some("c".into()),
-            major: Some(136),
-            minor: Some(-1),
-            access: Some("rw".into()),
-        };
+        let any = DeviceRule { allow: true, kind: Some("c"), major: Some(136), minor: Some(-1), access: Some("rw") };
         let any = device(&any).unwrap();
         assert_eq!((any.kind, any.major, any.minor, any.access.mknod), (DeviceKind::Character, Some(136), None, false));
     }
@@ -117,8 +111,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_member() {
         for (rule, expected) in [
-            (DeviceRule { kind: Some("z".into()), ..DeviceRule::default() }, "unknown type z"),
-            (DeviceRule { access: Some("x".into()), ..DeviceRule::default() }, "access x"),
+            (DeviceRule { kind: Some("z"), ..DeviceRule::default() }, "unknown type z"),
+            (DeviceRule { access: Some("x"), ..DeviceRule::default() }, "access x"),
             (DeviceRule { major: Some(1 << 40), ..DeviceRule::default() }, "no device number"),
         ] {
             let error = device(&rule).unwrap_err().to_string();

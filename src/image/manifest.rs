@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_layer_that_is_not_a_digest_is_refused() {
         for bad in [
-            r#"{}"#,
+            r"{}",
             r#"{"rootfs":{"diff_ids":[]}}"#,
             r#"{"rootfs":{"diff_ids":["sha256:../../etc"]}}"#,
             r#"{"rootfs":{"diff_ids":["sha512:00"]}}"#,

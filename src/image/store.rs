@@ -98,7 +98,7 @@ impl Store {
     /// open(2).
     pub fn look(path: &str) -> Result<Store> {
         let _why = sys::because("open the store");
-        let root = file::open(sys::fd::CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
+        let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
             .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
         Ok(Store { root, path: path.trim_end_matches('/').to_string() })
     }
@@ -185,7 +185,7 @@ impl Store {
     }
 
     fn has_image(&self, id: &str) -> bool {
-        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), &path))
+        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     /// The names in one of the store's directories.
@@ -213,7 +213,7 @@ impl Store {
 
     fn layer_size(&self, layer: &str) -> u64 {
         let size = file::path(text!("layers/{layer}/size"))
-            .and_then(|path| file::read_file(self.root.by_ref(), &path, 64))
+            .and_then(|path| file::read_file(self.root.by_ref(), path, 64))
             .unwrap_or_default();
         core::str::from_utf8(&size).ok().and_then(|size| text::decimal_u64(size.trim_end())).unwrap_or(0)
     }
@@ -252,8 +252,8 @@ impl Store {
         process::random(&mut random)?;
         let path = file::path(text!("tmp/{}", hex(&random)))?;
         let root = file::duplicate(self.root.by_ref())?;
-        file::mkdir(root.by_ref(), &path, 0o700)?;
-        let dir = file::open(root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(root.by_ref(), path, 0o700)?;
+        let dir = file::open(root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::lock(dir.by_ref(), Lock::Exclusive)?;
         Ok(Workspace { root, path, dir })
     }

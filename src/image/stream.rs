@@ -135,7 +135,7 @@ fn tie(parent: u32) -> Result<()> {
 fn died(ended: Option<Ended>) -> Error {
     Error::new(match ended {
         Some(Ended::Killed(signal)) => format!("the process that reads the archive was killed by signal {signal}"),
-        _ => format!("the process that reads the archive ended without a word"),
+        _ => "the process that reads the archive ended without a word".into(),
     })
 }
 

@@ -123,7 +123,7 @@ mod reason {
         REASONS.with_borrow_mut(|reasons| reasons.push(reason));
     }
     pub(super) fn pop() {
-        REASONS.with_borrow_mut(|reasons| reasons.pop());
+        REASONS.with_borrow_mut(std::vec::Vec::pop);
     }
 }
 

@@ -267,12 +267,11 @@ fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
         further.push(text(group));
     }
     let further = further.leak();
-    match &options.process.user {
-        Some(user) => Wanted { user: text(user), group: options.process.group.as_ref().map_or("", text), further },
-        None => {
-            let (user, group) = found.user.cut(b':').unwrap_or((found.user, ""));
-            Wanted { user, group, further }
-        }
+    if let Some(user) = &options.process.user {
+        Wanted { user: text(user), group: options.process.group.as_ref().map_or("", text), further }
+    } else {
+        let (user, group) = found.user.cut(b':').unwrap_or((found.user, ""));
+        Wanted { user, group, further }
     }
 }
 

@@ -5,23 +5,23 @@ use crate::container::spec::{Linux, Mount, Namespace, Root as SpecRoot};
 
 fn spec() -> Spec {
     let bind = Mount {
-        destination: "/data".into(),
-        source: Some("/srv/data".into()),
+        destination: "/data",
+        source: Some("/srv/data"),
         options: ["rbind", "ro", "rro"].to_vec(),
         ..Mount::default()
     };
     let mut mounts = core::mem::take(&mut defaults::spec().unwrap().mounts);
     mounts.push(bind);
     Spec {
-        process: Some(Process { cwd: "/work".into(), terminal: true, ..Process::default() }),
-        root: Some(SpecRoot { path: "rootfs".into(), readonly: true }),
-        hostname: Some("box".into()),
+        process: Some(Process { cwd: "/work", terminal: true, ..Process::default() }),
+        root: Some(SpecRoot { path: "rootfs", readonly: true }),
+        hostname: Some("box"),
         mounts,
         linux: Some(Linux {
             namespaces: namespaces(defaults::spec().unwrap()).to_vec(),
-            masked_paths: alloc::vec!["/proc/kcore".into()],
-            readonly_paths: alloc::vec!["/proc/sys".into()],
-            sysctl: alloc::vec![("net.ipv4.ip_forward".into(), "1".into())],
+            masked_paths: alloc::vec!["/proc/kcore"],
+            readonly_paths: alloc::vec!["/proc/sys"],
+            sysctl: alloc::vec![("net.ipv4.ip_forward", "1")],
             ..Linux::default()
         }),
         ..Spec::default()
@@ -123,7 +123,7 @@ fn only_a_network_of_its_own_gets_a_loopback_interface() {
     assert!(planned(&spec, &[]).contains(&Action::Loopback));
     let linux = spec.linux.as_mut().unwrap();
     linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Network);
-    linux.namespaces.push(Namespace { kind: NamespaceKind::Network, path: Some("/proc/1/ns/net".into()) });
+    linux.namespaces.push(Namespace { kind: NamespaceKind::Network, path: Some("/proc/1/ns/net") });
     let actions = planned(&spec, &[]);
     assert!(!actions.contains(&Action::Loopback));
     assert!(matches!(actions[0], Action::Join { .. }), "a shared namespace is joined first");
@@ -137,7 +137,7 @@ fn what_is_unknown_is_refused_by_member() {
         plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[] }).unwrap_err().to_string()
     };
     let rlimit = refused(|spec| {
-        let limit = crate::container::spec::Rlimit { kind: "RLIMIT_PUDDING".into(), soft: 1, hard: 1 };
+        let limit = crate::container::spec::Rlimit { kind: "RLIMIT_PUDDING", soft: 1, hard: 1 };
         spec.process.as_mut().unwrap().rlimits.push(limit);
     });
     assert!(rlimit.contains("process.rlimits") && rlimit.contains("PUDDING"), "{rlimit}");

@@ -186,7 +186,7 @@ fn what_vial_writes_validates_against_the_specifications_own_schema() {
         options = options.with_resource(uri, jsonschema::Resource::from_contents(schema).unwrap());
     }
     let validator = options.build(&serde_json::json!({"$ref": "config-schema.json"})).expect("the schema compiles");
-    for spec in [full(), Spec { oci_version: OCI_VERSION.into(), ..Spec::default() }] {
+    for spec in [full(), Spec { oci_version: OCI_VERSION, ..Spec::default() }] {
         let document = theirs(&spec.to_json());
         let errors: Vec<String> =
             validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path)).collect();

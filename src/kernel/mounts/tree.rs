@@ -80,8 +80,8 @@ impl Tree {
         let source = descriptor_path(&self.file)?;
         let depth = if self.recursive { libc::MS_REC } else { 0 };
         let onto = descriptor_path(&place)?;
-        mount::mount(Some(&source), &onto, None, libc::MS_BIND | depth, None)?;
-        mount::detach(&source)?;
+        mount::mount(Some(source), onto, None, libc::MS_BIND | depth, None)?;
+        mount::detach(source)?;
         restrict_each(target, options, options.propagation)
     }
 }
@@ -99,17 +99,17 @@ pub fn carry(trees: &mut [Option<Tree>], root: &CStr) -> Result<()> {
     file::chdir(root)?;
     file::mkdir_if_missing(CWD, c"dev", 0o755)?;
     let dev = file::open(CWD, c"dev", libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-    mount::mount(Some(c"tmpfs"), &descriptor_path(&dev)?, Some(c"tmpfs"), 0, Some(c"mode=700"))?;
+    mount::mount(Some(c"tmpfs"), descriptor_path(&dev)?, Some(c"tmpfs"), 0, Some(c"mode=700"))?;
     file::chdir(c"dev")?;
     for (number, tree) in trees.iter_mut().flatten().enumerate().filter(|(_, tree)| !tree.detached) {
         let name = file::path(alloc::format!("{number}"))?;
         match tree.kind {
-            Kind::Directory => file::mkdir(CWD, &name, 0o700)?,
-            Kind::File => file::mknod(CWD, &name, libc::S_IFREG | 0o600, (0, 0))?,
+            Kind::Directory => file::mkdir(CWD, name, 0o700)?,
+            Kind::File => file::mknod(CWD, name, libc::S_IFREG | 0o600, (0, 0))?,
         }
         let depth = if tree.recursive { libc::MS_REC } else { 0 };
-        mount::mount(Some(&descriptor_path(&tree.file)?), &name, None, libc::MS_BIND | depth, None)?;
-        tree.file = file::open(CWD, &name, libc::O_PATH)?;
+        mount::mount(Some(descriptor_path(&tree.file)?), name, None, libc::MS_BIND | depth, None)?;
+        tree.file = file::open(CWD, name, libc::O_PATH)?;
     }
     file::fchdir(back.by_ref())
 }
@@ -135,7 +135,7 @@ fn attributes(options: &Options) -> u64 {
 /// Restricts a detached tree; false where the kernel (before 5.12) can't and each mount must be remounted once attached.
 fn restrict(tree: &Fd, top: u64, recursive: u64, propagation: libc::c_ulong) -> Result<bool> {
     let spread = propagation & libc::MS_REC != 0;
-    let propagation = u64::from(propagation & !libc::MS_REC);
+    let propagation = propagation & !libc::MS_REC;
     let whole = MountAttr { attr_set: recursive, propagation, ..MountAttr::default() };
     let result = mount::mount_setattr(tree.by_ref(), c"", &whole, spread || recursive != 0).and_then(|()| {
         let rest = top & !recursive;
@@ -160,14 +160,14 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
         return Ok(());
     }
     // The table has the path without the image's links.
-    let top = file::readlink(CWD, &descriptor_path(&place::find(target)?)?)?;
+    let top = file::readlink(CWD, descriptor_path(&place::find(target)?)?)?;
     let table = file::read_file(CWD, c"/proc/self/mountinfo", 16 << 20)?;
     let table = String::from_utf8_lossy(&table);
     for (point, kept) in mounts_below(&table, &top.to_string_lossy()) {
         let is_top = point.as_bytes() == top.to_bytes();
         let flags = kept | if is_top { options.per_mount() } else { recursive };
         let point = file::path(point)?;
-        mount::mount(None, &point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
+        mount::mount(None, point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
     }
     Ok(())
 }

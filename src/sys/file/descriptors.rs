@@ -59,10 +59,10 @@ fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
     }
 }
 
-/// Sets which mode bits new files lack; returns what held before.
-pub fn umask(mask: u32) -> u32 {
+/// Sets which mode bits new files lack.
+pub fn umask(mask: u32) {
     // SAFETY: no memory is involved; umask(2) does not fail.
-    unsafe { sys!(umask, mask) }.unwrap_or(0) as u32
+    let _ = unsafe { sys!(umask, mask) };
 }
 
 /// Changes the current directory.
@@ -122,7 +122,7 @@ pub fn put_in_place(file: FdRef<'_>, target: FdRef<'_>) -> Result<()> {
 /// fcntl(2).
 pub fn duplicate(file: FdRef<'_>) -> Result<Fd> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3 as usize, 0, 0], "dup") }.map(Fd::from_kernel)
+    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], "dup") }.map(Fd::from_kernel)
 }
 
 /// An open file's status flags.
