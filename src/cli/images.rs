@@ -8,6 +8,7 @@ use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, object};
+use crate::base::keep::text;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
@@ -198,7 +199,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     let uses = |(id, name): &(String, String)| {
-        let directory = file::open(root, &file::path(alloc::format!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
+        let directory = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
         let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
         let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
         layers.parts(b',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
