@@ -478,9 +478,10 @@ fn a_truncated_gzip_archive_is_refused_with_the_place(scene: &Scene) {
 fn a_flipped_byte_is_found(scene: &Scene) {
     let plain = small(scene);
     let whole = gzipped(scene, &plain);
-    // Behind gzip's header, whose time and flags may say what they like.
+    // Behind gzip's header, whose time and flags may say what they like, and not in the last byte of the data, whose last bits
+    // may mean nothing.
     let step = whole.len() / 40;
-    for at in (10..whole.len()).step_by(step.max(1)).chain([whole.len() - 8, whole.len() - 1]) {
+    for at in (10..whole.len() - 9).step_by(step.max(1)).chain([whole.len() - 8, whole.len() - 1]) {
         let mut bad = whole.clone();
         bad[at] ^= 0x10;
         fs::write(scene.path("bad.gz"), &bad).expect("write the archive");
@@ -654,20 +655,20 @@ fn an_archive_that_tries_to_leave_the_root_changes_nothing_outside(scene: &Scene
 
 fn links_out_of_the_root_are_kept_and_never_followed(scene: &Scene) {
     let mut bytes = Vec::new();
-    archive::member(&mut bytes, b"etc/", 'd', b"", b"");
+    archive::member(&mut bytes, b"only here/", 'd', b"", b"");
     archive::member(&mut bytes, b"up", 'l', b"../../..", b"");
-    archive::member(&mut bytes, b"root", 'l', b"/etc", b"");
+    archive::member(&mut bytes, b"root", 'l', b"/only here", b"");
     archive::member(&mut bytes, b"root/inside", 'f', b"", b"by an absolute link");
-    archive::member(&mut bytes, b"up/etc/also", 'f', b"", b"by a relative link");
+    archive::member(&mut bytes, b"up/only here/also", 'f', b"", b"by a relative link");
     archive::end(&mut bytes);
     scene.vial(["import", "-", "it"]).input(bytes).ok();
     let layer = layer(scene);
     assert_eq!(fs::read_link(layer.join("up")).expect("a link"), Path::new("../../.."));
-    assert_eq!(fs::read_link(layer.join("root")).expect("a link"), Path::new("/etc"));
+    assert_eq!(fs::read_link(layer.join("root")).expect("a link"), Path::new("/only here"));
     // As it would be in the container, whose root is the layer.
-    assert_eq!(fs::read_to_string(layer.join("etc/inside")).expect("a file"), "by an absolute link");
-    assert_eq!(fs::read_to_string(layer.join("etc/also")).expect("a file"), "by a relative link");
-    assert!(!Path::new("/etc/inside").exists() && !Path::new("/etc/also").exists());
+    assert_eq!(fs::read_to_string(layer.join("only here/inside")).expect("a file"), "by an absolute link");
+    assert_eq!(fs::read_to_string(layer.join("only here/also")).expect("a file"), "by a relative link");
+    assert!(!Path::new("/only here").exists());
 }
 
 fn the_last_of_two_members_of_one_name_wins(scene: &Scene) {
