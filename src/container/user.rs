@@ -54,7 +54,8 @@ fn read(path: &CStr) -> Result<String> {
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
         return Ok(String::new());
     }
-    let content = file::read_to_end(opened.by_ref(), LIMIT)?;
+    let content = file::read_to_end(opened.by_ref(), LIMIT)
+        .map_err(|error| error.hint(alloc::format!("it is the image's {}", path.to_string_lossy())))?;
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
