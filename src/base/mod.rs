@@ -5,6 +5,7 @@ pub mod errno;
 pub mod error;
 pub mod inflate;
 pub mod json;
+pub mod keep;
 pub mod sha256;
 pub mod signal;
 pub mod sort;

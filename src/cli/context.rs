@@ -1,7 +1,6 @@
 //! What every command knows: its command line, the environment, and where the state lies.
 
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::parse::Parsed;
@@ -55,16 +54,24 @@ impl<'a> Context<'a> {
     pub(super) fn open_root(&self) -> Result<Fd> {
         let _why = because("open the directory that holds all of vial's state");
         let path = self.root_path();
-        let name = file::path(&*path)?;
+        let name = file::path(&path)?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-        match file::open(fd::CWD, &name, flags) {
+        match file::open(fd::CWD, name, flags) {
             Err(error) if error.is(crate::base::errno::Errno::ENOENT) => {
                 file::mkdir_all(&path, 0o700)?;
-                file::open(fd::CWD, &name, flags)
+                file::open(fd::CWD, name, flags)
             }
             result => result,
         }
         .map_err(|error| error.hint("--root DIR or VIAL_ROOT=DIR puts the state elsewhere"))
+    }
+
+    /// Opens the directory of all state if it is there.
+    pub(super) fn look_for_root(&self) -> Result<Option<Fd>> {
+        match file::open(fd::CWD, &file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
+            Err(error) if error.is(crate::base::errno::Errno::ENOENT) => Ok(None),
+            result => result.map(Some),
+        }
     }
 
     /// A path of the user's as an absolute one.
@@ -77,7 +84,7 @@ impl<'a> Context<'a> {
     }
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.
-    pub(super) fn warn(warnings: &Vec<crate::base::error::Error>) {
+    pub(super) fn warn(warnings: &[crate::base::error::Error]) {
         for warning in warnings {
             let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
         }

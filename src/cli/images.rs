@@ -8,6 +8,7 @@ use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, object};
+use crate::base::keep::text;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
@@ -151,10 +152,13 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
     let Ok(image) = store.find(name) else { return Ok(None) };
     let digest = |layer: &String| Value::from(["sha256:", layer].concat());
     let member = |name: &str| image.config.get(name).cloned().unwrap_or_default();
+    let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
+    let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
     let size = store.list()?.iter().find(|summary| summary.id == image.id).map_or(0, |summary| summary.size);
     Ok(Some(object([
         ("Id", digest(&image.id)),
         ("RepoTags", image.names.iter().map(|name| name.as_str().into()).collect::<Vec<Value>>().into()),
+        ("Comment", comment.into()),
         ("Created", member("created")),
         ("Architecture", member("architecture")),
         ("Os", member("os")),
@@ -195,7 +199,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     let uses = |(id, name): &(String, String)| {
-        let directory = file::open(root, &file::path(alloc::format!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
+        let directory = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
         let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
         let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
         layers.parts(b',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })

@@ -17,6 +17,7 @@ mod syscalls;
 mod version;
 mod volume;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -29,15 +30,16 @@ use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
 #[must_use]
-pub fn main(args: &[&'static CStr], env: &[&'static CStr]) -> u8 {
+pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
     let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
-    let parsed = parse::parse(&words);
-    let globals = match &parsed {
+    // For the whole life of the process, so that whatever is made of the words can refer to them.
+    let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
+    let globals = match parsed {
         Ok(parsed) => &parsed.globals,
         Err((globals, _)) => globals,
     };
     let _why = because(parsed.as_ref().map_or("say what is wrong with the command line", |parsed| parsed.command.help));
-    let result = open_ledger(globals).and_then(|()| match &parsed {
+    let result = open_ledger(globals).and_then(|()| match parsed {
         Ok(parsed) => dispatch(&Context::new(parsed, env)),
         Err((_, error)) => Err(error.clone()),
     });
@@ -64,14 +66,14 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
     let Some(path) = globals.explain_to else { return Ok(()) };
     let _why = because("open the file that the ledger goes to");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
-    let opened = file::create(fd::CWD, &file::path(path)?, flags, 0o644)
+    let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644)
         .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
     // Stays open until the process ends.
     ledger::print_to(FdRef::from_number(opened.leak()));
     Ok(())
 }
 
-fn dispatch(context: &Context<'_>) -> Result<u8> {
+fn dispatch(context: &Context<'static>) -> Result<u8> {
     match context.parsed.command.name {
         "run" => run::run(context),
         "ps" => ps::list(context),

@@ -1,6 +1,5 @@
 //! Carrying out the plan's actions, one by one, in the container's first process.
 
-use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -8,6 +7,7 @@ use super::plan::{Action, Step};
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
@@ -20,7 +20,7 @@ use crate::sys::{because, file, mount, net, process, terminal};
 /// What the actions need besides themselves, and what they leave behind.
 pub struct Actor<'a> {
     /// Who the workload is to be.
-    pub wanted: &'a Wanted,
+    pub wanted: Wanted<'a>,
     /// The specification's user and group, if nothing else was wanted.
     pub default_user: (u32, u32),
     /// Supplementary groups by number, from the specification.
@@ -44,7 +44,7 @@ pub const ERROR: u8 = b'E';
 impl<'a> Actor<'a> {
     /// An actor that has done nothing yet.
     #[must_use]
-    pub fn new(wanted: &'a Wanted, channel: &'a Fd) -> Actor<'a> {
+    pub fn new(wanted: Wanted<'a>, channel: &'a Fd) -> Actor<'a> {
         Actor {
             wanted,
             default_user: (0, 0),
@@ -69,9 +69,9 @@ impl<'a> Actor<'a> {
     }
 
     fn act(&mut self, action: &Action) -> Result<()> {
-        match action {
+        match *action {
             Action::Join { path, kind } => {
-                let join = |namespace: Fd| process::setns(namespace.by_ref(), *kind);
+                let join = |namespace: Fd| process::setns(namespace.by_ref(), kind);
                 file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
                     Error::os(error.errno(), "join the namespace", path.to_string_lossy())
                         .hint("--network ns:PATH takes a network namespace that is there")
@@ -79,14 +79,14 @@ impl<'a> Actor<'a> {
             }
             Action::Take { slot, source, recursive } => {
                 self.trees.resize_with(self.trees.len().max(slot + 1), || None);
-                self.trees[*slot] = Some(Tree::take(source, *recursive)?);
+                self.trees[slot] = Some(Tree::take(source, recursive)?);
                 Ok(())
             }
-            Action::Attach { slot, target, options } => match self.trees.get_mut(*slot).and_then(Option::take) {
+            Action::Attach { slot, target, options } => match self.trees.get_mut(slot).and_then(Option::take) {
                 Some(tree) => tree.attach(target, options),
                 None => Err(Error::new("the plan attaches a tree that it did not take")),
             },
-            Action::Fill { slot, path } => match self.trees.get(*slot) {
+            Action::Fill { slot, path } => match self.trees.get(slot) {
                 Some(Some(tree)) => tree.fill_from(path),
                 _ => Err(Error::new("the plan fills a tree that it did not take")),
             },
@@ -97,8 +97,8 @@ impl<'a> Actor<'a> {
             }
             Action::Console => self.console(),
             Action::Become { bounding, effective, permitted, inheritable, ambient } => {
-                let sets = Capabilities { effective: *effective, permitted: *permitted, inheritable: *inheritable };
-                self.become_user(*bounding, sets, *ambient)
+                let sets = Capabilities { effective, permitted, inheritable };
+                self.become_user(bounding, sets, ambient)
             }
             Action::WorkingDirectory { path } => working_directory(path),
             _ => simple(action),
@@ -110,7 +110,7 @@ impl<'a> Actor<'a> {
         let pair = tty::open_pair(self.size)?;
         let number = terminal::number(pair.master.by_ref())?;
         drop(mounts::make(c"/dev/console", Kind::File)?);
-        let slave = file::path(alloc::format!("/dev/pts/{number}"))?;
+        let slave = file::path(text!("/dev/pts/{number}"))?;
         mount::mount(Some(&slave), c"/dev/console", None, libc::MS_BIND, None)?;
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         terminal::make_controlling(pair.slave.by_ref())?;
@@ -123,7 +123,7 @@ impl<'a> Actor<'a> {
     /// Becomes the workload's user. The order matters: the bounding set while `CAP_SETPCAP` is there, groups before the user
     /// while `CAP_SETGID` is, the rest last.
     fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64) -> Result<()> {
-        self.identity = user::resolve(self.wanted, self.default_user)?;
+        self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
         let Identity { uid, gid, ref groups, .. } = self.identity;
         for capability in 0..64 {
@@ -156,19 +156,17 @@ impl<'a> Actor<'a> {
 
 /// Actions that need nothing but themselves.
 fn simple(action: &Action) -> Result<()> {
-    match action {
+    match *action {
         Action::Private => mounts::make_private(),
-        Action::Overlay { target, data } => {
-            mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data)).map_err(overlay_hint)
-        }
+        Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }
         Action::Filesystem { source, kind, target, flags, data } => {
-            mounts::filesystem(source, kind, target, *flags, data)
+            mounts::filesystem(source, kind, target, flags, data)
         }
         Action::Directory { path } => file::mkdir_if_missing(CWD, path, 0o755),
-        Action::Device { path, mode, major, minor, owner } => device(path, *mode, (*major, *minor), *owner),
+        Action::Device { path, mode, major, minor, owner } => device(path, mode, (major, minor), owner),
         Action::Link { target, path } => match file::symlink(target, CWD, path) {
             Err(error) if error.is(Errno::EEXIST) => Ok(()),
             result => result,
@@ -189,21 +187,33 @@ fn simple(action: &Action) -> Result<()> {
                 error
             }
         }),
-        Action::OomScore { value } => {
-            file::write_value(CWD, c"/proc/self/oom_score_adj", alloc::format!("{value}").as_bytes()).map_err(|error| {
+        Action::OomScore { value } => file::write_value(CWD, c"/proc/self/oom_score_adj", text!("{value}").as_bytes())
+            .map_err(|error| {
                 if error.is(Errno::EACCES) {
                     error.hint("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE")
                 } else {
                     error
                 }
-            })
-        }
+            }),
         Action::Limit { name, resource, soft, hard } => {
-            process::set_rlimit(*resource, *soft, *hard).map_err(|error| limit_hint(error, name, *resource))
+            process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error, name, resource))
         }
         Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new("the plan holds an action that needs an actor")),
     }
+}
+
+/// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
+/// whoever wrote it.
+fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
+    let mount = |data: &CStr| mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data));
+    if volatile {
+        match mount(file::path([data.to_bytes(), b",volatile"].concat())?) {
+            Err(error) if error.is(Errno::EINVAL) => {}
+            result => return result.map_err(overlay_hint),
+        }
+    }
+    mount(data).map_err(overlay_hint)
 }
 
 fn overlay_hint(error: Error) -> Error {
@@ -217,17 +227,16 @@ fn overlay_hint(error: Error) -> Error {
 fn capability_hint(error: Error, wanted: u64) -> Error {
     let missing = security::capget().map_or(0, |own| wanted & !own.permitted);
     match caps::name(missing.trailing_zeros() as u8) {
-        Some(name) => error.hint(alloc::format!("vial itself lacks {name}, so it can't grant it")),
+        Some(name) => error.hint(text!("vial itself lacks {name}, so it can't grant it")),
         None => error,
     }
 }
 
 fn limit_hint(error: Error, name: &str, resource: u32) -> Error {
-    let error =
-        Error::os(error.errno(), "set the resource limit", alloc::format!("{} (--ulimit)", name.to_ascii_lowercase()));
+    let error = Error::os(error.errno(), "set the resource limit", text!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
-            error.hint(alloc::format!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
+            error.hint(text!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
         }
         _ => error,
     }
@@ -237,7 +246,7 @@ fn device(path: &CStr, mode: u32, number: (u32, u32), owner: (u32, u32)) -> Resu
     match file::mknod(CWD, path, mode, number) {
         Err(error) if error.is(Errno::ENOENT) => {
             // A device in a directory of its own, such as /dev/net/tun.
-            drop(mounts::make(parent(path)?.as_c_str(), Kind::Directory)?);
+            drop(mounts::make(parent(path)?, Kind::Directory)?);
             file::mknod(CWD, path, mode, number)?;
         }
         Err(error) if error.is(Errno::EEXIST) => {
@@ -249,7 +258,7 @@ fn device(path: &CStr, mode: u32, number: (u32, u32), owner: (u32, u32)) -> Resu
     if owner == (0, 0) { Ok(()) } else { file::chown_at(CWD, path, owner.0, owner.1) }
 }
 
-fn parent(path: &CStr) -> Result<CString> {
+fn parent(path: &CStr) -> Result<&'static CStr> {
     let bytes = path.to_bytes();
     let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     file::path(&bytes[..end.max(1)])

@@ -23,6 +23,7 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
+use crate::base::keep::text;
 use crate::base::sha256;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, FdRef, because, process};
@@ -88,7 +89,7 @@ impl Bundles {
         match self.claim(&id, name, &random) {
             Ok(name) => Ok(Bundle { id, name, directory }),
             Err(error) => {
-                let _ = file::rmdir(self.containers.by_ref(), &file::path(id)?);
+                let _ = file::rmdir(self.containers.by_ref(), file::path(id)?);
                 Err(error)
             }
         }
@@ -107,10 +108,10 @@ impl Bundles {
         let target = file::path(id)?;
         for attempt in 0..16 {
             let candidate = if name.is_empty() { made_up_name(&random[attempt..]) } else { name.to_string() };
-            match file::symlink(&target, self.names.by_ref(), &file::path(&*candidate)?) {
+            match file::symlink(&target, self.names.by_ref(), file::path(&candidate)?) {
                 Err(error) if error.is(Errno::EEXIST) && name.is_empty() => {}
                 Err(error) if error.is(Errno::EEXIST) => {
-                    let holder = match file::readlink(self.names.by_ref(), &file::path(name)?) {
+                    let holder = match file::readlink(self.names.by_ref(), file::path(name)?) {
                         Err(error) if error.is(Errno::ENOENT) => continue,
                         holder => holder?,
                     };
@@ -148,7 +149,7 @@ impl Bundles {
             containers.push((id, String::new()));
         }
         for name in entries(&self.names)? {
-            let id = match file::readlink(self.names.by_ref(), &file::path(&*name)?) {
+            let id = match file::readlink(self.names.by_ref(), file::path(&name)?) {
                 Err(error) if error.is(Errno::ENOENT) => continue,
                 id => id?,
             };
@@ -226,7 +227,7 @@ impl Bundles {
     fn open_directory(&self, id: &str) -> Result<Option<Fd>> {
         match file::open(
             self.containers.by_ref(),
-            &file::path(id)?,
+            file::path(id)?,
             libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
         ) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
@@ -250,9 +251,9 @@ impl Bundles {
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
-        match file::unlink(self.containers.by_ref(), &file::path(alloc::format!("{id}/config.json"))?) {
+        match file::unlink(self.containers.by_ref(), file::path(text!("{id}/config.json"))?) {
             Err(error) if !error.is(Errno::ENOENT) => return Err(error),
-            _ => file::remove_tree(self.containers.by_ref(), &file::path(id)?)?,
+            _ => file::remove_tree(self.containers.by_ref(), file::path(id)?)?,
         }
         if name.is_empty() { Ok(()) } else { self.give_back(name, id) }
     }
@@ -346,7 +347,7 @@ mod tests {
     fn store(test: &str) -> (std::path::PathBuf, Fd) {
         let path = std::env::temp_dir().join(std::format!("vial-bundle-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        let root = file::open(CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let root = file::open(CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
         (path, root)
     }
 

@@ -1,8 +1,6 @@
 //! The container's first process: everything between clone and the workload.
 
-use alloc::ffi::CString;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::act::{Actor, ERROR, READY};
@@ -11,6 +9,7 @@ use super::plan::Step;
 use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::base::keep::text;
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
@@ -32,11 +31,11 @@ pub struct Job<'a> {
     /// Whether the container has its own cgroup namespace.
     pub own_cgroup_namespace: bool,
     /// The program and its arguments.
-    pub args: Vec<CString>,
+    pub args: &'a [&'a CStr],
     /// The environment; `HOME` is added.
-    pub env: Vec<CString>,
+    pub env: &'a [&'a CStr],
     /// Who the workload is to be.
-    pub wanted: Wanted,
+    pub wanted: Wanted<'a>,
     /// The specification's user and group.
     pub default_user: (u32, u32),
     /// The specification's supplementary groups.
@@ -79,7 +78,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
             process::unshare(libc::CLONE_NEWCGROUP)?;
         }
     }
-    let mut actor = Actor::new(&job.wanted, channel);
+    let mut actor = Actor::new(job.wanted, channel);
     actor.default_user = job.default_user;
     actor.groups = job.groups;
     actor.size = job.size;
@@ -99,7 +98,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
     net::send(channel.by_ref(), &[READY], None)?;
-    Err(execute(job, &actor.identity.home))
+    Err(execute(job, actor.identity.home))
 }
 
 fn is_console(job: &Job<'_>) -> bool {
@@ -126,13 +125,12 @@ fn close_on_exec() -> Result<()> {
 
 /// Executes the workload; returns why that failed.
 fn execute(job: &Job<'_>, home: &str) -> Error {
-    let mut env: Vec<&CStr> = job.env.iter().map(CString::as_c_str).collect();
-    let home = CString::new(alloc::format!("HOME={home}")).unwrap_or_default();
-    if !job.env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {
-        env.push(&home);
+    let mut env = job.env.to_vec();
+    if !env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {
+        env.extend(file::path(text!("HOME={home}")));
     }
-    let env = Strings::new(env.into_iter());
-    let args = Strings::new(job.args.iter().map(CString::as_c_str));
+    let env = Strings::new(&env);
+    let args = Strings::new(job.args);
     let Some(program) = job.args.first() else {
         return Error::new("the container has no command").hint("give one after the image");
     };
@@ -144,18 +142,18 @@ fn execute(job: &Job<'_>, home: &str) -> Error {
         return failure(program, program, errno, "");
     }
     let path = job.env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
-    let mut refused: Option<(CString, Errno)> = None;
+    let mut refused: Option<(&CStr, Errno)> = None;
     for directory in path.split(|byte| *byte == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
         let Ok(candidate) = file::path([directory, b"/", program.to_bytes()].concat()) else { continue };
-        match process::execve(&candidate, &args, &env) {
-            Errno::ENOENT if file::stat(CWD, &candidate).is_err() => {}
+        match process::execve(candidate, &args, &env) {
+            Errno::ENOENT if file::stat(CWD, candidate).is_err() => {}
             Errno::ENOTDIR => {}
             errno => refused = refused.or(Some((candidate, errno))),
         }
     }
     match refused {
-        Some((candidate, errno)) => failure(program, &candidate, errno, ""),
+        Some((candidate, errno)) => failure(program, candidate, errno, ""),
         None => failure(program, program, Errno::ENOENT, &String::from_utf8_lossy(path)),
     }
 }
@@ -172,7 +170,7 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
         Errno::ENOENT => Error::os(errno, "find the command", program.to_string_lossy())
             .because(ledger::reason())
             .exit(EXIT_NOT_FOUND)
-            .hint(alloc::format!("it is in none of the directories of PATH: {searched}")),
+            .hint(text!("it is in none of the directories of PATH: {searched}")),
         Errno::ENOTDIR => error.exit(EXIT_NOT_FOUND).hint("a part of the path is no directory"),
         Errno::EACCES => error.exit(EXIT_NOT_EXECUTABLE).hint(access_hint(path)),
         Errno::ENOEXEC => error.exit(EXIT_NOT_EXECUTABLE).hint(

@@ -1,12 +1,13 @@
 //! A container's control group, from its specification to its removal.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::plan::CgroupMount;
 use super::resources;
 use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
+use crate::base::keep;
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
 use crate::sys::because;
 
@@ -27,7 +28,7 @@ fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
     let linux = spec.linux.as_ref();
     let limits =
         linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
-    let path = linux.and_then(|linux| linux.cgroups_path.as_deref()).unwrap_or("/vial");
+    let path = linux.and_then(|linux| linux.cgroups_path).unwrap_or("/vial");
     Ok((limits, GroupPath::new(path)?))
 }
 
@@ -55,15 +56,15 @@ impl Control {
         let (_, path) = parts(spec)?;
         let missing = Group::missing_parents(&Hierarchies::detect()?, &path)?;
         if !missing.is_empty() {
-            spec.annotations.push((PARENTS.to_string(), missing.join("\n")));
+            spec.annotations.push((PARENTS, missing.join("\n").leak()));
         }
         Ok(())
     }
 
     /// The hierarchies to show in the container.
     #[must_use]
-    pub fn mounts(&self) -> Vec<CgroupMount> {
-        self.group.as_ref().map(|group| mounts(group.directories())).unwrap_or_default()
+    pub fn mounts(&self) -> &'static [CgroupMount] {
+        self.group.as_ref().map_or(&[], |group| mounts(group.directories()))
     }
 
     /// Whether the kernel killed a process of the group because memory was short.
@@ -90,7 +91,7 @@ impl Control {
     ///
     /// # Errors
     /// As `create`, but nothing is made.
-    pub fn describe(spec: &Spec) -> Result<(String, Vec<CgroupMount>)> {
+    pub fn describe(spec: &Spec) -> Result<(String, &'static [CgroupMount])> {
         let (limits, path) = parts(spec)?;
         let plan = cgroup::plan(&Hierarchies::detect()?, &limits, &path, Extent::Needed);
         let mut text = String::from("make the container's control group and set its limits\n");
@@ -107,17 +108,17 @@ impl Control {
     }
 }
 
-fn mounts(directories: &[Directory]) -> Vec<CgroupMount> {
+fn mounts(directories: &[Directory]) -> &'static [CgroupMount] {
     let alone = directories.len() == 1;
-    let mount = |directory: &Directory| match directory.version {
-        Version::V2 => CgroupMount {
-            name: if alone { String::new() } else { "unified".to_string() },
-            kind: c"cgroup2",
-            data: String::new(),
-        },
-        Version::V1 => {
-            CgroupMount { name: directory.controllers.clone(), kind: c"cgroup", data: directory.controllers.clone() }
-        }
-    };
-    directories.iter().map(mount).collect()
+    let mut mounts = Vec::with_capacity(directories.len());
+    for directory in directories {
+        mounts.push(match directory.version {
+            Version::V2 => CgroupMount { name: if alone { "" } else { "unified" }, kind: c"cgroup2", data: "" },
+            Version::V1 => {
+                let name = keep::copy(&directory.controllers);
+                CgroupMount { name, kind: c"cgroup", data: name }
+            }
+        });
+    }
+    mounts.leak()
 }

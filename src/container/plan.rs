@@ -3,79 +3,84 @@
 //! Pure: the order, which is where mistakes hurt, is decided and tested here. `--dry-run` prints the list, and the process
 //! after clone does nothing but carry it out.
 
-use alloc::ffi::CString;
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::defaults;
-use super::spec::{DeviceKind, Mount, NamespaceKind, Process, Spec};
+use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::kernel::mounts::Options;
 use crate::kernel::security::caps;
 use crate::sys::file;
 
 mod describe;
 
+/// `MS_*`.
+type Flags = libc::c_ulong;
+
 /// One thing that the container's first process does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Action {
     /// Moves to a namespace that exists.
-    Join { path: CString, kind: i32 },
+    Join { path: &'static CStr, kind: i32 },
     /// Takes a tree of the host in hand.
-    Take { slot: usize, source: CString, recursive: bool },
+    Take { slot: usize, source: &'static CStr, recursive: bool },
     /// Cuts the mounts off from the host's.
     Private,
-    /// Mounts the layers as one file system.
-    Overlay { target: CString, data: CString },
+    /// Mounts the layers as one file system; a volatile one never waits for the disk, since its changes are thrown away.
+    Overlay { target: &'static CStr, data: &'static CStr, volatile: bool },
     /// Uses a directory as the root.
-    BindRoot { source: CString, target: CString },
+    BindRoot { source: &'static CStr, target: &'static CStr },
     /// Makes a mounted directory the root and lets go of the host's.
-    EnterRoot { target: CString },
+    EnterRoot { target: &'static CStr },
     /// Mounts a file system.
-    Filesystem { source: CString, kind: CString, target: CString, flags: libc::c_ulong, data: CString },
+    Filesystem { source: &'static CStr, kind: &'static CStr, target: &'static CStr, flags: Flags, data: &'static CStr },
     /// Fills a tree that was taken, an empty directory, with what the image has at a path.
-    Fill { slot: usize, path: CString },
+    Fill { slot: usize, path: &'static CStr },
     /// Puts a tree that was taken in its place.
-    Attach { slot: usize, target: CString, options: Options },
+    Attach { slot: usize, target: &'static CStr, options: &'static Options },
     /// Makes a directory.
-    Directory { path: CString },
+    Directory { path: &'static CStr },
     /// Makes a device node.
-    Device { path: CString, mode: u32, major: u32, minor: u32, owner: (u32, u32) },
+    Device { path: &'static CStr, mode: u32, major: u32, minor: u32, owner: (u32, u32) },
     /// Makes a symbolic link.
-    Link { target: CString, path: CString },
+    Link { target: &'static CStr, path: &'static CStr },
     /// Makes the pseudo-terminal and puts it at `/dev/console`.
     Console,
     /// Hides a path.
-    Mask { path: CString },
+    Mask { path: &'static CStr },
     /// Makes a path read-only by a mount of its own.
-    ReadOnly { path: CString },
+    ReadOnly { path: &'static CStr },
     /// Makes a mount read-only.
-    Seal { path: CString },
+    Seal { path: &'static CStr },
     /// Sets the host name.
-    HostName { name: String },
+    HostName { name: &'static str },
     /// Sets the domain name.
-    DomainName { name: String },
+    DomainName { name: &'static str },
     /// Sets the loopback interface up.
     Loopback,
     /// Sets a kernel parameter of the container's namespaces.
-    Sysctl { path: CString, value: String },
+    Sysctl { path: &'static CStr, value: &'static str },
     /// Sets how readily the kernel kills the container when memory is short.
     OomScore { value: i32 },
     /// Sets a resource limit.
-    Limit { name: String, resource: u32, soft: u64, hard: u64 },
+    Limit { name: &'static str, resource: u32, soft: u64, hard: u64 },
     /// Looks up who the workload is, becomes that user with these capabilities.
     Become { bounding: u64, effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
     /// Ignores set-user-ID and file capabilities from now on.
     NoNewPrivileges,
     /// Makes the working directory if it is missing.
-    MakeWorkingDirectory { path: CString },
+    MakeWorkingDirectory { path: &'static CStr },
     /// Goes to the working directory.
-    WorkingDirectory { path: CString },
+    WorkingDirectory { path: &'static CStr },
 }
 
 /// An action and why it is done, in words for a newcomer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The reason.
     pub why: &'static str,
@@ -84,44 +89,50 @@ pub struct Step {
 }
 
 /// What the root is made of. Paths are relative to the store, or absolute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
     /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`.
-    Overlay { layers: Vec<String>, upper: String, work: String, target: String },
+    Overlay {
+        layers: &'static [&'static str],
+        upper: &'static str,
+        work: &'static str,
+        target: &'static str,
+        volatile: bool,
+    },
     /// A directory, used as it is, mounted at itself.
-    Directory(String),
+    Directory(&'static str),
 }
 
 /// A control group's hierarchy to show inside: name of the directory, kind, mount data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CgroupMount {
     /// The directory's name below `/sys/fs/cgroup`; empty where one hierarchy is mounted there itself.
-    pub name: String,
+    pub name: &'static str,
     /// `cgroup` or `cgroup2`.
-    pub kind: &'static core::ffi::CStr,
+    pub kind: &'static CStr,
     /// The controllers, for v1.
-    pub data: String,
+    pub data: &'static str,
 }
 
 /// What the plan is made from, besides the specification.
 #[derive(Clone, Debug)]
 pub struct Setting<'a> {
     /// What the root is made of.
-    pub root: &'a Root,
+    pub root: Root,
     /// The hierarchies to show.
     pub cgroups: &'a [CgroupMount],
     /// Destinations of empty volumes that get what the image has there.
-    pub fills: &'a [String],
+    pub fills: &'a [&'static str],
 }
 
 struct Planner {
     steps: Vec<Step>,
     why: &'static str,
-    slots: usize,
 }
 
 impl Planner {
+    #[inline(never)]
     fn add(&mut self, action: Action) {
         self.steps.push(Step { why: self.why, action });
     }
@@ -131,19 +142,19 @@ impl Planner {
 ///
 /// # Errors
 /// What the specification asks for and can't be done: the error names the member.
-pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<Vec<Step>> {
-    let mut plan = Planner { steps: Vec::with_capacity(96), why: "", slots: 0 };
-    join_namespaces(&mut plan, spec)?;
-    let taken = take_trees(&mut plan, spec)?;
-    root(&mut plan, setting)?;
-    names(&mut plan, spec);
-    mounts(&mut plan, spec, setting, &taken)?;
-    devices(&mut plan, spec)?;
-    restrictions(&mut plan, spec)?;
+pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: "" }));
+    join_namespaces(plan, spec)?;
+    let taken = take_trees(plan, spec)?;
+    root(plan, setting)?;
+    names(plan, spec);
+    mounts(plan, spec, setting, taken)?;
+    devices(plan, spec)?;
+    restrictions(plan, spec)?;
     if let Some(process) = &spec.process {
-        process_steps(&mut plan, process)?;
+        process_steps(plan, process)?;
     }
-    Ok(plan.steps)
+    Ok(&plan.steps)
 }
 
 /// `CLONE_NEW*` for a kind of namespace.
@@ -164,48 +175,56 @@ pub fn clone_flag(kind: NamespaceKind) -> i32 {
 /// Whether the container has a new namespace of this kind.
 #[must_use]
 pub fn has_own(spec: &Spec, kind: NamespaceKind) -> bool {
-    spec.linux
-        .iter()
-        .flat_map(|linux| &linux.namespaces)
-        .any(|namespace| namespace.kind == kind && namespace.path.is_none())
+    namespaces(spec).iter().any(|namespace| namespace.kind == kind && namespace.path.is_none())
+}
+
+/// The container's namespaces; none if nothing is particular to Linux.
+#[must_use]
+pub fn namespaces(spec: &Spec) -> &[Namespace] {
+    match &spec.linux {
+        Some(linux) => &linux.namespaces,
+        None => &[],
+    }
 }
 
 fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
     plan.why = "share namespaces with another container or the host, as asked";
-    for namespace in spec.linux.iter().flat_map(|linux| &linux.namespaces) {
+    for namespace in namespaces(spec) {
         // A PID namespace holds for children only: vial joins it before it clones.
-        if let (Some(path), true) = (&namespace.path, namespace.kind != NamespaceKind::Pid) {
-            plan.add(Action::Join { path: file::path(&**path)?, kind: clone_flag(namespace.kind) });
+        if let (Some(path), true) = (namespace.path, namespace.kind != NamespaceKind::Pid) {
+            plan.add(Action::Join { path: file::path(path)?, kind: clone_flag(namespace.kind) });
         }
     }
     Ok(())
 }
 
-/// Plans to take the sources of all bind mounts; the slot of each mount, by its place in the specification.
-fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Vec<Option<usize>>> {
+/// The options of each mount, by its place in the specification, and the slot of its tree if it is a bind mount.
+type Taken = &'static [(&'static Options, Option<usize>)];
+
+/// Plans to take the sources of all bind mounts.
+fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
     plan.why = "take the host's files and directories that the container gets in hand, while they can be seen";
-    let mut taken = Vec::with_capacity(spec.mounts.len());
+    let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
+    let mut slot = 0;
     for mount in &spec.mounts {
-        let options = options(mount)?;
-        if !options.is_bind() {
-            taken.push(None);
-            continue;
+        let options: &Options = Box::leak(Box::new(Options::parse(mount.options.iter().copied())?));
+        if options.is_bind() {
+            let Some(source) = mount.source else { return Err(missing(mount, "source")) };
+            let recursive = options.set & libc::MS_REC != 0;
+            plan.add(Action::Take { slot, source: file::path(source)?, recursive });
+            taken.push((options, Some(slot)));
+            slot += 1;
+        } else {
+            taken.push((options, None));
         }
-        let source = mount.source.as_deref().ok_or_else(|| missing(mount, "source"))?;
-        let recursive = options.set & libc::MS_REC != 0;
-        plan.add(Action::Take { slot: plan.slots, source: file::path(source)?, recursive });
-        taken.push(Some(plan.slots));
-        plan.slots += 1;
     }
     Ok(taken)
 }
 
+#[cold]
+#[inline(never)]
 fn missing(mount: &Mount, member: &str) -> Error {
-    Error::new(alloc::format!("mounts: the mount at {} has no {member}", mount.destination))
-}
-
-fn options(mount: &Mount) -> Result<Options> {
-    Options::parse(mount.options.iter().map(String::as_str))
+    Error::new(text!("mounts: the mount at {} has no {member}", mount.destination))
 }
 
 fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
@@ -213,148 +232,122 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.add(Action::Private);
     plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
     let target = match setting.root {
-        Root::Overlay { layers, upper, work, target } => {
-            let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
-            let data =
-                alloc::format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work));
-            plan.add(Action::Overlay { target: file::path(&**target)?, data: file::path(data)? });
+        Root::Overlay { layers, upper, work, target, volatile } => {
+            let mut data = String::from("lowerdir");
+            let mut before = '=';
+            for layer in layers {
+                data.push(before);
+                escape(&mut data, layer);
+                before = ':';
+            }
+            data.push_str(",upperdir=");
+            escape(&mut data, upper);
+            data.push_str(",workdir=");
+            escape(&mut data, work);
+            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
             target
         }
         Root::Directory(path) => {
-            let path_string = file::path(&**path)?;
-            plan.add(Action::BindRoot { source: path_string.clone(), target: path_string });
+            let place = file::path(path)?;
+            plan.add(Action::BindRoot { source: place, target: place });
             path
         }
     };
     plan.why = "make it the root directory; from here on no path leads back to the host's files";
-    plan.add(Action::EnterRoot { target: file::path(&**target)? });
+    plan.add(Action::EnterRoot { target: file::path(target)? });
     Ok(())
 }
 
 /// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
-fn escape(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
+fn escape(data: &mut String, path: &str) {
     for character in path.chars() {
         if matches!(character, ',' | ':' | '\\') {
-            escaped.push('\\');
+            data.push('\\');
         }
-        escaped.push(character);
+        data.push(character);
     }
-    escaped
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {
     plan.why = "give the container its own name and a loopback interface";
-    if let Some(name) = &spec.hostname {
-        plan.add(Action::HostName { name: name.clone() });
+    if let Some(name) = spec.hostname {
+        plan.add(Action::HostName { name });
     }
-    if let Some(name) = &spec.domainname {
-        plan.add(Action::DomainName { name: name.clone() });
+    if let Some(name) = spec.domainname {
+        plan.add(Action::DomainName { name });
     }
     if has_own(spec, NamespaceKind::Network) {
         plan.add(Action::Loopback);
     }
 }
 
-fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: &[Option<usize>]) -> Result<()> {
-    for (mount, slot) in spec.mounts.iter().zip(taken) {
-        let options = options(mount)?;
-        let target = file::path(&*mount.destination)?;
+fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) -> Result<()> {
+    for (mount, (options, slot)) in spec.mounts.iter().zip(taken) {
+        let target = file::path(mount.destination)?;
         if let Some(slot) = *slot {
             if setting.fills.contains(&mount.destination) {
                 plan.why = "fill the new volume with what the image has in its place";
-                plan.add(Action::Fill { slot, path: target.clone() });
+                plan.add(Action::Fill { slot, path: target });
             }
             plan.why = "put what was taken from the host in its place";
             plan.add(Action::Attach { slot, target, options });
             continue;
         }
         plan.why = "give the container its own processes, devices and kernel files";
-        let kind = mount.kind.as_deref().ok_or_else(|| missing(mount, "type"))?;
+        let Some(kind) = mount.kind else { return Err(missing(mount, "type")) };
+        let flags = options.set;
         if kind == "cgroup" {
-            cgroup_mounts(plan, &target, &options, setting)?;
+            cgroup_mounts(plan, target, flags, setting)?;
             continue;
         }
-        let source = file::path(mount.source.as_deref().unwrap_or(kind))?;
+        let source = file::path(mount.source.unwrap_or(kind))?;
         let data = file::path(options.data.join(","))?;
-        plan.add(Action::Filesystem {
-            source,
-            kind: file::path(kind)?,
-            target: target.clone(),
-            flags: options.set,
-            data,
-        });
+        plan.add(Action::Filesystem { source, kind: file::path(kind)?, target, flags, data });
         if options.propagation != 0 || options.recursive != 0 {
-            return Err(Error::new(alloc::format!(
+            return Err(Error::new(text!(
                 "mounts: the mount at {} asks for propagation or recursive attributes, which are for bind mounts",
                 mount.destination
             )));
         }
         if mount.destination == "/dev" {
-            device_links(plan)?;
+            device_links(plan);
         }
     }
     Ok(())
 }
 
 /// Shows the container's own control groups, read-only.
-fn cgroup_mounts(plan: &mut Planner, target: &CString, options: &Options, setting: &Setting<'_>) -> Result<()> {
-    let at = target.to_string_lossy().into_owned();
-    let flags = options.set;
-    if let [only] = setting.cgroups
-        && only.name.is_empty()
-    {
-        let data = file::path(&*only.data)?;
-        plan.add(Action::Filesystem {
-            source: c"cgroup".into(),
-            kind: only.kind.into(),
-            target: target.clone(),
-            flags,
-            data,
-        });
-        return Ok(());
+fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, setting: &Setting<'_>) -> Result<()> {
+    let source = c"cgroup";
+    match setting.cgroups {
+        [] => return Ok(()),
+        [CgroupMount { name: "", kind, data }] => {
+            plan.add(Action::Filesystem { source, kind, target, flags, data: file::path(data)? });
+            return Ok(());
+        }
+        _ => {}
     }
-    if setting.cgroups.is_empty() {
-        return Ok(());
-    }
-    let writable = flags & !libc::MS_RDONLY;
-    let tmpfs = |flags| Action::Filesystem {
-        source: c"tmpfs".into(),
-        kind: c"tmpfs".into(),
-        target: target.clone(),
-        flags,
-        data: c"mode=755,size=64k".into(),
-    };
-    plan.add(tmpfs(writable));
+    let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
+    plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
     for hierarchy in setting.cgroups {
-        let place = file::path(alloc::format!("{at}/{}", hierarchy.name))?;
-        plan.add(Action::Directory { path: place.clone() });
-        let data = file::path(&*hierarchy.data)?;
-        plan.add(Action::Filesystem {
-            source: c"cgroup".into(),
-            kind: hierarchy.kind.into(),
-            target: place,
-            flags,
-            data,
-        });
+        let target = file::path(text!("{}/{}", target.to_string_lossy(), hierarchy.name))?;
+        plan.add(Action::Directory { path: target });
+        plan.add(Action::Filesystem { source, kind: hierarchy.kind, target, flags, data: file::path(hierarchy.data)? });
     }
     if flags & libc::MS_RDONLY != 0 {
-        plan.add(Action::Seal { path: target.clone() });
+        plan.add(Action::Seal { path: target });
     }
     Ok(())
 }
 
-fn device_links(plan: &mut Planner) -> Result<()> {
+fn device_links(plan: &mut Planner) {
     plan.why = "make the few devices that every program may expect";
-    for (name, major, minor) in defaults::DEVICES {
-        let path = file::path(alloc::format!("/dev/{name}"))?;
-        let mode = libc::S_IFCHR | 0o666;
-        plan.add(Action::Device { path, mode, major: *major, minor: *minor, owner: (0, 0) });
+    for &(path, major, minor) in defaults::DEVICES {
+        plan.add(Action::Device { path, mode: libc::S_IFCHR | 0o666, major, minor, owner: (0, 0) });
     }
-    for (target, path) in defaults::LINKS {
-        plan.add(Action::Link { target: file::path(*target)?, path: file::path(*path)? });
+    for &(target, path) in defaults::LINKS {
+        plan.add(Action::Link { target, path });
     }
-    Ok(())
 }
 
 fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
@@ -365,17 +358,15 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
             DeviceKind::Block => libc::S_IFBLK,
             DeviceKind::Fifo => libc::S_IFIFO,
         };
-        let number = |value: Option<i64>| {
-            let fitting = u32::try_from(value.unwrap_or(0)).ok();
-            fitting.ok_or_else(|| {
-                Error::new(alloc::format!("linux.devices: {} has a device number out of range", device.path))
-            })
+        let number = |value: Option<i64>| u32::try_from(value.unwrap_or(0));
+        let (Ok(major), Ok(minor)) = (number(device.major), number(device.minor)) else {
+            return Err(Error::new(text!("linux.devices: {} has a device number out of range", device.path)));
         };
         plan.add(Action::Device {
-            path: file::path(&*device.path)?,
+            path: file::path(device.path)?,
             mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
-            major: number(device.major)?,
-            minor: number(device.minor)?,
+            major,
+            minor,
             owner: (device.uid.unwrap_or(0), device.gid.unwrap_or(0)),
         });
     }
@@ -389,17 +380,17 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
 fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     if let Some(linux) = &spec.linux {
         plan.why = "set the kernel parameters that were asked for, in the container's namespaces";
-        for (name, value) in &linux.sysctl {
-            let path = file::path(alloc::format!("/proc/sys/{}", name.replace('.', "/")))?;
-            plan.add(Action::Sysctl { path, value: value.clone() });
+        for &(name, value) in &linux.sysctl {
+            let path = file::path(text!("/proc/sys/{}", name.replace('.', "/")))?;
+            plan.add(Action::Sysctl { path, value });
         }
         plan.why = "keep the container from changing the kernel's settings";
         for path in &linux.readonly_paths {
-            plan.add(Action::ReadOnly { path: file::path(&**path)? });
+            plan.add(Action::ReadOnly { path: file::path(path)? });
         }
         plan.why = "hide what tells about the host";
         for path in &linux.masked_paths {
-            plan.add(Action::Mask { path: file::path(&**path)? });
+            plan.add(Action::Mask { path: file::path(path)? });
         }
     }
     if let Some(process) = spec.process.as_ref().filter(|process| process.cwd != "/") {
@@ -408,7 +399,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     }
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.why = "make the root read-only, as asked";
-        plan.add(Action::Seal { path: c"/".into() });
+        plan.add(Action::Seal { path: c"/" });
     }
     Ok(())
 }
@@ -439,40 +430,42 @@ fn process_steps(plan: &mut Planner, process: &Process) -> Result<()> {
         plan.add(Action::OomScore { value });
     }
     for limit in &process.rlimits {
-        let plain = limit.kind.strip_prefix("RLIMIT_").unwrap_or(&limit.kind);
-        let resource = RESOURCES.iter().position(|name| *name == plain).ok_or_else(|| {
-            Error::new(alloc::format!("process.rlimits: unknown resource {}", limit.kind))
-                .hint(alloc::format!("accepted: RLIMIT_ and one of {}", RESOURCES.join(", ")))
-        })?;
-        let name = plain.to_string();
+        let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(limit.kind);
+        let Some(resource) = RESOURCES.iter().position(|known| *known == name) else {
+            return Err(Error::new(text!("process.rlimits: unknown resource {}", limit.kind))
+                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.join(", "))));
+        };
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }
     plan.why = "become the workload's user, with no more rights than it needs";
-    let none = Vec::new();
-    let set = |names: &Vec<String>| capability_set(names);
-    let capabilities = process.capabilities.as_ref();
-    let names = |pick: fn(&super::spec::Capabilities) -> &Vec<String>| set(capabilities.map_or(&none, pick));
+    let none = Capabilities::default();
+    let sets = process.capabilities.as_ref().unwrap_or(&none);
     plan.add(Action::Become {
-        bounding: names(|sets| &sets.bounding)?,
-        effective: names(|sets| &sets.effective)?,
-        permitted: names(|sets| &sets.permitted)?,
-        inheritable: names(|sets| &sets.inheritable)?,
-        ambient: names(|sets| &sets.ambient)?,
+        bounding: capability_set(&sets.bounding)?,
+        effective: capability_set(&sets.effective)?,
+        permitted: capability_set(&sets.permitted)?,
+        inheritable: capability_set(&sets.inheritable)?,
+        ambient: capability_set(&sets.ambient)?,
     });
     if process.no_new_privileges {
         plan.add(Action::NoNewPrivileges);
     }
     plan.why = "go to the workload's directory";
-    plan.add(Action::WorkingDirectory { path: file::path(&*process.cwd)? });
+    plan.add(Action::WorkingDirectory { path: file::path(process.cwd)? });
     Ok(())
 }
 
 /// Names to bits. Unknown ones are ignored with the kernel's blessing only if it does not have them either, so: refused.
-fn capability_set(names: &[String]) -> Result<u64> {
-    names.iter().try_fold(0, |set, name| match caps::number(name) {
-        Some(number) => Ok(set | 1 << number),
-        None => Err(Error::new(alloc::format!("process.capabilities: unknown capability {name}"))),
-    })
+#[inline(never)]
+fn capability_set(names: &[&str]) -> Result<u64> {
+    let mut set = 0;
+    for name in names {
+        match caps::number(name) {
+            Some(number) => set |= 1 << number,
+            None => return Err(Error::new(text!("process.capabilities: unknown capability {name}"))),
+        }
+    }
+    Ok(set)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
 use crate::sys::fd::CWD;
@@ -35,7 +36,7 @@ pub fn are_there(config: &Value, id: &str) -> bool {
 /// Whether a process is the child of another one.
 fn is_child(pid: u32, parent: u32) -> bool {
     let parent_of = || -> Option<u32> {
-        let stat = file::read_file(CWD, &file::path(alloc::format!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
+        let stat = file::read_file(CWD, file::path(text!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
         // `7 (any name) S 1 ...`, proc_pid_stat(5).
         let behind = stat.iter().rposition(|byte| *byte == b')')?;
         text::decimal_u32(core::str::from_utf8(stat.get(behind..)?).ok()?.words().nth(2)?)

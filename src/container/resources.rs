@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::spec::{BlockIo, DeviceRate, DeviceRule, Resources};
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::kernel::cgroup::{self, Access, BlockThrottle, BlockWeight, DeviceKind, Limits, ThrottleKind};
 
 /// Converts them.
@@ -30,22 +31,27 @@ pub fn limits(resources: &Resources) -> Result<Limits> {
         limits.cpu_idle = cpu.idle;
         limits.cpu_realtime_period = cpu.realtime_period;
         limits.cpu_realtime_runtime = cpu.realtime_runtime;
-        limits.cpuset_cpus.clone_from(&cpu.cpus);
-        limits.cpuset_mems.clone_from(&cpu.mems);
+        limits.cpuset_cpus = cpu.cpus.map(String::from);
+        limits.cpuset_mems = cpu.mems.map(String::from);
     }
     limits.pids = resources.pids.as_ref().and_then(|pids| pids.limit);
     if let Some(block) = &resources.block_io {
         blocks(&mut limits, block)?;
     }
-    limits.hugepages = resources.hugepage_limits.iter().map(|page| (page.page_size.clone(), page.limit)).collect();
-    limits.devices = resources.devices.iter().map(device).collect::<Result<Vec<cgroup::DeviceRule>>>()?;
-    limits.unified.clone_from(&resources.unified);
+    for page in &resources.hugepage_limits {
+        limits.hugepages.push((page.page_size.into(), page.limit));
+    }
+    for rule in &resources.devices {
+        limits.devices.push(device(rule)?);
+    }
+    for &(file, value) in &resources.unified {
+        limits.unified.push((file.into(), value.into()));
+    }
     Ok(limits)
 }
 
 fn number(value: i64, member: &str) -> Result<u32> {
-    u32::try_from(value)
-        .map_err(|_| Error::new(alloc::format!("linux.resources.{member}: {value} is no device number")))
+    u32::try_from(value).map_err(|_| Error::new(text!("linux.resources.{member}: {value} is no device number")))
 }
 
 fn blocks(limits: &mut Limits, block: &BlockIo) -> Result<()> {
@@ -71,18 +77,21 @@ fn blocks(limits: &mut Limits, block: &BlockIo) -> Result<()> {
 }
 
 fn device(rule: &DeviceRule) -> Result<cgroup::DeviceRule> {
-    let kind = match rule.kind.as_deref() {
+    let kind = match rule.kind {
         None | Some("a") => DeviceKind::All,
         Some("c" | "u") => DeviceKind::Character,
         Some("b") => DeviceKind::Block,
-        Some(other) => return Err(Error::new(alloc::format!("linux.resources.devices: unknown type {other}"))),
+        Some(other) => return Err(Error::new(text!("linux.resources.devices: unknown type {other}"))),
     };
     // -1 is what docker and runc write for any number.
-    let any = |value: Option<i64>| value.filter(|value| *value >= 0).map(|value| number(value, "devices")).transpose();
-    let letters: String = rule.access.clone().unwrap_or_else(|| "rwm".into());
-    let access = Access::parse(&letters).ok_or_else(|| {
-        Error::new(alloc::format!("linux.resources.devices: access {letters} is not made of r, w and m"))
-    })?;
+    let any = |value: Option<i64>| match value {
+        Some(value) if value >= 0 => number(value, "devices").map(Some),
+        _ => Ok(None),
+    };
+    let letters = rule.access.unwrap_or("rwm");
+    let Some(access) = Access::parse(letters) else {
+        return Err(Error::new(text!("linux.resources.devices: access {letters} is not made of r, w and m")));
+    };
     Ok(cgroup::DeviceRule { allow: rule.allow, kind, major: any(rule.major)?, minor: any(rule.minor)?, access })
 }
 

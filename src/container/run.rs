@@ -1,7 +1,6 @@
 //! The process that the user started: prepares, clones the container's first process, waits for it, and cleans up.
 
-use alloc::ffi::CString;
-use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::act::{ERROR, READY, TERMINAL};
 use super::child::{self, Job};
@@ -27,11 +26,11 @@ pub struct Container<'a> {
     /// The bundle's directory.
     pub directory: &'a Fd,
     /// The program and its arguments.
-    pub args: Vec<CString>,
+    pub args: &'a [&'a CStr],
     /// The environment.
-    pub env: Vec<CString>,
+    pub env: &'a [&'a CStr],
     /// Who the workload is to be, where the specification's number does not say it.
-    pub wanted: Wanted,
+    pub wanted: Wanted<'a>,
     /// Whether standard input is the caller's.
     pub interactive: bool,
     /// Whether vial stays as the container's init.
@@ -39,9 +38,9 @@ pub struct Container<'a> {
     /// The control group, made already.
     pub group: Option<&'a Group>,
     /// The hierarchies to show inside.
-    pub cgroups: Vec<CgroupMount>,
+    pub cgroups: &'a [CgroupMount],
     /// Destinations of empty volumes that get what the image has there.
-    pub fills: Vec<alloc::string::String>,
+    pub fills: &'a [&'static str],
 }
 
 /// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
@@ -59,8 +58,8 @@ const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
 ///
 /// # Errors
 /// What the specification asks for and can't be done.
-pub fn plan(container: &Container<'_>) -> Result<Vec<Step>> {
-    plan::plan(container.spec, &Setting { root: &container.root, cgroups: &container.cgroups, fills: &container.fills })
+pub fn plan(container: &Container<'_>) -> Result<&'static [Step]> {
+    plan::plan(container.spec, &Setting { root: container.root, cgroups: container.cgroups, fills: container.fills })
 }
 
 /// A container whose workload has been executed.
@@ -80,14 +79,14 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
     let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
     let mut job = Job {
-        steps: &steps,
+        steps,
         group: container.group,
         born_in_v2: false,
         namespaces: namespaces(container.spec),
         own_cgroup_namespace: plan::has_own(container.spec, NamespaceKind::Cgroup),
-        args: container.args.clone(),
-        env: container.env.clone(),
-        wanted: container.wanted.clone(),
+        args: container.args,
+        env: container.env,
+        wanted: container.wanted,
         default_user: (process.user.uid, process.user.gid),
         groups: &process.user.additional_gids,
         umask: process.user.umask.unwrap_or(0o022),
@@ -135,19 +134,21 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
 
 /// The flags for new namespaces; the cgroup namespace is made later, by the process that has joined its group.
 fn namespaces(spec: &Spec) -> i32 {
-    let own = spec.linux.iter().flat_map(|linux| &linux.namespaces).filter(|namespace| namespace.path.is_none());
-    own.map(|namespace| namespace.kind)
-        .filter(|kind| *kind != NamespaceKind::Cgroup)
-        .fold(0, |flags, kind| flags | plan::clone_flag(kind))
+    let mut flags = 0;
+    for namespace in plan::namespaces(spec) {
+        if namespace.path.is_none() && namespace.kind != NamespaceKind::Cgroup {
+            flags |= plan::clone_flag(namespace.kind);
+        }
+    }
+    flags
 }
 
 /// A PID namespace that is shared holds for the processes that this one clones.
 fn join_pid_namespace(spec: &Spec) -> Result<()> {
-    let shared =
-        spec.linux.iter().flat_map(|linux| &linux.namespaces).find(|namespace| namespace.kind == NamespaceKind::Pid);
-    let Some(path) = shared.and_then(|namespace| namespace.path.as_deref()) else { return Ok(()) };
+    let shared = plan::namespaces(spec).iter().find(|namespace| namespace.kind == NamespaceKind::Pid);
+    let Some(path) = shared.and_then(|namespace| namespace.path) else { return Ok(()) };
     let _why = because("have the container's processes made in the PID namespace that it shares");
-    let namespace = file::open(CWD, &file::path(path)?, libc::O_RDONLY)?;
+    let namespace = file::open(CWD, file::path(path)?, libc::O_RDONLY)?;
     process::setns(namespace.by_ref(), libc::CLONE_NEWPID)
 }
 

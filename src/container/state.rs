@@ -242,7 +242,7 @@ mod tests {
         let path = std::env::temp_dir().join(std::format!("vial-state-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         let root =
-            file::open(crate::sys::fd::CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+            file::open(crate::sys::fd::CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("web").unwrap();
         let now = Timestamp::parse("2026-01-02T03:07:05Z").unwrap();

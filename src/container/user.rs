@@ -3,12 +3,13 @@
 //! The files belong to the image and are hostile: they are opened without following the last link and without waiting (a
 //! FIFO would hang the reader), must be regular, and are read up to a limit.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::base::sort::sort;
 use crate::base::text::Cut;
 use crate::sys::fd::CWD;
@@ -18,14 +19,14 @@ use crate::sys::file;
 const LIMIT: usize = 4 << 20;
 
 /// Who the workload is to be: `user[:group]`, numbers or names, as the user gave it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted<'a> {
     /// Name or number of the user; empty for the specification's number.
-    pub user: String,
+    pub user: &'a str,
     /// Name or number of the group; empty for the user's own.
-    pub group: String,
+    pub group: &'a str,
     /// Names or numbers of further groups.
-    pub further: Vec<String>,
+    pub further: &'a [&'a str],
 }
 
 /// Who the workload is.
@@ -38,35 +39,35 @@ pub struct Identity {
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// Home directory.
-    pub home: String,
+    pub home: &'static str,
 }
 
 /// Reads a file of the container's root, if it is there and is what it should be.
-fn read(path: &CStr) -> Result<String> {
+fn read(path: &CStr) -> Result<&'static str> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let opened = match file::open(CWD, path, flags) {
         Err(error) if error.is(Errno::ENOENT) || error.is(Errno::ENOTDIR) || error.is(Errno::ELOOP) => {
-            return Ok(String::new());
+            return Ok("");
         }
         result => result?,
     };
     let stat = file::stat(opened.by_ref(), c"")?;
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
-        return Ok(String::new());
+        return Ok("");
     }
     let content = file::read_to_end(opened.by_ref(), LIMIT)
         .map_err(|error| error.hint(alloc::format!("it is the image's {}", path.to_string_lossy())))?;
-    Ok(String::from_utf8_lossy(&content).into_owned())
+    Ok(String::from_utf8_lossy(content.leak()).into_owned().leak())
 }
 
 /// Looks the wanted user up in the files of the current root.
 ///
 /// # Errors
 /// A name that the files lack.
-pub fn resolve(wanted: &Wanted, default: (u32, u32)) -> Result<Identity> {
+pub fn resolve(wanted: &Wanted<'_>, default: (u32, u32)) -> Result<Identity> {
     let passwd = read(c"/etc/passwd")?;
     let group = read(c"/etc/group")?;
-    find(wanted, default, &passwd, &group)
+    find(wanted, default, passwd, group)
 }
 
 /// The fields of a line, if there are at least so many.
@@ -84,19 +85,19 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| plain && *id != u32::MAX)
 }
 
-fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Result<Identity> {
-    let wanted_uid = if wanted.user.is_empty() { Some(default.0) } else { number(&wanted.user) };
+fn find(wanted: &Wanted<'_>, default: (u32, u32), passwd: &'static str, group: &str) -> Result<Identity> {
+    let wanted_uid = if wanted.user.is_empty() { Some(default.0) } else { number(wanted.user) };
     // passwd(5): name, password, user, group, comment, home, shell. A name counts before a number.
     let users = || passwd.parts(b'\n').filter_map(fields::<6>);
     let by_name = users().find(|[name, ..]| !wanted.user.is_empty() && *name == wanted.user);
     let entry = by_name.or_else(|| users().find(|fields| wanted_uid.is_some() && number(fields[2]) == wanted_uid));
     let uid = match (entry, wanted_uid) {
-        (Some(fields), _) => number(fields[2]).ok_or_else(|| broken("/etc/passwd", &wanted.user))?,
+        (Some(fields), _) => number(fields[2]).ok_or_else(|| broken("/etc/passwd", wanted.user))?,
         (None, Some(uid)) => uid,
-        (None, None) => return Err(missing("user", &wanted.user, "/etc/passwd", passwd)),
+        (None, None) => return Err(missing("user", wanted.user, "/etc/passwd", passwd)),
     };
     let own = entry.and_then(|fields| number(fields[3])).unwrap_or(default.1);
-    let gid = if wanted.group.is_empty() { own } else { group_number(&wanted.group, group)? };
+    let gid = if wanted.group.is_empty() { own } else { group_number(wanted.group, group)? };
     let mut groups = Vec::new();
     if let Some([name, ..]) = entry
         && wanted.group.is_empty()
@@ -105,7 +106,7 @@ fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Resu
         let member = |fields: &[&str; 4]| fields[3].parts(b',').any(|member| member == name);
         groups.extend(group.parts(b'\n').filter_map(fields::<4>).filter(member).filter_map(|fields| number(fields[2])));
     }
-    for further in &wanted.further {
+    for further in wanted.further {
         groups.push(group_number(further, group)?);
     }
     sort(&mut groups, |one, other| one < other);
@@ -116,7 +117,7 @@ fn find(wanted: &Wanted, default: (u32, u32), passwd: &str, group: &str) -> Resu
         ("", _) => "/",
         (home, _) => home,
     };
-    Ok(Identity { uid, gid, groups, home: home.to_string() })
+    Ok(Identity { uid, gid, groups, home })
 }
 
 fn group_number(wanted: &str, group: &str) -> Result<u32> {
@@ -129,16 +130,16 @@ fn group_number(wanted: &str, group: &str) -> Result<u32> {
 }
 
 fn broken(file: &str, name: &str) -> Error {
-    Error::new(alloc::format!("{file} in the image gives {name} an ID that is no number below 4294967295"))
+    Error::new(text!("{file} in the image gives {name} an ID that is no number below 4294967295"))
 }
 
 fn missing(what: &str, name: &str, file: &str, content: &str) -> Error {
     let known: Vec<&str> = content.parts(b'\n').filter_map(|line| line.parts(b':').next()).take(12).collect();
     let options = if what == "user" { "--user" } else { "the group of --user or --group-add" };
-    Error::new(alloc::format!("no {what} {name} in the image")).hint(if known.is_empty() {
-        alloc::format!("the image has no {file}; {options} takes a number")
+    Error::new(text!("no {what} {name} in the image")).hint(if known.is_empty() {
+        text!("the image has no {file}; {options} takes a number")
     } else {
-        alloc::format!("{options} takes a number, or one of {file}: {}", known.join(", "))
+        text!("{options} takes a number, or one of {file}: {}", known.join(", "))
     })
 }
 
@@ -151,17 +152,16 @@ mod tests {
     const GROUP: &str = "root:x:0:\nmail:x:8:\nadm:x:4:mail,root\nvideo:x:44:mail\n";
 
     fn who(user: &str, group: &str, further: &[&str]) -> Result<Identity> {
-        let further = further.iter().map(ToString::to_string).collect();
-        find(&Wanted { user: user.into(), group: group.into(), further }, (0, 0), PASSWD, GROUP)
+        find(&Wanted { user, group, further }, (0, 0), PASSWD, GROUP)
     }
 
     #[test]
     fn names_and_numbers_are_looked_up_with_their_groups_and_home() {
         let mail = who("mail", "", &[]).unwrap();
-        assert_eq!((mail.uid, mail.gid, &mail.groups[..], &*mail.home), (8, 8, &[4, 44][..], "/var/mail"));
+        assert_eq!((mail.uid, mail.gid, &mail.groups[..], mail.home), (8, 8, &[4, 44][..], "/var/mail"));
         assert_eq!(who("8", "", &[]).unwrap(), mail);
         let root = who("", "", &["video", "99"]).unwrap();
-        assert_eq!((root.uid, root.gid, &root.groups[..], &*root.home), (0, 0, &[4, 44, 99][..], "/root"));
+        assert_eq!((root.uid, root.gid, &root.groups[..], root.home), (0, 0, &[4, 44, 99][..], "/root"));
         let chosen = who("mail", "adm", &[]).unwrap();
         assert_eq!((chosen.gid, &chosen.groups[..]), (4, &[][..]));
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn an_unknown_number_is_taken_as_it_is_and_lives_in_the_root_directory() {
         let unknown = who("1234", "", &[]).unwrap();
-        assert_eq!((unknown.uid, unknown.gid, &*unknown.home), (1234, 0, "/"));
+        assert_eq!((unknown.uid, unknown.gid, unknown.home), (1234, 0, "/"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::bundle::{Bundles, read_json};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::base::sha256;
 use crate::base::sort::sort;
 use crate::base::text;
@@ -76,8 +77,8 @@ impl Volumes {
     pub fn make(&self, name: &str) -> Result<Fd> {
         let _why = because("make the volume");
         file::lock(self.0.by_ref(), Lock::Shared)?;
-        let data = file::path(format!("{name}/_data"))?;
-        let made = file::mkdir_if_missing(self.0.by_ref(), &file::path(name)?, 0o700)
+        let data = file::path(text!("{name}/_data"))?;
+        let made = file::mkdir_if_missing(self.0.by_ref(), file::path(name)?, 0o700)
             .and_then(|()| file::mkdir_if_missing(self.0.by_ref(), &data, 0o755))
             .and_then(|()| file::open(self.0.by_ref(), &data, libc::O_RDONLY | libc::O_DIRECTORY));
         file::unlock(self.0.by_ref())?;
@@ -111,7 +112,7 @@ impl Volumes {
         if !text::is_name(name) {
             return Ok(None);
         }
-        match file::stat(self.0.by_ref(), &file::path(name)?) {
+        match file::stat(self.0.by_ref(), file::path(name)?) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
             Ok(stat) => {
@@ -128,7 +129,7 @@ impl Volumes {
     pub fn remove(&self, name: &str, bundles: &Bundles, but: &str) -> Result<()> {
         let _why = because("remove the volume, if no container uses it");
         file::lock(self.0.by_ref(), Lock::Exclusive)?;
-        let hidden = file::path(format!(".{name}"))?;
+        let hidden = file::path(text!(".{name}"))?;
         let result = self.hide(name, &hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), &hidden));
         file::unlock(self.0.by_ref())?;
         result
@@ -142,7 +143,7 @@ impl Volumes {
         }
         // What a removal that was killed has left would be in the way.
         file::remove_tree(self.0.by_ref(), hidden)?;
-        match file::rename(self.0.by_ref(), &file::path(name)?, self.0.by_ref(), hidden, false) {
+        match file::rename(self.0.by_ref(), file::path(name)?, self.0.by_ref(), hidden, false) {
             Err(error) if error.is(Errno::ENOENT) => Ok(()),
             result => result,
         }
@@ -158,7 +159,7 @@ impl Volumes {
         if !dry && !left.is_empty() {
             let _why = because("finish the removal of volumes that was cut short");
             file::lock(self.0.by_ref(), Lock::Exclusive)?;
-            let mut removals = left.iter().map(|name| file::remove_tree(self.0.by_ref(), &file::path(&**name)?));
+            let mut removals = left.iter().map(|name| file::remove_tree(self.0.by_ref(), file::path(name)?));
             let result = removals.try_for_each(|result| result);
             file::unlock(self.0.by_ref())?;
             result?;
@@ -190,7 +191,7 @@ mod tests {
     fn a_volume_lives_until_it_is_removed_and_not_while_a_container_tells_of_it() {
         let path = std::env::temp_dir().join(format!("vial-volume-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        let root = file::open(CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let root = file::open(CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
         let (bundles, volumes) = (Bundles::open(root.by_ref()).unwrap(), Volumes::open(root.by_ref()).unwrap());
         for name in ["b", "a", "c"] {
             volumes.make(name).unwrap();

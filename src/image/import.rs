@@ -15,6 +15,7 @@ use super::walk;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::base::keep::text;
 use crate::base::sha256::{self, hex};
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, file, ledger, process};
@@ -93,7 +94,7 @@ impl Store {
         let _lock = self.hold(Lock::Exclusive)?;
         let root = self.root.by_ref();
         let layer = hex(digest);
-        match file::rename(work.dir.by_ref(), c"layer", root, &file::path(format!("layers/{layer}"))?, false) {
+        match file::rename(work.dir.by_ref(), c"layer", root, file::path(text!("layers/{layer}"))?, false) {
             // Another import had the same content.
             Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
             result => result?,
@@ -124,7 +125,7 @@ fn look(source: &[u8]) -> Result<Input> {
     let file = if source == b"-" {
         file::duplicate(sys::fd::STDIN)?
     } else {
-        file::open(sys::fd::CWD, &file::path(source)?, libc::O_RDONLY)?
+        file::open(sys::fd::CWD, file::path(source)?, libc::O_RDONLY)?
     };
     let stat = file::stat(file.by_ref(), c"")?;
     if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR {

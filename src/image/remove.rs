@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::store::{Store, image_path, reference_path};
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::sys::file::Lock;
 use crate::sys::{self, file, ledger};
 
@@ -52,7 +53,7 @@ impl Store {
         for name in &found.names {
             done.push(self.untag(name)?);
         }
-        file::unlink(self.root.by_ref(), &file::path(image_path(&id))?)?;
+        file::unlink(self.root.by_ref(), file::path(image_path(&id))?)?;
         done.push(format!("Deleted: sha256:{id}"));
         for layer in found.layers.iter().filter(unneeded) {
             self.remove_layer(layer)?;
@@ -71,7 +72,7 @@ impl Store {
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
         for name in self.directory(c"tmp")? {
-            let path = file::path(format!("tmp/{name}"))?;
+            let path = file::path(text!("tmp/{name}"))?;
             let dir = file::open(self.root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
                 file::remove_tree(self.root.by_ref(), &path)?;
@@ -106,14 +107,14 @@ impl Store {
     }
 
     fn untag(&self, name: &str) -> Result<String> {
-        file::unlink(self.root.by_ref(), &file::path(reference_path(name))?)?;
+        file::unlink(self.root.by_ref(), file::path(reference_path(name))?)?;
         Ok(format!("Untagged: {name}"))
     }
 
     /// Moves a layer out of sight first: a half-removed one must not look like a whole one.
     fn remove_layer(&self, layer: &str) -> Result<()> {
         let work = self.workspace()?;
-        let path = file::path(format!("layers/{layer}"))?;
+        let path = file::path(text!("layers/{layer}"))?;
         file::rename(self.root.by_ref(), &path, work.dir.by_ref(), c"layer", true)?;
         file::remove_tree(work.dir.by_ref(), c"layer")
     }

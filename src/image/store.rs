@@ -12,16 +12,17 @@
 //! Everything is complete before it is renamed to its place, and an image's configuration comes last: what was killed before
 //! that shows nothing. Nothing in the store tells where the store lies.
 
-use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::manifest::{self, is_id};
 use super::reference::{self, Reference};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::text::Cut;
@@ -32,7 +33,7 @@ use crate::sys::{self, Fd, file, process};
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;
 /// The directories of the store.
-const DIRECTORIES: [&core::ffi::CStr; 4] = [c"layers", c"images", c"refs", c"tmp"];
+const DIRECTORIES: [&CStr; 4] = [c"layers", c"images", c"refs", c"tmp"];
 
 /// An open store.
 pub struct Store {
@@ -80,16 +81,25 @@ impl Store {
         let _why = sys::because("open the store");
         let directory = || -> Result<Fd> {
             file::mkdir_all(path, 0o700)?;
-            let root = file::open(sys::fd::CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+            let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
             for name in DIRECTORIES {
                 file::mkdir_if_missing(root.by_ref(), name, 0o700)?;
             }
             Ok(root)
         };
-        let root = directory().map_err(|error| {
-            let refused = [Errno::EACCES, Errno::EPERM, Errno::EROFS].contains(&error.errno());
-            if refused { error.hint("run vial as root, or keep its data elsewhere with --root DIR") } else { error }
-        })?;
+        let elsewhere = "run vial as root, or keep its data elsewhere with --root DIR";
+        let root = directory().map_err(|error| error.hint(elsewhere))?;
+        Ok(Store { root, path: path.trim_end_matches('/').to_string() })
+    }
+
+    /// Opens the store in the directory `path` and makes nothing.
+    ///
+    /// # Errors
+    /// open(2).
+    pub fn look(path: &str) -> Result<Store> {
+        let _why = sys::because("open the store");
+        let root = file::open(sys::fd::CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
+            .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
         Ok(Store { root, path: path.trim_end_matches('/').to_string() })
     }
 
@@ -108,8 +118,8 @@ impl Store {
     ///
     /// # Errors
     /// The store's path holds a zero byte.
-    pub fn layer_directory(&self, layer: &str) -> Result<CString> {
-        file::path(format!("{}/layers/{layer}/diff", self.path))
+    pub fn layer_directory(&self, layer: &str) -> Result<&'static CStr> {
+        file::path(text!("{}/layers/{layer}/diff", self.path))
     }
 
     /// All images, the newest first.
@@ -141,7 +151,7 @@ impl Store {
         let id = self.resolve(image, &names)?;
         let found = self.image(&id, &names)?;
         for layer in &found.layers {
-            if !file::exists(self.root.by_ref(), &file::path(format!("layers/{layer}/diff"))?) {
+            if !file::exists(self.root.by_ref(), file::path(text!("layers/{layer}/diff"))?) {
                 return Err(Error::new(format!("image {image} lacks its layer {layer}"))
                     .hint("the store was damaged; import the image again"));
             }
@@ -164,7 +174,7 @@ impl Store {
     pub(super) fn names(&self) -> Result<Vec<(String, String)>> {
         let mut names = Vec::new();
         for entry in self.directory(c"refs")? {
-            let content = file::read_file(self.root.by_ref(), &file::path(format!("refs/{entry}"))?, 4096)?;
+            let content = file::read_file(self.root.by_ref(), file::path(text!("refs/{entry}"))?, 4096)?;
             // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
             let content = String::from_utf8_lossy(&content).into_owned();
             if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
@@ -179,8 +189,12 @@ impl Store {
     }
 
     /// The names in one of the store's directories.
-    pub(super) fn directory(&self, name: &core::ffi::CStr) -> Result<Vec<String>> {
-        let dir = file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY)?;
+    pub(super) fn directory(&self, name: &CStr) -> Result<Vec<String>> {
+        let dir = match file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY) {
+            // A store that was only looked at.
+            Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
+            result => result?,
+        };
         Ok(file::list(dir.by_ref())?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
     }
 
@@ -191,14 +205,14 @@ impl Store {
     }
 
     pub(super) fn image(&self, id: &str, names: &[(String, String)]) -> Result<Image> {
-        let config = manifest::parse(&file::read_file(self.root.by_ref(), &file::path(image_path(id))?, CONFIG)?)?;
+        let config = manifest::parse(&file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)?)?;
         let layers = manifest::layers(&config)?;
         let names = names.iter().filter(|(_, of)| of == id).map(|(name, _)| name.clone()).collect();
         Ok(Image { id: id.to_string(), names, config, layers })
     }
 
     fn layer_size(&self, layer: &str) -> u64 {
-        let size = file::path(format!("layers/{layer}/size"))
+        let size = file::path(text!("layers/{layer}/size"))
             .and_then(|path| file::read_file(self.root.by_ref(), &path, 64))
             .unwrap_or_default();
         core::str::from_utf8(&size).ok().and_then(|size| text::decimal_u64(size.trim_end())).unwrap_or(0)
@@ -236,7 +250,7 @@ impl Store {
     pub(super) fn workspace(&self) -> Result<Workspace> {
         let mut random = [0; 8];
         process::random(&mut random)?;
-        let path = file::path(format!("tmp/{}", hex(&random)))?;
+        let path = file::path(text!("tmp/{}", hex(&random)))?;
         let root = file::duplicate(self.root.by_ref())?;
         file::mkdir(root.by_ref(), &path, 0o700)?;
         let dir = file::open(root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY)?;
@@ -248,7 +262,7 @@ impl Store {
 /// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
 pub(super) struct Workspace {
     root: Fd,
-    path: CString,
+    path: &'static CStr,
     pub(super) dir: Fd,
 }
 
@@ -256,14 +270,14 @@ impl Workspace {
     /// Makes a file with this content and puts it in its place in the store.
     pub(super) fn place(&self, store: &Fd, content: &str, target: &str) -> Result<()> {
         file::write_file(self.dir.by_ref(), c"file", content.as_bytes(), 0o600)?;
-        file::rename(self.dir.by_ref(), c"file", store.by_ref(), &file::path(target)?, true)
+        file::rename(self.dir.by_ref(), c"file", store.by_ref(), file::path(target)?, true)
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
         // What can't be removed now is found by `vial gc`.
-        let _ = file::remove_tree(self.root.by_ref(), &self.path);
+        let _ = file::remove_tree(self.root.by_ref(), self.path);
     }
 }
 

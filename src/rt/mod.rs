@@ -45,9 +45,9 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     let (args, env) = unsafe {
         let count = stack.read();
         let args = stack.add(1).cast::<*const c_char>();
-        (strings(args), strings(args.add(count + 1)))
+        (strings(args).leak(), strings(args.add(count + 1)).leak())
     };
-    process::exit(crate::main(&args, &env))
+    process::exit(crate::main(args, env))
 }
 
 /// The strings of a null-ended array.

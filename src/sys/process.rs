@@ -10,6 +10,8 @@ use super::file::{fail, fail_on};
 use super::ledger::{self, Role};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::keep;
+use crate::base::keep::text;
 use crate::base::time::Timestamp;
 
 /// Which side of a clone this is.
@@ -110,8 +112,13 @@ pub struct Strings<'a> {
 
 impl<'a> Strings<'a> {
     /// Gathers the strings.
-    pub fn new(strings: impl Iterator<Item = &'a CStr>) -> Strings<'a> {
-        let pointers = strings.map(CStr::as_ptr).chain([ptr::null()]).collect();
+    #[must_use]
+    pub fn new(strings: &[&'a CStr]) -> Strings<'a> {
+        let mut pointers = alloc::vec::Vec::with_capacity(strings.len() + 1);
+        for string in strings {
+            pointers.push(string.as_ptr());
+        }
+        pointers.push(ptr::null());
         Strings { pointers, strings: core::marker::PhantomData }
     }
 }
@@ -333,14 +340,14 @@ pub fn setdomainname(name: &str) -> Result<()> {
 ///
 /// # Errors
 /// uname(2).
-pub fn uname() -> Result<[alloc::string::String; 6]> {
+pub fn uname() -> Result<[&'static str; 6]> {
     // `struct new_utsname`: six fields of 65 bytes.
     let mut fields = [[0u8; 65]; 6];
     // SAFETY: the buffer has the kernel's layout.
     unsafe { sys!(uname, fields.as_mut_ptr()) }.map_err(|errno| fail_on(errno, "uname", ""))?;
-    Ok(fields.map(|field| {
-        CStr::from_bytes_until_nul(&field)
-            .map_or(alloc::string::String::new(), |text| text.to_string_lossy().into_owned())
+    Ok(fields.map(|field| match CStr::from_bytes_until_nul(&field) {
+        Ok(text) => keep::copy(&text.to_string_lossy()),
+        Err(_) => "",
     }))
 }
 
@@ -388,7 +395,7 @@ pub fn processors() -> u32 {
 /// # Errors
 /// open(2).
 pub fn open_namespace(pid: u32, name: &str) -> Result<Fd> {
-    let path = super::file::path(alloc::format!("/proc/{pid}/ns/{name}"))?;
+    let path = super::file::path(text!("/proc/{pid}/ns/{name}"))?;
     super::file::open(super::fd::CWD, &path, libc::O_RDONLY)
         .map_err(|error| fail(error.errno(), "open namespace", &path))
 }

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::{Number, Value};
 use crate::base::error::Error;
+use crate::base::keep;
 use crate::base::text::{Cut, Parts};
 
 /// What is wrong with a value, and where below the outermost one. One pointer wide, as [`Error`] is.
@@ -295,6 +296,18 @@ impl Field for String {
     }
 }
 
+/// Text that stays until the process ends.
+impl Field for &'static str {
+    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
+        *self = keep::copy(value.as_str().ok_or_else(|| Wrong::expected("a string", value))?);
+        Ok(())
+    }
+
+    fn write(&self) -> Value {
+        (*self).into()
+    }
+}
+
 /// `value` is not an integer, or not one between `least` and `greatest`.
 fn not_integer(value: &Value, least: i64, greatest: u64) -> Wrong {
     match value {
@@ -414,6 +427,27 @@ impl Field for Vec<(String, String)> {
 
     fn write(&self) -> Value {
         Value::Object(self.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Likewise, as text that stays until the process ends.
+impl Field for Vec<(&'static str, &'static str)> {
+    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
+        self.clear();
+        for (name, value) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
+            let mut text = "";
+            text.read(value).map_err(|wrong| wrong.inside(name))?;
+            self.push((keep::copy(name), text));
+        }
+        Ok(())
+    }
+
+    fn write(&self) -> Value {
+        Value::Object(self.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect())
     }
 
     fn is_absent(&self) -> bool {

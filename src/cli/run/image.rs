@@ -1,113 +1,132 @@
 //! The image to run: its layers, and what its config says.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::cli::context::Context;
 use crate::cli::images;
 use crate::container::plan::Root;
 use crate::image::reference::Image;
-use crate::image::store::Held;
+use crate::image::store::{Held, Store};
 use crate::sys::{fd, file};
 
 /// An image, ready to run.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     /// As the user named it.
-    pub(super) name: String,
+    pub(super) name: &'static str,
     /// Its ID; empty for the host and for directories.
-    pub(super) id: String,
+    pub(super) id: &'static str,
     /// Directories of the layers, the topmost first; relative ones start at the bundle.
-    pub(super) layers: Vec<String>,
+    pub(super) layers: Vec<&'static str>,
     /// Digests of the layers, with commas between them.
-    pub(super) digests: String,
+    pub(super) digests: &'static str,
     /// `Entrypoint`.
-    pub(super) entrypoint: Vec<String>,
+    pub(super) entrypoint: Vec<&'static str>,
     /// `Cmd`.
-    pub(super) command: Vec<String>,
+    pub(super) command: Vec<&'static str>,
     /// `Env`.
-    pub(super) env: Vec<String>,
+    pub(super) env: Vec<&'static str>,
     /// `WorkingDir`.
-    pub(super) workdir: String,
+    pub(super) workdir: &'static str,
     /// `User`.
-    pub(super) user: String,
+    pub(super) user: &'static str,
     /// `Volumes`.
-    pub(super) volumes: Vec<String>,
+    pub(super) volumes: Vec<&'static str>,
     /// `StopSignal`.
-    pub(super) stop_signal: String,
+    pub(super) stop_signal: &'static str,
 }
 
 impl Found {
-    /// What the container's root is made of.
-    pub(super) fn root(&self) -> Root {
-        Root::Overlay {
-            layers: self.layers.clone(),
-            upper: "upper".to_string(),
-            work: "work".to_string(),
-            target: "rootfs".to_string(),
-        }
+    /// What the container's root is made of; `volatile` if its changes go with it.
+    pub(super) fn root(&'static self, volatile: bool) -> Root {
+        Root::Overlay { layers: &self.layers, upper: "upper", work: "work", target: "rootfs", volatile }
     }
 }
 
-/// Finds the image. Once a container's files say that it uses the image, `held` may go.
-pub(super) fn find(context: &Context<'_>, image: &Image<'_>) -> Result<(Found, Option<Held>)> {
-    let name = match image {
-        Image::Host => {
-            let command = alloc::vec!["/bin/sh".to_string()];
-            return Ok((
-                Found { name: "host".into(), layers: alloc::vec!["/".into()], command, ..Found::default() },
-                None,
-            ));
-        }
-        Image::Path(path) => return directory(path).map(|found| (found, None)),
-        Image::Id(id) => id.to_string(),
+/// Finds the image; without `make` nothing is made, nor kept from being removed. Once a container's files say that it uses
+/// the image, `held` may go.
+#[inline(never)]
+pub(super) fn find(
+    context: &Context<'_>,
+    image: &Image<'static>,
+    make: bool,
+    held: &mut Option<Held>,
+) -> Result<&'static Found> {
+    let found = Box::leak(Box::new(Found::default()));
+    found.name = match image {
+        Image::Host => "host",
+        Image::Path(path) => String::from_utf8_lossy(path).into_owned().leak(),
+        Image::Id(id) => id,
         Image::Name(name) => match (name.tag, name.id_prefix()) {
-            (Some(tag), _) => alloc::format!("{}:{tag}", name.name),
-            _ => name.name.to_string(),
+            (Some(tag), _) => text!("{}:{tag}", name.name),
+            _ => name.name,
         },
     };
-    let store = images::store(context)?;
-    let held = images::hold(&store)?;
-    let stored = store.find(&name).map_err(|error| error.because("find the image to run"))?;
-    let mut found = Found { name, id: stored.id, ..Found::default() };
+    match image {
+        Image::Host => found.layers.push("/"),
+        Image::Path(path) => found.layers.push(directory(path, found.name)?),
+        _ => {
+            let store = if make { images::store(context)? } else { Store::look(&context.root_path())? };
+            if make {
+                *held = Some(images::hold(&store)?);
+            }
+            stored(found, &store)?;
+            return Ok(found);
+        }
+    }
+    found.command.push("/bin/sh");
+    Ok(found)
+}
+
+/// Takes over what the store says of the image.
+fn stored(found: &mut Found, store: &Store) -> Result<()> {
+    let stored = match store.find(found.name) {
+        Ok(stored) => Box::leak(Box::new(stored)),
+        Err(error) => return Err(error.because("find the image to run")),
+    };
+    found.id = &stored.id;
     // The store lists the lowest first, overlay the topmost.
-    found.layers = stored.layers.iter().rev().map(|layer| alloc::format!("../../layers/{layer}/diff")).collect();
-    found.digests = stored.layers.join(",");
-    configure(&mut found, stored.config.get("config").unwrap_or(&Value::Null));
-    Ok((found, Some(held)))
+    for layer in stored.layers.iter().rev() {
+        found.layers.push(text!("../../layers/{layer}/diff"));
+    }
+    found.digests = stored.layers.join(",").leak();
+    if let Some(config) = stored.config.get("config") {
+        configure(found, config);
+    }
+    Ok(())
 }
 
 /// A root file system directory, used as it is.
-fn directory(path: &[u8]) -> Result<Found> {
-    let name = String::from_utf8_lossy(path).into_owned();
-    let stat = file::stat_follow(fd::CWD, &file::path(path)?)
+fn directory(path: &[u8], name: &str) -> Result<&'static str> {
+    let stat = file::stat_follow(fd::CWD, file::path(path)?)
         .map_err(|error| error.hint("an IMAGE that begins with / or . is a directory that holds a root file system"))?;
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFDIR {
-        return Err(Error::new(alloc::format!("{name} is no directory")).hint(
+        return Err(Error::new(text!("{name} is no directory")).hint(
             "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME",
         ));
     }
-    let absolute = Context::absolute(&name)?;
-    Ok(Found { name, layers: alloc::vec![absolute], command: alloc::vec!["/bin/sh".to_string()], ..Found::default() })
-}
-
-/// A member of an image's config that is a list of texts.
-fn list(config: &Value, member: &str) -> Vec<String> {
-    let items = config.get(member).and_then(Value::as_array).unwrap_or_default();
-    items.iter().filter_map(Value::as_str).map(String::from).collect()
+    Ok(Context::absolute(name)?.leak())
 }
 
 /// Takes over what an image's config says.
-fn configure(found: &mut Found, config: &Value) {
-    let text = |member| config.get(member).and_then(Value::as_str).unwrap_or_default().to_string();
-    found.entrypoint = list(config, "Entrypoint");
-    found.command = list(config, "Cmd");
-    found.env = list(config, "Env");
-    found.workdir = text("WorkingDir");
-    found.user = text("User");
-    found.stop_signal = text("StopSignal");
-    let volumes = config.get("Volumes").and_then(Value::as_object).unwrap_or_default();
-    found.volumes = volumes.iter().map(|(path, _)| path.clone()).collect();
+fn configure(found: &mut Found, config: &'static Value) {
+    for (member, texts) in [("Entrypoint", &mut found.entrypoint), ("Cmd", &mut found.command), ("Env", &mut found.env)]
+    {
+        for item in config.get(member).and_then(Value::as_array).unwrap_or_default() {
+            texts.extend(item.as_str());
+        }
+    }
+    for (member, text) in
+        [("WorkingDir", &mut found.workdir), ("User", &mut found.user), ("StopSignal", &mut found.stop_signal)]
+    {
+        *text = config.get(member).and_then(Value::as_str).unwrap_or_default();
+    }
+    for (path, _) in config.get("Volumes").and_then(Value::as_object).unwrap_or_default() {
+        found.volumes.push(path);
+    }
 }

@@ -1,11 +1,13 @@
 //! What is written down of a container besides its specification: `state.json`.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::Options;
 use super::image::Found;
 use crate::base::error::{Error, Result};
-use crate::cli::options::RunOptions;
+use crate::base::keep::text;
 use crate::cli::options::files::parse_label_file;
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen, State, Status};
@@ -18,17 +20,15 @@ pub(super) fn now() -> String {
 }
 
 /// What is known of a container before it is started; files of labels are read.
-pub(super) fn prepared(options: &RunOptions<'_>, found: &Found) -> Result<State> {
-    Ok(State {
-        image: found.name.clone(),
-        image_id: found.id.clone(),
-        command: super::lossy(&super::command(options, found)?),
-        created: now(),
-        remove: options.record.remove,
-        tty: options.tty,
-        labels: labels(options)?,
-        ..State::default()
-    })
+pub(super) fn prepared(options: Options, found: &Found) -> Result<&'static mut State> {
+    let state = Box::leak(Box::new(State::default()));
+    state.image = found.name.into();
+    state.image_id = found.id.into();
+    state.created = now();
+    state.remove = options.record.remove;
+    state.tty = options.tty;
+    state.labels = labels(options)?;
+    Ok(state)
 }
 
 /// Notes that the workload has just been executed.
@@ -49,7 +49,7 @@ pub(super) fn ended(state: &mut State, ended: Ended, oom_killed: bool) {
 }
 
 /// Labels of files, then those of the command line.
-fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
+fn labels(options: Options) -> Result<Vec<(String, String)>> {
     let mut labels: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| match labels.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => *old = value.to_string(),
@@ -57,7 +57,7 @@ fn labels(options: &RunOptions<'_>) -> Result<Vec<(String, String)>> {
     };
     for path in &options.record.label_files {
         let _why = because("read labels from a file (--label-file)");
-        let content = file::read_file(fd::CWD, &file::path(*path)?, 4 << 20)
+        let content = file::read_file(fd::CWD, file::path(path)?, 4 << 20)
             .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
         for label in parse_label_file(path, &content)? {
             set(label.name, label.value);
@@ -74,6 +74,6 @@ pub(super) fn process_of(bundles: &Bundles, name: &str) -> Result<u32> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition == Condition::Running) {
         Some(seen) => Ok(seen.state.pid),
-        None => Err(Error::new(alloc::format!("container {name} does not run")).hint("its namespaces went with it")),
+        None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }
 }

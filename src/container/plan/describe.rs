@@ -20,7 +20,7 @@ impl Display for Action {
             Action::Join { path, .. } => write!(f, "join the namespace {}", Path(path)),
             Action::Take { source, .. } => write!(f, "take {}", Path(source)),
             Action::Private => f.write_str("make all mounts private"),
-            Action::Overlay { target, data } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
+            Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
             Action::BindRoot { source, .. } => write!(f, "use {} as the root", Path(source)),
             Action::EnterRoot { target } => write!(f, "pivot_root to {}, unmount the host's root", Path(target)),
             Action::Filesystem { kind, target, data, .. } if data.is_empty() => {

@@ -7,10 +7,10 @@ fn spec() -> Spec {
     let bind = Mount {
         destination: "/data".into(),
         source: Some("/srv/data".into()),
-        options: ["rbind", "ro", "rro"].map(String::from).to_vec(),
+        options: ["rbind", "ro", "rro"].to_vec(),
         ..Mount::default()
     };
-    let mut mounts = defaults::mounts(1 << 20);
+    let mut mounts = core::mem::take(&mut defaults::spec().unwrap().mounts);
     mounts.push(bind);
     Spec {
         process: Some(Process { cwd: "/work".into(), terminal: true, ..Process::default() }),
@@ -18,7 +18,7 @@ fn spec() -> Spec {
         hostname: Some("box".into()),
         mounts,
         linux: Some(Linux {
-            namespaces: defaults::namespaces(),
+            namespaces: namespaces(defaults::spec().unwrap()).to_vec(),
             masked_paths: alloc::vec!["/proc/kcore".into()],
             readonly_paths: alloc::vec!["/proc/sys".into()],
             sysctl: alloc::vec![("net.ipv4.ip_forward".into(), "1".into())],
@@ -29,14 +29,14 @@ fn spec() -> Spec {
 }
 
 fn overlay() -> Root {
-    let layers = alloc::vec!["../a:b".into(), "/c,d".into()];
-    Root::Overlay { layers, upper: "upper".into(), work: "work".into(), target: "rootfs".into() }
+    let layers = &["../a:b", "/c,d"];
+    Root::Overlay { layers, upper: "upper", work: "work", target: "rootfs", volatile: true }
 }
 
 fn planned(spec: &Spec, cgroups: &[CgroupMount]) -> Vec<Action> {
-    let steps = plan(spec, &Setting { root: &overlay(), cgroups, fills: &[] }).unwrap();
+    let steps = plan(spec, &Setting { root: overlay(), cgroups, fills: &[] }).unwrap();
     assert!(steps.iter().all(|step| !step.why.is_empty()), "every step has a reason");
-    steps.into_iter().map(|step| step.action).collect()
+    steps.iter().map(|step| step.action).collect()
 }
 
 fn place(actions: &[Action], what: impl Fn(&Action) -> bool) -> usize {
@@ -68,11 +68,10 @@ fn what_hides_the_host_comes_after_what_needs_it_and_before_the_user_changes() {
     let proc = place(&actions, |action| is_at(action, "/proc"));
     let sysctl = place(&actions, |action| is_at(action, "/proc/sys/net/ipv4/ip_forward"));
     let read_only = place(&actions, |action| is_at(action, "/proc/sys"));
-    let null =
-        place(&actions, |action| matches!(action, Action::Device { path, .. } if path.as_c_str() == c"/dev/null"));
+    let null = place(&actions, |action| matches!(action, Action::Device { path, .. } if *path == c"/dev/null"));
     let mask = place(&actions, |action| is_at(action, "/proc/kcore"));
     let directory = place(&actions, |action| matches!(action, Action::MakeWorkingDirectory { .. }));
-    let seal = place(&actions, |action| matches!(action, Action::Seal { path } if path.as_c_str() == c"/"));
+    let seal = place(&actions, |action| matches!(action, Action::Seal { path } if *path == c"/"));
     let user = place(&actions, |action| matches!(action, Action::Become { .. }));
     assert!(proc < sysctl && sysctl < read_only && null < mask && mask < directory && directory < seal && seal < user);
 }
@@ -92,7 +91,7 @@ fn overlays_own_separators_in_a_path_are_escaped() {
     let actions = planned(&spec(), &[]);
     let at = place(&actions, |action| matches!(action, Action::Overlay { .. }));
     let Action::Overlay { data, .. } = &actions[at] else { unreachable!() };
-    assert_eq!(data.as_c_str(), c"lowerdir=../a\\:b:/c\\,d,upperdir=upper,workdir=work");
+    assert_eq!(*data, c"lowerdir=../a\\:b:/c\\,d,upperdir=upper,workdir=work");
 }
 
 #[test]
@@ -106,17 +105,16 @@ fn read_only_means_the_whole_tree() {
 
 #[test]
 fn several_hierarchies_lie_on_a_read_only_tmpfs_and_one_is_mounted_in_its_place() {
-    let v1 = |name: &str| CgroupMount { name: name.into(), kind: c"cgroup", data: name.into() };
+    let v1 = |name| CgroupMount { name, kind: c"cgroup", data: name };
     let actions = planned(&spec(), &[v1("pids"), v1("cpu,cpuacct")]);
     let tmpfs = place(&actions, |action| is_at(action, "/sys/fs/cgroup"));
     let pids = place(&actions, |action| is_at(action, "/sys/fs/cgroup/pids"));
-    let seal =
-        place(&actions, |action| matches!(action, Action::Seal { path } if path.as_c_str() == c"/sys/fs/cgroup"));
+    let seal = place(&actions, |action| matches!(action, Action::Seal { path } if *path == c"/sys/fs/cgroup"));
     assert!(tmpfs < pids && pids < seal);
-    let v2 = CgroupMount { name: String::new(), kind: c"cgroup2", data: String::new() };
+    let v2 = CgroupMount { name: "", kind: c"cgroup2", data: "" };
     let actions = planned(&spec(), &[v2]);
     let at = place(&actions, |action| is_at(action, "/sys/fs/cgroup"));
-    assert!(matches!(&actions[at], Action::Filesystem { kind, .. } if kind.as_c_str() == c"cgroup2"));
+    assert!(matches!(&actions[at], Action::Filesystem { kind, .. } if *kind == c"cgroup2"));
 }
 
 #[test]
@@ -136,7 +134,7 @@ fn what_is_unknown_is_refused_by_member() {
     let refused = |change: fn(&mut Spec)| {
         let mut spec = spec();
         change(&mut spec);
-        plan(&spec, &Setting { root: &overlay(), cgroups: &[], fills: &[] }).unwrap_err().to_string()
+        plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[] }).unwrap_err().to_string()
     };
     let rlimit = refused(|spec| {
         let limit = crate::container::spec::Rlimit { kind: "RLIMIT_PUDDING".into(), soft: 1, hard: 1 };

@@ -1,6 +1,5 @@
 //! `linux`: namespaces, devices, resources and what hides the host.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::IdMapping;
@@ -18,20 +17,20 @@ record! {
         /// Device files beyond the default ones.
         devices: Vec<Device> = Optional "devices",
         /// The container's cgroup: absolute below the hierarchy's root, otherwise the runtime decides where it lies.
-        cgroups_path: Option<String> = Optional "cgroupsPath",
+        cgroups_path: Option<&'static str> = Optional "cgroupsPath",
         /// The limits that the cgroup enforces.
         resources: Option<Resources> = Optional "resources",
         /// Kernel parameters: names with dots, values.
-        sysctl: Vec<(String, String)> = Optional "sysctl",
+        sysctl: Vec<(&'static str, &'static str)> = Optional "sysctl",
         /// How mounts travel between the root and the host: `private`, `shared`, `slave` or `unbindable`. Still text here,
         /// because runtimes also take `rprivate` and its like.
-        rootfs_propagation: Option<String> = Optional "rootfsPropagation",
+        rootfs_propagation: Option<&'static str> = Optional "rootfsPropagation",
         /// Paths inside that can't be read.
-        masked_paths: Vec<String> = Optional "maskedPaths",
+        masked_paths: Vec<&'static str> = Optional "maskedPaths",
         /// Paths inside that can't be written.
-        readonly_paths: Vec<String> = Optional "readonlyPaths",
+        readonly_paths: Vec<&'static str> = Optional "readonlyPaths",
         /// The `SELinux` context of the mounts.
-        mount_label: Option<String> = Optional "mountLabel",
+        mount_label: Option<&'static str> = Optional "mountLabel",
     }
 
     /// A namespace.
@@ -39,7 +38,7 @@ record! {
         /// Which.
         kind: NamespaceKind = Required "type",
         /// The one to join, as a file; without it a new one.
-        path: Option<String> = Optional "path",
+        path: Option<&'static str> = Optional "path",
     }
 
     /// A device file, see `mknod(2)`.
@@ -47,7 +46,7 @@ record! {
         /// Character, block or FIFO.
         kind: DeviceKind = Required "type",
         /// Where, as seen from inside.
-        path: String = Required "path",
+        path: &'static str = Required "path",
         /// The major number, which a FIFO lacks.
         major: Option<i64> = Optional "major",
         /// The minor number, which a FIFO lacks.
@@ -113,7 +112,7 @@ record! {
         /// Huge pages, one limit per size.
         hugepage_limits: Vec<HugepageLimit> = Optional "hugepageLimits",
         /// Files of the cgroup v2 directory and what is written to them.
-        unified: Vec<(String, String)> = Optional "unified",
+        unified: Vec<(&'static str, &'static str)> = Optional "unified",
     }
 
     /// A rule about the use of devices.
@@ -121,13 +120,13 @@ record! {
         /// Whether it allows or denies.
         allow: bool = Required "allow",
         /// `c`, `b`, or `a` for both, which is also meant without it.
-        kind: Option<String> = Optional "type",
+        kind: Option<&'static str> = Optional "type",
         /// The major number; without it all.
         major: Option<i64> = Optional "major",
         /// The minor number; without it all.
         minor: Option<i64> = Optional "minor",
         /// Some of `r`, `w` and `m` (mknod).
-        access: Option<String> = Optional "access",
+        access: Option<&'static str> = Optional "access",
     }
 
     /// Limits of memory in bytes, where -1 is none.
@@ -169,9 +168,9 @@ record! {
         /// Real-time scheduling's period, on cgroup v1.
         realtime_period: Option<u64> = Optional "realtimePeriod",
         /// The processors, as a list: `0-3,7`.
-        cpus: Option<String> = Optional "cpus",
+        cpus: Option<&'static str> = Optional "cpus",
         /// The memory nodes, as a list.
-        mems: Option<String> = Optional "mems",
+        mems: Option<&'static str> = Optional "mems",
     }
 
     /// The limit of processes.
@@ -224,7 +223,7 @@ record! {
     /// A limit of huge pages.
     pub struct HugepageLimit {
         /// `2MB` or `1GB`, as the file names below the cgroup have it.
-        page_size: String = Required "pageSize",
+        page_size: &'static str = Required "pageSize",
         /// Bytes.
         limit: u64 = Required "limit",
     }

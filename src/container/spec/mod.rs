@@ -13,7 +13,6 @@ mod process;
 #[cfg(test)]
 mod tests;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::Error;
@@ -46,19 +45,19 @@ record! {
     /// A whole container configuration.
     pub struct Spec {
         /// The version of the specification that the document complies with.
-        oci_version: String = Required "ociVersion",
+        oci_version: &'static str = Required "ociVersion",
         /// What runs in the container. Without it the container can be created but not started.
         process: Option<Process> = Optional "process",
         /// The root filesystem, which Linux needs.
         root: Option<Root> = Optional "root",
         /// The name of the machine in the UTS namespace.
-        hostname: Option<String> = Optional "hostname",
+        hostname: Option<&'static str> = Optional "hostname",
         /// The NIS domain in the UTS namespace.
-        domainname: Option<String> = Optional "domainname",
+        domainname: Option<&'static str> = Optional "domainname",
         /// What is mounted, in this order.
         mounts: Vec<Mount> = Optional "mounts",
         /// Words of the caller's own, in their order.
-        annotations: Vec<(String, String)> = Optional "annotations",
+        annotations: Vec<(&'static str, &'static str)> = Optional "annotations",
         /// What is particular to Linux.
         linux: Option<Linux> = Optional "linux",
     }
@@ -66,7 +65,7 @@ record! {
     /// The root filesystem.
     pub struct Root {
         /// Its directory, absolute or relative to the bundle.
-        path: String = Required "path",
+        path: &'static str = Required "path",
         /// Whether the container may not write to it.
         readonly: bool = Optional "readonly",
     }
@@ -74,13 +73,13 @@ record! {
     /// A mount below the root.
     pub struct Mount {
         /// Where, as seen from inside the container.
-        destination: String = Required "destination",
+        destination: &'static str = Required "destination",
         /// The filesystem type; a bind mount has none or `bind`, since its options say what it is.
-        kind: Option<String> = Optional "type",
+        kind: Option<&'static str> = Optional "type",
         /// The device, the name, or for a bind mount the file or directory, absolute or relative to the bundle.
-        source: Option<String> = Optional "source",
+        source: Option<&'static str> = Optional "source",
         /// Flags and data as in `mount(8)`.
-        options: Vec<String> = Optional "options",
+        options: Vec<&'static str> = Optional "options",
         /// For an id-mapped mount: which user IDs of the filesystem appear as which.
         uid_mappings: Vec<IdMapping> = Optional "uidMappings",
         /// The same for group IDs.

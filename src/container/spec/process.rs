@@ -1,6 +1,5 @@
 //! `process`: what runs, as whom, and with what rights.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::Error;
@@ -33,11 +32,11 @@ record! {
         /// As whom it runs.
         user: User = Optional "user",
         /// The program and its arguments. `start` needs them.
-        args: Vec<String> = Optional "args",
+        args: Vec<&'static str> = Optional "args",
         /// The environment: `NAME=value`.
-        env: Vec<String> = Optional "env",
+        env: Vec<&'static str> = Optional "env",
         /// The working directory, absolute.
-        cwd: String = Required "cwd",
+        cwd: &'static str = Required "cwd",
         /// The capabilities; without them it keeps those that it happens to have.
         capabilities: Option<Capabilities> = Optional "capabilities",
         /// The resource limits, each type at most once.
@@ -47,9 +46,9 @@ record! {
         /// `/proc/PID/oom_score_adj`, from -1000 to 1000.
         oom_score_adj: Option<i32> = Optional "oomScoreAdj",
         /// The `AppArmor` profile.
-        apparmor_profile: Option<String> = Optional "apparmorProfile",
+        apparmor_profile: Option<&'static str> = Optional "apparmorProfile",
         /// The `SELinux` label.
-        selinux_label: Option<String> = Optional "selinuxLabel",
+        selinux_label: Option<&'static str> = Optional "selinuxLabel",
     }
 
     /// A terminal's size in characters.
@@ -75,21 +74,21 @@ record! {
     /// The five capability sets of `capabilities(7)`, as names: `CAP_NET_BIND_SERVICE`.
     pub struct Capabilities {
         /// What can be gained at all.
-        bounding: Vec<String> = Optional "bounding",
+        bounding: Vec<&'static str> = Optional "bounding",
         /// What is in force.
-        effective: Vec<String> = Optional "effective",
+        effective: Vec<&'static str> = Optional "effective",
         /// What programs with inheritable file capabilities keep.
-        inheritable: Vec<String> = Optional "inheritable",
+        inheritable: Vec<&'static str> = Optional "inheritable",
         /// What can be put in force.
-        permitted: Vec<String> = Optional "permitted",
+        permitted: Vec<&'static str> = Optional "permitted",
         /// What programs without file capabilities keep.
-        ambient: Vec<String> = Optional "ambient",
+        ambient: Vec<&'static str> = Optional "ambient",
     }
 
     /// A resource limit, see `setrlimit(2)`.
     pub struct Rlimit {
         /// `RLIMIT_NOFILE` and so on.
-        kind: String = Required "type",
+        kind: &'static str = Required "type",
         /// The limit in force; [`u64::MAX`] is none.
         soft: u64 = Required "soft",
         /// How far the process may raise it.

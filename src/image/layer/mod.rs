@@ -127,14 +127,14 @@ impl<'a> Tree<'a> {
             return self.top(entry);
         }
         let (parent, name) = split(&path);
-        let name = file::path(name)?;
+        let name = file::owned_path(name)?;
         self.enter(parent)?;
         match entry.kind {
             Kind::File => self.file(entry, &name, archive),
             Kind::Directory => self.directory(entry, &name),
             Kind::HardLink => self.hard_link(entry, &name),
             Kind::Symlink => {
-                let target = file::path(&*entry.link)?;
+                let target = file::owned_path(&entry.link)?;
                 self.make(&name, |dir| file::symlink(&target, dir, &name))?;
                 self.finish(entry, &name)
             }
@@ -275,7 +275,7 @@ impl<'a> Tree<'a> {
     fn hard_link(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
         let target = resolve::clean(&entry.link)?;
         let (parent, last) = split(&target);
-        let last = file::path(last)?;
+        let last = file::owned_path(last)?;
         let missing = || Error::new(format!("a hard link to {}, which does not exist", entry.link.escape_ascii()));
         let near = self.here.as_ref().is_some_and(|here| here.path == parent);
         let other = if near { None } else { Some(resolve::open(self.root, parent)?.ok_or_else(missing)?) };
@@ -307,7 +307,7 @@ impl<'a> Tree<'a> {
 
     fn attributes(&mut self, entry: &Entry, target: &Target<'_>) -> Result<()> {
         for attribute in entry.xattrs.iter().filter(|attribute| keeps_attribute(&attribute.name)) {
-            let name = file::path(&*attribute.name)?;
+            let name = file::owned_path(&attribute.name)?;
             let result = match target {
                 Target::File(file) => file::set_xattr(*file, &name, &attribute.value),
                 Target::Name(file) => file::set_xattr_at(&self.by_proc(file)?, &name, &attribute.value),
@@ -331,7 +331,7 @@ impl<'a> Tree<'a> {
     fn by_proc(&self, name: &CStr) -> Result<CString> {
         let mut path = format!("/proc/self/fd/{}/", self.dir().number()).into_bytes();
         path.extend_from_slice(name.to_bytes());
-        file::path(path)
+        file::owned_path(&path)
     }
 }
 

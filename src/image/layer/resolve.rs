@@ -21,7 +21,7 @@ pub(super) fn open(root: FdRef<'_>, path: &[u8]) -> Result<Option<Fd>> {
         return file::open(root, c".", DIRECTORY).map(Some);
     }
     let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
-    match file::openat2(root, &file::path(path)?, DIRECTORY, resolve) {
+    match file::openat2(root, &file::owned_path(path)?, DIRECTORY, resolve) {
         Err(error) if error.is(Errno::ENOENT) => Ok(None),
         // Before Linux 5.6, or where a seccomp filter does not know the call; EAGAIN when something was renamed meanwhile.
         Err(error) if [Errno::ENOSYS, Errno::EPERM, Errno::EAGAIN].contains(&error.errno()) => walk(root, path, false),
@@ -54,7 +54,7 @@ pub(super) fn walk(root: FdRef<'_>, path: &[u8], make: bool) -> Result<Option<Fd
             done.push(b'/');
         }
         done.extend_from_slice(&component);
-        let place = file::path(done.clone())?;
+        let place = file::owned_path(&done)?;
         match file::readlink(root, &place) {
             Ok(target) => {
                 links += 1;
@@ -72,7 +72,7 @@ pub(super) fn walk(root: FdRef<'_>, path: &[u8], make: bool) -> Result<Option<Fd
             Err(error) => return Err(error),
         }
     }
-    let place = if done.is_empty() { c".".to_owned() } else { file::path(done)? };
+    let place = if done.is_empty() { c".".to_owned() } else { file::owned_path(&done)? };
     file::open(root, &place, DIRECTORY | libc::O_NOFOLLOW).map(Some)
 }
 

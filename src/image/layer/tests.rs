@@ -55,7 +55,7 @@ impl Source for Bytes<'_> {
 }
 
 fn directory(path: &Path) -> Fd {
-    file::open(crate::sys::fd::CWD, &file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY | libc::O_DIRECTORY)
+    file::open(crate::sys::fd::CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY | libc::O_DIRECTORY)
         .unwrap()
 }
 

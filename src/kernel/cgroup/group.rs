@@ -1,7 +1,6 @@
 //! A group: made, joined, changed and removed.
 
 use alloc::borrow::ToOwned;
-use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -360,7 +359,7 @@ pub(super) fn children(path: &str) -> Result<Vec<String>> {
 
 /// Writes values, keeping the file of the last one open: rules for devices are many for one file.
 #[derive(Default)]
-struct Values(Option<(CString, Fd)>);
+struct Values(Option<(&'static CStr, Fd)>);
 
 impl Values {
     fn write(&mut self, directory: &str, file: &str, value: &str) -> Result<()> {

@@ -1,9 +1,9 @@
 //! Which hierarchies of control groups the host has, and where they are mounted.
 
-use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::limits::Limits;
 use super::plan::{Extent, wanted};
@@ -288,7 +288,7 @@ fn magic(path: &str) -> Result<usize> {
     Ok(file::filesystem_at(&file::path(path)?).unwrap_or(0))
 }
 
-fn read_if_there(path: &CString) -> Result<String> {
+fn read_if_there(path: &CStr) -> Result<String> {
     match file::read_file(CWD, path, LIMIT) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.is(Errno::ENOENT) => Ok(String::new()),

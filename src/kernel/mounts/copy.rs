@@ -48,7 +48,7 @@ impl Copier<'_> {
         let kind = u32::from(stat.mode) & libc::S_IFMT;
         if stat.nlink > 1 && kind != libc::S_IFDIR {
             if let Some((_, first)) = self.linked.iter().find(|(known, _)| *known == key) {
-                return file::link(self.root, &file::path(first.clone())?, to, name);
+                return file::link(self.root, &file::owned_path(first)?, to, name);
             }
             self.linked.push((key, path.clone()));
         }

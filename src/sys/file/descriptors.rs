@@ -93,7 +93,7 @@ pub fn getcwd() -> Result<CString> {
     let length = unsafe { sys!(getcwd, buffer.as_mut_ptr(), buffer.len()) }
         .map_err(|errno| fail_on(errno, "find the current directory", ""))?;
     buffer.truncate(length.saturating_sub(1));
-    super::path(buffer)
+    super::owned_path(&buffer)
 }
 
 /// A pipe: its reading and its writing end.

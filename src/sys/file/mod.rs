@@ -6,9 +6,9 @@ mod content;
 mod descriptors;
 mod names;
 
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 
 pub use attributes::*;
@@ -34,11 +34,28 @@ pub(super) fn fail_on(errno: Errno, operation: &'static str, object: impl ToStri
     Error::os(errno, operation, object).because(ledger::reason())
 }
 
-/// A path for the kernel.
+/// A path for the kernel, which stays until the process ends.
 ///
 /// # Errors
 /// When it holds a zero byte.
-pub fn path(bytes: impl Into<Vec<u8>>) -> Result<CString> {
+pub fn path(bytes: impl AsRef<[u8]>) -> Result<&'static CStr> {
+    kept_path(bytes.as_ref())
+}
+
+#[inline(never)]
+fn kept_path(bytes: &[u8]) -> Result<&'static CStr> {
+    match owned_path(bytes) {
+        Ok(path) => Ok(Box::leak(path.into_boxed_c_str())),
+        Err(error) => Err(error),
+    }
+}
+
+/// A path for the kernel, for loops over files without number.
+///
+/// # Errors
+/// When it holds a zero byte.
+#[inline(never)]
+pub fn owned_path(bytes: &[u8]) -> Result<CString> {
     CString::new(bytes).map_err(|_| Error::new("a path must not contain a zero byte"))
 }
 

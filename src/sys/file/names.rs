@@ -125,7 +125,7 @@ pub fn readlink(dir: FdRef<'_>, path: &CStr) -> Result<CString> {
     let length = unsafe { sys!(readlinkat, dir.number(), path.as_ptr(), target.as_mut_ptr(), target.len()) }
         .map_err(|errno| fail(errno, "read symbolic link", path))?;
     target.truncate(length);
-    super::path(target)
+    super::owned_path(&target)
 }
 
 /// Whether a path exists, links followed.

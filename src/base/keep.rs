@@ -1,0 +1,28 @@
+//! Text that stays until the process ends.
+//!
+//! Each of vial's processes serves one command and is gone. What a command is asked to do, and what it makes of that once, is
+//! not given back: a reference that is valid for ever can be copied, and code that frees it on every way out of a function is
+//! not there. What is made again and again, for each file of an archive say, is owned and freed as usual.
+
+use alloc::string::String;
+use core::fmt;
+
+/// Formats text that stays.
+#[must_use]
+#[inline(never)]
+pub fn format(words: fmt::Arguments<'_>) -> &'static str {
+    alloc::fmt::format(words).leak()
+}
+
+/// A copy that stays.
+#[must_use]
+#[inline(never)]
+pub fn copy(text: &str) -> &'static str {
+    String::from(text).leak()
+}
+
+/// `text!("{name}.json")`: as `format!`, for text that stays.
+macro_rules! text {
+    ($($words:tt)*) => { $crate::base::keep::format(format_args!($($words)*)) };
+}
+pub(crate) use text;
