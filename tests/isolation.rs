@@ -152,9 +152,8 @@ fn no_mount_of_the_hosts_is_visible(scene: &Scene) {
         let known = match &*point {
             "/" => kind == "overlay",
             "/proc" => kind == "proc",
-            "/dev" => kind == "tmpfs",
             "/dev/pts" => kind == "devpts",
-            "/dev/shm" => kind == "tmpfs",
+            "/dev" | "/dev/shm" => kind == "tmpfs",
             "/dev/mqueue" => kind == "mqueue",
             "/sys" => kind == "sysfs",
             "/etc/hosts" | "/etc/hostname" | "/etc/resolv.conf" => true,

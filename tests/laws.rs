@@ -27,7 +27,7 @@ const OBJDUMPS_X86: &[&str] = &["x86_64-linux-gnu-objdump", "llvm-objdump"];
 const OBJDUMPS_ARM: &[&str] = &["aarch64-linux-gnu-objdump", "llvm-objdump"];
 
 /// The most bytes that a release binary may have.
-const SIZE: u64 = 200 << 10;
+const SIZE: u64 = 512 << 10;
 /// The most lines of a source file.
 const LINES: usize = 500;
 

@@ -195,7 +195,7 @@ impl Running {
         let signals = poll::signalfd(watched_signals())?;
         ledger::print_done();
         if let Some(master) = self.master {
-            return relay::run(self.pid, &master, &signals, self.interactive);
+            return relay::run(self.pid, master, &signals, self.interactive);
         }
         loop {
             match poll::next_signal(signals.by_ref())? {

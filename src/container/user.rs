@@ -55,7 +55,8 @@ fn read(path: &CStr) -> Result<&'static str> {
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
         return Ok("");
     }
-    let content = file::read_to_end(opened.by_ref(), LIMIT)?;
+    let content = file::read_to_end(opened.by_ref(), LIMIT)
+        .map_err(|error| error.hint(alloc::format!("it is the image's {}", path.to_string_lossy())))?;
     Ok(String::from_utf8_lossy(content.leak()).into_owned().leak())
 }
 

@@ -249,7 +249,8 @@ impl<'a> Planner<'a> {
     /// Files of v2 by name: the part before the dot is the controller.
     fn unified(&mut self, limits: &'a Limits) {
         for (file, value) in &limits.unified {
-            let option = "linux.resources.unified";
+            // The only one that the command line has an option for.
+            let option = if file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
             let controller = file.parts(b'.').next().unwrap_or("");
             if file.has(b'/') || !file.has(b'.') {
                 self.plan
@@ -321,7 +322,12 @@ fn absent(option: &str, controller: &str, kernel: &str, hierarchies: &Hierarchie
 fn where_else(controller: &str, hierarchies: &Hierarchies) -> String {
     let v1 = if controller == "io" { "blkio" } else { controller };
     match hierarchies.v1(v1) {
-        Some(hierarchy) => format!("it is bound to the v1 hierarchy at {}; use the option of its own", hierarchy.mount),
+        Some(hierarchy) => {
+            format!(
+                "the controller is bound to cgroup v1 at {}, which has no such limit; or use --best-effort",
+                hierarchy.mount
+            )
+        }
         None => "see cgroup.controllers at the mount point of cgroup2".to_string(),
     }
 }
