@@ -42,6 +42,7 @@ pub(super) fn volumes(context: &Context<'_>) -> Result<u8> {
     print(context, &[&("volume", volume::describe)], context.parsed.last(Id::VolumeTemplate))
 }
 
+#[inline(never)]
 fn print(context: &Context<'_>, kinds: &[&(&str, Describe)], format: Option<Given<'_>>) -> Result<u8> {
     let parsed = match format {
         None => None,
@@ -189,6 +190,7 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     Ok(Some(described))
 }
 
+#[inline(never)]
 fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Result<Value> {
     let state = &seen.state;
     let text = |text: &String| Value::from(text.as_str());
@@ -254,6 +256,7 @@ fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Result<Value>
 }
 
 /// The mounts that the user or the image asked for.
+#[inline(never)]
 fn mounts(context: &Context<'_>, config: &Value) -> Result<Value> {
     let mut asked: Vec<Value> = Vec::new();
     let defaults = &defaults::spec()?.mounts;
