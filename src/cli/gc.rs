@@ -74,7 +74,7 @@ impl Collector<'_> {
                 return Ok(Some(directory));
             }
             let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
-            if owner != 0 && file::exists(fd::CWD, &file::path(alloc::format!("/proc/{owner}"))?) {
+            if owner != 0 && file::exists(fd::CWD, file::path(alloc::format!("/proc/{owner}"))?) {
                 break;
             }
             drop(directory);

@@ -115,7 +115,7 @@ impl<'a> Actor<'a> {
         let number = terminal::number(pair.master.by_ref())?;
         drop(mounts::make(c"/dev/console", Kind::File)?);
         let slave = file::path(text!("/dev/pts/{number}"))?;
-        mount::mount(Some(&slave), c"/dev/console", None, libc::MS_BIND, None)?;
+        mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         terminal::make_controlling(pair.slave.by_ref())?;
         for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {

@@ -97,8 +97,8 @@ impl Bundles {
 
     fn make(&self, id: &str) -> Result<Fd> {
         let name = file::path(id)?;
-        file::mkdir(self.containers.by_ref(), &name, 0o700)?;
-        let directory = file::open(self.containers.by_ref(), &name, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(self.containers.by_ref(), name, 0o700)?;
+        let directory = file::open(self.containers.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::lock(directory.by_ref(), Lock::Exclusive)?;
         Ok(directory)
     }
@@ -108,7 +108,7 @@ impl Bundles {
         let target = file::path(id)?;
         for attempt in 0..16 {
             let candidate = if name.is_empty() { made_up_name(&random[attempt..]) } else { name.to_string() };
-            match file::symlink(&target, self.names.by_ref(), file::path(&candidate)?) {
+            match file::symlink(target, self.names.by_ref(), file::path(&candidate)?) {
                 Err(error) if error.is(Errno::EEXIST) && name.is_empty() => {}
                 Err(error) if error.is(Errno::EEXIST) => {
                     let holder = match file::readlink(self.names.by_ref(), file::path(name)?) {
@@ -171,8 +171,8 @@ impl Bundles {
     pub fn give_back(&self, name: &str, id: &str) -> Result<()> {
         let link = file::path(name)?;
         file::lock(self.containers.by_ref(), Lock::Exclusive)?;
-        let ours = file::readlink(self.names.by_ref(), &link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
-        let result = if ours { file::unlink(self.names.by_ref(), &link) } else { Ok(()) };
+        let ours = file::readlink(self.names.by_ref(), link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
+        let result = if ours { file::unlink(self.names.by_ref(), link) } else { Ok(()) };
         file::unlock(self.containers.by_ref())?;
         result
     }

@@ -79,8 +79,8 @@ impl Volumes {
         file::lock(self.0.by_ref(), Lock::Shared)?;
         let data = file::path(text!("{name}/_data"))?;
         let made = file::mkdir_if_missing(self.0.by_ref(), file::path(name)?, 0o700)
-            .and_then(|()| file::mkdir_if_missing(self.0.by_ref(), &data, 0o755))
-            .and_then(|()| file::open(self.0.by_ref(), &data, libc::O_RDONLY | libc::O_DIRECTORY));
+            .and_then(|()| file::mkdir_if_missing(self.0.by_ref(), data, 0o755))
+            .and_then(|()| file::open(self.0.by_ref(), data, libc::O_RDONLY | libc::O_DIRECTORY));
         file::unlock(self.0.by_ref())?;
         made
     }
@@ -130,7 +130,7 @@ impl Volumes {
         let _why = because("remove the volume, if no container uses it");
         file::lock(self.0.by_ref(), Lock::Exclusive)?;
         let hidden = file::path(text!(".{name}"))?;
-        let result = self.hide(name, &hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), &hidden));
+        let result = self.hide(name, hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), hidden));
         file::unlock(self.0.by_ref())?;
         result
     }

@@ -75,9 +75,9 @@ impl Store {
         let mut done = Vec::new();
         for name in self.directory(c"tmp")? {
             let path = file::path(text!("tmp/{name}"))?;
-            let dir = file::open(self.root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
+            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                file::remove_tree(self.root.by_ref(), &path)?;
+                file::remove_tree(self.root.by_ref(), path)?;
                 done.push(format!("Deleted: tmp/{name}"));
             }
             ledger::relieve();
@@ -117,7 +117,7 @@ impl Store {
     fn remove_layer(&self, layer: &str) -> Result<()> {
         let work = self.workspace()?;
         let path = file::path(text!("layers/{layer}"))?;
-        file::rename(self.root.by_ref(), &path, work.dir.by_ref(), c"layer", true)?;
+        file::rename(self.root.by_ref(), path, work.dir.by_ref(), c"layer", true)?;
         file::remove_tree(work.dir.by_ref(), c"layer")
     }
 }

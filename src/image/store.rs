@@ -176,7 +176,7 @@ impl Store {
     }
 
     fn has_image(&self, id: &str) -> bool {
-        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), &path))
+        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     /// The names in one of the store's directories.
@@ -200,7 +200,7 @@ impl Store {
 
     fn layer_size(&self, layer: &str) -> u64 {
         let size = file::path(text!("layers/{layer}/size"))
-            .and_then(|path| file::read_file(self.root.by_ref(), &path, 64))
+            .and_then(|path| file::read_file(self.root.by_ref(), path, 64))
             .unwrap_or_default();
         core::str::from_utf8(&size).ok().and_then(|size| text::decimal_u64(size.trim_end())).unwrap_or(0)
     }
@@ -239,8 +239,8 @@ impl Store {
         process::random(&mut random)?;
         let path = file::path(text!("tmp/{}", hex(&random)))?;
         let root = file::duplicate(self.root.by_ref())?;
-        file::mkdir(root.by_ref(), &path, 0o700)?;
-        let dir = file::open(root.by_ref(), &path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(root.by_ref(), path, 0o700)?;
+        let dir = file::open(root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::lock(dir.by_ref(), Lock::Exclusive)?;
         Ok(Workspace { root, path, dir })
     }

@@ -396,6 +396,5 @@ pub fn processors() -> u32 {
 /// open(2).
 pub fn open_namespace(pid: u32, name: &str) -> Result<Fd> {
     let path = super::file::path(text!("/proc/{pid}/ns/{name}"))?;
-    super::file::open(super::fd::CWD, &path, libc::O_RDONLY)
-        .map_err(|error| fail(error.errno(), "open namespace", &path))
+    super::file::open(super::fd::CWD, path, libc::O_RDONLY).map_err(|error| fail(error.errno(), "open namespace", path))
 }

@@ -151,7 +151,7 @@ mod tests {
         let base = std::env::temp_dir().join(format!("vial-remove-{}", std::process::id()));
         std::fs::create_dir_all(&base).unwrap();
         let top = file::path(base.to_str().unwrap()).unwrap();
-        let top = open(super::super::fd::CWD, &top, libc::O_RDONLY).unwrap();
+        let top = open(super::super::fd::CWD, top, libc::O_RDONLY).unwrap();
         mkdir(top.by_ref(), c"x", 0o700).unwrap();
         write_file(top.by_ref(), c"stays", b"", 0o600).unwrap();
         let mut dir = open(top.by_ref(), c"x", libc::O_RDONLY).unwrap();

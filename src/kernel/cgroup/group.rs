@@ -134,7 +134,7 @@ impl Group {
         let path = file::path(directory.path.as_str())?;
         let mut tries = 0;
         loop {
-            match file::mkdir(CWD, &path, 0o755) {
+            match file::mkdir(CWD, path, 0o755) {
                 Err(error) if error.is(Errno::ENOENT) && tries < RACES => self.make_parents(directory)?,
                 Err(error) if error.is(Errno::EEXIST) && super::kill::processes(&directory.path)?.is_empty() => {
                     return Ok(());
@@ -149,10 +149,10 @@ impl Group {
     fn make_parents(&self, directory: &Directory) -> Result<()> {
         for parent in self.path.parents() {
             let path = file::path(format!("{}/{parent}", directory.mount))?;
-            match file::mkdir(CWD, &path, 0o755) {
+            match file::mkdir(CWD, path, 0o755) {
                 Ok(()) if parent != DEFAULT_PARENT => {
                     // Without the mark the directory stays when it is empty, which does no harm.
-                    let _ = file::set_xattr_at(&path, MARK, b"1");
+                    let _ = file::set_xattr_at(path, MARK, b"1");
                 }
                 Ok(()) => {}
                 Err(error) if error.is(Errno::EEXIST) => {}
@@ -173,7 +173,7 @@ impl Group {
         let mut directories = Vec::new();
         for hierarchy in hierarchies.iter() {
             let directory = Directory::of(hierarchy, path);
-            if file::exists(CWD, &file::path(directory.path.as_str())?) {
+            if file::exists(CWD, file::path(directory.path.as_str())?) {
                 directories.push(directory);
             }
         }
@@ -190,7 +190,7 @@ impl Group {
         for hierarchy in hierarchies.iter() {
             for parent in path.parents().filter(|parent| !is_ours(parent)) {
                 let directory = format!("{}/{parent}", hierarchy.mount);
-                if !file::exists(CWD, &file::path(directory.as_str())?) {
+                if !file::exists(CWD, file::path(directory.as_str())?) {
                     missing.push(directory);
                 }
             }
@@ -205,9 +205,9 @@ impl Group {
     /// When the path has a zero byte.
     pub fn remove_parent(directory: &str) -> Result<()> {
         let path = file::path(directory)?;
-        if file::rmdir(CWD, &path).is_err() {
+        if file::rmdir(CWD, path).is_err() {
             // It is gone, or the mark is there, or it stays when it is empty, which does no harm.
-            let _ = file::set_xattr_at(&path, MARK, b"1");
+            let _ = file::set_xattr_at(path, MARK, b"1");
         }
         Ok(())
     }
@@ -248,7 +248,7 @@ impl Group {
     pub fn open_for_clone(&self) -> Result<Option<Fd>> {
         let Some(directory) = self.unified() else { return Ok(None) };
         let path = file::path(directory.path.as_str())?;
-        file::open(CWD, &path, libc::O_PATH | libc::O_DIRECTORY).map(Some)
+        file::open(CWD, path, libc::O_PATH | libc::O_DIRECTORY).map(Some)
     }
 
     /// Moves this process into the group; it must have a single thread. `born_in_v2` tells that it was cloned into v2.
@@ -308,7 +308,7 @@ impl Group {
         for parent in self.path.parents().rev() {
             let path = file::path(format!("{}/{parent}", directory.mount))?;
             // The kernel refuses while another group is in it.
-            if !(is_ours(parent) || is_marked(&path)) || file::rmdir(CWD, &path).is_err() {
+            if !(is_ours(parent) || is_marked(path)) || file::rmdir(CWD, path).is_err() {
                 break;
             }
         }
@@ -337,18 +337,18 @@ fn remove_tree(path: &str) -> Result<()> {
             }
             process::sleep(delay);
         }
-        match file::rmdir(CWD, &whole) {
+        match file::rmdir(CWD, whole) {
             Err(error) if error.is(Errno::EBUSY) || error.is(Errno::ENOTEMPTY) => {}
             Err(error) if error.is(Errno::ENOENT) => return Ok(()),
             result => return result,
         }
     }
-    file::rmdir(CWD, &whole).map_err(|error| error.hint("processes are still in it; kill them first"))
+    file::rmdir(CWD, whole).map_err(|error| error.hint("processes are still in it; kill them first"))
 }
 
 /// The groups directly below one; none if it is gone.
 pub(super) fn children(path: &str) -> Result<Vec<String>> {
-    let directory = match file::open(CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY) {
+    let directory = match file::open(CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY) {
         Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
         directory => directory?,
     };
@@ -367,11 +367,11 @@ impl Values {
         let (path, open) = match self.0.take() {
             Some(last) if last.0 == path => last,
             _ => {
-                let open = file::open(CWD, &path, libc::O_WRONLY)?;
+                let open = file::open(CWD, path, libc::O_WRONLY)?;
                 (path, open)
             }
         };
-        let result = file::write_one_of_values(open.by_ref(), &path, value.as_bytes());
+        let result = file::write_one_of_values(open.by_ref(), path, value.as_bytes());
         self.0 = Some((path, open));
         result
     }
@@ -396,7 +396,7 @@ fn take(step: &Step, values: &mut Values) -> Result<()> {
         }
         Action::FilterDevices { program } => {
             let path = file::path(directory.as_str())?;
-            let group = file::open(CWD, &path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+            let group = file::open(CWD, path, libc::O_RDONLY | libc::O_DIRECTORY)?;
             security::bpf_load(PROGRAM_KIND, program)
                 .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
                 .map_err(|error| {
@@ -407,11 +407,11 @@ fn take(step: &Step, values: &mut Values) -> Result<()> {
 }
 
 pub(super) fn write(directory: &str, file: &str, value: &str) -> Result<()> {
-    file::write_value(CWD, &file::path(format!("{directory}/{file}"))?, value.as_bytes())
+    file::write_value(CWD, file::path(format!("{directory}/{file}"))?, value.as_bytes())
 }
 
 pub(super) fn read(directory: &str, file: &str) -> Result<String> {
-    let bytes = file::read_file(CWD, &file::path(format!("{directory}/{file}"))?, LIMIT)?;
+    let bytes = file::read_file(CWD, file::path(format!("{directory}/{file}"))?, LIMIT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

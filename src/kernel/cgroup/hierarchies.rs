@@ -101,7 +101,7 @@ impl Hierarchies {
         if magic(CUSTOMARY)? == CGROUP2_MAGIC {
             return Ok(Hierarchies(alloc::vec![Hierarchy::v2(CUSTOMARY.to_string())]));
         }
-        Ok(Hierarchies::parse(&read_if_there(&file::path("/proc/self/mountinfo")?)?))
+        Ok(Hierarchies::parse(&read_if_there(file::path("/proc/self/mountinfo")?)?))
     }
 
     /// The wanted controllers where they are by custom; `None` unless all are.
@@ -136,7 +136,7 @@ impl Hierarchies {
     /// Asks v2, if there is one, which controllers it offers.
     fn ask_v2(&mut self) -> Result<()> {
         for hierarchy in self.0.iter_mut().filter(|hierarchy| hierarchy.version == Version::V2) {
-            let offered = read_if_there(&file::path(format!("{}/cgroup.controllers", hierarchy.mount))?)?;
+            let offered = read_if_there(file::path(format!("{}/cgroup.controllers", hierarchy.mount))?)?;
             hierarchy.controllers = offered.words().map(ToString::to_string).collect();
         }
         Ok(())
@@ -285,7 +285,7 @@ const LIMIT: usize = 16 << 20;
 
 /// The kind of file system at a path; 0 if nothing is there.
 fn magic(path: &str) -> Result<usize> {
-    Ok(file::filesystem_at(&file::path(path)?).unwrap_or(0))
+    Ok(file::filesystem_at(file::path(path)?).unwrap_or(0))
 }
 
 fn read_if_there(path: &CStr) -> Result<String> {

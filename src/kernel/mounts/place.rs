@@ -70,11 +70,11 @@ fn make_missing(path: &CStr, kind: Kind) -> Result<()> {
         }
         let is_last = text[end..].iter().all(|byte| *byte == b'/');
         let so_far = file::path(&text[..end])?;
-        let next = match find(&so_far) {
+        let next = match find(so_far) {
             Err(error) if error.is(Errno::ENOENT) => {
                 let name = file::path(&text[start..end])?;
-                make_one(directory.by_ref(), &name, if is_last { kind } else { Kind::Directory })?;
-                find(&so_far)?
+                make_one(directory.by_ref(), name, if is_last { kind } else { Kind::Directory })?;
+                find(so_far)?
             }
             result => result?,
         };

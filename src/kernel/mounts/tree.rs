@@ -80,7 +80,7 @@ impl Tree {
         let source = descriptor_path(&self.file)?;
         let depth = if self.recursive { libc::MS_REC } else { 0 };
         let onto = descriptor_path(&place)?;
-        mount::mount(Some(&source), &onto, None, libc::MS_BIND | depth, None)?;
+        mount::mount(Some(source), onto, None, libc::MS_BIND | depth, None)?;
         restrict_each(target, options, options.propagation)
     }
 }
@@ -136,7 +136,7 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
         let is_top = point.as_bytes() == target.to_bytes();
         let flags = kept | if is_top { options.per_mount() } else { recursive };
         let point = file::path(point)?;
-        mount::mount(None, &point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
+        mount::mount(None, point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
     }
     Ok(())
 }

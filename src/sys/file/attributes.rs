@@ -151,7 +151,7 @@ pub fn list_xattrs(file: FdRef<'_>) -> Result<Vec<CString>> {
         match unsafe { sys!(flistxattr, file.number(), names.as_mut_ptr(), names.len()) } {
             Ok(length) => {
                 let listed = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-                return listed.map(|name| super::owned_path(name)).collect();
+                return listed.map(super::owned_path).collect();
             }
             Err(Errno::ERANGE) if names.len() < 1 << 20 => names.resize(names.len() * 4, 0),
             Err(Errno::EOPNOTSUPP) => return Ok(Vec::new()),

@@ -37,14 +37,14 @@ pub fn mkdir_if_missing(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
 /// mkdir(2).
 pub fn mkdir_all(path: &str, mode: u32) -> Result<()> {
     let whole = super::path(path)?;
-    match mkdir(CWD, &whole, mode) {
+    match mkdir(CWD, whole, mode) {
         Err(error) if error.is(Errno::ENOENT) => {
             let parent = path.trim_end_matches('/').cut_last(b'/').map_or("", |(parent, _)| parent);
             if parent.is_empty() {
                 return Err(error);
             }
             mkdir_all(parent, mode)?;
-            mkdir_if_missing(CWD, &whole, mode)
+            mkdir_if_missing(CWD, whole, mode)
         }
         Err(error) if error.is(Errno::EEXIST) => Ok(()),
         result => result,
