@@ -33,18 +33,9 @@ fn main() {
     fs::write(&script, SCRIPT).expect("write the linker script");
     let (archives, script) = (format!("-L{}", archives.display()), format!("-T{}", script.display()));
     // These mean the same to gcc and to a bare linker.
-    for argument in [
-        "-nostdlib",
-        "-static",
-        "-no-pie",
-        "--entry=vial_start",
-        &archives,
-        &script,
-        "-z",
-        "norelro",
-        "-z",
-        "noseparate-code",
-    ] {
+    for argument in
+        ["-nostdlib", "-static", "-no-pie", "--entry=vial_start", &archives, &script, "-z", "noseparate-code"]
+    {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();

@@ -95,7 +95,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "cap-drop", &["NET", "CAP_", "0"]),
     ("run", "security-opt", &["x", "no-new-privileges=maybe", "no-new-privilegesx"]),
     ("ps", "last", &["x", "-1", "1.5"]),
-    ("ps", "filter", &["x", "colour=red", "status=gone", "name=", "="]),
+    ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
     ("inspect", "type", &["network", "Container"]),
 ];
 
@@ -474,7 +474,7 @@ fn a_name_that_is_taken_is_refused(scene: &Scene) {
         &format!("touch /mnt/up; {wait}"),
     ]);
     let holder = holder.start();
-    crate::util::wait_for("the first container", || scene.path("up").exists());
+    crate::util::container::eventually("the first container runs", || scene.path("up").exists().then_some(()));
     let output = scene.vial(["run", "--rm", "--name", "taken", &rootfs, "true"]).run().ends(125).prints("");
     assert!(said(&output).0.contains("taken") && said(&output).1.len() > 3, "{}", output.shown());
     fs::write(scene.path("stop"), "").expect("write a file");

@@ -438,7 +438,7 @@ fn the_plan_names_what_was_asked_for(scene: &Scene) {
         "mount tmpfs on /x (",
         "size=1048576",
         "write 1 to /proc/sys/net/ipv4/ip_forward",
-        "nofile to 64 (hard: 128)",
+        "NOFILE to 64 (hard: 128)",
         "change directory to /tmp",
         "/dev/other (1:3)",
         "set no_new_privs",

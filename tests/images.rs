@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::util::{Scene, command, wait_for};
+use crate::util::container::eventually;
+use crate::util::{Scene, command};
 
 trials! {
     the_list_has_dockers_columns_newest_first [Command("images")];
@@ -308,7 +309,7 @@ fn start<'a>(scene: &'a Scene, options: &[&str], image: &str) -> command::Runnin
     let script = "touch /mnt/up; while [ ! -e /mnt/stop ]; do sleep 0.02; done";
     let words = ["run", "-v", &share].into_iter().chain(options.iter().copied()).chain([image, "sh", "-c", script]);
     let running = scene.vial(words).start();
-    wait_for("the container to run", || scene.path("up").exists());
+    eventually("the container runs", || scene.path("up").exists().then_some(()));
     running
 }
 
@@ -405,78 +406,21 @@ fn errors(document: &Value) -> Vec<String> {
     all.map(|error| format!("{}: {error}", error.instance_path)).collect()
 }
 
+/// A run that asks for something of everything.
+#[rustfmt::skip]
+const EVERYTHING: &[&str] = &[
+    "--rm", "--name", "full", "-m", "64m", "--memory-reservation", "32m", "--cpus", "0.5", "--cpu-shares", "512",
+    "--cpuset-cpus", "0", "--pids-limit", "100", "--hostname", "a.b", "--domainname", "c.d", "--tmpfs",
+    "/x:size=1m,mode=700,uid=3", "--mount", "type=tmpfs,dst=/y,tmpfs-size=1m", "-v", "data:/data", "-v",
+    "/usr:/usr2:ro", "-e", "A=ä \"quoted\" \\ \u{1}", "-w", "/tmp", "-u", "1000:1000", "--group-add", "29",
+    "--device", "/dev/null:/dev/other:r", "--device-cgroup-rule", "c 10:* rwm", "--sysctl", "net.ipv4.ip_forward=1",
+    "--ulimit", "nofile=64:128", "--ulimit", "core=0", "--oom-score-adj", "500", "--cap-add", "SYS_PTRACE",
+    "--cap-drop", "MKNOD", "--security-opt", "no-new-privileges", "--shm-size", "1m", "--uts", "private", "--ipc",
+    "shareable", "--init", "-l", "key=value", "--stop-signal", "USR1", "--add-host", "x:1.2.3.4", "--dns", "9.9.9.9",
+];
+
 fn a_containers_configuration_is_valid(scene: &Scene) {
     import_busybox(scene, "box");
-    let everything = [
-        "--rm",
-        "--name",
-        "full",
-        "-m",
-        "64m",
-        "--memory-reservation",
-        "32m",
-        "--cpus",
-        "0.5",
-        "--cpu-shares",
-        "512",
-        "--cpuset-cpus",
-        "0",
-        "--pids-limit",
-        "100",
-        "--hostname",
-        "a.b",
-        "--domainname",
-        "c.d",
-        "--tmpfs",
-        "/x:size=1m,mode=700,uid=3",
-        "--mount",
-        "type=tmpfs,dst=/y,tmpfs-size=1m",
-        "-v",
-        "data:/data",
-        "-v",
-        "/usr:/usr2:ro",
-        "-e",
-        "A=ä \"quoted\" \\ \u{1}",
-        "-w",
-        "/tmp",
-        "-u",
-        "1000:1000",
-        "--group-add",
-        "29",
-        "--device",
-        "/dev/null:/dev/other:r",
-        "--device-cgroup-rule",
-        "c 10:* rwm",
-        "--sysctl",
-        "net.ipv4.ip_forward=1",
-        "--ulimit",
-        "nofile=64:128",
-        "--ulimit",
-        "core=0",
-        "--oom-score-adj",
-        "500",
-        "--cap-add",
-        "SYS_PTRACE",
-        "--cap-drop",
-        "MKNOD",
-        "--security-opt",
-        "no-new-privileges",
-        "--shm-size",
-        "1m",
-        "--uts",
-        "private",
-        "--ipc",
-        "shareable",
-        "--init",
-        "-l",
-        "key=value",
-        "--stop-signal",
-        "USR1",
-        "--add-host",
-        "x:1.2.3.4",
-        "--dns",
-        "9.9.9.9",
-    ];
     // The user that it runs as must be able to tell that it is up.
     std::os::unix::fs::chown(scene.directory(), Some(1000), Some(1000)).expect("give the directory away");
     let few = [
@@ -493,7 +437,7 @@ fn a_containers_configuration_is_valid(scene: &Scene) {
         "host",
         "--read-only",
     ];
-    for options in [&everything[..], &["--rm"], &few] {
+    for options in [EVERYTHING, &["--rm"], &few] {
         let running = start(scene, options, "box");
         let bundles = entries(scene, "containers");
         assert_eq!(bundles.len(), 1, "{bundles:?}");

@@ -8,6 +8,7 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod debian;
 mod floors;
 mod foreground;
 mod harness;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        debian::trials(),
         floors::trials(),
         foreground::trials(),
         harness::trials(),

@@ -45,19 +45,19 @@ struct Inner {
 impl Error {
     /// The kernel refused `operation` on `object`.
     pub fn os(errno: Errno, operation: impl Into<Cow<'static, str>>, object: impl ToString) -> Error {
-        Error(Box::new(Inner {
-            errno,
-            operation: operation.into(),
-            object: object.to_string(),
-            reason: Cow::Borrowed(""),
-            hint: Cow::Borrowed(""),
-            exit: EXIT_FAILURE,
-        }))
+        Error::made(errno, operation.into(), object.to_string())
+    }
+
+    /// What the constructors share; they are generic, so that each of their uses would be a copy of this.
+    #[inline(never)]
+    fn made(errno: Errno, operation: Cow<'static, str>, object: String) -> Error {
+        let (reason, hint) = (Cow::Borrowed(""), Cow::Borrowed(""));
+        Error(Box::new(Inner { errno, operation, object, reason, hint, exit: EXIT_FAILURE }))
     }
 
     /// vial itself refuses: `message` is the whole first line.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Error {
-        Error::os(Errno::NONE, message, "")
+        Error::made(Errno::NONE, message.into(), String::new())
     }
 
     /// Adds what to do about it. The first hint stays: it was given nearest to the cause.

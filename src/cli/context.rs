@@ -66,6 +66,14 @@ impl<'a> Context<'a> {
         .map_err(|error| error.hint("--root DIR or VIAL_ROOT=DIR puts the state elsewhere"))
     }
 
+    /// Opens the directory of all state if it is there.
+    pub(super) fn look_for_root(&self) -> Result<Option<Fd>> {
+        match file::open(fd::CWD, &file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
+            Err(error) if error.is(crate::base::errno::Errno::ENOENT) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
     /// A path of the user's as an absolute one.
     pub(super) fn absolute(path: &str) -> Result<String> {
         if path.starts_with('/') {

@@ -9,6 +9,7 @@ use super::output::{self, Format};
 use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::base::json::record::Field;
 use crate::base::json::{Value, object};
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
@@ -102,19 +103,49 @@ fn lookup(value: &Value, path: &str, json: bool) -> Result<String> {
     }
 }
 
-/// A member that is copied from `config.json`: its name, where it is there, and what docker has in its place if it is not.
+/// A member of what is printed: its name, the path to its value among the [`facts`], and what is there instead if that is not.
 type Row = (&'static str, &'static str, Absent);
 
-/// What docker prints for something that was not asked for.
-#[derive(Clone, Copy)]
+/// What docker prints for something that was not asked for or has not happened.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Absent {
     Zero,
     Empty,
     No,
     Null,
+    Nothing,
+    Never,
 }
 
-use Absent::{Empty, No, Null, Zero};
+use Absent::{Empty, Never, No, Nothing, Null, Zero};
+
+#[rustfmt::skip]
+const TOP: &[Row] = &[
+    ("Id",                 "id",                                     Empty),
+    ("Created",            "state.created",                          Never),
+    ("Path",               "program",                                Empty),
+    ("Args",               "arguments",                              Null),
+    ("State",              "",                                       Null),
+    ("Image",              "image",                                  Empty),
+    ("Name",               "name",                                   Empty),
+    ("Driver",             "driver",                                 Empty),
+    ("Platform",           "platform",                               Empty),
+    ("Bundle",             "bundle",                                 Empty),
+];
+
+#[rustfmt::skip]
+const STATE: &[Row] = &[
+    ("Status",             "status",                                 Empty),
+    ("Running",            "running",                                No),
+    ("Paused",             "paused",                                 No),
+    ("OOMKilled",          "state.oomKilled",                        No),
+    ("Dead",               "dead",                                   No),
+    ("Pid",                "state.pid",                              Zero),
+    ("ExitCode",           "state.exitCode",                         Zero),
+    ("Error",              "state.error",                            Empty),
+    ("StartedAt",          "state.started",                          Never),
+    ("FinishedAt",         "state.finished",                         Never),
+];
 
 #[rustfmt::skip]
 const HOST_CONFIG: &[Row] = &[
@@ -137,16 +168,21 @@ const HOST_CONFIG: &[Row] = &[
     ("CgroupPath",         "linux.cgroupsPath",                      Empty),
     ("MaskedPaths",        "linux.maskedPaths",                      Null),
     ("ReadonlyPaths",      "linux.readonlyPaths",                    Null),
+    ("AutoRemove",         "state.remove",                           No),
 ];
 
 #[rustfmt::skip]
 const CONFIG: &[Row] = &[
     ("Hostname",           "hostname",                               Empty),
     ("Domainname",         "domainname",                             Empty),
+    ("User",               "user",                                   Empty),
     ("Tty",                "process.terminal",                       No),
     ("Env",                "process.env",                            Null),
     ("Cmd",                "process.args",                           Null),
+    ("Image",              "state.image",                            Empty),
     ("WorkingDir",         "process.cwd",                            Empty),
+    ("Labels",             "state.labels",                           Nothing),
+    ("StopSignal",         "stopSignal",                             Empty),
 ];
 
 /// Names and kinds of namespaces: docker's member, the specification's kind, what a container of its own has.
@@ -158,14 +194,17 @@ const MODES: &[(&str, &str, &str)] = &[
     ("CgroupnsMode", "cgroup", "private"),
 ];
 
-fn copy(config: &Value, rows: &[Row]) -> Value {
+fn copy(facts: &Value, rows: &[Row]) -> Value {
     let mut copied = object([]);
     for (name, path, absent) in rows {
-        let value = at(config, path).cloned().unwrap_or(match absent {
+        let found = at(facts, path).filter(|found| *absent != Never || found.as_str() != Some("")).cloned();
+        let value = found.unwrap_or_else(|| match absent {
             Zero => 0u32.into(),
             Empty => "".into(),
             No => false.into(),
             Null => Value::Null,
+            Nothing => object([]),
+            Never => "0001-01-01T00:00:00Z".into(),
         });
         copied.set(name, value);
     }
@@ -181,86 +220,73 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     if let Some(problem) = seen.problem {
         return Err(problem);
     }
-    // One that is being made has none yet.
-    let config = seen.config().unwrap_or_default();
-    let mut described = describe(context, &seen, &config)?;
+    let facts = facts(context, &seen)?;
+    let mut described = copy(&facts, TOP);
+    let mut host = copy(&facts, HOST_CONFIG);
+    modes(&facts, &mut host);
+    described.set("State", copy(&facts, STATE));
+    described.set("HostConfig", host);
+    described.set("Mounts", mounts(context, &facts)?);
+    described.set("Config", copy(&facts, CONFIG));
     if context.parsed.on(Id::InspectSize) {
         described.set("SizeRw", ps::written(&seen)?.into());
     }
     Ok(Some(described))
 }
 
-#[inline(never)]
-fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Result<Value> {
-    let state = &seen.state;
-    let text = |text: &String| Value::from(text.as_str());
-    // docker's word for a moment that was not.
-    let moment = |moment: &String| if moment.is_empty() { "0001-01-01T00:00:00Z".into() } else { text(moment) };
-    let annotation = |name: &str| config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
-    let words: Vec<Value> = state.command.iter().map(text).collect();
-    let (program, arguments) =
-        words.split_first().map_or((Value::from(""), [].as_slice()), |(first, rest)| (first.clone(), rest));
+/// All that is known of a container: its `config.json`, and besides its members `state` and what follows from both.
+fn facts(context: &Context<'_>, seen: &Seen) -> Result<Value> {
+    // One that is being made has none yet.
+    let mut facts = seen.config().unwrap_or_default();
+    let annotation = |name: &str| facts.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
+    let (user, group) = (annotation("vial.user"), annotation("vial.group"));
+    let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
+    let stop_signal = annotation("vial.stopSignal").to_string();
+    let image = &seen.state.image_id;
+    let image = [if image.is_empty() { "" } else { "sha256:" }, image].concat();
+    let bundle = [&Context::absolute(&context.root_path())?, "/containers/", &seen.id].concat();
+    let texts = [
+        ("id", seen.id.clone()),
+        ("name", ["/", &seen.name].concat()),
+        ("image", image),
+        ("bundle", bundle),
+        ("user", user),
+        ("stopSignal", stop_signal),
+        ("status", seen.condition.name().to_string()),
+        ("driver", "overlay".to_string()),
+        ("platform", "linux".to_string()),
+    ];
+    for (name, text) in texts {
+        facts.set(name, text.into());
+    }
+    let mut words = seen.state.command.iter().map(|word| Value::from(word.as_str()));
+    facts.set("program", words.next().unwrap_or_else(|| "".into()));
+    facts.set("arguments", words.collect::<Vec<Value>>().into());
+    facts.set("running", (seen.condition == Condition::Running).into());
+    facts.set("dead", (seen.condition == Condition::Dead).into());
+    facts.set("state", seen.state.write());
+    Ok(facts)
+}
 
-    let mut host = copy(config, HOST_CONFIG);
-    let shared = at(config, "linux.namespaces").and_then(Value::as_array).unwrap_or_default();
+/// Whose namespaces a container has.
+fn modes(facts: &Value, host: &mut Value) {
+    let Some(namespaces) = at(facts, "linux.namespaces").and_then(Value::as_array) else { return };
     for (name, kind, own) in MODES {
-        let namespace = shared.iter().find(|namespace| namespace.get("type").and_then(Value::as_str) == Some(kind));
+        let namespace = namespaces.iter().find(|namespace| namespace.get("type").and_then(Value::as_str) == Some(kind));
         let mode = match namespace.map(|namespace| namespace.get("path").and_then(Value::as_str)) {
-            _ if *config == Value::Null => String::new(),
             None => "host".to_string(),
             Some(None) => own.to_string(),
             Some(Some(path)) => ["ns:", path].concat(),
         };
         host.set(name, mode.into());
     }
-    host.set("AutoRemove", state.remove.into());
-
-    let mut inner = copy(config, CONFIG);
-    let (user, group) = (annotation("vial.user"), annotation("vial.group"));
-    let colon = if group.is_empty() { "" } else { ":" };
-    inner.set("User", [user, colon, group].concat().into());
-    inner.set("Image", text(&state.image));
-    inner.set("StopSignal", annotation("vial.stopSignal").into());
-    inner.set("Labels", Value::Object(state.labels.iter().map(|(name, value)| (name.clone(), text(value))).collect()));
-
-    let image = if state.image_id.is_empty() { String::new() } else { ["sha256:", &state.image_id].concat() };
-    Ok(object([
-        ("Id", text(&seen.id)),
-        ("Created", moment(&state.created)),
-        ("Path", program),
-        ("Args", arguments.to_vec().into()),
-        (
-            "State",
-            object([
-                ("Status", seen.condition.name().into()),
-                ("Running", (seen.condition == Condition::Running).into()),
-                ("Paused", false.into()),
-                ("OOMKilled", state.oom_killed.into()),
-                ("Dead", (seen.condition == Condition::Dead).into()),
-                ("Pid", state.pid.into()),
-                ("ExitCode", state.exit_code.into()),
-                ("Error", text(&state.error)),
-                ("StartedAt", moment(&state.started)),
-                ("FinishedAt", moment(&state.finished)),
-            ]),
-        ),
-        ("Image", image.into()),
-        ("Name", ["/", &seen.name].concat().into()),
-        ("Driver", "overlay".into()),
-        ("Platform", "linux".into()),
-        ("Bundle", [&Context::absolute(&context.root_path())?, "/containers/", &seen.id].concat().into()),
-        ("HostConfig", host),
-        ("Mounts", mounts(context, config)?),
-        ("Config", inner),
-    ]))
 }
 
 /// The mounts that the user or the image asked for.
-#[inline(never)]
-fn mounts(context: &Context<'_>, config: &Value) -> Result<Value> {
+fn mounts(context: &Context<'_>, facts: &Value) -> Result<Value> {
     let mut asked: Vec<Value> = Vec::new();
     let defaults = &defaults::spec()?.mounts;
-    for mount in config.get("mounts").and_then(Value::as_array).unwrap_or_default() {
+    for mount in facts.get("mounts").and_then(Value::as_array).unwrap_or_default() {
         let text = |member| mount.get(member).and_then(Value::as_str).unwrap_or_default();
         let (source, destination) = (text("source"), text("destination"));
         let options = mount.get("options").and_then(Value::as_array).unwrap_or_default();
@@ -314,6 +340,8 @@ mod tests {
         assert_eq!(host.get("Memory").unwrap().as_u64(), Some(5));
         assert_eq!(host.get("CpuShares").unwrap().as_u64(), Some(0));
         assert_eq!(host.get("PidsLimit"), Some(&Value::Null));
+        let state = copy(&parse(b"{\"state\":{\"started\":\"\"}}").unwrap(), STATE);
+        assert_eq!(state.get("StartedAt").unwrap().as_str(), Some("0001-01-01T00:00:00Z"));
         assert_eq!(copy(&config, CONFIG).get("Tty").unwrap().as_bool(), Some(true));
     }
 }

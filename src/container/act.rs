@@ -8,7 +8,7 @@ use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
-use crate::kernel::mounts::{self, Kind, OldRoot, Tree};
+use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
 use crate::kernel::tty;
@@ -32,7 +32,6 @@ pub struct Actor<'a> {
     /// Who the workload turned out to be.
     pub identity: Identity,
     trees: Vec<Option<Tree>>,
-    old_root: Option<OldRoot>,
 }
 
 /// The message that carries the terminal's master side.
@@ -54,7 +53,6 @@ impl<'a> Actor<'a> {
             channel,
             identity: Identity::default(),
             trees: Vec::new(),
-            old_root: None,
         }
     }
 
@@ -94,11 +92,10 @@ impl<'a> Actor<'a> {
                 _ => Err(Error::new("the plan fills a tree that it did not take")),
             },
             Action::EnterRoot { target } => {
+                mounts::carry(&mut self.trees, target)?;
                 file::chdir(target)?;
-                self.old_root = Some(mounts::enter()?);
-                Ok(())
+                mounts::enter()
             }
-            Action::LeaveOldRoot => self.old_root.take().map_or(Ok(()), mounts::leave_old),
             Action::Console => self.console(),
             Action::Become { bounding, effective, permitted, inheritable, ambient } => {
                 let sets = Capabilities { effective, permitted, inheritable };
@@ -177,6 +174,7 @@ fn simple(action: &Action) -> Result<()> {
             Err(error) if error.is(Errno::EEXIST) => Ok(()),
             result => result,
         },
+        Action::MakeWorkingDirectory { path } => make_working_directory(path),
         Action::Mask { path } => mounts::mask(path),
         Action::ReadOnly { path } => mounts::read_only(path),
         Action::Seal { path } => mounts::seal(path),
@@ -269,19 +267,18 @@ fn parent(path: &CStr) -> Result<&'static CStr> {
     file::path(&bytes[..end.max(1)])
 }
 
-/// Goes to the working directory, making it if the image lacks it, as docker does; what it is made of must lie under the
-/// root.
-fn working_directory(path: &CStr) -> Result<()> {
-    match file::chdir(path) {
-        Err(error) if error.is(Errno::ENOENT) => {
-            drop(mounts::make(path, Kind::Directory).map_err(|_| error)?);
-            file::chdir(path)?;
-        }
-        Err(error) if error.is(Errno::ENOTDIR) => {
-            return Err(error.hint("--workdir takes a directory of the image, or one to be made"));
-        }
-        result => result?,
+/// Makes the working directory if the image lacks it, as docker does: root's, and also where the root is to be read-only.
+fn make_working_directory(path: &CStr) -> Result<()> {
+    match mounts::find(path) {
+        Err(error) if error.is(Errno::ENOENT) => mounts::make(path, Kind::Directory).map(drop),
+        // Whatever else is wrong is told when the workload's user goes there.
+        _ => Ok(()),
     }
+}
+
+/// Goes to the working directory, which must lie under the root.
+fn working_directory(path: &CStr) -> Result<()> {
+    file::chdir(path)?;
     // A current directory outside the root would show as "(unreachable)", getcwd(2).
     let current = file::getcwd()?;
     if current.to_bytes().first() == Some(&b'/') {

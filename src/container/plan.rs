@@ -35,7 +35,7 @@ pub enum Action {
     Overlay { target: &'static CStr, data: &'static CStr, volatile: bool },
     /// Uses a directory as the root.
     BindRoot { source: &'static CStr, target: &'static CStr },
-    /// Makes a mounted directory the root.
+    /// Makes a mounted directory the root and lets go of the host's.
     EnterRoot { target: &'static CStr },
     /// Mounts a file system.
     Filesystem { source: &'static CStr, kind: &'static CStr, target: &'static CStr, flags: Flags, data: &'static CStr },
@@ -57,8 +57,6 @@ pub enum Action {
     ReadOnly { path: &'static CStr },
     /// Makes a mount read-only.
     Seal { path: &'static CStr },
-    /// Lets go of the host's root.
-    LeaveOldRoot,
     /// Sets the host name.
     HostName { name: &'static str },
     /// Sets the domain name.
@@ -75,7 +73,9 @@ pub enum Action {
     Become { bounding: u64, effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
     /// Ignores set-user-ID and file capabilities from now on.
     NoNewPrivileges,
-    /// Goes to the working directory, which is made if `create`.
+    /// Makes the working directory if it is missing.
+    MakeWorkingDirectory { path: &'static CStr },
+    /// Goes to the working directory.
     WorkingDirectory { path: &'static CStr },
 }
 
@@ -395,8 +395,10 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
             plan.add(Action::Mask { path: file::path(path)? });
         }
     }
-    plan.why = "let go of the host's files for good";
-    plan.add(Action::LeaveOldRoot);
+    if let Some(process) = spec.process.as_ref().filter(|process| process.cwd != "/") {
+        plan.why = "make the workload's directory, if the image lacks it";
+        plan.add(Action::MakeWorkingDirectory { path: file::path(&*process.cwd)? });
+    }
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
         plan.why = "make the root read-only, as asked";
         plan.add(Action::Seal { path: c"/" });

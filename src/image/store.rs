@@ -87,10 +87,19 @@ impl Store {
             }
             Ok(root)
         };
-        let root = directory().map_err(|error| {
-            let refused = [Errno::EACCES, Errno::EPERM, Errno::EROFS].contains(&error.errno());
-            if refused { error.hint("run vial as root, or keep its data elsewhere with --root DIR") } else { error }
-        })?;
+        let elsewhere = "run vial as root, or keep its data elsewhere with --root DIR";
+        let root = directory().map_err(|error| error.hint(elsewhere))?;
+        Ok(Store { root, path: path.trim_end_matches('/').to_string() })
+    }
+
+    /// Opens the store in the directory `path` and makes nothing.
+    ///
+    /// # Errors
+    /// open(2).
+    pub fn look(path: &str) -> Result<Store> {
+        let _why = sys::because("open the store");
+        let root = file::open(sys::fd::CWD, &file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
+            .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
         Ok(Store { root, path: path.trim_end_matches('/').to_string() })
     }
 
@@ -181,7 +190,11 @@ impl Store {
 
     /// The names in one of the store's directories.
     pub(super) fn directory(&self, name: &CStr) -> Result<Vec<String>> {
-        let dir = file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        let dir = match file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY) {
+            // A store that was only looked at.
+            Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
+            result => result?,
+        };
         Ok(file::list(dir.by_ref())?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
     }
 

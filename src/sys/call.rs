@@ -19,7 +19,7 @@ pub(super) fn enter(nr: usize, args: &[usize; 6]) -> usize {
 }
 
 /// The result register as a value or an error number.
-#[inline(always)]
+#[inline]
 pub(super) fn outcome(register: usize) -> Result<usize, Errno> {
     if register > usize::MAX - MAX_ERRNO { Err(Errno(register.wrapping_neg() as i32)) } else { Ok(register) }
 }
@@ -28,7 +28,7 @@ pub(super) fn outcome(register: usize) -> Result<usize, Errno> {
 ///
 /// # Safety
 /// Pointers among the arguments must be valid for what the call does with them.
-#[inline(always)]
+#[inline]
 pub(super) unsafe fn call(nr: Sysno, args: [usize; 6]) -> Result<usize, Errno> {
     // SAFETY: the caller upholds the same.
     outcome(unsafe { issue(nr, &args) })

@@ -132,7 +132,7 @@ mod reason {
 pub struct Because(());
 
 /// States why the calls that follow are made: heads their group in the ledger and becomes the context of their errors.
-#[inline(always)]
+#[inline]
 pub fn because(why: &'static str) -> Because {
     reason::push(why);
     Because(())
@@ -140,13 +140,13 @@ pub fn because(why: &'static str) -> Because {
 
 /// The reason in force.
 #[must_use]
-#[inline(always)]
+#[inline]
 pub fn reason() -> &'static str {
     reason::get()
 }
 
 impl Drop for Because {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         reason::pop();
     }

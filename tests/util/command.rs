@@ -135,6 +135,11 @@ impl Running<'_> {
         self.child.id()
     }
 
+    /// Whether the command has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait for a child").is_some()
+    }
+
     /// Waits for the end.
     pub fn wait(mut self) -> Output {
         let mut nap = Duration::from_micros(500);

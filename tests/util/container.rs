@@ -65,17 +65,21 @@ impl<'a> Container<'a> {
 
     /// Waits until the container that a command starts runs; the one of this name, or the only one.
     #[track_caller]
-    pub fn watch(scene: &Scene, vial: Running<'a>, name: Option<&str>) -> Container<'a> {
+    pub fn watch(scene: &Scene, mut vial: Running<'a>, name: Option<&str>) -> Container<'a> {
         let names = scene.root().join("names");
-        let (id, pid) = eventually("the container runs", || {
+        let found = eventually("the container runs", || {
+            if vial.has_ended() {
+                return Some(None);
+            }
             let wanted = name.map(|name| fs::read_link(names.join(name)).unwrap_or_default());
             states(scene).into_iter().find_map(|(id, state)| {
                 let is_it =
                     wanted.as_deref().is_none_or(|wanted| wanted == Path::new(&id)) && state["status"] == "running";
                 let pid = state["pid"].as_u64().filter(|pid| is_it && *pid > 0)?;
-                Some((id, pid as u32))
+                Some(Some((id, pid as u32)))
             })
         });
+        let Some((id, pid)) = found else { panic!("it ended at once: {}", vial.wait().shown()) };
         Container { vial, id, pid }
     }
 

@@ -15,8 +15,6 @@ pub mod tree;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -49,16 +47,6 @@ pub fn trial(path: &str, needs: &[Need], test: fn(&Scene)) -> Trial {
         outcome.map_err(|_| Failed::from(PANIC.take()))
     };
     Trial::test(shown, run).with_ignored_flag(!missing.is_empty())
-}
-
-/// Waits until something has come about; fails when it does not in good time.
-#[track_caller]
-pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let ends = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < ends, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 thread_local! {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Error, Number, Value};
-use crate::base::sort;
+use crate::base::{sort, text};
 
 /// How deep arrays and objects may nest (RFC 8259, section 9, lets a parser set this): deeper is refused, not a stack overflow.
 pub const MAX_DEPTH: usize = 128;
@@ -163,9 +163,9 @@ impl Parser<'_> {
         }
         let bytes = self.input.get(start..self.at).unwrap_or_default();
         let text = core::str::from_utf8(bytes).unwrap_or_default();
-        Ok(match (text.parse(), text.parse()) {
-            (Ok(int), _) if text != "-0" => Number::Int(int),
-            (_, Ok(big)) => Number::Big(big),
+        Ok(match (text::decimal_i64(text), text::decimal_u64(text)) {
+            (Some(int), _) if text != "-0" => Number::Int(int),
+            (_, Some(big)) => Number::Big(big),
             _ => Number::Raw(text.into()),
         })
     }

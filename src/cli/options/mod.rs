@@ -5,7 +5,6 @@
 
 pub mod files;
 pub mod limits;
-pub mod list;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::images;
 use crate::container::plan::Root;
 use crate::image::reference::Image;
-use crate::image::store::Held;
+use crate::image::store::{Held, Store};
 use crate::sys::{fd, file};
 
 /// An image, ready to run.
@@ -48,9 +48,15 @@ impl Found {
     }
 }
 
-/// Finds the image. Once a container's files say that it uses the image, `held` may go.
+/// Finds the image; without `make` nothing is made, nor kept from being removed. Once a container's files say that it uses
+/// the image, `held` may go.
 #[inline(never)]
-pub(super) fn find(context: &Context<'_>, image: &Image<'static>, held: &mut Option<Held>) -> Result<&'static Found> {
+pub(super) fn find(
+    context: &Context<'_>,
+    image: &Image<'static>,
+    make: bool,
+    held: &mut Option<Held>,
+) -> Result<&'static Found> {
     let found = Box::leak(Box::new(Found::default()));
     found.name = match image {
         Image::Host => "host",
@@ -65,8 +71,10 @@ pub(super) fn find(context: &Context<'_>, image: &Image<'static>, held: &mut Opt
         Image::Host => found.layers.push("/"),
         Image::Path(path) => found.layers.push(directory(path, found.name)?),
         _ => {
-            let store = images::store(context)?;
-            *held = Some(images::hold(&store)?);
+            let store = if make { images::store(context)? } else { Store::look(&context.root_path())? };
+            if make {
+                *held = Some(images::hold(&store)?);
+            }
             stored(found, &store)?;
             return Ok(found);
         }
@@ -76,7 +84,7 @@ pub(super) fn find(context: &Context<'_>, image: &Image<'static>, held: &mut Opt
 }
 
 /// Takes over what the store says of the image.
-fn stored(found: &mut Found, store: &crate::image::store::Store) -> Result<()> {
+fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),
         Err(error) => return Err(error.because("find the image to run")),

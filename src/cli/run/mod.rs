@@ -53,12 +53,12 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
             .hint("leave out -t to pipe data in: vial run -i ..."));
     }
+    if options.dry_run {
+        return describe(context, options);
+    }
     let root = context.open_root()?;
     let mut held = None;
-    let found = image::find(context, &options.image, &mut held)?;
-    if options.dry_run {
-        return describe(context, &root, options, found);
-    }
+    let found = image::find(context, &options.image, true, &mut held)?;
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
     let id = keep::copy(&bundle.id);
@@ -96,7 +96,6 @@ struct Made {
 #[inline(never)]
 fn make(
     context: &Context<'_>,
-    root: &Fd,
     options: Options,
     found: &'static Found,
     id: &'static str,
@@ -107,7 +106,12 @@ fn make(
     let sources = Sources::gather(options, found, make)?;
     let command = command(options, found)?;
     let wanted = wanted(options, found);
-    let containers: &dyn Fn(&str) -> Result<u32> = &|name| record::process_of(&Bundles::open(root.by_ref())?, name);
+    let containers: &dyn Fn(&str) -> Result<u32> = &|name| match context.look_for_root()? {
+        Some(root) if file::exists(root.by_ref(), c"containers") => {
+            record::process_of(&Bundles::open(root.by_ref())?, name)
+        }
+        _ => Err(Error::new(text!("no such container: {name}"))),
+    };
     let parts = Parts { options, found, sources, command, env, wanted, hostname, id, containers };
     let spec = specification::build(&parts)?;
     Ok(Box::leak(Box::new(Made { command, env, wanted, sources, spec })))
@@ -119,7 +123,7 @@ impl Life<'_> {
     fn live(&mut self, signals: Signals) -> Result<Ended> {
         let options = self.options;
         let state = record::prepared(options, self.found)?;
-        let made = make(self.context, self.root, options, self.found, self.id, true)?;
+        let made = make(self.context, options, self.found, self.id, true)?;
         state.command = lossy(made.command).into_iter().map(String::from).collect();
         if options.limits.cgroup_parent.is_some() {
             Control::note_parents(made.spec)?;
@@ -174,7 +178,8 @@ impl Life<'_> {
         for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
             file::mkdir(self.bundle.directory.by_ref(), name, mode)?;
         }
-        for (name, content) in environment::files(spec.hostname.unwrap_or_default(), self.options) {
+        let hostname = environment::hostname(self.options, self.id);
+        for (name, content) in environment::files(hostname, self.options) {
             self.bundle.write(name, content)?;
         }
         Ok(())
@@ -211,8 +216,9 @@ impl Life<'_> {
 
 /// Prints the plan and does nothing.
 #[inline(never)]
-fn describe(context: &Context<'_>, root: &Fd, options: Options, found: &'static Found) -> Result<u8> {
-    let made = make(context, root, options, found, keep::copy(&"0".repeat(64)), false)?;
+fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
+    let found = image::find(context, &options.image, false, &mut None)?;
+    let made = make(context, options, found, keep::copy(&"0".repeat(64)), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = "";
     for step in plan::plan(made.spec, &Setting { root: found.root(options.record.remove), cgroups, fills: &[] })? {

@@ -76,7 +76,7 @@ impl Sources {
         let target = &mount.target;
         match &mount.source {
             Source::Bind { path, create, recursive, propagation } => {
-                let source = bind_source(path, *create && make)?;
+                let source = bind_source(path, *create, make)?;
                 self.bind(
                     source,
                     target,
@@ -148,12 +148,16 @@ impl Sources {
     }
 }
 
-/// A path of the host's for a bind mount, absolute and there.
-fn bind_source(path: &str, create: bool) -> Result<&'static str> {
+/// A path of the host's for a bind mount, absolute; a missing one is an error, or a directory to be made.
+fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
     let absolute = Context::absolute(path)?.leak();
     match file::stat_follow(fd::CWD, file::path(&*absolute)?) {
         Ok(_) => {}
-        Err(error) if error.is(Errno::ENOENT) && create => file::mkdir_all(absolute, 0o755)?,
+        Err(error) if error.is(Errno::ENOENT) && create => {
+            if make {
+                file::mkdir_all(absolute, 0o755)?;
+            }
+        }
         Err(error) => {
             return Err(Error::os(error.errno(), "bind mount", absolute)
                 .hint("--volume makes a missing directory, --mount does not"));

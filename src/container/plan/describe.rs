@@ -22,7 +22,7 @@ impl Display for Action {
             Action::Private => f.write_str("make all mounts private"),
             Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
             Action::BindRoot { source, .. } => write!(f, "use {} as the root", Path(source)),
-            Action::EnterRoot { target } => write!(f, "pivot_root to {}", Path(target)),
+            Action::EnterRoot { target } => write!(f, "pivot_root to {}, unmount the host's root", Path(target)),
             Action::Filesystem { kind, target, data, .. } if data.is_empty() => {
                 write!(f, "mount {} on {}", Path(kind), Path(target))
             }
@@ -40,7 +40,6 @@ impl Display for Action {
             Action::Console => f.write_str("make a pseudo-terminal and bind it to /dev/console"),
             Action::Mask { path } => write!(f, "hide {}", Path(path)),
             Action::ReadOnly { path } | Action::Seal { path } => write!(f, "make {} read-only", Path(path)),
-            Action::LeaveOldRoot => f.write_str("unmount the host's root"),
             Action::HostName { name } => write!(f, "set the host name {name}"),
             Action::DomainName { name } => write!(f, "set the domain name {name}"),
             Action::Loopback => f.write_str("set the loopback interface up"),
@@ -49,6 +48,7 @@ impl Display for Action {
             Action::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft} (hard: {hard})"),
             Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),
             Action::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Action::MakeWorkingDirectory { path } => write!(f, "make {} if it is missing", Path(path)),
             Action::WorkingDirectory { path } => write!(f, "change directory to {}", Path(path)),
         }
     }

@@ -63,17 +63,17 @@ fn the_hosts_trees_are_taken_before_the_root_changes_and_nothing_is_mounted_unti
 }
 
 #[test]
-fn what_hides_the_host_comes_after_what_needs_it_and_before_the_hosts_root_goes() {
+fn what_hides_the_host_comes_after_what_needs_it_and_before_the_user_changes() {
     let actions = planned(&spec(), &[]);
     let proc = place(&actions, |action| is_at(action, "/proc"));
     let sysctl = place(&actions, |action| is_at(action, "/proc/sys/net/ipv4/ip_forward"));
     let read_only = place(&actions, |action| is_at(action, "/proc/sys"));
     let null = place(&actions, |action| matches!(action, Action::Device { path, .. } if *path == c"/dev/null"));
     let mask = place(&actions, |action| is_at(action, "/proc/kcore"));
-    let leave = place(&actions, |action| *action == Action::LeaveOldRoot);
+    let directory = place(&actions, |action| matches!(action, Action::MakeWorkingDirectory { .. }));
     let seal = place(&actions, |action| matches!(action, Action::Seal { path } if *path == c"/"));
     let user = place(&actions, |action| matches!(action, Action::Become { .. }));
-    assert!(proc < sysctl && sysctl < read_only && null < mask && mask < leave && leave < seal && seal < user);
+    assert!(proc < sysctl && sysctl < read_only && null < mask && mask < directory && directory < seal && seal < user);
 }
 
 #[test]

@@ -210,15 +210,10 @@ impl<'a> Planner<'a> {
     }
 
     fn write<'b>(&mut self, directory: &str, writes: impl Iterator<Item = &'b Write>) {
-        self.plan.steps.extend(writes.map(|write| Step {
-            directory: directory.to_string(),
-            action: Action::Write {
-                file: write.file.clone(),
-                value: write.value.clone(),
-                fallback: write.fallback.clone(),
-            },
-            option: write.option,
-        }));
+        for Write { file, value, fallback, option, .. } in writes {
+            let action = Action::Write { file: file.clone(), value: value.clone(), fallback: fallback.clone() };
+            self.plan.steps.push(Step { directory: directory.to_string(), action, option });
+        }
     }
 
     /// A new group of v1's cpuset has no processors and no memory, and can't be joined before it has, cpusets(7).
@@ -282,14 +277,19 @@ impl<'a> Planner<'a> {
     /// The group is there by then, so none of those above can go away meanwhile.
     fn finish(mut self) -> Plan {
         if let Some(hierarchy) = self.hierarchies.v2().filter(|_| !self.enable.is_empty()) {
-            let value = self.enable.iter().map(|controller| format!("+{controller}")).collect::<Vec<_>>().join(" ");
-            let above = self.path.parents().map(|parent| format!("{}/{parent}", hierarchy.mount));
-            let enabling = [hierarchy.mount.clone()].into_iter().chain(above).map(|directory| Step {
-                directory,
-                action: Action::Write { file: "cgroup.subtree_control".into(), value: value.clone(), fallback: None },
-                option: "",
-            });
-            self.plan.steps.splice(0..0, enabling);
+            let value = format!("+{}", self.enable.join(" +"));
+            let mut steps = Vec::new();
+            let mut enable = |directory: String| {
+                let (file, value) = ("cgroup.subtree_control".into(), value.clone());
+                steps.push(Step { directory, action: Action::Write { file, value, fallback: None }, option: "" });
+            };
+            enable(hierarchy.mount.clone());
+            for parent in self.path.parents() {
+                enable(format!("{}/{parent}", hierarchy.mount));
+            }
+            // The controllers must be on before anything of theirs is written.
+            steps.append(&mut self.plan.steps);
+            self.plan.steps = steps;
         }
         self.plan
     }

@@ -55,13 +55,12 @@ fn unsupported(limits: &Limits) -> Vec<(&'static str, Error)> {
             limits.block_weights.iter().any(|device| device.leaf_weight.is_some()),
         ),
     ];
-    let absent = asked.into_iter().filter(|(.., asked)| *asked);
+    let mut absent = Vec::new();
+    for (controller, option, _) in asked.iter().filter(|(.., asked)| *asked) {
+        let error = Error::new(format!("{option} can't be enforced: cgroup v2 has nothing like it"));
+        absent.push((*controller, error.hint("leave it out, or use --best-effort")));
+    }
     absent
-        .map(|(controller, option, _)| {
-            let error = Error::new(format!("{option} can't be enforced: cgroup v2 has nothing like it"));
-            (controller, error.hint("leave it out, or use --best-effort"))
-        })
-        .collect()
 }
 
 /// v2 limits swap alone, where the option is about memory and swap together.

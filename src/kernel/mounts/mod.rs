@@ -14,8 +14,8 @@ mod tree;
 pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
-pub use root::{OldRoot, enter, leave_old, make_private};
-pub use tree::Tree;
+pub use root::{enter, make_private};
+pub use tree::{Tree, carry};
 
 use core::ffi::CStr;
 

@@ -2,7 +2,7 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::sys::fd::{CWD, Fd};
+use crate::sys::fd::CWD;
 use crate::sys::{file, mount};
 
 /// Cuts all mounts off from the host's, so that nothing mounted here is seen there (and `pivot_root` is allowed).
@@ -13,40 +13,27 @@ pub fn make_private() -> Result<()> {
     mount::mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)
 }
 
-/// The host's root, still mounted so that its trees can be bound, but out of the reach of every path.
-pub struct OldRoot {
-    directory: Option<Fd>,
-}
-
-/// Makes the current directory, which must be a mount point, the root.
+/// Makes the current directory, which must be a mount point, the root, and lets go of the old one.
 ///
-/// `pivot_root(2)` with `.` for both stacks the old root on the new one, where no path leads: lookups begin at the
-/// process's root, which is below it. A root that can't be pivoted (the initial ramfs gives `EINVAL`) is covered instead.
+/// `pivot_root(2)` with `.` for both stacks the old root on the new one. It is taken off at once: a path that begins at the
+/// root does not see it, but every `..` that arrives at the root steps onto what is mounted there, so that a link such as
+/// `/var/run -> ../run` would lead to the host's files. A root that can't be pivoted (the initial ramfs gives `EINVAL`) is
+/// covered instead.
 ///
 /// # Errors
-/// `pivot_root(2)`, and mount(2), chroot(2) in its place.
-pub fn enter() -> Result<OldRoot> {
+/// `pivot_root(2)`, umount(2), and mount(2), chroot(2) in their place.
+pub fn enter() -> Result<()> {
     let old = file::open(CWD, c"/", libc::O_PATH | libc::O_DIRECTORY)?;
     match mount::pivot_root(c".", c".") {
-        Ok(()) => Ok(OldRoot { directory: Some(old) }),
+        Ok(()) => {
+            file::fchdir(old.by_ref())?;
+            mount::detach(c".")?;
+        }
         Err(error) if error.is(Errno::EINVAL) => {
             mount::mount(Some(c"."), c"/", None, libc::MS_MOVE, None).map_err(|_| error)?;
             mount::chroot(c".")?;
-            file::chdir(c"/")?;
-            Ok(OldRoot { directory: None })
         }
-        Err(error) => Err(error),
-    }
-}
-
-/// Lets go of the host's root for good.
-///
-/// # Errors
-/// umount(2).
-pub fn leave_old(old: OldRoot) -> Result<()> {
-    if let Some(directory) = old.directory {
-        file::fchdir(directory.by_ref())?;
-        mount::detach(c".")?;
+        Err(error) => return Err(error),
     }
     file::chdir(c"/")
 }

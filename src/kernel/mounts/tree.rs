@@ -17,7 +17,7 @@ use crate::sys::{Fd, file, mount, uapi};
 
 /// A tree that was taken in hand before the change of root.
 pub struct Tree {
-    /// A detached copy of the mount, or (before Linux 5.2) the place itself.
+    /// A detached copy of the mount, or (before Linux 5.2) the place itself, which [`carry`] takes along.
     file: Fd,
     detached: bool,
     recursive: bool,
@@ -81,8 +81,37 @@ impl Tree {
         let depth = if self.recursive { libc::MS_REC } else { 0 };
         let onto = descriptor_path(&place)?;
         mount::mount(Some(source), onto, None, libc::MS_BIND | depth, None)?;
+        mount::detach(source)?;
         restrict_each(target, options, options.propagation)
     }
+}
+
+/// Takes the trees that could not be detached along into the new root, at `root`, since the old one is about to go: each is
+/// mounted in a file system of its own on the new root's `dev`, until it is put in its place. There the image has no say.
+///
+/// # Errors
+/// mount(2); `ENOTDIR` if the image has a link for its `/dev`.
+pub fn carry(trees: &mut [Option<Tree>], root: &CStr) -> Result<()> {
+    if trees.iter().flatten().all(|tree| tree.detached) {
+        return Ok(());
+    }
+    let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
+    file::chdir(root)?;
+    file::mkdir_if_missing(CWD, c"dev", 0o755)?;
+    let dev = file::open(CWD, c"dev", libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+    mount::mount(Some(c"tmpfs"), &descriptor_path(&dev)?, Some(c"tmpfs"), 0, Some(c"mode=700"))?;
+    file::chdir(c"dev")?;
+    for (number, tree) in trees.iter_mut().flatten().enumerate().filter(|(_, tree)| !tree.detached) {
+        let name = file::path(alloc::format!("{number}"))?;
+        match tree.kind {
+            Kind::Directory => file::mkdir(CWD, &name, 0o700)?,
+            Kind::File => file::mknod(CWD, &name, libc::S_IFREG | 0o600, (0, 0))?,
+        }
+        let depth = if tree.recursive { libc::MS_REC } else { 0 };
+        mount::mount(Some(&descriptor_path(&tree.file)?), &name, None, libc::MS_BIND | depth, None)?;
+        tree.file = file::open(CWD, &name, libc::O_PATH)?;
+    }
+    file::fchdir(back.by_ref())
 }
 
 /// The path under which the kernel shows an open file to its process.
@@ -130,10 +159,12 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
     if options.per_mount() == 0 && recursive == 0 {
         return Ok(());
     }
+    // The table has the path without the image's links.
+    let top = file::readlink(CWD, descriptor_path(&place::find(target)?)?)?;
     let table = file::read_file(CWD, c"/proc/self/mountinfo", 16 << 20)?;
     let table = String::from_utf8_lossy(&table);
-    for (point, kept) in mounts_below(&table, &target.to_string_lossy()) {
-        let is_top = point.as_bytes() == target.to_bytes();
+    for (point, kept) in mounts_below(&table, &top.to_string_lossy()) {
+        let is_top = point.as_bytes() == top.to_bytes();
         let flags = kept | if is_top { options.per_mount() } else { recursive };
         let point = file::path(point)?;
         mount::mount(None, point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
