@@ -216,9 +216,13 @@ fn the_group_is_made_below_the_parent_asked_for(scene: &Scene) {
     let hierarchies: Vec<_> = groups("").into_iter().filter(|root| root.join("cgroup.procs").exists()).collect();
     let own: Vec<_> =
         hierarchies.iter().map(|root| root.join(format!("vial-test-{}-own", std::process::id()))).collect();
-    own.iter().for_each(|group| fs::create_dir(group).expect("make a group"));
+    for group in &own {
+        fs::create_dir(group).expect("make a group");
+    }
     run(scene, &["--cgroup-parent", &format!("vial-test-{}-own", std::process::id())], "true").ok();
-    own.iter().for_each(|group| fs::remove_dir(group).expect("the group is there and empty"));
+    for group in &own {
+        fs::remove_dir(group).expect("the group is there and empty");
+    }
     run(scene, &["--cgroup-parent", "/../x"], "true").ends(125).says("--cgroup-parent");
 }
 
