@@ -278,7 +278,8 @@ fn make_working_directory(path: &CStr) -> Result<()> {
 
 /// Goes to the working directory, which must lie under the root.
 fn working_directory(path: &CStr) -> Result<()> {
-    file::chdir(path).map_err(|error| error.hint("--workdir takes a directory of the image, or one to be made"))?;
+    let hint = "--workdir names a directory that the workload's user may enter; a missing one is made";
+    file::chdir(path).map_err(|error| error.hint(hint))?;
     // A current directory outside the root would show as "(unreachable)", getcwd(2).
     let current = file::getcwd()?;
     if current.to_bytes().first() == Some(&b'/') {
