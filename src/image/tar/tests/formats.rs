@@ -294,24 +294,3 @@ fn attributes_that_gnu_tar_stores_come_back() {
     assert_eq!(found, expected);
     fs::remove_dir_all(&root).unwrap();
 }
-
-/// `cargo test --release --lib how_fast -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn how_fast() {
-    for (size, count) in [(64 << 20, 4), (10_000, 20_000), (0, 300_000)] {
-        let member = Head::ustar("some/path/to/a/file", b'0', size).with(&vec![1; size as usize]);
-        let bytes = archive(&vec![member; count]);
-        let begin = std::time::Instant::now();
-        let mut reader = Reader::new(Bytes { rest: &bytes, step: usize::MAX });
-        while reader.next_entry().unwrap().is_some() {
-            while !std::hint::black_box(reader.data().unwrap()).is_empty() {}
-        }
-        let (time, bytes) = (begin.elapsed().as_micros().max(1), bytes.len() as u128);
-        println!(
-            "{count} members of {size} bytes: {} MB/s, {} members/s",
-            bytes / time,
-            count as u128 * 1_000_000 / time
-        );
-    }
-}
