@@ -50,7 +50,6 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "network", &["bridge0", "nat", "HOST", "container:", "ns:", "ns:relative", "none:x", "container:../x"]),
     ("run", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
     ("run", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
-    ("run", "pull", &["sometimes", "Always", "1"]),
     ("run", "env-file", &["/nonexistent/file"]),
     ("run", "label-file", &["/nonexistent/file"]),
     ("run", "group-add", &["-1", "4294967295", "a:b", "a b"]),

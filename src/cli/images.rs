@@ -95,6 +95,7 @@ const FIELDS: &[Field] = &[
 ];
 
 /// Lists images, a row for each name.
+#[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;

@@ -13,6 +13,7 @@ use crate::kernel::cgroup::{Hierarchies, Version};
 use crate::sys::process;
 
 /// Prints it, with docker's names where docker has them.
+#[inline(never)]
 pub(super) fn info(context: &Context<'_>) -> Result<u8> {
     let containers = ps::all(context)?;
     let running = containers.iter().filter(|seen| seen.condition == Condition::Running).count();

@@ -43,6 +43,7 @@ pub(super) fn volumes(context: &Context<'_>) -> Result<u8> {
     print(context, &[&("volume", volume::describe)], context.parsed.last(Id::VolumeTemplate))
 }
 
+#[inline(never)]
 fn print(context: &Context<'_>, kinds: &[&(&str, Describe)], format: Option<Given<'_>>) -> Result<u8> {
     let parsed = match format {
         None => None,

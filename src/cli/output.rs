@@ -169,6 +169,7 @@ pub fn unknown_field(name: &str, known: &mut dyn Iterator<Item = &str>) -> Error
 ///
 /// # Errors
 /// The format names a field that is not among `fields`; also if there are no rows.
+#[inline(never)]
 pub fn list(format: &Format, fields: &[Field], rows: &[Vec<String>]) -> Result<String> {
     let mut out = String::new();
     let plain;

@@ -164,6 +164,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A word that is no flag: the command's name, or one of its positionals.
+    #[inline(never)]
     fn positional(&mut self, word: &'a [u8], words: &mut Words<'_, 'a>) -> Result<()> {
         if let Some(command) = self.command {
             self.verbatim |= command.tail;

@@ -36,6 +36,7 @@ const SIZE: usize = 7;
 const COMMAND: usize = 20;
 
 /// Lists containers.
+#[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;

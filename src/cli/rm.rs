@@ -13,6 +13,7 @@ use crate::sys::{Fd, because, process};
 const ROUNDS: u32 = 2000;
 
 /// Removes containers; goes on after one that can't be removed.
+#[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let root = context.open_root()?;
@@ -47,6 +48,7 @@ fn config(directory: &Fd) -> Option<Value> {
 }
 
 /// Takes the container's lock, with `force` by killing what runs, so that the owner ends; `None` if the container went then.
+#[inline(never)]
 fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option<Fd>> {
     let _why = because("make sure that no process owns the container");
     for _ in 0..ROUNDS {

@@ -68,6 +68,7 @@ impl<'a> Actor<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn act(&mut self, action: &Action) -> Result<()> {
         match *action {
             Action::Join { path, kind } => {
@@ -122,6 +123,7 @@ impl<'a> Actor<'a> {
 
     /// Becomes the workload's user. The order matters: the bounding set while `CAP_SETPCAP` is there, groups before the user
     /// while `CAP_SETGID` is, the rest last.
+    #[inline(never)]
     fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
@@ -155,6 +157,7 @@ impl<'a> Actor<'a> {
 }
 
 /// Actions that need nothing but themselves.
+#[inline(never)]
 fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),

@@ -64,6 +64,7 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
     process::exit(code)
 }
 
+#[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     {
         let _why = because("end with vial, and keep its open files from the workload");
@@ -125,6 +126,7 @@ fn close_on_exec() -> Result<()> {
 }
 
 /// Executes the workload; returns why that failed.
+#[inline(never)]
 fn execute(job: &Job<'_>, home: &str) -> Error {
     let mut env = job.env.to_vec();
     if !env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {

@@ -227,6 +227,7 @@ fn missing(mount: &Mount, member: &str) -> Error {
     Error::new(text!("mounts: the mount at {} has no {member}", mount.destination))
 }
 
+#[inline(never)]
 fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
     plan.add(Action::Private);
@@ -281,6 +282,7 @@ fn names(plan: &mut Planner, spec: &Spec) {
     }
 }
 
+#[inline(never)]
 fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) -> Result<()> {
     for (mount, (options, slot)) in spec.mounts.iter().zip(taken) {
         let target = file::path(mount.destination)?;
@@ -424,6 +426,7 @@ const RESOURCES: [&str; 16] = [
     "RTTIME",
 ];
 
+#[inline(never)]
 fn process_steps(plan: &mut Planner, process: &Process) -> Result<()> {
     plan.why = "set the workload's limits";
     if let Some(value) = process.oom_score_adj {

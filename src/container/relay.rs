@@ -11,6 +11,7 @@ use crate::sys::{Fd, fd, file, ledger, terminal};
 ///
 /// # Errors
 /// What poll(2) refuses.
+#[inline(never)]
 pub fn run(pid: u32, master: Fd, signals: &Fd, interactive: bool) -> Result<Ended> {
     let _raw = if interactive { Some(Raw::enter(fd::STDIN)?) } else { None };
     let mut buffer = alloc::vec![0u8; 16 << 10];

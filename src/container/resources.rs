@@ -12,6 +12,7 @@ use crate::kernel::cgroup::{self, Access, BlockThrottle, BlockWeight, DeviceKind
 ///
 /// # Errors
 /// A value that no control group can hold; the error names the member.
+#[inline(never)]
 pub fn limits(resources: &Resources) -> Result<Limits> {
     let mut limits = Limits::default();
     if let Some(memory) = &resources.memory {

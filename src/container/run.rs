@@ -74,6 +74,7 @@ pub struct Running {
 ///
 /// # Errors
 /// Whatever failed, in whichever process; nothing of the container runs any more then.
+#[inline(never)]
 pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Running> {
     let steps = plan(container)?;
     let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
@@ -153,6 +154,7 @@ fn join_pid_namespace(spec: &Spec) -> Result<()> {
 }
 
 /// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before.
+#[inline(never)]
 fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
     let _why = because("wait until the container's first process has become the workload, or says why not");
     let (mut master, mut ready) = (None, false);

@@ -82,6 +82,7 @@ impl Store {
     }
 
     /// Puts the layer in its place, then the name, then the image: the image's appearance is the moment it is imported.
+    #[inline(never)]
     fn land(
         &self,
         work: &Workspace,
@@ -120,6 +121,7 @@ enum Input {
 }
 
 /// Opens the source and tells what it is.
+#[inline(never)]
 fn look(source: &[u8]) -> Result<Input> {
     let shown = source.escape_ascii();
     let file = if source == b"-" {
@@ -168,6 +170,7 @@ fn look(source: &[u8]) -> Result<Input> {
 }
 
 /// Unpacks the input as a layer in the workspace.
+#[inline(never)]
 fn make_layer(work: &Workspace, input: Input, progress: &mut dyn FnMut(u64)) -> Result<(Digest, Unpacked)> {
     let _why = sys::because("unpack the layer");
     file::mkdir(work.dir.by_ref(), c"layer", 0o700)?;

@@ -21,6 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// There is no such image, it has several names, or a container uses it.
+    #[inline(never)]
     pub fn remove(&self, image: &str, force: bool, in_use: InUse<'_>) -> Result<Vec<String>> {
         let _why = sys::because("remove the image");
         let _lock = self.hold(Lock::Exclusive)?;
@@ -67,6 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// What can't be read or removed.
+    #[inline(never)]
     pub fn clean(&self, in_use: InUse<'_>) -> Result<Vec<String>> {
         let _why = sys::because("remove what killed processes left in the store");
         let _lock = self.hold(Lock::Exclusive)?;

@@ -81,6 +81,7 @@ impl Walk<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn member(&mut self, dir: FdRef<'_>, name: &CStr) -> Result<()> {
         let stat = file::stat(dir, name)?;
         let kind = match u32::from(stat.mode) & libc::S_IFMT {
@@ -148,6 +149,7 @@ impl Walk<'_> {
         self.directory(inner.by_ref())
     }
 
+    #[inline(never)]
     fn file(&mut self, dir: FdRef<'_>, name: &CStr, mut entry: Entry) -> Result<()> {
         // Not to wait if something put a FIFO in the file's place.
         let file = file::open(dir, name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK)?;

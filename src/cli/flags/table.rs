@@ -44,7 +44,6 @@ flags! {
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
         Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
         Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
-        Pull              b' ' "pull"               One      "WHEN"           "missing, always or never";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.

@@ -19,18 +19,6 @@ use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
 use crate::image::reference::Image;
 
-/// When to fetch an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pull {
-    /// If it is not there yet.
-    #[default]
-    Missing,
-    /// Every time.
-    Always,
-    /// Not even if it is missing.
-    Never,
-}
-
 /// How the container is known and what remains of it.
 #[derive(Debug, Default)]
 pub struct Record<'a> {
@@ -68,8 +56,6 @@ pub struct RunOptions<'a> {
     pub tty: bool,
     /// `--dry-run`.
     pub dry_run: bool,
-    /// `--pull`.
-    pub pull: Pull,
     /// Name, labels and ID file.
     pub record: Record<'a>,
     /// The process.
@@ -99,7 +85,6 @@ impl<'a> RunOptions<'a> {
             interactive: parsed.on(Id::Interactive),
             tty: parsed.on(Id::Tty),
             dry_run: parsed.on(Id::DryRun),
-            pull: Pull::default(),
             record: Record { remove: parsed.on(Id::Remove), ..Record::default() },
             process: process::Process { init: parsed.on(Id::Init), ..Default::default() },
             mounts: mounts::Mounts { read_only: parsed.on(Id::ReadOnly), ..Default::default() },
@@ -118,14 +103,6 @@ impl<'a> RunOptions<'a> {
 
     fn set(&mut self, given: &Given<'a>) -> Result<()> {
         match given.flag.id {
-            Id::Pull => {
-                self.pull = match given.value {
-                    b"missing" => Pull::Missing,
-                    b"always" => Pull::Always,
-                    b"never" => Pull::Never,
-                    _ => return Err(given.refuse("no such time", given.flag.help)),
-                }
-            }
             Id::Name => {
                 let name = given.text()?;
                 self.record.name = Some(given.check(text::is_name(name).then_some(name), "not a name", NAME)?);

@@ -57,14 +57,10 @@ fn the_image_and_command_are_taken_as_they_are() {
 
 #[test]
 fn the_record_holds_name_labels_and_files() {
-    let record = run("--name web -l a=1 -l b --label-file l --cidfile c --pull never").record;
+    let record = run("--name web -l a=1 -l b --label-file l --cidfile c").record;
     assert_eq!(record.name, Some("web"));
     assert_eq!(record.labels, [Setting { name: "a", value: "1" }, Setting { name: "b", value: "" }]);
     assert_eq!((record.label_files, record.cidfile), (vec![b"l" as &[u8]], Some(b"c" as &[u8])));
-    assert_eq!(
-        [run("").pull, run("--pull=never").pull, run("--pull=always").pull],
-        [Pull::Missing, Pull::Never, Pull::Always]
-    );
 }
 
 #[test]

@@ -52,6 +52,7 @@ pub(super) fn hostname(options: Options, id: &'static str) -> &'static str {
 }
 
 /// Gathers the variables as `NAME=VALUE`: vial's own, the image's, those of files, the user's.
+#[inline(never)]
 pub(super) fn gather(
     context: &Context<'_>,
     options: Options,

@@ -267,12 +267,12 @@ fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
         further.push(text(group));
     }
     let further = further.leak();
-    if let Some(user) = &options.process.user {
-        Wanted { user: text(user), group: options.process.group.as_ref().map_or("", text), further }
+    let (user, group) = if let Some(user) = &options.process.user {
+        (text(user), options.process.group.as_ref().map_or("", text))
     } else {
-        let (user, group) = found.user.cut(b':').unwrap_or((found.user, ""));
-        Wanted { user, group, further }
-    }
+        found.user.cut(b':').unwrap_or((found.user, ""))
+    };
+    Wanted { user, group, further }
 }
 
 /// Writes the container's ID to a file that must not exist yet.

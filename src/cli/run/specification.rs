@@ -153,6 +153,7 @@ fn allow(resources: &mut Resources, kind: &'static str, major: Option<i64>, mino
 }
 
 /// The namespaces: its own, unless it shares the host's or another container's.
+#[inline(never)]
 fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> {
     let asked = &parts.options.namespaces;
     let choices = [
@@ -184,6 +185,7 @@ fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> 
     Ok(())
 }
 
+#[inline(never)]
 fn limits(options: Options, resources: &mut Resources) -> Result<()> {
     let limits = &options.limits;
     for asked in &limits.device_rules {

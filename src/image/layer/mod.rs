@@ -220,6 +220,7 @@ impl<'a> Tree<'a> {
     }
 
     /// A directory that is there already stays, with what is in it, and gets the owner, mode and times of the entry.
+    #[inline(never)]
     fn directory(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
         let mut known = false;
         let make = |dir: FdRef<'_>| file::mkdir(dir, name, entry.mode & 0o1777);

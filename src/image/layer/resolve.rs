@@ -39,6 +39,7 @@ pub(super) fn make(root: FdRef<'_>, path: &[u8]) -> Result<Fd> {
 
 /// Follows `path` link by link. `done` holds no link at any time, so that nothing can lead out of the root; this relies on
 /// nobody else changing the tree, which lies in a directory that only its owner enters.
+#[inline(never)]
 pub(super) fn walk(root: FdRef<'_>, path: &[u8], make: bool) -> Result<Option<Fd>> {
     let mut done: Vec<u8> = Vec::new();
     // Components still to come, the next one last.

@@ -5,7 +5,6 @@ use super::*;
 /// A flag, values that must be refused, what the reason must say, and what is accepted.
 #[rustfmt::skip] // One case a line, however long.
 const BAD: &[(&str, &[&str], &str, &str)] = &[
-    ("pull", &["", "sometimes"], "no such time", "missing, always or never"),
     ("name", &["", "-a", "a/b", "é"], "not a name", "letters, digits, _ . and -"),
     ("label", &["", "=x"], "no name", "NAME=VALUE"),
     ("label-file", &[""], "empty", "a path"),
