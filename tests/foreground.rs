@@ -214,6 +214,16 @@ fn nothing_is_lost_on_the_way_through_the_terminal(scene: &Scene) {
     assert!(output.stdout == expected, "{} of {} bytes", output.stdout.len(), expected.len());
     let output = on_a_terminal(scene, "$VIAL run --rm -it $ROOT seq 1 100000", "").ends(0);
     assert!(output.stdout == expected, "{} of {} bytes", output.stdout.len(), expected.len());
+    // Nor when the workload is long gone before vial gets to read.
+    let shared = format!("{}:/shared", scene.directory().display());
+    let script = "until test -e /shared/go; do sleep 0.02; done; seq 1 2000";
+    let container = Container::start(scene, &["-t", "-v", &shared], script);
+    container.signal("STOP");
+    fs::write(scene.path("go"), "").expect("write a file");
+    eventually("the workload has ended", || container.read_proc("stat").contains(") Z ").then_some(()));
+    container.signal("CONT");
+    let output = container.vial.wait().ends(0);
+    assert!(expected.starts_with(&output.stdout) && output.stdout.ends_with("\n2000\r\n"), "{}", output.shown());
     // Nor when the reader is slow.
     let slow = format!("{VIAL} run --rm -t {} seq 1 100000 | (sleep 0.5; cat)", scene.rootfs().display());
     let output = scene.command("sh", ["-c", &slow]).ok();
