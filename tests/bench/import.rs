@@ -28,6 +28,7 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
         .status();
     assert!(gzip.is_ok_and(|status| status.success()), "gzip");
     let size = fs::metadata(&plain).expect("the archive exists").len();
+    let trees = directory.join("trees");
     println!("Import of {} MB, {} entries, {rounds} rounds in turn.\n", size / 1_000_000, entries(&plain));
     println!("| archive | vial import | tar | ratio of medians | MB/s of vial |");
     println!("|---|---:|---:|---:|---:|");
@@ -35,10 +36,10 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
         let mut own = Vec::new();
         let mut other = Vec::new();
         for _ in 0..rounds {
-            own.push(into_fresh(directory, |target| {
+            own.push(into_fresh(&trees, |target| {
                 [VIAL, "--root", target, "import", &path.display().to_string(), "bench"].map(str::to_owned).to_vec()
             }));
-            other.push(into_fresh(directory, |target| {
+            other.push(into_fresh(&trees, |target| {
                 ["tar", "--numeric-owner", "-C", target, flags, &path.display().to_string()].map(str::to_owned).to_vec()
             }));
         }
@@ -51,17 +52,19 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
         println!("| {kind} | {} | {} | {ratio:.2} | {rate:.0} |", cell(own, own_least), cell(other, other_least));
     }
     println!();
+    remove(&trees);
 }
 
-/// The time of a command that fills a directory, which is made before and removed after. What earlier rounds wrote is on
-/// the disk before the clock starts.
-fn into_fresh(directory: &Path, line: impl FnOnce(&str) -> Vec<String>) -> Duration {
-    let target: PathBuf = directory.join("target");
+/// The time of a command that fills a new directory. What earlier rounds wrote is on the disk before the clock starts.
+///
+/// Nothing is removed until the end: ext4 avoids inodes that were freed in the last minutes (`recently_deleted`) at the cost of
+/// a search for each new file, which would drown what is measured.
+fn into_fresh(trees: &Path, line: impl FnOnce(&str) -> Vec<String>) -> Duration {
+    let number = fs::read_dir(trees).map_or(0, Iterator::count);
+    let target: PathBuf = trees.join(number.to_string());
     fs::create_dir_all(&target).expect("make a directory");
     let _ = Command::new("sync").status();
-    let taken = time(&line(&target.display().to_string()));
-    remove(&target);
-    taken
+    time(&line(&target.display().to_string()))
 }
 
 /// A plain copy of an archive that may be compressed.
