@@ -28,8 +28,8 @@ impl Store {
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
         let found = self.image(&id, &names)?;
-        let named = found.names.iter().find(|name| *name == image || name.strip_suffix(":latest") == Some(image));
-        if let Some(name) = named
+        let called = found.names.iter().find(|name| *name == image || name.strip_suffix(":latest") == Some(image));
+        if let Some(name) = called
             && found.names.len() > 1
         {
             return Ok([self.untag(name)?].into());
@@ -42,7 +42,7 @@ impl Store {
         let unneeded = |layer: &&String| !needed.contains(layer);
         let user = found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer));
         if let Some(container) = user {
-            if let Some(name) = named
+            if let Some(name) = called
                 && force
             {
                 return Ok([self.untag(name)?].into());

@@ -133,10 +133,12 @@ fn tie(parent: u32) -> Result<()> {
 }
 
 fn died(ended: Option<Ended>) -> Error {
-    Error::new(match ended {
-        Some(Ended::Killed(signal)) => format!("the process that reads the archive was killed by signal {signal}"),
-        _ => "the process that reads the archive ended without a word".into(),
-    })
+    match ended {
+        Some(Ended::Killed(signal)) => {
+            Error::new(format!("the process that reads the archive was killed by signal {signal}"))
+        }
+        _ => Error::new("the process that reads the archive ended without a word"),
+    }
 }
 
 impl Source for Stream {
@@ -193,5 +195,62 @@ pub fn copy(source: &mut Opened, output: &mut Output) -> Result<()> {
             0 => return Ok(()),
             count => output.write(&buffer[..count])?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(stream: &mut Stream) -> Result<usize> {
+        let mut buffer = vec![0; 1 << 16];
+        let mut total = 0;
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(total),
+                count => total += count,
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_of_all_sizes_arrive_in_order_and_are_digested() {
+        let sizes = [1, 511, PIECE / 2, PIECE / 2 + 1, 7, PIECE, 3 * PIECE, 100];
+        let bytes: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|at| (at / 1000) as u8).collect();
+        let mut stream = Stream::start(|output| {
+            let mut rest = &bytes[..];
+            for size in sizes {
+                let (piece, tail) = rest.split_at(size);
+                output.write(piece)?;
+                rest = tail;
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert!(stream.digest().is_err());
+        assert_eq!(drain(&mut stream).unwrap(), bytes.len());
+        assert_eq!(stream.digest().unwrap(), crate::base::sha256::digest(&bytes));
+    }
+
+    #[test]
+    fn an_error_or_a_death_over_there_is_an_error_here() {
+        let failed = Error::new("no").because("why").hint("try");
+        let mut stream = Stream::start(|_| Err(Error::new("no").because("why").hint("try"))).unwrap();
+        assert_eq!(drain(&mut stream), Err(failed));
+        let mut stream = Stream::start(|_| process::kill(process::getpid(), libc::SIGKILL)).unwrap();
+        assert!(drain(&mut stream).unwrap_err().to_string().contains("killed by signal 9"));
+    }
+
+    #[test]
+    fn a_stream_that_is_dropped_takes_its_process_along() {
+        let stream = Stream::start(|output| {
+            loop {
+                output.write(&[0; 4096])?;
+            }
+        })
+        .unwrap();
+        let child = stream.process.unwrap();
+        drop(stream);
+        assert!(process::wait(Some(child), true).unwrap_err().is(crate::base::errno::Errno::ECHILD));
     }
 }

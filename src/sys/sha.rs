@@ -78,9 +78,9 @@ mod x86 {
     fn digest(state: &mut [u32; 8], blocks: &[u8]) {
         // Turns the bytes of each word around: the standard's words are big-endian.
         let swap = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
-        let halves = state.as_mut_ptr().cast::<__m128i>();
         // SAFETY: the state is two vectors long.
-        let (low, high) = unsafe { (_mm_loadu_si128(halves), _mm_loadu_si128(halves.add(1))) };
+        let (low, high) =
+            unsafe { (_mm_loadu_si128(state.as_ptr().cast()), _mm_loadu_si128(state[4..].as_ptr().cast())) };
         let (badc, hgfe) = (_mm_shuffle_epi32(low, 0xb1), _mm_shuffle_epi32(high, 0x1b));
         let mut abef = _mm_alignr_epi8(badc, hgfe, 8);
         let mut cdgh = _mm_blend_epi16(hgfe, badc, 0xf0);
@@ -112,8 +112,8 @@ mod x86 {
         let (feba, dchg) = (_mm_shuffle_epi32(abef, 0x1b), _mm_shuffle_epi32(cdgh, 0xb1));
         // SAFETY: the state is two vectors long.
         unsafe {
-            _mm_storeu_si128(halves, _mm_blend_epi16(feba, dchg, 0xf0));
-            _mm_storeu_si128(halves.add(1), _mm_alignr_epi8(dchg, feba, 8));
+            _mm_storeu_si128(state.as_mut_ptr().cast(), _mm_blend_epi16(feba, dchg, 0xf0));
+            _mm_storeu_si128(state[4..].as_mut_ptr().cast(), _mm_alignr_epi8(dchg, feba, 8));
         }
     }
 }
