@@ -60,14 +60,14 @@ fn directory(path: &Path) -> Fd {
 }
 
 fn entry(kind: Kind, path: &str, link: &str) -> Entry {
-    let (uid, gid) = fs::metadata(std::env::current_exe().unwrap()).map(|at| (at.uid(), at.gid())).unwrap();
+    let (uid, gid) = fs::metadata("/proc/self").map(|at| (at.uid(), at.gid())).unwrap();
     Entry {
         kind,
         path: path.into(),
         link: link.into(),
         mode: if kind == Kind::Directory { 0o755 } else { 0o644 },
-        uid: if process::geteuid() == 0 { 0 } else { uid },
-        gid: if process::geteuid() == 0 { 0 } else { gid },
+        uid,
+        gid,
         size: 0,
         mtime: Time { seconds: 1_000_000_000, nanoseconds: 123_456_789 },
         atime: None,
