@@ -196,14 +196,20 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     failure.map_or(Ok(0), Err)
 }
 
-/// The container that uses a layer, if there is one: each one's specification names its layers.
+/// The container that uses a layer, if there is one: each one's specification names its layers. One whose specification can't
+/// be read may use any.
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     let uses = |(id, name): &(String, String)| {
         let directory = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
-        let spec = bundle::read_json(directory.by_ref(), c"config.json").ok()??;
-        let layers = spec.at(&["annotations", LAYERS])?.as_str()?;
-        layers.parts(b',').any(|used| used == layer).then(|| if name.is_empty() { id.clone() } else { name.clone() })
+        let used = match bundle::read_json(directory.by_ref(), c"config.json") {
+            Ok(spec) => {
+                let spec = spec?;
+                spec.at(&["annotations", LAYERS])?.as_str()?.parts(b',').any(|used| used == layer)
+            }
+            Err(_) => true,
+        };
+        used.then(|| if name.is_empty() { id.clone() } else { name.clone() })
     };
     bundles.list().ok()?.iter().find_map(uses)
 }
