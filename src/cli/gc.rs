@@ -33,7 +33,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
         collector.note(result);
     }
     for (name, id) in &dangling {
-        let result = if dry { Ok(()) } else { bundles.give_back(name, id) };
+        let result = if dry { Ok(()) } else { bundles.give_back(name, id).map(drop) };
         let result = result.and_then(|()| say("name", name));
         collector.note(result);
     }

@@ -58,7 +58,7 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         }
         let state = State::load(directory.by_ref())?;
         let runs = match state.as_ref().map(|state| state.status) {
-            Some(Status::Running) => "running",
+            Some(Status::Running | Status::Restarting) => "running",
             Some(Status::Created) | None => "being started",
             // The owner is about to end.
             Some(Status::Exited) => "",

@@ -38,6 +38,8 @@ pub struct Actor<'a> {
 pub const TERMINAL: u8 = b'T';
 /// The message that says that the workload is about to be executed.
 pub const READY: u8 = b'R';
+/// The message to the first process that it may become the workload.
+pub const GO: u8 = b'G';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 

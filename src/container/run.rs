@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, READY, TERMINAL};
+use super::act::{ERROR, GO, READY, TERMINAL};
 use super::child::{self, Job};
 use super::plan::{self, CgroupMount, Root, Setting, Step};
 use super::relay;
@@ -11,7 +11,7 @@ use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::Group;
-use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Ended, Side};
@@ -43,6 +43,17 @@ pub struct Container<'a> {
     pub fills: &'a [&'static str],
 }
 
+/// What the workload gets of the process that starts it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Standard files; where there is none, the caller's own.
+    pub standard: [Option<FdRef<'a>>; 3],
+    /// Whether the workload goes on when the process that started it is killed.
+    pub stays: bool,
+    /// The signal mask that vial was started with.
+    pub signals: Signals,
+}
+
 /// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
 const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
     | poll::bit(libc::SIGSTOP)
@@ -66,16 +77,22 @@ pub fn plan(container: &Container<'_>) -> Result<&'static [Step]> {
 pub struct Running {
     /// The first process, as the host sees it.
     pub pid: u32,
-    master: Option<Fd>,
+    /// The other side of the workload's terminal.
+    pub master: Option<Fd>,
     interactive: bool,
 }
 
-/// Starts the container; returns when the workload has been executed, or why it was not.
+/// Starts the container; returns when the workload has been executed, or why it was not. What is to stay is executed only
+/// after `note` has written down which process it is.
 ///
 /// # Errors
 /// Whatever failed, in whichever process; nothing of the container runs any more then.
 #[inline(never)]
-pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Running> {
+pub fn start(
+    container: &Container<'_>,
+    surroundings: &Surroundings<'_>,
+    note: &mut dyn FnMut(u32) -> Result<()>,
+) -> Result<Running> {
     let steps = plan(container)?;
     let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
@@ -94,7 +111,7 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         interactive: container.interactive,
         init: container.init,
         size,
-        signals: signals_before,
+        surroundings: *surroundings,
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
@@ -116,6 +133,12 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         Side::Parent(pid) => pid,
     };
     drop(there);
+    if surroundings.stays
+        && let Err(error) = note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None))
+    {
+        Running::kill(pid);
+        return Err(error);
+    }
     await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
 }
 

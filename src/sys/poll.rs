@@ -101,6 +101,14 @@ pub fn poll_now(files: &mut [Waiting]) -> Result<()> {
     poll_for(files, Some([0, 0]))
 }
 
+/// Waits until one of the files is ready, but no longer than so many milliseconds.
+///
+/// # Errors
+/// poll(2).
+pub fn poll_until(files: &mut [Waiting], milliseconds: u32) -> Result<()> {
+    poll_for(files, Some([milliseconds as usize / 1000, milliseconds as usize % 1000 * 1_000_000]))
+}
+
 fn poll_for(files: &mut [Waiting], time: Option<[usize; 2]>) -> Result<()> {
     let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     loop {

@@ -17,6 +17,7 @@ use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
+use crate::container::monitor::Policy;
 use crate::image::reference::Image;
 
 /// How the container is known and what remains of it.
@@ -56,6 +57,12 @@ pub struct RunOptions<'a> {
     pub tty: bool,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--detach`.
+    pub detach: bool,
+    /// `--restart`; empty for none.
+    pub restart: &'a str,
+    /// `--stop-timeout`, in seconds.
+    pub stop_timeout: Option<i64>,
     /// Name, labels and ID file.
     pub record: Record<'a>,
     /// The process.
@@ -85,6 +92,9 @@ impl<'a> RunOptions<'a> {
             interactive: parsed.on(Id::Interactive),
             tty: parsed.on(Id::Tty),
             dry_run: parsed.on(Id::DryRun),
+            detach: parsed.on(Id::Detach),
+            restart: "",
+            stop_timeout: None,
             record: Record { remove: parsed.on(Id::Remove), ..Record::default() },
             process: process::Process { init: parsed.on(Id::Init), ..Default::default() },
             mounts: mounts::Mounts { read_only: parsed.on(Id::ReadOnly), ..Default::default() },
@@ -98,6 +108,9 @@ impl<'a> RunOptions<'a> {
         options.limits.check(parsed)?;
         options.namespaces.check(parsed)?;
         options.security.check()?;
+        if options.record.remove && !options.restart.is_empty() {
+            return Err(conflict("rm", "restart", "a container that is removed can't be started again", "one of them"));
+        }
         Ok(options)
     }
 
@@ -110,6 +123,8 @@ impl<'a> RunOptions<'a> {
             Id::Label => self.record.labels.push(given.check(label(given.text()?), "no name", "NAME or NAME=VALUE")?),
             Id::LabelFile => self.record.label_files.push(path(given)?),
             Id::CidFile => self.record.cidfile = Some(path(given)?),
+            Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
+            Id::Restart => self.restart = restart(given)?,
             _ => {
                 let _known = self.process.set(given)?
                     || self.mounts.set(given)?
@@ -120,6 +135,14 @@ impl<'a> RunOptions<'a> {
         }
         Ok(())
     }
+}
+
+/// `no`, `always`, `unless-stopped` or `on-failure[:COUNT]`; empty for `no`.
+fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
+    let text = given.text()?;
+    let accepted = "no, always, unless-stopped or on-failure[:COUNT]";
+    let policy = given.check(Policy::parse(text), "no such policy", accepted)?;
+    Ok(if policy == Policy::No { "" } else { text })
 }
 
 /// What names a container or a volume.
