@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::flags::Id;
 use super::lifecycle;
+use super::parse::Parsed;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::Cut;
@@ -32,8 +33,7 @@ pub(super) struct Manner {
 
 impl Manner {
     /// As the command line says.
-    pub(super) fn new(context: &Context<'_>, tty: bool, input: bool) -> Result<Manner> {
-        let parsed = context.parsed;
+    pub(super) fn new(parsed: &Parsed<'_>, input: bool) -> Result<Manner> {
         let keys = match parsed.last(Id::DetachKeys) {
             Some(given) => given.check(
                 keys(given.text()?),
@@ -43,7 +43,7 @@ impl Manner {
             None => keys(KEYS).unwrap_or_default(),
         };
         let proxy = parsed.last(Id::SigProxy).is_none_or(|given| given.value == b"true");
-        Ok(Manner { tty, input, proxy, keys })
+        Ok(Manner { tty: false, input, proxy, keys })
     }
 }
 
@@ -64,12 +64,13 @@ fn keys(text: &str) -> Option<Vec<u8>> {
 pub(super) fn attach(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     let name = parsed.word(0);
+    let mut manner = Manner::new(parsed, !parsed.on(Id::NoStdin))?;
     let (_, _, seen) = lifecycle::look(context, &name)?;
     if seen.condition != Condition::Running {
         return Err(Error::new(alloc::format!("cannot attach to container {name}: it does not run"))
             .hint(alloc::format!("start it and attach with: vial start -a {name}")));
     }
-    let manner = Manner::new(context, seen.state.tty, !parsed.on(Id::NoStdin))?;
+    manner.tty = seen.state.tty;
     let session = connect(&seen.directory, &name)?;
     net::send(session.by_ref(), &[ATTACH], None)?;
     follow(&session, &seen.directory, &manner)
@@ -119,7 +120,7 @@ pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8
             },
         ];
         poll::poll(&mut waiting)?;
-        if waiting[2].is_ready() && !input.pass(session, manner, on_terminal)? {
+        if waiting[2].is_ready() && !input.pass(session, manner, on_terminal) {
             drop(raw);
             let _ = file::write_all(fd::STDERR, b"read escape sequence\n");
             break 0;
@@ -163,11 +164,11 @@ fn send_size(session: &Fd) {
 
 impl Input {
     /// Hands on what is there; false if the keys that detach were typed.
-    fn pass(&mut self, session: &Fd, manner: &Manner, on_terminal: bool) -> Result<bool> {
+    fn pass(&mut self, session: &Fd, manner: &Manner, on_terminal: bool) -> bool {
         if self.message.is_empty() {
             let mut bytes = [0u8; 4096];
             match file::read(fd::STDIN, &mut bytes) {
-                Err(error) if error.is(Errno::EAGAIN) => return Ok(true),
+                Err(error) if error.is(Errno::EAGAIN) => return true,
                 Ok(0) | Err(_) => {
                     self.open = false;
                     self.message.push(CLOSE);
@@ -176,7 +177,7 @@ impl Input {
                     self.message.push(INPUT);
                     if on_terminal {
                         if self.filter(&bytes[..count], &manner.keys) {
-                            return Ok(false);
+                            return false;
                         }
                     } else {
                         self.message.extend_from_slice(&bytes[..count]);
@@ -185,13 +186,13 @@ impl Input {
             }
         }
         match net::try_send(session.by_ref(), &self.message) {
-            Err(error) if error.is(Errno::EAGAIN) => return Ok(true),
+            Err(error) if error.is(Errno::EAGAIN) => return true,
             // What the monitor said last is still to be read.
             Err(_) => self.open = false,
             Ok(()) => {}
         }
         self.message.clear();
-        Ok(true)
+        true
     }
 
     /// Takes over what was typed but the keys that detach; whether they are complete.

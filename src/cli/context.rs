@@ -86,6 +86,8 @@ impl<'a> Context<'a> {
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.
     pub(super) fn warn(warnings: &[crate::base::error::Error]) {
-        warnings.iter().for_each(|warning| life::warn(warning));
+        for warning in warnings {
+            life::warn(warning);
+        }
     }
 }

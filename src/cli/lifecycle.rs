@@ -1,13 +1,11 @@
 //! What happens to containers between being made and being removed: `start`, `stop`, `restart`, `kill`, `wait`, `rename`,
 //! `port`.
 
-use alloc::string::{String, ToString};
-
 use super::attach::{self, Manner};
 use super::context::Context;
 use super::flags::Id;
 use super::parse::Parsed;
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::base::text::{decimal_i64, is_name};
 use crate::base::{signal, text};
@@ -50,10 +48,6 @@ pub(super) fn adopt(root: &Fd, bundles: &Bundles, seen: &Seen) {
     }
 }
 
-fn config(seen: &Seen) -> Result<Value> {
-    seen.config()
-}
-
 /// Does something with each container that was named, going on after failures; prints each name when it is done.
 fn each(context: &Context<'_>, act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     super::each(&context.parsed.positionals, &mut |name| {
@@ -66,6 +60,7 @@ fn each(context: &Context<'_>, act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
 pub(super) fn start(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     let (attached, interactive) = (parsed.on(Id::StartAttach), parsed.on(Id::StartInteractive));
+    let mut manner = Manner::new(parsed, interactive)?;
     file::umask(0);
     if !attached && !interactive {
         return Ok(each(context, &mut |name| start_one(context, name, false).map(drop)));
@@ -76,7 +71,8 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
     let name = parsed.word(0);
     match start_one(context, &name, true)? {
         Some((session, seen)) => {
-            attach::follow(&session, &seen.directory, &Manner::new(context, seen.state.tty, interactive)?)
+            manner.tty = seen.state.tty;
+            attach::follow(&session, &seen.directory, &manner)
         }
         None => attach::attach(context),
     }
@@ -100,14 +96,20 @@ fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(
     Ok(Some((session, seen)))
 }
 
-/// How long `stop` waits: the command line's word, the container's, or the usual.
-fn timeout(parsed: &Parsed<'_>, config: &Value) -> Result<i64> {
-    if let Some(given) = parsed.last(Id::StopTime) {
+/// How to stop: with which signal, and how many seconds later to kill.
+struct Stop {
+    signal: Option<i32>,
+    seconds: Option<i64>,
+}
+
+impl Stop {
+    fn new(parsed: &Parsed<'_>) -> Result<Stop> {
+        let signal = signal_of(parsed)?;
+        let Some(given) = parsed.last(Id::StopTime) else { return Ok(Stop { signal, seconds: None }) };
         let seconds = decimal_i64(given.text()?).filter(|seconds| *seconds >= -1);
-        return given.check(seconds, "not a number of seconds", "a whole number; -1 waits as long as it takes");
+        given.check(seconds, "not a number of seconds", "a whole number; -1 waits as long as it takes")?;
+        Ok(Stop { signal, seconds })
     }
-    let own = config.at(&["annotations", launch::STOP_TIMEOUT]).and_then(Value::as_str).and_then(decimal_i64);
-    Ok(own.unwrap_or(STOP_TIMEOUT))
 }
 
 /// The signal that an option names.
@@ -119,23 +121,23 @@ fn signal_of(parsed: &Parsed<'_>) -> Result<Option<i32>> {
 
 /// `vial stop`.
 pub(super) fn stop(context: &Context<'static>) -> Result<u8> {
-    Ok(each(context, &mut |name| stop_one(context, name)))
+    let how = Stop::new(context.parsed)?;
+    Ok(each(context, &mut |name| stop_one(context, name, &how)))
 }
 
 /// Asks the workload to stop, kills it if it does not, and waits until its owner has cleaned up.
-fn stop_one(context: &Context<'_>, name: &str) -> Result<()> {
+fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
     let (_, bundles, seen) = look(context, name)?;
     let state = &seen.state;
-    let config = config(&seen)?;
-    let seconds = timeout(context.parsed, &config)?;
-    let chosen = signal_of(context.parsed)?;
+    let config = seen.config()?;
+    let own = |name| config.at(&["annotations", name]).and_then(Value::as_str);
     match seen.condition {
         Condition::Running => {
             mark(&seen.directory, STOPPED)?;
-            let own = config.at(&["annotations", launch::STOP_SIGNAL]).and_then(Value::as_str);
-            let signal = chosen.or(own.and_then(signal::parse).map(i32::from)).unwrap_or(libc::SIGTERM);
+            let signal = how.signal.or(own(launch::STOP_SIGNAL).and_then(signal::parse).map(i32::from));
+            let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
             let _why = because("ask the workload to stop, and kill it if it does not in time");
-            process::signal(state.pid, state.pid_start, signal)?;
+            process::signal(state.pid, state.pid_start, signal.unwrap_or(libc::SIGTERM))?;
             if !ends(state, seconds) {
                 remains::kill(&config, &seen.id, state)?;
             }
@@ -150,7 +152,7 @@ fn stop_one(context: &Context<'_>, name: &str) -> Result<()> {
 }
 
 /// Makes a mark in a container's directory.
-fn mark(directory: &Fd, name: &core::ffi::CStr) -> Result<()> {
+pub(super) fn mark(directory: &Fd, name: &core::ffi::CStr) -> Result<()> {
     file::create(directory.by_ref(), name, libc::O_WRONLY | libc::O_CREAT, 0o600).map(drop)
 }
 
@@ -184,11 +186,12 @@ fn settle(bundles: &Bundles, id: &str) -> Result<()> {
 
 /// `vial restart`.
 pub(super) fn restart(context: &Context<'static>) -> Result<u8> {
+    let how = Stop::new(context.parsed)?;
     file::umask(0);
     Ok(each(context, &mut |name| {
         let (_, _, seen) = look(context, name)?;
         mark(&seen.directory, RESTARTING)?;
-        let result = stop_one(context, name).and_then(|()| start_one(context, name, false).map(drop));
+        let result = stop_one(context, name, &how).and_then(|()| start_one(context, name, false).map(drop));
         let _ = file::unlink(seen.directory.by_ref(), RESTARTING);
         result
     }))
@@ -212,11 +215,11 @@ pub(super) fn kill(context: &Context<'static>) -> Result<u8> {
 }
 
 /// `vial wait`: prints the exit codes.
-pub(super) fn wait(context: &Context<'static>) -> Result<u8> {
-    Ok(super::each(&context.parsed.positionals, &mut |name| {
+pub(super) fn wait(context: &Context<'static>) -> u8 {
+    super::each(&context.parsed.positionals, &mut |name| {
         let code = wait_one(context, name)?;
         super::print(&alloc::format!("{code}\n"))
-    }))
+    })
 }
 
 fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
@@ -281,18 +284,16 @@ pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
     for container in bundles.list()? {
         let Some(seen) = Seen::look(&bundles, container)? else { continue };
         adopt(&root, &bundles, &seen);
-        let started = seen.condition == Condition::Exited && wants_start(&seen) && {
-            let id: String = seen.id.to_string();
-            match start_one(context, &id, false) {
-                Ok(_) => super::print(&[&seen.name, "\n"].concat()).is_ok(),
-                Err(error) => {
-                    super::report(&error);
-                    code = crate::base::error::EXIT_FAILURE;
-                    false
-                }
+        if seen.condition != Condition::Exited || !wants_start(&seen) {
+            continue;
+        }
+        match start_one(context, &seen.id, false) {
+            Ok(_) => super::print(&[&seen.name, "\n"].concat())?,
+            Err(error) => {
+                super::report(&error);
+                code = EXIT_FAILURE;
             }
-        };
-        let _ = started;
+        }
     }
     Ok(code)
 }

@@ -87,7 +87,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "stop" => lifecycle::stop(context),
         "restart" => lifecycle::restart(context),
         "kill" => lifecycle::kill(context),
-        "wait" => lifecycle::wait(context),
+        "wait" => Ok(lifecycle::wait(context)),
         "attach" => attach::attach(context),
         "rename" => lifecycle::rename(context),
         "port" => lifecycle::port(context),

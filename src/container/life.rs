@@ -59,7 +59,9 @@ impl Life<'_> {
         let fills = self.launch.make_volumes(self.root.by_ref())?;
         let best_effort = !self.launch.annotation(launch::BEST_EFFORT).is_empty();
         let control = self.control.insert(Control::create(self.launch.spec, best_effort)?);
-        control.warnings.iter().for_each(|warning| warn(warning));
+        for warning in &control.warnings {
+            warn(warning);
+        }
         let container = Container {
             spec: self.launch.spec,
             root: self.launch.root(self.state.remove),

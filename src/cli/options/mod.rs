@@ -45,6 +45,7 @@ pub struct Setting<'a> {
 }
 
 /// Everything that `run` was asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 #[derive(Debug)]
 pub struct RunOptions<'a> {
     /// The image.

@@ -16,7 +16,7 @@ use image::Found;
 use sources::Sources;
 use specification::Parts;
 
-use super::attach;
+use super::attach::{self, Manner};
 use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
@@ -55,9 +55,10 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if options.dry_run {
         return describe(context, options);
     }
+    let mut manner = Manner::new(context.parsed, options.interactive)?;
+    manner.tty = options.tty;
     let (root, bundles, mut made) = create(context, options)?;
     if options.detach || !options.restart.is_empty() {
-        let manner = attach::Manner::new(context, options.tty, options.interactive)?;
         let attach = !options.detach;
         let session = monitor::start(&root, &made.bundle, &monitor::How { attach, signals });
         let session = session.inspect_err(|_| drop(made.life(&root, &bundles).discard()))?;
@@ -76,6 +77,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
     let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
+    Manner::new(context.parsed, false)?;
     file::umask(0);
     let (_, _, made) = create(context, options)?;
     super::print(&[made.id, "\n"].concat())?;

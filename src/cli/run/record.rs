@@ -13,14 +13,15 @@ use crate::sys::{because, fd, file};
 
 /// What is known of a container before it is started; files of labels are read.
 pub(super) fn prepared(options: Options, found: &Found) -> Result<State> {
-    let mut state = State::default();
-    state.image = found.name.into();
-    state.image_id = found.id.into();
-    state.created = life::now();
-    state.remove = options.record.remove;
-    state.tty = options.tty;
-    state.labels = labels(options)?;
-    Ok(state)
+    Ok(State {
+        image: found.name.into(),
+        image_id: found.id.into(),
+        created: life::now(),
+        remove: options.record.remove,
+        tty: options.tty,
+        labels: labels(options)?,
+        ..State::default()
+    })
 }
 
 /// Labels of files, then those of the command line.

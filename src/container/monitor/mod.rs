@@ -56,6 +56,7 @@ pub struct How {
 }
 
 /// All that a monitor has.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Monitor {
     root: Fd,
     directory: Fd,
@@ -134,7 +135,7 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         if result.is_ok() && how.is_some_and(|how| how.attach) {
             monitor.clients.push(Client::new(Fd::from_number(there.number()), true));
         }
-        monitor.report(result, &there);
+        Monitor::report(result, &there);
         monitor.stay()
     }
     drop(there);
@@ -157,7 +158,7 @@ fn killed() -> Error {
 
 impl Monitor {
     /// Tells the command that made this process; ends it if there is nothing to stay with.
-    fn report(&self, result: Result<()>, channel: &Fd) {
+    fn report(result: Result<()>, channel: &Fd) {
         let _why = because("tell the command that started the container");
         match result {
             Ok(()) => drop(net::send(channel.by_ref(), &[READY], None)),
@@ -292,7 +293,7 @@ impl Monitor {
         let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
         kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
         for client in &self.clients {
-            numbers.push(if client.gets_output { 1 } else { 0 });
+            numbers.push(i64::from(client.gets_output));
             numbers.push(client.socket.number().into());
             kept.push(client.socket.by_ref());
         }
