@@ -24,16 +24,16 @@ trials! {
 }
 
 /// An option, the file of v1 and what is in it, the same for v2.
-type Row<'a> = (&'a [&'a str], (&'a str, &'a str), (&'a str, &'a str));
+pub type Row<'a> = (&'a [&'a str], (&'a str, &'a str), (&'a str, &'a str));
 
-const ROWS: &[Row<'_>] = &[
+pub const ROWS: &[Row<'_>] = &[
     (&["-m", "32m"], ("memory.limit_in_bytes", "33554432"), ("memory.max", "33554432")),
     (&["--memory-reservation", "16m"], ("memory.soft_limit_in_bytes", "16777216"), ("memory.low", "16777216")),
     (&["-m", "32m", "--memory-swappiness", "7"], ("memory.swappiness", "7"), ("", "")),
     (&["--cpus", "0.5"], ("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")),
     (&["--cpus", "1.25"], ("cpu.cfs_quota_us", "125000"), ("cpu.max", "125000 100000")),
     (&["--cpu-quota", "20000", "--cpu-period", "50000"], ("cpu.cfs_period_us", "50000"), ("cpu.max", "20000 50000")),
-    (&["-c", "512"], ("cpu.shares", "512"), ("", "")),
+    (&["-c", "512"], ("cpu.shares", "512"), ("cpu.weight", "20")),
     (&["--cpuset-cpus", "0"], ("cpuset.cpus", "0"), ("cpuset.cpus", "0")),
     (&["--cpuset-mems", "0"], ("cpuset.mems", "0"), ("cpuset.mems", "0")),
     (&["--pids-limit", "19"], ("pids.max", "19"), ("pids.max", "19")),

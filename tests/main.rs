@@ -20,6 +20,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod old_kernels;
+mod vm;
 mod workload;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
         limits::trials(),
         memory::trials(),
         old_kernels::trials(),
+        vm::harness::trials(),
+        vm::limits::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 use super::elf::is_static;
+use crate::vm::{EMULATOR, kernel::kernel};
 
 /// Something that not every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub enum Need {
     CgroupV1(&'static str),
     /// A command of vial.
     Command(&'static str),
+    /// To boot a machine of its own, with [`crate::vm::Machine`].
+    Machine,
 }
 
 impl Need {
@@ -44,6 +47,7 @@ impl Need {
                 (!has_v1_controller(name)).then(|| format!("needs the controller {name} of cgroup v1"))
             }
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
+            Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(EMULATOR).missing()).or_else(no_kernel),
         }
     }
 }
@@ -80,6 +84,11 @@ fn kernel_has(name: &str) -> bool {
     };
     let load = || Command::new("modprobe").args(["-q", name]).stderr(Stdio::null()).status();
     listed() || (is_root() && load().is_ok_and(|status| status.success()) && listed())
+}
+
+fn no_kernel() -> Option<String> {
+    (kernel().is_none() || !cfg!(target_arch = "x86_64"))
+        .then(|| "needs a kernel to boot, which tests/run fetches on x86_64".to_owned())
 }
 
 fn has_target(name: &str) -> bool {
