@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::util::Scene;
 use crate::util::container::{Container, eventually, groups, inside, run};
+use crate::util::disk::Disk;
 
 trials! {
     every_limit_is_in_its_file [Root, Busybox, Kernel("overlay"), Command("run")];
@@ -120,32 +121,6 @@ fn no_more_processes_than_allowed_can_be_made(scene: &Scene) {
     let bomb = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 0.5; echo alive";
     run(scene, &["--pids-limit", "40"], bomb).run();
     scene.assert_nothing_left();
-}
-
-/// A disk of the test's own: a file of 8 MiB behind a loop device, with its numbers in decimal.
-struct Disk<'a> {
-    scene: &'a Scene,
-    path: String,
-    number: String,
-}
-
-impl<'a> Disk<'a> {
-    fn new(scene: &'a Scene) -> Disk<'a> {
-        let image = scene.path("disk");
-        fs::File::create(&image).and_then(|file| file.set_len(8 << 20)).expect("make a file");
-        let output = scene.command("losetup", ["-f".as_ref(), "--show".as_ref(), image.as_os_str()]).ok();
-        let path = output.stdout.trim_end().to_owned();
-        let name = path.trim_start_matches("/dev/");
-        let number = fs::read_to_string(format!("/sys/block/{name}/dev")).expect("a device has numbers");
-        Disk { scene, path, number: number.trim_end().to_owned() }
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ =
-            std::process::Command::new("losetup").args(["-d", &self.path]).current_dir(self.scene.directory()).status();
-    }
 }
 
 fn reading_and_writing_a_disk_is_limited(scene: &Scene) {

@@ -8,6 +8,7 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod control_groups;
 mod debian;
 mod floors;
 mod foreground;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        control_groups::trials(),
         debian::trials(),
         floors::trials(),
         foreground::trials(),

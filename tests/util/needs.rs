@@ -25,6 +25,10 @@ pub enum Need {
     Target(&'static str),
     /// A controller of cgroup v1.
     CgroupV1(&'static str),
+    /// cgroup v2, offering these controllers.
+    CgroupV2(&'static [&'static str]),
+    /// A file of the kernel's.
+    File(&'static str),
     /// A command of vial.
     Command(&'static str),
     /// To boot a machine of its own, with [`crate::vm::Machine`].
@@ -46,6 +50,8 @@ impl Need {
             Need::CgroupV1(name) => {
                 (!has_v1_controller(name)).then(|| format!("needs the controller {name} of cgroup v1"))
             }
+            Need::CgroupV2(names) => missing_in_v2(names),
+            Need::File(path) => (!Path::new(path).exists()).then(|| format!("needs {path}")),
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
             Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(EMULATOR).missing()).or_else(no_kernel),
         }
@@ -103,6 +109,15 @@ fn has_v1_controller(name: &str) -> bool {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let options = table.lines().filter_map(|line| line.split_once(" - cgroup ")).map(|(_, rest)| rest);
     options.flat_map(|options| options.split([' ', ','])).any(|option| option == name)
+}
+
+fn missing_in_v2(names: &[&str]) -> Option<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let line = table.lines().find(|line| line.contains(" - cgroup2 "));
+    let Some(mount) = line.and_then(|line| line.split(' ').nth(4)) else { return Some("needs cgroup v2".to_owned()) };
+    let offered = fs::read_to_string(Path::new(mount).join("cgroup.controllers")).unwrap_or_default();
+    let missing = names.iter().find(|name| !offered.split_whitespace().any(|offer| offer == **name))?;
+    Some(format!("needs the controller {missing} of cgroup v2"))
 }
 
 fn has_command(name: &str) -> bool {
