@@ -17,6 +17,7 @@ mod images;
 mod import;
 mod isolation;
 mod laws;
+mod layers;
 mod ledger;
 mod limits;
 mod memory;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         import::trials(),
         isolation::trials(),
         laws::trials(),
+        layers::trials(),
         ledger::trials(),
         limits::trials(),
         memory::trials(),
