@@ -20,15 +20,16 @@ use crate::sys::{Fd, because, fd, file, ledger, net, terminal};
 const KEYS: &str = "ctrl-p,ctrl-q";
 
 /// How to be attached.
-pub(super) struct Manner {
+#[derive(Debug)]
+pub struct Manner {
     /// Whether the container has a terminal.
-    pub(super) tty: bool,
+    pub tty: bool,
     /// Whether standard input goes to the workload.
-    pub(super) input: bool,
+    pub input: bool,
     /// Whether signals go to the workload.
-    pub(super) proxy: bool,
+    pub proxy: bool,
     /// The keys that detach.
-    pub(super) keys: Vec<u8>,
+    pub keys: Vec<u8>,
 }
 
 impl Manner {

@@ -13,6 +13,7 @@ pub mod security;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::attach::Manner;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
@@ -60,6 +61,8 @@ pub struct RunOptions<'a> {
     pub dry_run: bool,
     /// `--detach`.
     pub detach: bool,
+    /// How to be attached, if it is not detached.
+    pub manner: Manner,
     /// `--restart`; empty for none.
     pub restart: &'a str,
     /// `--stop-timeout`, in seconds.
@@ -94,6 +97,7 @@ impl<'a> RunOptions<'a> {
             tty: parsed.on(Id::Tty),
             dry_run: parsed.on(Id::DryRun),
             detach: parsed.on(Id::Detach),
+            manner: Manner { tty: parsed.on(Id::Tty), ..Manner::new(parsed, parsed.on(Id::Interactive))? },
             restart: "",
             stop_timeout: None,
             record: Record { remove: parsed.on(Id::Remove), ..Record::default() },

@@ -16,7 +16,7 @@ use image::Found;
 use sources::Sources;
 use specification::Parts;
 
-use super::attach::{self, Manner};
+use super::attach;
 use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
@@ -55,8 +55,6 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if options.dry_run {
         return describe(context, options);
     }
-    let mut manner = Manner::new(context.parsed, options.interactive)?;
-    manner.tty = options.tty;
     let (root, bundles, mut made) = create(context, options)?;
     if options.detach || !options.restart.is_empty() {
         let attach = !options.detach;
@@ -66,7 +64,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
             super::print(&[made.id, "\n"].concat())?;
             return Ok(0);
         }
-        return attach::follow(&session, &made.bundle.directory, &manner);
+        return attach::follow(&session, &made.bundle.directory, &options.manner);
     }
     let mut life = made.life(&root, &bundles);
     let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
@@ -77,7 +75,6 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
     let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
-    Manner::new(context.parsed, false)?;
     file::umask(0);
     let (_, _, made) = create(context, options)?;
     super::print(&[made.id, "\n"].concat())?;

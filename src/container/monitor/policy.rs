@@ -22,7 +22,7 @@ impl Policy {
     #[must_use]
     pub fn parse(text: &str) -> Option<Policy> {
         match text {
-            "" | "no" => Some(Policy::No),
+            "no" => Some(Policy::No),
             "always" => Some(Policy::Always),
             "unless-stopped" => Some(Policy::UnlessStopped),
             "on-failure" => Some(Policy::OnFailure(0)),

@@ -19,6 +19,17 @@ const INPUT_CHUNK: usize = 4 << 10;
 /// How long one that is attached may take for the last of the output, in milliseconds.
 const PATIENCE: u32 = 5000;
 
+/// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
+fn end_of(held: &Fd) -> Option<Ended> {
+    for _ in 0..200 {
+        if let Some(ended) = process::end_of(held.by_ref()) {
+            return Some(ended);
+        }
+        process::sleep(10);
+    }
+    None
+}
+
 /// What is on its way: a message for those attached, which begins with its kind, and bytes for the workload.
 pub(super) struct Buffers {
     output: Vec<u8>,
@@ -89,8 +100,8 @@ impl Monitor {
                 self.clients.push(Client::new(socket, false));
             }
             self.settle(&mut buffers);
-            if files[1].is_ready() {
-                return None;
+            if let (Some(held), true) = (&held, files[1].is_ready()) {
+                return end_of(held);
             }
             if files[0].is_ready()
                 && let Ok(Some(ended)) = self.handle_signal(&signals)
