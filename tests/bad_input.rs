@@ -118,13 +118,13 @@ fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
 /// A command line with one option, and as many further words as the command takes at least.
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
     let words = row.name.split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
-    let image = if like(row) == "run" { "host" } else { "x" };
+    let image = if ["run", "create"].contains(&row.name) { "host" } else { "x" };
     words.chain((0..row.args.0).map(|_| image.into())).collect()
 }
 
 /// The command whose options this one shares.
 fn like(row: &Row) -> &'static str {
-    if row.name == "create" { "run" } else { row.name }
+    if ["create", "exec"].contains(&row.name) { "run" } else { row.name }
 }
 
 /// The first line on standard error, without vial's name, and the hint.

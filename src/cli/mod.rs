@@ -2,6 +2,7 @@
 
 mod attach;
 mod context;
+mod exec;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -89,6 +90,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "kill" => lifecycle::kill(context),
         "wait" => Ok(lifecycle::wait(context)),
         "attach" => attach::attach(context),
+        "exec" => exec::exec(context),
         "rename" => lifecycle::rename(context),
         "port" => lifecycle::port(context),
         "boot" => lifecycle::start_all(context),

@@ -1,8 +1,8 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS, RM,
-    RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    ATTACH, ATTACHED, BOOT, EXEC, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS,
+    RM, RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -24,7 +24,7 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
     },
     Command {
         name: "create",
@@ -34,7 +34,7 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
     },
     Command {
         name: "start",
@@ -85,6 +85,16 @@ pub static COMMANDS: &[Command] = &[
         args: (1, 1),
         groups: &[&ATTACH, &ATTACHED],
         ..BLANK
+    },
+    Command {
+        name: "exec",
+        aliases: &["container exec"],
+        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+        help: "Run a further command in a container that runs",
+        examples: &[("exec -it web sh", "a shell in it"), ("exec -u nobody web id", "")],
+        args: (2, ANY),
+        tail: true,
+        groups: &[&WORKLOAD, &EXEC],
     },
     Command {
         name: "wait",
