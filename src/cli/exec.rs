@@ -7,6 +7,7 @@ use super::flags::Id;
 use super::lifecycle;
 use super::options::process::{Process as Asked, Variable, Who};
 use super::run::{lossy, option_file};
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_env_file;
@@ -32,6 +33,10 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     if tty && interactive && !detach && !tty::is_terminal(fd::STDIN) {
         return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
             .hint("leave out -t to pipe data in: vial exec -i ..."));
+    }
+    if tty && detach {
+        return Err(Error::new("--tty with --detach: nobody would hold the terminal's other end")
+            .hint("leave out one of them; a detached container can have a terminal: vial run -dt ..."));
     }
     let variables = variables(&asked, tty)?;
     let name = parsed.word(0);
@@ -59,26 +64,31 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         grant_all(process)?;
     }
     let env = environment(context, &variables, launch.env)?;
-    let group = remains::group_of(&seen.config()?)?;
-    let container = Container {
-        spec: launch.spec,
-        steps: plan::enter(
-            launch.spec.process.as_ref().unwrap_or(&Process::default()),
-            Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
-        )?,
-        directory: seen.directory.by_ref(),
-        namespaces: 0,
-        pid_namespace: Some(file::path(text!("/proc/{pid}/ns/pid"))?),
-        args,
-        env,
-        wanted: wanted(&asked, launch.wanted),
-        interactive,
-        init: false,
-        group: Some(&group),
+    let steps = plan::enter(
+        launch.spec.process.as_ref().unwrap_or(&Process::default()),
+        Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
+    )?;
+    let mut group = remains::group_of(&seen.config()?)?;
+    let running = loop {
+        let container = Container {
+            spec: launch.spec,
+            steps,
+            directory: seen.directory.by_ref(),
+            namespaces: 0,
+            pid_namespace: None,
+            args,
+            env,
+            wanted: wanted(&asked, launch.wanted),
+            interactive: interactive && !detach,
+            init: false,
+            group: Some(&group),
+        };
+        let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
+        match run::start(&container, &surroundings, &mut |_| Ok(())) {
+            Err(error) if error.is(Errno::EBUSY) && group.follow(pid) => {}
+            result => break result?,
+        }
     };
-    let null = file::open(fd::CWD, c"/dev/null", libc::O_RDWR)?;
-    let standard = if detach { [Some(null.by_ref()); 3] } else { [None; 3] };
-    let running = run::start(&container, &Surroundings { standard, stays: detach, signals }, &mut |_| Ok(()))?;
     if detach {
         return Ok(0);
     }

@@ -41,6 +41,8 @@ pub const TERMINAL: u8 = b'T';
 pub const READY: u8 = b'R';
 /// The message to the first process that it may become the workload.
 pub const GO: u8 = b'G';
+/// The message that another process is going to be the workload: its number, the lowest byte first.
+pub const HEIR: u8 = b'H';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 
@@ -110,7 +112,8 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files.
+    /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files. What
+    /// enters a container does not keep it: it would hang up when this process ends.
     fn console(&mut self, first: bool) -> Result<()> {
         let pair = tty::open_pair(self.size)?;
         if first {
@@ -120,7 +123,9 @@ impl<'a> Actor<'a> {
             mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
         }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
-        terminal::make_controlling(pair.slave.by_ref())?;
+        if first {
+            terminal::make_controlling(pair.slave.by_ref())?;
+        }
         for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
             file::put_in_place(pair.slave.by_ref(), standard)?;
         }
@@ -175,6 +180,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         ("ipc", libc::CLONE_NEWIPC),
         ("net", libc::CLONE_NEWNET),
         ("cgroup", libc::CLONE_NEWCGROUP),
+        ("pid", libc::CLONE_NEWPID),
         ("mnt", libc::CLONE_NEWNS),
     ] {
         let path = file::path(text!("/proc/{}/ns/{name}", container.pid))?;

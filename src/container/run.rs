@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, GO, READY, TERMINAL};
+use super::act::{ERROR, GO, HEIR, READY, TERMINAL};
 use super::child::{self, Job};
 use super::plan::Step;
 use super::relay;
@@ -134,7 +134,7 @@ pub fn start(
         Running::kill(pid);
         return Err(error);
     }
-    await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
+    await_execution(pid, &here).map(|(pid, master)| Running { pid, master, interactive: container.interactive })
 }
 
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
@@ -151,11 +151,12 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
     process::clone(job.namespaces, Role::Container)
 }
 
-/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before.
+/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
+/// process is the workload.
 #[inline(never)]
-fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
+fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
     let _why = because("wait until the container's first process has become the workload, or says why not");
-    let (mut master, mut ready) = (None, false);
+    let (mut master, mut ready, mut failed) = (None, false, None);
     let mut message = alloc::vec![0u8; 8 << 10];
     loop {
         let (length, file) = net::receive(channel.by_ref(), &mut message)?;
@@ -163,17 +164,22 @@ fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
             None => break,
             Some((&TERMINAL, _)) => master = file,
             Some((&READY, _)) => ready = true,
-            Some((&ERROR, wire)) => {
-                let error = Error::decode(wire).unwrap_or_else(|| Error::new("the container's first process failed"));
+            Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;
-                return Err(error);
+                pid = u32::from_le_bytes([a, b, c, d]);
             }
+            // The heir's may come before it is known; all have let go of the channel in the end.
+            Some((&ERROR, wire)) => failed = Some(Error::decode(wire)),
             Some(_) => {}
         }
     }
+    if let Some(error) = failed {
+        process::wait(Some(pid), true)?;
+        return Err(error.unwrap_or_else(|| Error::new("the container's first process failed")));
+    }
     if ready {
         ledger::executed();
-        return Ok(master);
+        return Ok((pid, master));
     }
     // The channel also ends when the process dies without a word.
     let ended = process::wait(Some(pid), true)?.map(|waited| waited.ended);
