@@ -7,6 +7,7 @@ use super::flags::Id;
 use super::lifecycle;
 use super::options::process::{Process as Asked, Variable, Who};
 use super::run::{lossy, option_file};
+use super::sealed;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
@@ -38,6 +39,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("--tty with --detach: nobody would hold the terminal's other end")
             .hint("leave out one of them; a detached container can have a terminal: vial run -dt ..."));
     }
+    sealed::go_on(context)?;
     let variables = variables(&asked, tty)?;
     let name = parsed.word(0);
     let (_, _, seen) = lifecycle::look(context, &name)?;
