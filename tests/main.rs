@@ -10,6 +10,7 @@ mod bad_input;
 mod command_line;
 mod control_groups;
 mod debian;
+mod exec;
 mod floors;
 mod foreground;
 mod harness;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         command_line::trials(),
         control_groups::trials(),
         debian::trials(),
+        exec::trials(),
         floors::trials(),
         foreground::trials(),
         harness::trials(),

@@ -9,14 +9,14 @@ use super::options::process::{Process as Asked, Variable, Who};
 use super::run::{lossy, option_file};
 use super::sealed;
 use crate::base::errno::Errno;
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_env_file;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
 use crate::container::run::{self, Container, Running, Surroundings};
 use crate::container::spec::Process;
-use crate::container::state::Condition;
+use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
 use crate::kernel::security::caps;
@@ -47,6 +47,24 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new(text!("container {name} does not run")).hint(text!("start it with: vial start {name}")));
     }
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
+    join(context, &seen, &asked, &variables).map_err(|error| {
+        // ESRCH: it has no namespaces any more, but is still there.
+        let ended = error.is(Errno::ESRCH) || !process::is_alive(pid, then);
+        if ended && error.exit_code() == EXIT_FAILURE { Error::new(text!("container {name} has ended")) } else { error }
+    })
+}
+
+/// Joins a container that runs.
+#[inline(never)]
+fn join(
+    context: &Context<'static>,
+    seen: &Seen,
+    asked: &Asked<'static>,
+    variables: &[Variable<'static>],
+) -> Result<u8> {
+    let parsed = context.parsed;
+    let (detach, tty) = (parsed.on(Id::Detach), parsed.on(Id::Tty));
+    let (pid, then) = (seen.state.pid, seen.state.pid_start);
     let signals = poll::block_signals(run::watched_signals())?;
     // Held, so that it can't become another process; its number alone would not do.
     let held = process::hold(pid, then);
@@ -65,7 +83,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     if parsed.on(Id::Privileged) {
         grant_all(process)?;
     }
-    let env = environment(context, &variables, launch.env)?;
+    let env = environment(context, variables, launch.env)?;
     let steps = plan::enter(
         launch.spec.process.as_ref().unwrap_or(&Process::default()),
         Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
@@ -80,8 +98,8 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
             pid_namespace: None,
             args,
             env,
-            wanted: wanted(&asked, launch.wanted),
-            interactive: interactive && !detach,
+            wanted: wanted(asked, launch.wanted),
+            interactive: parsed.on(Id::Interactive) && !detach,
             init: false,
             group: Some(&group),
         };

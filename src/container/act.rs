@@ -172,7 +172,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
     let held = FdRef::from_number(container.held);
     match process::setns(held, kinds) {
         Err(error) if [Errno::EINVAL, Errno::EBADF].contains(&error.errno()) => {}
-        result => return result.map_err(|error| gone(error, container)),
+        result => return result,
     }
     let mut namespaces = Vec::with_capacity(8);
     for (name, kind) in [
@@ -184,19 +184,12 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         ("mnt", libc::CLONE_NEWNS),
     ] {
         let path = file::path(text!("/proc/{}/ns/{name}", container.pid))?;
-        namespaces.push((file::open(CWD, path, libc::O_RDONLY).map_err(|error| gone(error, container))?, kind));
+        namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
     if !known::is_alive(container.pid, container.then) {
-        return Err(gone(Error::os(Errno::ESRCH, "", ""), container));
+        return Err(Error::os(Errno::ESRCH, "find the container's first process", ""));
     }
     namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
-}
-
-fn gone(error: Error, container: Entered) -> Error {
-    if known::is_alive(container.pid, container.then) {
-        return error;
-    }
-    Error::new("the container has ended")
 }
 
 /// Actions that need nothing but themselves.

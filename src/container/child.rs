@@ -112,7 +112,10 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     if entered(job).is_some() {
         // Only now, with no more rights than the workload, is a process where the container's processes can see it. It takes
         // this one's place with the parent.
-        if let Side::Parent(pid) = process::clone(libc::CLONE_PARENT, Role::Workload)? {
+        // ENOMEM also says that process 1 has ended, pid_namespaces(7).
+        let side = process::clone(libc::CLONE_PARENT, Role::Workload)
+            .map_err(|error| error.hint("memory is short (--memory, --pids-limit), or the container ends"))?;
+        if let Side::Parent(pid) = side {
             let [a, b, c, d] = pid.to_le_bytes();
             net::send(channel.by_ref(), &[HEIR, a, b, c, d], None)?;
             process::exit(0);
