@@ -14,6 +14,7 @@ mod exec;
 mod floors;
 mod foreground;
 mod harness;
+mod hostile;
 mod images;
 mod import;
 mod isolation;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         floors::trials(),
         foreground::trials(),
         harness::trials(),
+        hostile::trials(),
         images::trials(),
         import::trials(),
         isolation::trials(),

@@ -128,11 +128,10 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
-    if surroundings.stays
-        && let Err(error) = note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None))
-    {
-        Running::kill(pid);
-        return Err(error);
+    if surroundings.stays {
+        note(pid).inspect_err(|_| Running::kill(pid))?;
+        // Should it fail, that process has ended, and has said why.
+        let _ = net::send(here.by_ref(), &[GO], None);
     }
     await_execution(pid, &here).map(|(pid, master)| Running { pid, master, interactive: container.interactive })
 }
