@@ -221,6 +221,10 @@ fn even_a_tracer_finds_no_rights_and_no_file_to_write(scene: &Scene) {
         }
     });
     assert_no_more_rights(&lines, "00000000a80c25fb");
+    let files = lines.iter().filter_map(|line| line.strip_prefix("fd "));
+    let own = ["/dev/null", "pipe:", "socket:"];
+    let foreign: Vec<&str> = files.filter(|target| !own.contains(target)).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
 }
 
 fn a_script_of_vial_itself_gets_a_sealed_copy(scene: &Scene) {

@@ -109,7 +109,8 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
         process::prctl_die_with_parent(0)?;
     }
-    if entered(job).is_some() {
+    if let Some(container) = entered(job) {
+        drop(Fd::from_number(container.held));
         // Only now, with no more rights than the workload, is a process where the container's processes can see it. It takes
         // this one's place with the parent.
         // ENOMEM also says that process 1 has ended, pid_namespaces(7).
