@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         limits::trials(),
         memory::trials(),
         old_kernels::trials(),
+        vm::exec::trials(),
         vm::harness::trials(),
         vm::limits::trials(),
         workload::trials(),

@@ -5,6 +5,7 @@
 //! scripts. `init` runs them, and what each did is read from the console.
 
 mod cpio;
+pub mod exec;
 pub mod harness;
 pub mod kernel;
 pub mod limits;
