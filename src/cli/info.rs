@@ -8,6 +8,7 @@ use super::flags::Id;
 use super::{images, ps};
 use crate::base::error::Result;
 use crate::base::json::{Value, object};
+use crate::base::text::Cut;
 use crate::container::state::Condition;
 use crate::kernel::cgroup::{Hierarchies, Version};
 use crate::sys::process;
@@ -65,6 +66,6 @@ fn kind(hierarchies: &Hierarchies) -> &'static str {
 
 /// All controllers that limits can be set through.
 fn controllers(hierarchies: &Hierarchies) -> Value {
-    let names = hierarchies.iter().flat_map(|hierarchy| &hierarchy.controllers);
-    Value::from(names.map(|name| Value::from(name.as_str())).collect::<Vec<Value>>())
+    let names = hierarchies.iter().flat_map(|hierarchy| hierarchy.controllers.parts(b','));
+    Value::from(names.filter(|name| !name.is_empty()).map(Value::from).collect::<Vec<Value>>())
 }

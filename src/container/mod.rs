@@ -10,7 +10,6 @@ mod init;
 pub mod plan;
 mod relay;
 pub mod remains;
-pub mod resources;
 pub mod run;
 pub mod spec;
 pub mod state;

@@ -13,11 +13,12 @@ use std::vec::Vec;
 
 use super::*;
 use crate::base::errno::Errno;
+use crate::base::json::{self, Value};
 use crate::sys::{self, process};
 
-fn character(allow: bool, major: u32, minor: u32, access: &str) -> DeviceRule {
-    let access = Access::parse(access).unwrap();
-    DeviceRule { allow, kind: DeviceKind::Character, major: Some(major), minor: Some(minor), access }
+/// `linux.resources` of the runtime specification.
+fn resources(text: &str) -> Value {
+    json::parse(text.as_bytes()).unwrap()
 }
 
 /// The host's hierarchies if a test can run: root, and this v1 controller (`v2`: that hierarchy).
@@ -38,7 +39,7 @@ struct Throwaway {
     parent: String,
 }
 
-fn make(hierarchies: &Hierarchies, name: &str, limits: &Limits, extent: Extent) -> Throwaway {
+fn make(hierarchies: &Hierarchies, name: &str, limits: &Value, extent: Extent) -> Throwaway {
     let parent = format!("vial-test-{}-{name}", std::process::id());
     let path = GroupPath::of_container(Some(&parent), "x").unwrap();
     let (group, warnings) = Group::create(hierarchies, limits, &path, extent, false).unwrap();
@@ -92,7 +93,7 @@ impl Throwaway {
 #[test]
 fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known() {
     let Some(host) = host("memory") else { return };
-    let limits = Limits { memory: Some(16 << 20), memory_swap: Some(16 << 20), ..Limits::default() };
+    let limits = resources(r#"{"memory":{"limit":16777216,"swap":16777216}}"#);
     let made = make(&host, "memory", &limits, Extent::Needed);
     assert_eq!(made.file("memory", "memory.limit_in_bytes"), "16777216");
     assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), "16777216");
@@ -105,10 +106,9 @@ fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known()
 #[test]
 fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again() {
     let Some(host) = host("memory") else { return };
-    let limits = |megabytes: i64| Limits {
-        memory: Some(megabytes << 20),
-        memory_swap: Some(megabytes << 20),
-        ..Limits::default()
+    let limits = |megabytes: i64| {
+        let bytes = megabytes << 20;
+        resources(&format!("{{\"memory\":{{\"limit\":{bytes},\"swap\":{bytes}}}}}"))
     };
     let mut made = make(&host, "change", &limits(16), Extent::Needed);
     for megabytes in [64, 8] {
@@ -120,11 +120,11 @@ fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again()
 #[test]
 fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there() {
     let Some(host) = host("pids") else { return };
-    let mut made = make(&host, "move", &Limits::default(), Extent::Needed);
+    let mut made = make(&host, "move", &Value::Null, Extent::Needed);
     let mut sleeper = made.shell("exec sleep 60").spawn().unwrap();
-    let freezer = made.group.holding("freezer").unwrap().path.clone();
-    until(|| !kill::processes(&freezer).unwrap().is_empty());
-    made.group.change(&host, &Limits { pids: Some(7), ..Limits::default() }, false).unwrap();
+    let freezer = made.group.holding("freezer").unwrap().path;
+    until(|| !kill::processes(freezer).unwrap().is_empty());
+    made.group.change(&host, &resources(r#"{"pids":{"limit":7}}"#), false).unwrap();
     assert_eq!(made.file("pids", "pids.max"), "7");
     assert_eq!(made.file("pids", "cgroup.procs"), sleeper.id().to_string());
     drop(made);
@@ -135,10 +135,10 @@ fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there() {
 fn a_fork_beyond_the_limit_on_processes_is_refused() {
     let Some(host) = host("pids") else { return };
     let script = "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0";
-    let few = make(&host, "pids", &Limits { pids: Some(2), ..Limits::default() }, Extent::Needed);
+    let few = make(&host, "pids", &resources(r#"{"pids":{"limit":2}}"#), Extent::Needed);
     assert!(!few.shell(script).status().unwrap().success());
     drop(few);
-    let enough = make(&host, "pids", &Limits { pids: Some(-1), ..Limits::default() }, Extent::Needed);
+    let enough = make(&host, "pids", &resources(r#"{"pids":{"limit":-1}}"#), Extent::Needed);
     assert_eq!(enough.file("pids", "pids.max"), "max");
     assert!(enough.shell(script).status().unwrap().success());
 }
@@ -146,12 +146,12 @@ fn a_fork_beyond_the_limit_on_processes_is_refused() {
 #[test]
 fn processors_are_those_of_the_set_and_nodes_come_from_above() {
     let Some(host) = host("cpuset") else { return };
-    let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"cpus":"0"}}"#);
     let made = make(&host, "cpuset", &limits, Extent::Needed);
     assert_eq!(made.file("cpuset", "cpuset.cpus"), "0");
     assert!(!made.file("cpuset", "cpuset.mems").is_empty());
     assert_eq!(made.inside(process::processors), 1);
-    let limits = Limits { cpuset_cpus: Some("4000".to_string()), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"cpus":"4000"}}"#);
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("4000 to ") && error.contains("--cpuset-cpus"), "{error}");
@@ -160,13 +160,7 @@ fn processors_are_those_of_the_set_and_nodes_come_from_above() {
 #[test]
 fn shares_quota_and_burst_are_set() {
     let Some(host) = host("cpu") else { return };
-    let limits = Limits {
-        cpu_shares: Some(512),
-        cpu_quota: Some(50_000),
-        cpu_period: Some(200_000),
-        cpu_burst: Some(10_000),
-        ..Limits::default()
-    };
+    let limits = resources(r#"{"cpu":{"shares":512,"quota":50000,"period":200000,"burst":10000}}"#);
     let made = make(&host, "cpu", &limits, Extent::Needed);
     let files = ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"];
     assert_eq!(files.map(|file| made.file("cpu", file)), ["512", "50000", "200000", "10000"]);
@@ -181,9 +175,9 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused() {
     };
     let mut numbers = disk.split_whitespace().map(|number| number.parse().unwrap_or(0));
     let device = (numbers.next().unwrap(), numbers.next().unwrap());
-    let limits = |device| Limits {
-        block_throttles: vec![BlockThrottle { device, kind: ThrottleKind::WriteBytes, rate: 1 << 20 }],
-        ..Limits::default()
+    let limits = |(major, minor): (u32, u32)| {
+        let device = format!("{{\"major\":{major},\"minor\":{minor},\"rate\":1048576}}");
+        resources(&format!("{{\"blockIO\":{{\"throttleWriteBpsDevice\":[{device}]}}}}"))
     };
     let made = make(&host, "blkio", &limits(device), Extent::Needed);
     let expected = format!("{}:{} 1048576", device.0, device.1);
@@ -195,17 +189,13 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused() {
 }
 
 /// `/dev/null` may be read and written, `/dev/zero` only read, `/dev/full` not at all.
-fn few_devices() -> Limits {
-    let everything = DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
-    Limits {
-        devices: vec![
-            everything,
-            character(true, 1, 3, "rw"),
-            character(true, 1, 5, "rwm"),
-            character(false, 1, 5, "w"),
-        ],
-        ..Limits::default()
-    }
+fn few_devices() -> Value {
+    resources(
+        r#"{"devices":[{"allow":false},
+            {"allow":true,"type":"c","major":1,"minor":3,"access":"rw"},
+            {"allow":true,"type":"c","major":1,"minor":5,"access":"rwm"},
+            {"allow":false,"type":"c","major":1,"minor":5,"access":"w"}]}"#,
+    )
 }
 
 #[test]
@@ -225,8 +215,7 @@ fn only_devices_that_are_allowed_can_be_opened_in_v1() {
 /// A host that has only v2, as far as the planner can tell.
 fn only_v2(host: &Hierarchies) -> Hierarchies {
     let v2 = host.v2().unwrap();
-    let controllers: Vec<&str> = v2.controllers.iter().map(String::as_str).collect();
-    Hierarchies::of(&[(Version::V2, &v2.mount, &controllers)])
+    Hierarchies::of(&[(Version::V2, v2.mount, v2.controllers)])
 }
 
 #[test]
@@ -249,7 +238,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group() {
     }
     let control = format!("{}/cgroup.subtree_control", host.v2().unwrap().mount);
     let before = fs::read_to_string(&control).unwrap();
-    let limits = Limits { hugepages: vec![("2MB".to_string(), 4 << 20)], ..Limits::default() };
+    let limits = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);
     let made = make(&host, "huge", &limits, Extent::Needed);
     let file = format!("{}/hugetlb.2MB.max", made.group.unified().unwrap().path);
     assert_eq!(fs::read_to_string(file).unwrap().trim(), "4194304");
@@ -263,7 +252,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group() {
 #[test]
 fn a_process_can_be_born_in_a_v2_group() {
     let Some(host) = host("v2") else { return };
-    let made = make(&only_v2(&host), "born", &Limits::default(), Extent::Needed);
+    let made = make(&only_v2(&host), "born", &Value::Null, Extent::Needed);
     let directory = made.group.open_for_clone().unwrap().unwrap();
     // The child of a program with threads may do nothing but enter the kernel.
     match process::clone_into(directory.by_ref(), 0, sys::ledger::Role::Helper) {
@@ -271,7 +260,7 @@ fn a_process_can_be_born_in_a_v2_group() {
             process::sleep(1000);
         },
         Ok(process::Side::Parent(pid)) => {
-            assert_eq!(kill::processes(&made.group.unified().unwrap().path).unwrap(), [pid]);
+            assert_eq!(kill::processes(made.group.unified().unwrap().path).unwrap(), [pid]);
             made.group.kill_all().unwrap();
             assert_eq!(process::wait(Some(pid), true).unwrap().unwrap().ended, process::Ended::Killed(9));
         }
@@ -308,20 +297,19 @@ fn kill_a_fork_bomb(made: &Throwaway, inner: &str) {
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1() {
     let Some(host) = host("freezer") else { return };
     // The limit is only there for the host's sake, should the test fail.
-    let made = make(&host, "bomb1", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
+    let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
     kill_a_fork_bomb(&made, &made.group.holding("freezer").unwrap().path);
 }
 
 #[test]
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2() {
     let Some(host) = host("v2") else { return };
-    let mut known = vec![(Version::V2, host.v2().unwrap().mount.as_str(), &["pids"] as &[&str])];
+    let mut known = vec![(Version::V2, host.v2().unwrap().mount, "pids")];
     if let Some(pids) = host.v1("pids") {
-        known[0].2 = &[];
-        known.push((Version::V1, &pids.mount, &["pids"]));
+        known[0].2 = "";
+        known.push((Version::V1, pids.mount, "pids"));
     }
-    let made =
-        make(&Hierarchies::of(&known), "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
+    let made = make(&Hierarchies::of(&known), "bomb2", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
     kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
 }
 
@@ -331,7 +319,7 @@ fn an_accounted_group_is_found_again_and_removed_without_a_rest() {
     let made = make(&host, "again", &few_devices(), Extent::Accounted);
     let found = Group::open_existing(&host, made.group.path()).unwrap();
     let paths = |group: &Group| {
-        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.clone()).collect();
+        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.to_string()).collect();
         paths.sort();
         paths
     };
@@ -347,7 +335,7 @@ fn a_directory_above_that_was_there_before_stays() {
     let parent = format!("{}/vial-test-{}-there", host.v1("freezer").unwrap().mount, std::process::id());
     fs::create_dir(&parent).unwrap();
     let path = GroupPath::of_container(parent.rsplit('/').next(), "x").unwrap();
-    let (group, _) = Group::create(&host, &Limits::default(), &path, Extent::Needed, false).unwrap();
+    let (group, _) = Group::create(&host, &Value::Null, &path, Extent::Needed, false).unwrap();
     group.remove().unwrap();
     assert!(fs::exists(&parent).unwrap());
     fs::remove_dir(&parent).unwrap();
@@ -357,7 +345,7 @@ fn a_directory_above_that_was_there_before_stays() {
 fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning() {
     let Some(host) = host("cpu") else { return };
     let path = GroupPath::of_container(Some(&format!("vial-test-{}-refused", std::process::id())), "x").unwrap();
-    let limits = Limits { cpu_quota: Some(1), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"quota":1}}"#);
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("EINVAL") && error.contains("--cpu-quota"), "{error}");
     let above = format!("{}/vial-test-{}-refused", host.v1("cpu").unwrap().mount, std::process::id());
@@ -378,7 +366,7 @@ fn groups_are_made_while_others_remove_the_directory_above_them() {
             scope.spawn(move || {
                 for _ in 0..200 {
                     let path = GroupPath::of_container(Some(parent), &format!("w{worker}")).unwrap();
-                    Group::create(host, &Limits::default(), &path, Extent::Needed, false).unwrap().0.remove().unwrap();
+                    Group::create(host, &Value::Null, &path, Extent::Needed, false).unwrap().0.remove().unwrap();
                 }
             });
         }
@@ -395,17 +383,12 @@ fn limits_are_in_force_where_v2_has_the_controllers() {
     if !["memory", "pids", "cpu"].iter().all(|controller| v2.has(controller)) {
         return std::eprintln!("skipped: needs memory, pids and cpu on v2");
     }
-    let limits = Limits {
-        memory: Some(16 << 20),
-        memory_swap: Some(16 << 20),
-        pids: Some(3),
-        cpu_shares: Some(1024),
-        cpu_quota: Some(50_000),
-        ..Limits::default()
-    };
-    let found = Hierarchies::detect_for(&limits, Extent::Accounted).unwrap();
+    let limits = resources(
+        r#"{"memory":{"limit":16777216,"swap":16777216},"pids":{"limit":3},"cpu":{"shares":1024,"quota":50000}}"#,
+    );
+    let found = Hierarchies::detect().unwrap();
     let mut made = make(&found, "v2", &limits, Extent::Accounted);
-    let directory = made.group.unified().unwrap().path.clone();
+    let directory = made.group.unified().unwrap().path;
     let value = |file: &str| fs::read_to_string(format!("{directory}/{file}")).unwrap().trim().to_string();
     let files = ["memory.max", "pids.max", "cpu.weight", "cpu.max"];
     assert_eq!(files.map(value), ["16777216", "3", "39", "50000 100000"]);
@@ -413,6 +396,6 @@ fn limits_are_in_force_where_v2_has_the_controllers() {
     assert!(!made.shell("head -c 90000000 /dev/zero | tail -c 80000000").status().unwrap().success());
     assert!(made.group.was_oom_killed().unwrap());
     assert!(!made.shell("sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0").status().unwrap().success());
-    made.group.change(&found, &Limits { memory: Some(-1), ..Limits::default() }, false).unwrap();
+    made.group.change(&found, &resources(r#"{"memory":{"limit":-1}}"#), false).unwrap();
     assert_eq!(value("memory.max"), "max");
 }
