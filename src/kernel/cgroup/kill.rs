@@ -35,10 +35,10 @@ impl Group {
         };
         if directory.version == Version::V2 && write(directory.path, "cgroup.kill", "1").is_ok() {
             // In a hybrid group v1's freezer may still hold them.
-            return wait_until_empty(directory, || self.thaw_all());
+            return wait_until_empty(directory, &mut || self.thaw_all());
         }
         // Without a freezer it is a race that is run again until it is won, so failures to freeze are left aside.
-        wait_until_empty(directory, || {
+        wait_until_empty(directory, &mut || {
             self.begin_to_freeze();
             // Read anew: what was forked meanwhile is frozen too.
             for pid in tree(directory.path).unwrap_or_default() {
@@ -58,7 +58,7 @@ impl Group {
     }
 }
 
-fn wait_until_empty(directory: &Directory, mut act: impl FnMut()) -> Result<()> {
+fn wait_until_empty(directory: &Directory, act: &mut dyn FnMut()) -> Result<()> {
     let mut left = Vec::new();
     for _ in 0..ROUNDS {
         left = tree(directory.path)?;
