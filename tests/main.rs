@@ -8,6 +8,7 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod control_groups;
 mod debian;
 mod floors;
 mod foreground;
@@ -16,10 +17,12 @@ mod images;
 mod import;
 mod isolation;
 mod laws;
+mod layers;
 mod ledger;
 mod limits;
 mod memory;
 mod old_kernels;
+mod vm;
 mod workload;
 
 use std::process::ExitCode;
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        control_groups::trials(),
         debian::trials(),
         floors::trials(),
         foreground::trials(),
@@ -41,10 +45,13 @@ fn main() -> ExitCode {
         import::trials(),
         isolation::trials(),
         laws::trials(),
+        layers::trials(),
         ledger::trials(),
         limits::trials(),
         memory::trials(),
         old_kernels::trials(),
+        vm::harness::trials(),
+        vm::limits::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -93,14 +93,7 @@ impl Hierarchies {
                 None => found.push((whole, hierarchy)),
             }
         }
-        Hierarchies(found.into_iter().map(|(_, hierarchy)| hierarchy).collect())
-    }
-
-    /// For tests of the planner.
-    #[cfg(test)]
-    pub(super) fn of(list: &[(Version, &'static str, &'static str)]) -> Hierarchies {
-        let hierarchy = |&(version, mount, controllers)| Hierarchy { version, mount, controllers };
-        Hierarchies(list.iter().map(hierarchy).collect())
+        found.into_iter().map(|(_, hierarchy)| hierarchy).collect()
     }
 
     /// All of them.
@@ -125,6 +118,13 @@ impl Hierarchies {
     #[must_use]
     pub fn v2(&self) -> Option<&Hierarchy> {
         self.0.iter().find(|hierarchy| hierarchy.version == Version::V2)
+    }
+}
+
+/// A host of one's own making, say one that lacks some of what this one has.
+impl FromIterator<Hierarchy> for Hierarchies {
+    fn from_iter<T: IntoIterator<Item = Hierarchy>>(hierarchies: T) -> Hierarchies {
+        Hierarchies(hierarchies.into_iter().collect())
     }
 }
 

@@ -28,8 +28,6 @@ mod kill;
 mod limits;
 mod path;
 mod plan;
-#[cfg(test)]
-mod real;
 mod values;
 
 pub use devices::{Access, DeviceKind, DeviceRule, filter};

@@ -5,8 +5,12 @@ use crate::base::json::parse;
 use std::format;
 use std::string::ToString;
 
+fn host(list: &[(Version, &'static str, &'static str)]) -> Hierarchies {
+    list.iter().map(|&(version, mount, controllers)| Hierarchy { version, mount, controllers }).collect()
+}
+
 fn v1_host() -> Hierarchies {
-    Hierarchies::of(&[
+    host(&[
         (Version::V1, "/cg/memory", "memory"),
         (Version::V1, "/cg/cpu,cpuacct", "cpu,cpuacct"),
         (Version::V1, "/cg/cpuset", "cpuset"),
@@ -17,7 +21,7 @@ fn v1_host() -> Hierarchies {
 }
 
 fn v2_host() -> Hierarchies {
-    Hierarchies::of(&[(Version::V2, "/cg", "cpuset,cpu,io,memory,pids")])
+    host(&[(Version::V2, "/cg", "cpuset,cpu,io,memory,pids")])
 }
 
 const DENY_ALL: &str = r#""devices":[{"allow":false}]"#;
@@ -179,8 +183,8 @@ fn what_only_v1_has_is_unmet_and_names_the_option() {
 #[test]
 fn numbers_that_no_device_has_are_refused() {
     let limits = r#""blockIO":{"throttleReadBpsDevice":[{"major":4294967304,"minor":0,"rate":1}]}"#;
-    let host = Hierarchies::of(&[(Version::V1, "/cg/blkio", "blkio")]);
-    let plan = planned(&host, limits, "x");
+    let blkio = host(&[(Version::V1, "/cg/blkio", "blkio")]);
+    let plan = planned(&blkio, limits, "x");
     assert!(plan.unmet[0].to_string().contains("--device-read-bps: 4294967304:0 are no device numbers"));
     assert_eq!(plan.steps, []);
 }
