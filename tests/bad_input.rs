@@ -48,8 +48,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "workdir", &["a", "./a", "~"]),
     ("run", "user", &["-1", "4294967295", "4294967296", "99999999999999999999", "+1", "a b", "0:-1", "0:4294967295", ":", ":0", "0:", "a:b:c", "root/x"]),
     ("run", "network", &["bridge0", "nat", "HOST", "container:", "ns:", "ns:relative", "none:x", "container:../x"]),
-    ("run", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
-    ("run", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
+    ("*", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
+    ("*", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
     ("run", "env-file", &["/nonexistent/file"]),
     ("run", "label-file", &["/nonexistent/file"]),
     ("run", "group-add", &["-1", "4294967295", "a:b", "a b"]),
@@ -73,21 +73,22 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "uts", &["none", "container:"]),
     ("run", "cgroupns", &["none", "container:a"]),
     ("run", "sysctl", &["net.ipv4.ip_forward", "kernel.panic=1", "vm.swappiness=1", "net.a/../../kernel/panic=1", "=1"]),
-    ("run", "memory-reservation", &["x", "1k", "-1"]),
-    ("run", "memory-high", &["x", "1k", "-1"]),
+    ("*", "memory-reservation", &["x", "1k", "-1"]),
+    ("*", "memory-high", &["x", "1k", "-1"]),
     ("run", "memory-swap", &["x", "64m", "-2", "-1"]),
-    ("run", "memory-swappiness", &["x", "-1", "101"]),
-    ("run", "cpu-quota", &["x", "0", "999", "-2"]),
-    ("run", "cpu-period", &["x", "0", "999", "1000001"]),
-    ("run", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
-    ("run", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
-    ("run", "cpuset-mems", &["x", "1-0", "0,"]),
-    ("run", "pids-limit", &["x", "-2", "1.5"]),
-    ("run", "blkio-weight", &["x", "0", "9", "1001"]),
-    ("run", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
-    ("run", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("update", "memory-swap", &["x", "1m", "-2"]),
+    ("*", "memory-swappiness", &["x", "-1", "101"]),
+    ("*", "cpu-quota", &["x", "0", "999", "-2"]),
+    ("*", "cpu-period", &["x", "0", "999", "1000001"]),
+    ("*", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
+    ("*", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
+    ("*", "cpuset-mems", &["x", "1-0", "0,"]),
+    ("*", "pids-limit", &["x", "-2", "1.5"]),
+    ("*", "blkio-weight", &["x", "0", "9", "1001"]),
+    ("*", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("*", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
     ("run", "device-cgroup-rule", &["x", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 x", "c -1:3 r"]),
     ("run", "cgroup-parent", &["/", "..", "/a/../b", "/a/.."]),
     ("run", "cap-add", &["NET", "CAP_", "0", "NET_ADMIN,SYS_ADMIN"]),
@@ -311,6 +312,8 @@ fn options_that_contradict_each_other_are_refused_by_both_names(scene: &Scene) {
         let (first, hint) = said(&output);
         assert!(named.iter().all(|name| first.contains(name)) && !hint.is_empty(), "{}", output.shown());
     }
+    // Limits that the container has already are compared when it is known.
+    refused(scene, &["update", "x"]).says("no limit is given");
     let output = refused(scene, &["images", "--format=json", "--json"]);
     assert!(said(&output).0.contains("--json is given too"), "{}", output.shown());
 }

@@ -17,7 +17,8 @@ use crate::sys::process;
 #[inline(never)]
 pub(super) fn info(context: &Context<'_>) -> Result<u8> {
     let containers = ps::all(context)?;
-    let running = containers.iter().filter(|seen| seen.condition == Condition::Running).count();
+    let count = |condition| containers.iter().filter(|seen| seen.condition == condition).count();
+    let (running, paused) = (count(Condition::Running), count(Condition::Paused));
     let hierarchies = Hierarchies::detect()?;
     let [_, host, release, _, machine, _] = process::uname()?;
     let number = |count: usize| Value::from(count as u64);
@@ -26,7 +27,8 @@ pub(super) fn info(context: &Context<'_>) -> Result<u8> {
         ("RootDir", Context::absolute(&context.root_path())?.into()),
         ("Containers", number(containers.len())),
         ("ContainersRunning", number(running)),
-        ("ContainersStopped", number(containers.len() - running)),
+        ("ContainersPaused", number(paused)),
+        ("ContainersStopped", number(containers.len() - running - paused)),
         ("Images", number(images::store(context)?.list()?.len())),
         ("Driver", "overlay".into()),
         ("CgroupVersion", kind(&hierarchies).into()),

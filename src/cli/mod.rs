@@ -10,10 +10,14 @@ mod inspect;
 pub mod options;
 pub mod output;
 pub mod parse;
+mod pause;
 mod ps;
 mod rm;
 mod run;
+mod stats;
 mod syscalls;
+mod top;
+mod update;
 mod version;
 mod volume;
 
@@ -78,6 +82,11 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "run" => run::run(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "stats" => stats::show(context),
+        "top" => top::list(context),
+        "pause" => pause::pause(context, true),
+        "unpause" => pause::pause(context, false),
+        "update" => update::update(context),
         "rm" => rm::remove(context),
         "import" => images::import(context),
         "images" => images::list(context),

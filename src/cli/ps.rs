@@ -44,7 +44,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let last = newest(parsed)?;
     let mut found: Vec<Seen> = Vec::new();
     for seen in all(context)? {
-        if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition == Condition::Running) {
+        if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition.is_running()) {
             found.push(seen);
         }
     }
@@ -163,7 +163,7 @@ impl<'a> Filters<'a> {
             let key = given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
             if *key == "status" {
                 let known = Condition::ALL.iter().any(|condition| condition.name() == value);
-                given.check(known.then_some(()), "no such status", "created, running, exited or dead")?;
+                given.check(known.then_some(()), "no such status", "created, running, paused, exited or dead")?;
                 filters.any_state = true;
             }
             filters.filters.push((key, value));

@@ -138,6 +138,14 @@ impl Bundles {
         self.survey().map(|(containers, _)| containers)
     }
 
+    /// The IDs of all containers.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        entries(&self.containers)
+    }
+
     /// The containers as `list` has them, and the names whose container is gone, each with its ID.
     ///
     /// # Errors

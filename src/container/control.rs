@@ -83,7 +83,8 @@ impl Control {
         if !self.end_together {
             group.kill_all()?;
         }
-        group.remove()
+        // `update` may have put it into further hierarchies meanwhile.
+        Group::everywhere(&Hierarchies::detect()?, group.path()).remove()
     }
 
     /// What `create` would do, in words, and what would be shown in the container.

@@ -13,5 +13,6 @@ pub mod remains;
 pub mod run;
 pub mod spec;
 pub mod state;
+pub mod usage;
 pub mod user;
 pub mod volume;

@@ -25,12 +25,19 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
 }
 
+/// The container's control group, in those hierarchies where it has a directory.
+///
+/// # Errors
+/// Its group is somebody else's too, or what hides the host's control groups.
+pub fn group(config: &Value, id: &str) -> Result<Group> {
+    let path = group_path(config, id).ok_or_else(|| Error::new("the container has no control group of its own"))?;
+    Group::open_existing(&Hierarchies::detect()?, &path)
+}
+
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.has_processes())
+    group(config, id).is_ok_and(|group| group.has_processes())
 }
 
 /// Whether a process is the child of another one.
@@ -51,11 +58,10 @@ fn is_child(pid: u32, parent: u32) -> bool {
 /// What can't be killed.
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
-    if let Some(path) = group_path(config, id) {
-        let group = Group::open_existing(&Hierarchies::detect()?, &path)?;
-        if !group.directories().is_empty() {
-            return group.kill_all();
-        }
+    if let Ok(group) = group(config, id)
+        && !group.directories().is_empty()
+    {
+        return group.kill_all();
     }
     if is_child(state.pid, state.owner) { process::kill(state.pid, libc::SIGKILL) } else { Ok(()) }
 }

@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::bundle::{Bundle, Bundles, read_json};
 use super::remains;
@@ -9,7 +10,11 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, Field, names, record};
 use crate::base::time::{Timestamp, human_duration};
+use crate::kernel::cgroup::Group;
 use crate::sys::{Fd, FdRef, file};
+
+/// The mark in a container's directory that says that it is being or has been paused.
+pub const PAUSED: &CStr = c"paused";
 
 names! {
     /// How far a container has come, as the last process that owned it has written.
@@ -100,6 +105,8 @@ pub enum Condition {
     Created,
     /// Its workload runs.
     Running,
+    /// Its workload was frozen by `pause`.
+    Paused,
     /// Its workload has ended.
     Exited,
     /// It was given up half-way: only `rm` and `gc` have to do with it.
@@ -108,7 +115,14 @@ pub enum Condition {
 
 impl Condition {
     /// All of them.
-    pub const ALL: &[Condition] = &[Condition::Created, Condition::Running, Condition::Exited, Condition::Dead];
+    pub const ALL: &[Condition] =
+        &[Condition::Created, Condition::Running, Condition::Paused, Condition::Exited, Condition::Dead];
+
+    /// Whether there is a workload, be it frozen.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Condition::Running | Condition::Paused)
+    }
 
     /// In lower case, as filters and JSON have it.
     #[must_use]
@@ -116,6 +130,7 @@ impl Condition {
         match self {
             Condition::Created => "created",
             Condition::Running => "running",
+            Condition::Paused => "paused",
             Condition::Exited => "exited",
             Condition::Dead => "dead",
         }
@@ -168,9 +183,23 @@ impl Seen {
                 if left { Condition::Dead } else { Condition::Exited }
             }
             Status::Created => Condition::Created,
+            // The mark is there before the container is frozen and after it was thawed.
+            Status::Running if file::exists(self.directory.by_ref(), PAUSED) && self.is_frozen() => Condition::Paused,
             Status::Running => Condition::Running,
             Status::Exited => Condition::Exited,
         };
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.group().is_ok_and(|group| group.is_frozen().unwrap_or(false))
+    }
+
+    /// Its control group, in those hierarchies where it has a directory.
+    ///
+    /// # Errors
+    /// As `config`; what hides the host's control groups.
+    pub fn group(&self) -> Result<Group> {
+        remains::group(&self.config()?, &self.id)
     }
 
     /// Its `config.json`.
@@ -188,6 +217,7 @@ impl Seen {
         match self.condition {
             Condition::Created => "Created".to_string(),
             Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
+            Condition::Paused => alloc::format!("Up{} (Paused)", since(" ", &self.state.started, now, "")),
             Condition::Exited => {
                 alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
             }

@@ -1,8 +1,8 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS, RM, RMI, RUN, SECURITY,
-    VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    COMMON_LIMITS, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS,
+    QUIET, RM, RMI, RUN, SECURITY, STATS, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
 };
 use super::{ANY, Command};
 
@@ -24,7 +24,7 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&RUN, &COMMON_LIMITS, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
     },
     Command {
         name: "ps",
@@ -32,7 +32,7 @@ pub static COMMANDS: &[Command] = &[
         usage: "[OPTIONS]",
         help: "List containers",
         examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
-        groups: &[&PS, &LISTING],
+        groups: &[&PS, &QUIET, &LISTING],
         ..BLANK
     },
     Command {
@@ -43,6 +43,53 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("inspect web", ""), ("inspect -f '{{.State.Pid}}' web", "one field only")],
         args: (1, ANY),
         groups: &[&INSPECT],
+        ..BLANK
+    },
+    Command {
+        name: "stats",
+        aliases: &["container stats"],
+        usage: "[OPTIONS] [CONTAINER...]",
+        help: "Show what containers use, each second",
+        examples: &[("stats", "all that run"), ("stats --no-stream --json web", "once, as JSON")],
+        args: (0, ANY),
+        groups: &[&STATS, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "top",
+        aliases: &["container top"],
+        usage: "CONTAINER",
+        help: "List the processes in a container",
+        examples: &[("top web", "")],
+        args: (1, 1),
+        ..BLANK
+    },
+    Command {
+        name: "pause",
+        aliases: &["container pause"],
+        usage: "CONTAINER...",
+        help: "Freeze all processes of containers",
+        examples: &[("pause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "unpause",
+        aliases: &["container unpause"],
+        usage: "CONTAINER...",
+        help: "Let paused containers go on",
+        examples: &[("unpause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "update",
+        aliases: &["container update"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Change the limits of containers, also while they run",
+        examples: &[("update -m 128m --cpus 0.5 web", "")],
+        args: (1, ANY),
+        groups: &[&COMMON_LIMITS, &LIMITS],
         ..BLANK
     },
     Command {
@@ -76,7 +123,7 @@ pub static COMMANDS: &[Command] = &[
         help: "List images",
         examples: &[("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
         args: (0, 1),
-        groups: &[&IMAGES, &LISTING],
+        groups: &[&IMAGES, &QUIET, &LISTING],
         ..BLANK
     },
     Command {

@@ -16,6 +16,7 @@ use core::fmt::Write;
 use image::Found;
 use sources::Sources;
 use specification::Parts;
+pub(super) use specification::limits;
 
 use super::context::Context;
 use super::options::RunOptions;

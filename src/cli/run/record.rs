@@ -10,7 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_label_file;
 use crate::container::bundle::Bundles;
-use crate::container::state::{Condition, Seen, State, Status};
+use crate::container::state::{Seen, State, Status};
 use crate::sys::process::{self, Ended};
 use crate::sys::{because, fd, file};
 
@@ -72,7 +72,7 @@ fn labels(options: Options) -> Result<Vec<(String, String)>> {
 /// The first process of a container that runs.
 pub(super) fn process_of(bundles: &Bundles, name: &str) -> Result<u32> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
-    match seen.filter(|seen| seen.condition == Condition::Running) {
+    match seen.filter(|seen| seen.condition.is_running()) {
         Some(seen) => Ok(seen.state.pid),
         None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }

@@ -9,7 +9,7 @@ use crate::base::error::Result;
 use crate::base::keep::text;
 use crate::base::signal;
 use crate::cli::images;
-use crate::cli::options::limits::Throttle;
+use crate::cli::options::limits::{Limits, Throttle};
 use crate::cli::options::namespaces::Namespace as Asked;
 use crate::container::spec::{
     BlockIo, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind, Pids,
@@ -135,7 +135,7 @@ fn linux(parts: &Parts<'_>, linux: &mut Linux) -> Result<()> {
         linux.sysctl.push((setting.name, setting.value));
     }
     let resources = linux.resources.get_or_insert_default();
-    limits(options, resources)?;
+    limits(&options.limits, resources)?;
     for asked in &options.mounts.devices {
         let (is_block, major, minor) = sources::device(asked.host, "--device", false)?;
         let (major, minor) = (Some(major.into()), Some(minor.into()));
@@ -185,9 +185,9 @@ fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> 
     Ok(())
 }
 
+/// The limits as the specification has them.
 #[inline(never)]
-fn limits(options: Options, resources: &mut Resources) -> Result<()> {
-    let limits = &options.limits;
+pub(in crate::cli) fn limits(limits: &Limits<'static>, resources: &mut Resources) -> Result<()> {
     for asked in &limits.device_rules {
         let kind = match asked.kind {
             b'a' => "a",

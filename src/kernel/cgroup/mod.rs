@@ -28,6 +28,7 @@ mod kill;
 mod limits;
 mod path;
 mod plan;
+mod usage;
 mod values;
 
 pub use devices::{Access, DeviceKind, DeviceRule, filter};
@@ -35,3 +36,4 @@ pub use group::Group;
 pub use hierarchies::{Hierarchies, Hierarchy, Version};
 pub use path::GroupPath;
 pub use plan::{Action, Directory, Extent, Plan, Step, plan};
+pub use usage::{Usage, sum};
