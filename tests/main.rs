@@ -12,6 +12,7 @@ mod control_groups;
 mod debian;
 mod floors;
 mod foreground;
+mod freezer;
 mod harness;
 mod images;
 mod import;
@@ -22,6 +23,8 @@ mod ledger;
 mod limits;
 mod memory;
 mod old_kernels;
+mod stats;
+mod update;
 mod vm;
 mod workload;
 
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         debian::trials(),
         floors::trials(),
         foreground::trials(),
+        freezer::trials(),
         harness::trials(),
         images::trials(),
         import::trials(),
@@ -50,7 +54,10 @@ fn main() -> ExitCode {
         limits::trials(),
         memory::trials(),
         old_kernels::trials(),
+        stats::trials(),
+        update::trials(),
         vm::harness::trials(),
+        vm::control::trials(),
         vm::limits::trials(),
         workload::trials(),
     ];
