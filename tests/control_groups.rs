@@ -288,7 +288,7 @@ fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1(_: &Scene) {
     let host = host();
     // The limit is only there for the host's sake, should the test fail.
     let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.holding("freezer").unwrap().path);
+    kill_a_fork_bomb(&made, made.group.holding("freezer").unwrap().path);
 }
 
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2(_: &Scene) {
@@ -297,7 +297,7 @@ fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2(_: &Scene) {
     let is_known = |at: &&Hierarchy| at.version == Version::V2 || at.has("pids");
     let known = host.iter().filter(is_known).copied().collect();
     let made = make(&known, "bomb2", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
+    kill_a_fork_bomb(&made, made.group.unified().unwrap().path);
 }
 
 fn an_accounted_group_is_found_again_and_removed_without_a_rest(_: &Scene) {

@@ -15,6 +15,7 @@ trials! {
     groups_below_are_paused_too [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
     a_paused_container_can_be_killed_and_removed [Root, Busybox, Kernel("overlay"), Command("pause")];
     what_was_frozen_from_inside_is_killed_too [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
+    a_first_process_that_waits_for_a_frozen_one_is_killed_with_it [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
     a_mark_alone_makes_nothing_paused [Root, Busybox, Kernel("overlay"), Command("pause")];
     a_pause_that_was_cut_short_is_undone_by_unpause [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
 }
@@ -162,6 +163,36 @@ fn what_was_frozen_from_inside_is_killed_too(scene: &Scene) {
     scene.vial(["rm", "-f", "counter"]).ok();
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     container.vial.wait().ends(137);
+    assert!(!outer.exists());
+}
+
+fn a_first_process_that_waits_for_a_frozen_one_is_killed_with_it(scene: &Scene) {
+    let share = format!("{}:/mnt", scene.directory().display());
+    let script = "sleep 600 & while [ ! -e /mnt/go ]; do sleep 0.02; done";
+    let container = Container::named(scene, "it", &["-v", &share], script);
+    let outer = freezer(&container);
+    let inner = outer.join("inner");
+    let child = eventually("there is a child", || {
+        let children = format!("/proc/{0}/task/{0}/children", container.pid);
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let is_sleep = |child: &&str| {
+            fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with("sleep\x00600"))
+        };
+        children.split_whitespace().find(is_sleep).map(str::to_owned)
+    });
+    fs::create_dir(&inner).expect("make a group below");
+    fs::write(inner.join("cgroup.procs"), child).expect("move the child there");
+    fs::write(inner.join("freezer.state"), "FROZEN").expect("freeze it");
+    fs::write(scene.path("go"), "").expect("let the first process end");
+    // The kernel has it wait for all others of its namespace, which got SIGKILL.
+    let stat = || fs::read_to_string(container.proc("stat")).expect("it is still there");
+    eventually("it exits", || {
+        let flags = stat().rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u32>().ok());
+        // PF_EXITING, linux/sched.h.
+        flags.is_some_and(|flags| flags & 4 != 0).then_some(())
+    });
+    scene.vial(["rm", "-f", "it"]).ok();
+    container.vial.wait().ends(0);
     assert!(!outer.exists());
 }
 

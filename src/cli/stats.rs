@@ -11,7 +11,6 @@ use super::flags::Id;
 use super::output::{self, Field, Format};
 use crate::base::error::Result;
 use crate::base::json::Value;
-use crate::base::sort::sort;
 use crate::base::text::{human_binary_size, human_size};
 use crate::container::bundle::Bundles;
 use crate::container::state::Seen;
@@ -19,7 +18,7 @@ use crate::container::usage::Sample;
 use crate::kernel::cgroup::Group;
 use crate::kernel::tty;
 use crate::sys::file::Lock;
-use crate::sys::{Fd, because, fd, file, ledger, process, terminal};
+use crate::sys::{because, fd, file, ledger, process, terminal};
 
 /// docker's columns.
 const FIELDS: [Field; 9] = [
@@ -39,14 +38,11 @@ const INTERVAL: u32 = 1000;
 
 /// A container that is followed.
 struct Followed {
-    id: String,
-    name: String,
-    created: String,
-    /// Its directory. It has no name any more when the container is gone.
-    directory: Fd,
-    /// What is looked at while it runs: its group, its first process, and whether its interfaces are not the host's.
-    runs: Option<(Group, u32, bool)>,
-    /// What it used at the last look and at the one before.
+    /// As it was when its files were read. Its directory has no name any more when the container is gone.
+    seen: Seen,
+    /// Its group while it runs, and whether its interfaces are not the host's.
+    runs: Option<(Group, bool)>,
+    /// What it used at the last look but one and at the last.
     samples: [Option<Sample>; 2],
 }
 
@@ -60,51 +56,54 @@ impl Followed {
             let config = seen.config().unwrap_or_default();
             let namespaces = config.at(&["linux", "namespaces"]).and_then(Value::as_array).unwrap_or_default();
             let is_network = |namespace: &Value| namespace.get("type").and_then(Value::as_str) == Some("network");
-            runs = Some((group, seen.state.pid, namespaces.iter().any(is_network)));
+            runs = Some((group, namespaces.iter().any(is_network)));
         }
-        let Seen { id, name, directory, state, .. } = seen;
-        Followed { id, name, created: state.created, directory, runs, samples: [None; 2] }
+        Followed { seen, runs, samples: [None; 2] }
     }
 
     /// Whether all is still as it was when its files were read: it runs on, or nobody owns it.
     fn is_unchanged(&self) -> bool {
+        let directory = self.seen.directory.by_ref();
         match &self.runs {
-            Some((group, pid, _)) => match group.processes() {
-                // On a host without control groups the first process tells.
-                Ok(processes) if group.directories().is_empty() => processes.is_empty() && exists(*pid),
-                processes => processes.is_ok_and(|processes| !processes.is_empty()),
-            },
+            // On a host without control groups the first process tells.
+            Some((group, _)) if group.directories().is_empty() => exists(self.seen.state.pid),
+            Some((group, _)) => group.has_processes(),
             None => {
-                let free = file::try_lock(self.directory.by_ref(), Lock::Shared).unwrap_or(false);
-                free && file::unlock(self.directory.by_ref()).is_ok()
-                    && file::exists(self.directory.by_ref(), c"state.json")
+                file::try_lock(directory, Lock::Shared).unwrap_or(false)
+                    && file::unlock(directory).is_ok()
+                    && file::exists(directory, c"state.json")
             }
+        }
+    }
+
+    /// Notes what it uses now.
+    fn look(&mut self) {
+        if let Some((group, network)) = &self.runs {
+            self.samples = [self.samples[1], Some(Sample::take(group, self.seen.state.pid, *network))];
         }
     }
 
     fn row(&self, whole: bool) -> Vec<String> {
         let [before, now] = self.samples;
-        let runs = self.runs.is_some();
         let sample = now.unwrap_or_default();
-        let percent = match (before, runs) {
-            (Some(before), _) => percent(sample.cpu.saturating_sub(before.cpu), sample.at - before.at),
-            (None, false) => percent(0, 0),
+        let used = match before {
+            Some(before) => percent(sample.cpu.saturating_sub(before.cpu), sample.at - before.at),
             // There is no first look to compare with yet.
-            (None, true) => "--".to_string(),
+            None if self.runs.is_some() => "--".to_string(),
+            None => percent(0, 0),
         };
-        let pair = |one: String, other: String| [&one, " / ", &other].concat();
-        let sizes = |[one, other]: [u64; 2]| pair(human_size(one), human_size(other));
-        let id = if whole { &self.id } else { self.id.get(..12).unwrap_or_default() };
+        let pair = |write: fn(u64) -> String, [one, other]: [u64; 2]| [&*write(one), " / ", &write(other)].concat();
+        let id = &self.seen.id;
         alloc::vec![
-            id.to_string(),
-            self.name.clone(),
-            percent,
-            pair(human_binary_size(sample.memory), human_binary_size(sample.limit)),
-            self::percent(sample.memory, sample.limit),
-            sizes(sample.network),
-            sizes(sample.block),
+            if whole { id.clone() } else { id.chars().take(12).collect() },
+            self.seen.name.clone(),
+            used,
+            pair(human_binary_size, [sample.memory, sample.limit]),
+            percent(sample.memory, sample.limit),
+            pair(human_size, sample.network),
+            pair(human_size, sample.block),
             alloc::format!("{}", sample.pids),
-            self.id.clone(),
+            id.clone(),
         ]
     }
 }
@@ -126,23 +125,25 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;
     output::list(&format, &FIELDS, &[])?;
     let bundles = Bundles::open(context.open_root()?.by_ref())?;
-    let mut watch = Watch { bundles, all: parsed.on(Id::AllStats), named: None, followed: Vec::new() };
-    if !parsed.positionals.is_empty() {
-        let mut named = Vec::new();
-        for name in &parsed.positionals {
-            named.push(watch.bundles.find(&String::from_utf8_lossy(name))?.0);
-        }
-        watch.named = Some(named);
+    let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new() };
+    for name in &parsed.positionals {
+        watch.named.push(watch.bundles.find(&String::from_utf8_lossy(name))?.0);
     }
-    let live = tty::is_terminal(fd::STDOUT) && context.variable(b"TERM") != Some(b"dumb") && !parsed.on(Id::NoStream);
+    let (once, all) = (parsed.on(Id::NoStream), parsed.on(Id::AllStats) || !watch.named.is_empty());
+    let live = !once && tty::is_terminal(fd::STDOUT) && context.variable(b"TERM") != Some(b"dumb");
     watch.look()?;
     loop {
         process::sleep(INTERVAL);
         watch.look()?;
-        let rows: Vec<Vec<String>> = watch.shown().map(|followed| followed.row(parsed.on(Id::NoTrunc))).collect();
+        let mut rows = Vec::new();
+        for followed in &watch.followed {
+            if all || followed.runs.is_some() {
+                rows.push(followed.row(parsed.on(Id::NoTrunc)));
+            }
+        }
         let text = output::list(&format, &FIELDS, &rows)?;
         super::print(&if live { redrawn(&text) } else { text })?;
-        if parsed.on(Id::NoStream) || watch.named.as_ref().is_some_and(Vec::is_empty) {
+        if once || (!watch.named.is_empty() && watch.followed.is_empty()) {
             return Ok(0);
         }
         ledger::print_done();
@@ -165,45 +166,35 @@ fn redrawn(text: &str) -> String {
 
 struct Watch {
     bundles: Bundles,
-    /// Whether containers count that do not run.
-    all: bool,
-    /// The IDs of those that were asked for.
-    named: Option<Vec<String>>,
+    /// The IDs of those that were asked for; none for all.
+    named: Vec<String>,
+    /// The newest first.
     followed: Vec<Followed>,
 }
 
 impl Watch {
     /// Looks at all of them once.
+    #[inline(never)]
     fn look(&mut self) -> Result<()> {
         let _why = because("look at what the containers use");
         self.followed.retain(Followed::is_unchanged);
-        let mut known = self.bundles.ids()?;
-        if let Some(named) = &mut self.named {
-            named.retain(|id| known.contains(id));
-            known.clone_from(named);
-        }
-        known.retain(|id| !self.followed.iter().any(|followed| followed.id == *id));
-        if !known.is_empty() {
+        let mut unknown = self.bundles.ids()?;
+        unknown.retain(|id| {
+            (self.named.is_empty() || self.named.contains(id))
+                && !self.followed.iter().any(|known| known.seen.id == *id)
+        });
+        if !unknown.is_empty() {
             for container in self.bundles.list()? {
-                if known.contains(&container.0)
+                if unknown.contains(&container.0)
                     && let Some(seen) = Seen::look(&self.bundles, container)?
                 {
-                    self.followed.push(Followed::new(seen));
+                    let older = self.followed.iter().position(|known| known.seen.state.created < seen.state.created);
+                    self.followed.insert(older.unwrap_or(self.followed.len()), Followed::new(seen));
                 }
             }
-            sort(&mut self.followed, |one, other| one.created > other.created);
         }
-        for followed in &mut self.followed {
-            if let Some((group, pid, network)) = &followed.runs {
-                followed.samples = [followed.samples[1], Some(Sample::take(group, *pid, *network))];
-            }
-        }
+        self.followed.iter_mut().for_each(Followed::look);
         Ok(())
-    }
-
-    /// What is to be shown.
-    fn shown(&self) -> impl Iterator<Item = &Followed> {
-        self.followed.iter().filter(|followed| self.all || self.named.is_some() || followed.runs.is_some())
     }
 }
 

@@ -1,5 +1,7 @@
 //! `vial update`: changes the limits of containers.
 
+use alloc::boxed::Box;
+
 use super::context::Context;
 use super::flags::Id;
 use super::options::limits::Limits;
@@ -22,16 +24,12 @@ pub(super) fn update(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("no limit is given").hint("`vial update --help` lists them"));
     }
     // What no container can have is refused before any is looked at.
-    limits(parsed, &mut Limits::default())?;
+    limits(parsed, None)?;
     let bundles = Bundles::open(context.open_root()?.by_ref())?;
     Ok(super::each(&parsed.positionals, &mut |name| {
         one(context, &bundles, name)?;
         super::print(&[name, "\n"].concat())
     }))
-}
-
-fn limits(parsed: &Parsed<'static>, limits: &mut Limits<'static>) -> Result<()> {
-    parsed.flags.iter().try_for_each(|given| limits.set(given).map(drop))
 }
 
 /// Changes a container: the limits in force if it runs, and what it is started with the next time.
@@ -47,7 +45,10 @@ fn one(context: &Context<'static>, bundles: &Bundles, name: &str) -> Result<()> 
     let (Some(mut config), Some(status)) = (config, status.filter(|status| free || *status == Status::Running)) else {
         return Err(Error::new(text!("container {name} is being started or ends; try again")));
     };
-    let asked = asked(context.parsed, &config)?;
+    let limits = limits(context.parsed, Some(&config))?;
+    let mut resources = Resources::default();
+    super::run::limits(&limits, &mut resources)?;
+    let asked = resources.write();
     merge(&mut config, object([("linux", object([("resources", asked.clone())]))]));
     // First what can fail for want of room, then the kernel, and last what can't fail any more.
     file::write_file(directory, c"config.json.new", config.to_compact().as_bytes(), 0o644)?;
@@ -65,26 +66,28 @@ fn one(context: &Context<'static>, bundles: &Bundles, name: &str) -> Result<()> 
     file::rename(directory, c"config.json.new", directory, c"config.json", true)
 }
 
-/// The limits that are asked for as the specification has them, with those of the container that they must fit and that the
-/// kernel takes together with them.
-fn asked(parsed: &Parsed<'static>, config: &Value) -> Result<Value> {
-    let mut all = Limits::default();
-    let old = |group, member| config.at(&["linux", "resources", group, member]);
+/// The limits that are asked for, with those of the container that they must fit and that the kernel takes together with them.
+#[inline(never)]
+fn limits(parsed: &Parsed<'static>, config: Option<&Value>) -> Result<Box<Limits<'static>>> {
+    let mut limits: Box<Limits<'static>> = Box::default();
+    let old = |group, member| config.and_then(|config| config.at(&["linux", "resources", group, member]));
     let given = |ids: &[Id]| ids.iter().any(|id| parsed.last(*id).is_some());
     if given(&[Id::Memory, Id::MemoryReservation, Id::MemorySwap, Id::MemoryHigh]) {
-        all.memory = old("memory", "limit").and_then(Value::as_u64);
-        all.memory_reservation = old("memory", "reservation").and_then(Value::as_u64);
-        all.memory_swap = old("memory", "swap").and_then(Value::as_i64);
+        limits.memory = old("memory", "limit").and_then(Value::as_u64);
+        limits.memory_reservation = old("memory", "reservation").and_then(Value::as_u64);
+        limits.memory_swap = old("memory", "swap").and_then(Value::as_i64);
     }
     if given(&[Id::CpuQuota, Id::CpuPeriod]) {
-        all.cpu_quota = old("cpu", "quota").and_then(Value::as_i64);
-        all.cpu_period = old("cpu", "period").and_then(Value::as_u64);
+        limits.cpu_quota = old("cpu", "quota").and_then(Value::as_i64);
+        limits.cpu_period = old("cpu", "period").and_then(Value::as_u64);
     }
-    limits(parsed, &mut all)?;
-    all.check(parsed)?;
-    let mut resources = Resources::default();
-    super::run::limits(&all, &mut resources)?;
-    Ok(resources.write())
+    for given in &parsed.flags {
+        limits.set(given)?;
+    }
+    if config.is_some() {
+        limits.check(parsed)?;
+    }
+    Ok(limits)
 }
 
 /// Puts the members of `new` in the places of those in `old`; of lists those elements that are about the same device.
@@ -100,8 +103,9 @@ fn merge(old: &mut Value, new: Value) {
         }
         (Value::Array(elements), Value::Array(new)) => {
             for element in new {
-                let differs = |known: &Value, member| known.get(member) != element.get(member);
-                elements.retain(|known| differs(known, "major") || differs(known, "minor"));
+                let number = |of: &Value, member| of.get(member).and_then(Value::as_i64);
+                let device = |of: &Value| (number(of, "major"), number(of, "minor"));
+                elements.retain(|known| device(known) != device(&element));
                 elements.push(element);
             }
         }

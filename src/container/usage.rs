@@ -1,7 +1,6 @@
 //! What the processes of a container are and use: from its control group, and from `/proc` where no hierarchy counts it.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::base::text::{Cut, decimal_u64};
 use crate::kernel::cgroup::{Group, sum};
@@ -50,18 +49,22 @@ impl Process {
         // The name may hold anything.
         let (front, rest) = stat.cut_last(b')')?;
         let (_, name) = front.cut(b'(')?;
-        let fields: Vec<&str> = rest.words().collect();
-        // The state, which is not a number, is the third field.
-        let field = |number: usize| fields.get(number - 3).and_then(|field| decimal_u64(field));
+        // From the third field on: the state, which is not a number, and below zero are only numbers of no interest here.
+        let mut fields = [0; 23];
+        let mut words = rest.words();
+        let zombie = words.next()? == "Z";
+        for field in &mut fields[4..] {
+            *field = decimal_u64(words.next()?.trim_start_matches('-'))?;
+        }
         Some(Process {
             name: name.into(),
-            zombie: fields.first() == Some(&"Z"),
-            parent: field(4)?,
-            terminal: field(7)?,
-            ticks: field(14)? + field(15)?,
-            children: field(16)? + field(17)?,
-            threads: field(20)?,
-            began: field(22)?,
+            zombie,
+            parent: fields[4],
+            terminal: fields[7],
+            ticks: fields[14] + fields[15],
+            children: fields[16] + fields[17],
+            threads: fields[20],
+            began: fields[22],
         })
     }
 }

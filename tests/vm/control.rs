@@ -98,7 +98,7 @@ fn use_is_counted_by_process_where_v2_has_no_controller_on(_: &Scene) {
     let output = booted().step("by process");
     let text = output.stdout.replace("KiB", "MiB");
     let (cpu, _, limit, processes) = parts(&text);
-    assert!((20.0..40.0).contains(&cpu) && limit.starts_with("4") && processes == "1", "{}", output.shown());
+    assert!((20.0..40.0).contains(&cpu) && limit.starts_with('4') && processes == "1", "{}", output.shown());
     assert!(output.stdout.ends_with("\n0\n"), "no memory is counted by the group: {}", output.shown());
 }
 

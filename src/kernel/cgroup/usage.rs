@@ -42,12 +42,16 @@ impl Group {
     /// Reads the counters.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let counts = COUNTERS.map(|counter| self.count(counter));
+        let mut counts = [None; COUNTERS.len()];
+        for (count, counter) in counts.iter_mut().zip(COUNTERS) {
+            *count = self.count(counter);
+        }
         let [cpu, memory, inactive, limit, pids, read, written] = counts;
         let memory = memory.map(|memory| memory.saturating_sub(inactive.unwrap_or(0)));
         Usage { cpu, memory, limit, pids, read, written }
     }
 
+    #[inline(never)]
     fn count(&self, counter: &str) -> Option<u64> {
         let mut words = counter.words();
         let mut word = || words.next().unwrap_or_default();

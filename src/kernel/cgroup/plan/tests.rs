@@ -94,7 +94,7 @@ fn cpusets_of_v1_are_filled_from_the_top_down_except_for_what_is_given() {
         "fill /cg/cpuset/vial/x/cpuset.mems from above",
         "write 0 to /cg/cpuset/vial/x/cpuset.cpus (--cpuset-cpus)",
     ];
-    assert_eq!(lines(&v1_host(), &limits), expected);
+    assert_eq!(lines(&v1_host(), limits), expected);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn on_a_hybrid_host_each_limit_goes_where_its_controller_is() {
         "write 1 to /cg/memory/vial/x/memory.limit_in_bytes (--memory)",
         "write 0 to /cg/unified/vial/x/hugetlb.2MB.max (linux.resources.hugepageLimits)",
     ];
-    assert_eq!(lines(&v1_host(), &limits), expected);
+    assert_eq!(lines(&v1_host(), limits), expected);
 }
 
 #[test]
