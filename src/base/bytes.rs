@@ -10,3 +10,10 @@ pub trait Source {
     /// Whatever the underlying stream reports.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error>;
 }
+
+/// Where the first `byte` is.
+#[inline]
+#[must_use]
+pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    bytes.iter().position(|known| *known == byte)
+}
