@@ -7,6 +7,7 @@ pub mod control;
 pub mod defaults;
 pub mod files;
 mod init;
+pub mod log;
 pub mod plan;
 mod relay;
 pub mod remains;
