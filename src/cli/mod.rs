@@ -7,6 +7,7 @@ pub mod help;
 mod images;
 mod info;
 mod inspect;
+mod logs;
 pub mod options;
 pub mod output;
 pub mod parse;
@@ -78,6 +79,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "run" => run::run(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "logs" => logs::logs(context),
         "rm" => rm::remove(context),
         "import" => images::import(context),
         "images" => images::list(context),

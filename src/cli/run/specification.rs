@@ -57,13 +57,14 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static 
         Some(number) => signal::name(number).leak(),
         None => parts.found.stop_signal,
     };
-    for (name, value) in [
+    let given = [
         (images::LAYERS, parts.found.digests),
         ("vial.user", parts.wanted.user),
         ("vial.group", parts.wanted.group),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),
         ("vial.stopSignal", signal),
-    ] {
+    ];
+    for (name, value) in given.into_iter().chain(parts.options.record.log.annotations()) {
         if !value.is_empty() {
             annotations.push((name, value));
         }
