@@ -18,6 +18,7 @@ mod isolation;
 mod laws;
 mod ledger;
 mod limits;
+mod logs;
 mod memory;
 mod old_kernels;
 mod workload;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         laws::trials(),
         ledger::trials(),
         limits::trials(),
+        logs::trials(),
         memory::trials(),
         old_kernels::trials(),
         workload::trials(),

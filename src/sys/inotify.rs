@@ -11,7 +11,7 @@ use crate::base::error::Result;
 /// A file from which events can be read, [`next_event`].
 ///
 /// # Errors
-/// inotify_init(2).
+/// `inotify_init(2)`.
 pub fn inotify_init1() -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(inotify_init1, libc::IN_CLOEXEC) }.map(Fd::from_kernel).map_err(|errno| {

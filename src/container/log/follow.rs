@@ -24,7 +24,7 @@ impl Watch {
     /// Begins to watch.
     ///
     /// # Errors
-    /// inotify_init(2), `inotify_add_watch(2)`.
+    /// `inotify_init(2)`, `inotify_add_watch(2)`.
     #[inline(never)]
     pub fn new(directory: FdRef<'_>) -> Result<Watch> {
         let _why = because("be told of what changes in the container's directory");

@@ -331,8 +331,8 @@ fn garbage_of_any_kind_is_read_to_its_end() {
 
 #[test]
 fn a_reader_beside_the_writer_loses_and_repeats_nothing() {
-    let place = Place::new("beside");
     const LINES: usize = 60_000;
+    let place = Place::new("beside");
     let mut log = place.log(16 << 10, 400);
     let (sender, receiver) = std::sync::mpsc::channel();
     let writer = std::thread::spawn(move || {

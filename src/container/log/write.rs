@@ -147,15 +147,17 @@ impl Log {
         let directory = self.directory.by_ref();
         if self.file.is_some() {
             let (mut old, mut new) = ([0; 16], [0; 16]);
+            // Not replaced by a rename: ext4 begins to write what takes another's place to the disk at once. Nor emptied, if
+            // it is the only one: who reads it has it still open.
+            let oldest = name(self.options.max_file - 1, &mut old);
+            if file::exists(directory, oldest) {
+                file::unlink(directory, oldest)?;
+            }
             for number in (1..self.options.max_file).rev() {
                 let old = name(number - 1, &mut old);
                 if file::exists(directory, old) {
                     file::rename(directory, old, directory, name(number, &mut new), true)?;
                 }
-            }
-            if self.options.max_file == 1 && file::exists(directory, c"log") {
-                // Not emptied: who reads it has it still open.
-                file::unlink(directory, c"log")?;
             }
             self.file = None;
         }
