@@ -256,13 +256,16 @@ fn the_last_lines_are_found_across_the_edges_of_what_is_read_at_once() {
     let place = Place::new("edges");
     let mut log = place.log(10 << 20, 3);
     let mut lines = Vec::new();
-    // Lines of lengths that put their ends everywhere around the edges, and one that is longer than what is read at once.
+    // Lines in two entries, of lengths that put those everywhere around the edges; one is longer than what is read at once.
     for number in 0..6000usize {
         let length = if number == 3000 { 200_000 } else { number * 7 % 301 };
         lines.push(format!("{number} {}\n", "y".repeat(length)));
-        log.append(Stream::Stdout, at(0), lines[number].as_bytes());
+        let (start, end) = lines[number].split_at(2);
+        log.append(Stream::Stdout, at(0), start.as_bytes());
+        log.append(Stream::Stdout, at(0), end.as_bytes());
     }
-    for count in [0, 1, 2, 150, 400, 401, 402, 1000, 2998, 2999, 3000, 3001, 5999, 6000, 9999] {
+    for count in [0, 1, 2, 150, 400, 401, 402, 500, 600, 700, 800, 900, 1000, 2998, 2999, 3000, 3001, 5999, 6000, 9999]
+    {
         let expected = lines[lines.len().saturating_sub(count)..].concat();
         assert!(place.tail(count as u64)[0] == expected.as_bytes(), "{count}");
     }
