@@ -10,6 +10,7 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod logs;
 pub mod options;
 pub mod output;
 pub mod parse;
@@ -96,6 +97,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "boot" => lifecycle::start_all(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "logs" => logs::logs(context),
         "rm" => rm::remove(context),
         "import" => images::import(context),
         "images" => images::list(context),

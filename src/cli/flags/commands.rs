@@ -1,8 +1,8 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, EXEC, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS,
-    RM, RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    ATTACH, ATTACHED, BOOT, EXEC, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, LOGS, NAMESPACES, PROCESS,
+    PS, RM, RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -112,6 +112,19 @@ pub static COMMANDS: &[Command] = &[
         help: "List containers",
         examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
         groups: &[&PS, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "logs",
+        aliases: &["container logs"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Show what a container has printed",
+        examples: &[
+            ("logs -f web", "and what it prints from now on"),
+            ("logs -t --since 10m web", "the last ten minutes, with the time of each line"),
+        ],
+        args: (1, 1),
+        groups: &[&LOGS],
         ..BLANK
     },
     Command {

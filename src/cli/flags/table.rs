@@ -64,6 +64,8 @@ flags! {
         Label             b'l' "label"              Many     "NAME[=VALUE]"   "Note something about the container";
         LabelFile         b' ' "label-file"         Many     "FILE"           "Read labels from a file";
         CidFile           b' ' "cidfile"            One      "FILE"           "Write the container's ID to a new file";
+        LogDriver         b' ' "log-driver"         One      "NAME"           "k8s-file, json-file or local (all the same), or none";
+        LogOpt            b' ' "log-opt"            Many     "NAME=VALUE"     "max-size=SIZE or max-file=NUMBER (10m, 3)";
     }
     /// What the container sees of files and devices.
     FILES "Files and devices" {
@@ -146,6 +148,14 @@ flags! {
         Latest            b'l' "latest"             Switch   ""               "Show the newest one, in any state";
         Size              b's' "size"               Switch   ""               "Show how much each container has written";
         Filter            b'f' "filter"             Many     "KEY=VALUE"      "Show only id=, name=, label=, status= or ancestor=";
+    }
+    /// `logs`.
+    LOGS "Options" {
+        Follow            b'f' "follow"             Switch   ""               "Go on with what comes, until the container has ended";
+        Tail              b'n' "tail"               One      "NUMBER|all"     "Show only so many lines from the end";
+        Since             b' ' "since"              One      "TIME"           "Show only what came since: RFC 3339, seconds, or 10m";
+        Until             b' ' "until"              One      "TIME"           "Show only what came until then";
+        Timestamps        b't' "timestamps"         Switch   ""               "Show each line's time";
     }
     /// `inspect`.
     INSPECT "Options" {

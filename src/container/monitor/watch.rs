@@ -6,6 +6,7 @@ use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE};
 use super::{Monitor, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::container::log::{Stream, write::Log};
 use crate::container::{process as known, run};
 use crate::sys::fd::Fd;
 use crate::sys::poll::{self, Waiting};
@@ -17,7 +18,7 @@ const CHUNK: usize = 16 << 10;
 /// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
 const INPUT_CHUNK: usize = 4 << 10;
 /// How long one that is attached may take for the last of the output, in milliseconds.
-const PATIENCE: u32 = 5000;
+const PATIENCE: u64 = 5000;
 
 /// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
 fn end_of(held: &Fd) -> Option<Ended> {
@@ -50,6 +51,7 @@ impl Monitor {
         if !self.is_parent && held.is_none() {
             return None;
         }
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let mut buffers = Buffers {
             output: alloc::vec![0; CHUNK + 1],
             pending: 0,
@@ -130,6 +132,10 @@ impl Monitor {
             Ok(0) | Err(_) => self.outputs[which] = None,
             Ok(count) => {
                 buffers.output[0] = OUTPUT + which as u8;
+                if let Some(log) = &mut self.log {
+                    let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
+                    log.append(stream, process::clock(libc::CLOCK_REALTIME), &buffers.output[1..=count]);
+                }
                 let message = &buffers.output[..=count];
                 self.clients.iter_mut().filter(|client| client.gets_output).for_each(|client| client.hand(message));
                 buffers.pending = count + 1;
@@ -215,13 +221,14 @@ impl Monitor {
             self.outputs[which] = None;
         }
         self.input = None;
+        self.log = None;
     }
 
     /// Waits for those that are behind, but not for ever.
     fn press(&mut self, buffers: &mut Buffers) {
         for client in self.clients.iter_mut().filter(|client| client.behind) {
             let mut ready = [Waiting::writable(client.socket.by_ref())];
-            if poll::poll_until(&mut ready, PATIENCE).is_ok() && ready[0].is_ready() {
+            if poll::poll_within(&mut ready, PATIENCE).is_ok() && ready[0].is_ready() {
                 client.hand(&buffers.output[..buffers.pending]);
             }
             client.gone |= client.behind;
@@ -240,7 +247,7 @@ impl Monitor {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_until(&mut ready, self.delay - passed as u32).is_err() {
+            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
