@@ -256,6 +256,10 @@ impl Monitor {
         }
         state.owner = process::getpid();
         state.owner_start = super::process::began(state.owner);
+        if state.status != Status::Running {
+            state.started = life::now();
+        }
+        state.status = Status::Running;
         state.save(self.directory.by_ref())
     }
 
@@ -359,27 +363,27 @@ impl Monitor {
             oom_killed = remains::was_oom_killed(config, &self.id);
             let _ = remains::remove_group(config, &self.id, None, false);
         }
-        self.drain();
         self.end_with(life::code(ended), oom_killed)
     }
 
     /// Writes down how the workload ended; whether it is to be started again.
     fn end_with(&mut self, code: u8, oom_killed: bool) -> bool {
-        let directory = self.directory.by_ref();
-        let config = read_json(directory, c"config.json").ok().flatten();
-        let mut state = State::load(directory).ok().flatten().unwrap_or_default();
+        let config = read_json(self.directory.by_ref(), c"config.json").ok().flatten();
+        let mut state = State::load(self.directory.by_ref()).ok().flatten().unwrap_or_default();
         let policy = config.as_ref().and_then(|config| config.at(&["annotations", launch::RESTART])?.as_str());
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
         self.delay = policy::next_delay(self.delay, &state.started);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
-        let _ = state.save(directory);
+        let _ = state.save(self.directory.by_ref());
+        // Those that are attached may take their time.
+        self.drain();
         if !again {
             if state.remove {
                 self.discard(&state, config.as_ref());
             } else {
-                let _ = file::unlink(directory, c"attach");
+                let _ = file::unlink(self.directory.by_ref(), c"attach");
             }
             self.say_end(code);
         }

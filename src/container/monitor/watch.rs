@@ -17,8 +17,6 @@ use crate::sys::{because, file, net};
 const CHUNK: usize = 16 << 10;
 /// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
 const INPUT_CHUNK: usize = 4 << 10;
-/// How long one that is attached may take for the last of the output, in milliseconds.
-const PATIENCE: u64 = 5000;
 
 /// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
 fn end_of(held: &Fd) -> Option<Ended> {
@@ -224,16 +222,30 @@ impl Monitor {
         self.log = None;
     }
 
-    /// Waits for those that are behind, but not for ever.
+    /// Waits for those that are behind, as long as nobody wants the monitor to end.
     fn press(&mut self, buffers: &mut Buffers) {
-        for client in self.clients.iter_mut().filter(|client| client.behind) {
-            let mut ready = [Waiting::writable(client.socket.by_ref())];
-            if poll::poll_within(&mut ready, PATIENCE).is_ok() && ready[0].is_ready() {
-                client.hand(&buffers.output[..buffers.pending]);
-            }
-            client.gone |= client.behind;
+        while let Some(place) = self.clients.iter().position(|client| client.behind) {
+            self.clients[place].gone = !self.has_room(place);
+            self.serve(place, buffers);
+            self.clients[place].behind &= !self.clients[place].gone;
         }
         self.settle(buffers);
+    }
+
+    /// Waits until one that is attached can be handed something; false if the monitor is told to end meanwhile.
+    fn has_room(&mut self, place: usize) -> bool {
+        let Ok(signals) = poll::signalfd(run::watched_signals()) else { return false };
+        loop {
+            let socket = self.clients[place].socket.by_ref();
+            let mut ready = [Waiting::readable(signals.by_ref()), Waiting::writable(socket)];
+            if self.told || poll::poll(&mut ready).is_err() {
+                return false;
+            }
+            if ready[1].is_ready() {
+                return true;
+            }
+            self.told |= matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT));
+        }
     }
 
     /// Waits before the next start, unless the monitor is told to end.
@@ -271,8 +283,10 @@ impl Monitor {
                 _ => break,
             }
         }
-        for client in &self.clients {
-            let _ = net::try_send(client.socket.by_ref(), &[ENDED, code]);
+        for place in 0..self.clients.len() {
+            if self.has_room(place) {
+                let _ = net::try_send(self.clients[place].socket.by_ref(), &[ENDED, code]);
+            }
         }
     }
 }
