@@ -21,6 +21,7 @@ mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod logs;
 mod memory;
 mod old_kernels;
 mod stats;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        logs::trials(),
         memory::trials(),
         old_kernels::trials(),
         stats::trials(),

@@ -1,22 +1,34 @@
 //! `vial pause` and `vial unpause`.
 
 use super::context::Context;
+use super::lifecycle;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
-use crate::container::bundle::Bundles;
-use crate::container::state::{PAUSED, Seen};
+use crate::container::state::{Condition, PAUSED, Seen};
 use crate::sys::{because, file};
 
 /// Finds a container that runs.
 ///
 /// # Errors
 /// There is none of this name, it does not run, or its state can't be told.
-pub(super) fn running(bundles: &Bundles, wanted: &str) -> Result<Seen> {
-    match Seen::look(bundles, bundles.find(wanted)?)? {
-        Some(Seen { problem: Some(problem), .. }) => Err(problem),
-        Some(seen) if seen.condition.is_running() => Ok(seen),
-        _ => Err(is_not(wanted, "running")),
+pub(super) fn running(context: &Context<'_>, wanted: &str) -> Result<Seen> {
+    let (_, _, seen) = lifecycle::look(context, wanted)?;
+    if seen.condition.is_running() { Ok(seen) } else { Err(is_not(wanted, "running")) }
+}
+
+/// The error for what can't be done with a container that stands still.
+#[cold]
+pub(super) fn unpause_first(wanted: &str) -> Error {
+    Error::new(text!("container {wanted} is paused")).hint(text!("let it go on first: vial unpause {wanted}"))
+}
+
+/// Lets a paused container go on that is to end.
+pub(super) fn let_go_on(seen: &Seen) {
+    if seen.condition == Condition::Paused {
+        // If it is gone, so much the better.
+        let _ = seen.group().and_then(|group| group.freeze(false));
+        let _ = file::unlink(seen.directory.by_ref(), PAUSED);
     }
 }
 
@@ -26,10 +38,9 @@ fn is_not(wanted: &str, what: &str) -> Error {
 
 /// Freezes each container or lets it go on, and prints its name as it was given.
 pub(super) fn pause(context: &Context<'_>, freeze: bool) -> Result<u8> {
-    let bundles = Bundles::open(context.open_root()?.by_ref())?;
     Ok(super::each(&context.parsed.positionals, &mut |wanted| {
         let _why = because(if freeze { "freeze the container's processes" } else { "let the container go on" });
-        let seen = running(&bundles, wanted)?;
+        let seen = running(context, wanted)?;
         let directory = seen.directory.by_ref();
         let marked = file::exists(directory, PAUSED);
         let group = seen.group()?;

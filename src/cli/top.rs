@@ -10,7 +10,6 @@ use crate::base::keep::text;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, decimal_u64};
 use crate::base::time::Timestamp;
-use crate::container::bundle::Bundles;
 use crate::container::usage::{Process, TICKS, read_proc};
 use crate::sys::{because, fd, file, process};
 
@@ -19,9 +18,7 @@ const WIDTH: usize = 20;
 
 /// Lists them by number. Times are in UTC.
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
-    let bundles = Bundles::open(context.open_root()?.by_ref())?;
-    let wanted = context.parsed.positionals.first().map(|name| String::from_utf8_lossy(name)).unwrap_or_default();
-    let seen = pause::running(&bundles, &wanted)?;
+    let seen = pause::running(context, &context.parsed.word(0))?;
     let _why = because("look at the container's processes");
     let mut pids = seen.group().and_then(|group| group.processes()).unwrap_or_default();
     if pids.is_empty() {

@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 
 use super::context::Context;
 use super::flags::Id;
+use super::lifecycle;
 use super::options::limits::Limits;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::record::Field;
 use crate::base::json::{Value, object};
 use crate::base::keep::text;
-use crate::container::bundle::{Bundles, read_json};
+use crate::container::bundle::read_json;
 use crate::container::remains;
 use crate::container::spec::Resources;
 use crate::container::state::{State, Status};
@@ -25,20 +26,20 @@ pub(super) fn update(context: &Context<'static>) -> Result<u8> {
     }
     // What no container can have is refused before any is looked at.
     limits(parsed, None)?;
-    let bundles = Bundles::open(context.open_root()?.by_ref())?;
     Ok(super::each(&parsed.positionals, &mut |name| {
-        one(context, &bundles, name)?;
+        one(context, name)?;
         super::print(&[name, "\n"].concat())
     }))
 }
 
 /// Changes a container: the limits in force if it runs, and what it is started with the next time.
-fn one(context: &Context<'static>, bundles: &Bundles, name: &str) -> Result<()> {
+fn one(context: &Context<'static>, name: &str) -> Result<()> {
     let _why = because("change the container's limits");
-    let (id, _) = bundles.find(name)?;
+    let (_, bundles, seen) = lifecycle::look(context, name)?;
+    let id = &seen.id;
     let gone = || Error::new(text!("no such container: {name}"));
     // If it does not run, this keeps it from being started meanwhile.
-    let (directory, free) = bundles.take(&id)?.ok_or_else(gone)?;
+    let (directory, free) = bundles.take(id)?.ok_or_else(gone)?;
     let directory = directory.by_ref();
     let status = State::load(directory)?.map(|state| state.status);
     let config = read_json(directory, c"config.json")?;
@@ -53,7 +54,7 @@ fn one(context: &Context<'static>, bundles: &Bundles, name: &str) -> Result<()> 
     // First what can fail for want of room, then the kernel, and last what can't fail any more.
     file::write_file(directory, c"config.json.new", config.to_compact().as_bytes(), 0o644)?;
     if !free && status == Status::Running {
-        let changed = remains::group(&config, &id)
+        let changed = remains::group(&config, id)
             .and_then(|mut group| group.change(&Hierarchies::detect()?, &asked, context.parsed.globals.best_effort));
         match changed {
             Ok(warnings) => Context::warn(&warnings),

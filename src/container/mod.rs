@@ -7,7 +7,13 @@ pub mod control;
 pub mod defaults;
 pub mod files;
 mod init;
+pub mod launch;
+pub mod life;
+
+pub mod log;
+pub mod monitor;
 pub mod plan;
+pub mod process;
 mod relay;
 pub mod remains;
 pub mod run;
