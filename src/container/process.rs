@@ -1,26 +1,17 @@
 //! Processes that are known by their number and by when they began: numbers are given out again.
 
+use super::usage::{Process, read_proc};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep::text;
-use crate::base::text::{Cut, decimal_u64};
-use crate::sys::fd::{CWD, Fd};
-use crate::sys::{file, process};
+use crate::sys::fd::Fd;
+use crate::sys::process;
 
 /// When a process began, in the kernel's ticks since the machine did; 0 if there is no such process or it has ended.
 #[must_use]
 pub fn began(pid: u32) -> u64 {
-    let read = || -> Option<u64> {
-        let stat = file::read_file(CWD, file::path(text!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
-        // `7 (any name) S 1 ...`, proc_pid_stat(5): the state is the third field, the start time the 22nd.
-        let behind = stat.iter().rposition(|byte| *byte == b')')?;
-        let mut words = core::str::from_utf8(stat.get(behind + 1..)?).ok()?.words();
-        if matches!(words.next()?, "Z" | "X") {
-            return None;
-        }
-        decimal_u64(words.nth(18)?)
-    };
-    if pid == 0 { 0 } else { read().unwrap_or(0) }
+    let process = Process::parse(&read_proc(text!("{pid}"), "stat"));
+    process.filter(|process| pid != 0 && !process.zombie).map_or(0, |process| process.began)
 }
 
 /// Whether the process that began then is still there.

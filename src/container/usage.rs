@@ -52,7 +52,7 @@ impl Process {
         // From the third field on: the state, which is not a number, and below zero are only numbers of no interest here.
         let mut fields = [0; 23];
         let mut words = rest.words();
-        let zombie = words.next()? == "Z";
+        let zombie = matches!(words.next()?, "Z" | "X");
         for field in &mut fields[4..] {
             *field = decimal_u64(words.next()?.trim_start_matches('-'))?;
         }
