@@ -16,6 +16,7 @@ trials! {
     a_paused_container_can_be_killed_and_removed [Root, Busybox, Kernel("overlay"), Command("pause")];
     what_was_frozen_from_inside_is_killed_too [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
     a_first_process_that_waits_for_a_frozen_one_is_killed_with_it [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
+    a_paused_container_can_be_stopped_but_nothing_else_be_done_with_it [Root, Busybox, Kernel("overlay"), Command("pause"), Command("start")];
     a_mark_alone_makes_nothing_paused [Root, Busybox, Kernel("overlay"), Command("pause")];
     a_pause_that_was_cut_short_is_undone_by_unpause [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
 }
@@ -194,6 +195,30 @@ fn a_first_process_that_waits_for_a_frozen_one_is_killed_with_it(scene: &Scene) 
     scene.vial(["rm", "-f", "it"]).ok();
     container.vial.wait().ends(0);
     assert!(!outer.exists());
+}
+
+fn a_paused_container_can_be_stopped_but_nothing_else_be_done_with_it(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    let script = "trap 'exit 3' TERM; while :; do sleep 0.02; done";
+    let start = |name: &str| {
+        scene.vial(["run", "-d", "--name", name, &rootfs, "sh", "-c", script]).ok();
+        sleep(Duration::from_millis(200));
+        scene.vial(["pause", name]).ok();
+    };
+    start("it");
+    for words in [&["exec", "it", "true"][..], &["attach", "--no-stdin", "it"], &["start", "it"]] {
+        scene.vial(words).ends(125).prints("").says("container it is paused").says("vial unpause it");
+    }
+    scene.vial(["stop", "it"]).ok().prints("it\n");
+    scene.vial(["wait", "it"]).ok().prints("3\n");
+    // What was left of the pause does not concern the next start.
+    scene.vial(["start", "it"]).ok();
+    scene.vial(["unpause", "it"]).ends(125).says("container it is not paused");
+    scene.vial(["pause", "it"]).ok();
+    scene.vial(["kill", "it"]).ok();
+    scene.vial(["wait", "it"]).ok().prints("137\n");
+    scene.vial(["rm", "it"]).ok();
+    scene.assert_nothing_left();
 }
 
 fn a_mark_alone_makes_nothing_paused(scene: &Scene) {

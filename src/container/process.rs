@@ -4,6 +4,7 @@ use super::usage::{Process, read_proc};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep::text;
+use crate::base::text::Cut;
 use crate::sys::fd::Fd;
 use crate::sys::process;
 
@@ -18,6 +19,19 @@ pub fn began(pid: u32) -> u64 {
 #[must_use]
 pub fn is_alive(pid: u32, then: u64) -> bool {
     then != 0 && began(pid) == then
+}
+
+/// Whether a process is about to end, or would be if it were not frozen: a first process waits for all others of its PID
+/// namespace, and v1's freezer keeps what got SIGKILL from dying of it.
+#[must_use]
+pub fn is_dying(pid: u32) -> bool {
+    let pid = text!("{pid}");
+    // Sets of signals that are pending, in hexadecimal, proc_pid_status(5): the ninth bit is in the third digit from the end.
+    let kills =
+        |set: &str| set.chars().nth_back(2).and_then(|digit| digit.to_digit(16)).is_some_and(|bits| bits & 1 != 0);
+    let pending = |line: &str| (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) && kills(line);
+    Process::parse(&read_proc(pid, "stat")).is_some_and(|process| process.exiting)
+        || read_proc(pid, "status").parts(b'\n').any(pending)
 }
 
 /// Holds on to the process that began then; `None` if it has ended, and before Linux 5.3.

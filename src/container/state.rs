@@ -99,10 +99,12 @@ impl State {
         Bundle::replace(directory, c"state.json", &self.write(), !self.remove)
     }
 
-    /// Whether the first process is there although its owner is not, whose monitor was killed.
+    /// Whether the first process goes on although its owner is not there, whose monitor was killed.
     #[must_use]
     pub fn is_orphan(&self) -> bool {
-        process::is_alive(self.pid, self.pid_start) && !process::is_alive(self.owner, self.owner_start)
+        process::is_alive(self.pid, self.pid_start)
+            && !process::is_alive(self.owner, self.owner_start)
+            && !process::is_dying(self.pid)
     }
 
     /// Notes how the workload ended.

@@ -28,6 +28,8 @@ pub struct Process {
     pub name: String,
     /// Whether it has ended, and nobody has waited for it yet.
     pub zombie: bool,
+    /// Whether it is about to end (`PF_EXITING`, `linux/sched.h`).
+    pub exiting: bool,
     /// The parent.
     pub parent: u64,
     /// The controlling terminal's device number; 0 for none.
@@ -59,6 +61,7 @@ impl Process {
         Some(Process {
             name: name.into(),
             zombie,
+            exiting: fields[9] & 4 != 0,
             parent: fields[4],
             terminal: fields[7],
             ticks: fields[14] + fields[15],
