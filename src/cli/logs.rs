@@ -26,20 +26,21 @@ pub(super) fn logs(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     Ok(super::each(&context.parsed.positionals, &mut |name| match Seen::look(&bundles, bundles.find(name)?)? {
-        Some(seen) => show(&seen, name, wanted, until.filter(|_| context.parsed.on(Id::Follow))),
+        Some(mut seen) => show(&mut seen, name, wanted, until.filter(|_| context.parsed.on(Id::Follow))),
         None => Err(Error::new(text!("no such container: {name}"))),
     }))
 }
 
 /// Shows it, and with `until` also what comes by then, which is counted in nanoseconds since 1970.
-fn show(seen: &Seen, name: &str, wanted: Wanted, until: Option<u64>) -> Result<()> {
+fn show(seen: &mut Seen, name: &str, wanted: Wanted, until: Option<u64>) -> Result<()> {
+    let problem = seen.problem.take();
     let directory = seen.directory.by_ref();
     // What comes after the first look at the log is told of, so that nothing is missed in between.
     let mut watch = until.map(|_| Watch::new(directory)).transpose()?;
     let mut over = until.is_none() || is_over(directory)?;
     let mut reader = Reader::open(directory, wanted)?;
     if reader.is_empty() {
-        missing(seen, name)?;
+        problem.map_or_else(|| missing(seen, name), Err)?;
     }
     let mut output = Output { stream: fd::STDOUT, bytes: Vec::with_capacity(ROOM) };
     loop {
@@ -53,7 +54,6 @@ fn show(seen: &Seen, name: &str, wanted: Wanted, until: Option<u64>) -> Result<(
 }
 
 /// What is to be shown, and until when.
-#[inline(never)]
 fn wanted(parsed: &Parsed<'_>) -> Result<(Wanted, Option<u64>)> {
     let mut wanted = Wanted { timestamps: parsed.on(Id::Timestamps), ..Wanted::default() };
     if let Some(given) = parsed.last(Id::Tail).filter(|given| given.value != b"all") {
@@ -90,11 +90,7 @@ fn nanoseconds(time: Timestamp) -> u64 {
 }
 
 /// Why a container has no log, unless it is one that was never started.
-#[inline(never)]
 fn missing(seen: &Seen, name: &str) -> Result<()> {
-    if let Some(problem) = &seen.problem {
-        return Err(problem.clone());
-    }
     let (why, hint) = if !LogOptions::from_annotations(&seen.config()?).keeps() {
         ("its logging driver is none, which does not support reading", "make it without --log-driver none")
     } else if seen.state.status == Status::Created {
@@ -112,7 +108,6 @@ struct Output {
 }
 
 impl Output {
-    #[inline(never)]
     fn put(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         let stream = if stream == Stream::Stdout { fd::STDOUT } else { fd::STDERR };
         // One at a time, so that they keep their order where both are the same file.

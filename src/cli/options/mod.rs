@@ -122,7 +122,8 @@ impl<'a> RunOptions<'a> {
             }
             Id::LogOpt => {
                 let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
-                given.check(self.record.log.set(given.text()?), "no such option, or not a value of it", form)?;
+                let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
+                given.check(self.record.log.set(option, value), "no such option, or not a value of it", form)?;
             }
             _ => {
                 let _known = self.process.set(given)?

@@ -57,18 +57,18 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static 
         Some(number) => signal::name(number).leak(),
         None => parts.found.stop_signal,
     };
-    let given = [
+    for (name, value) in [
         (images::LAYERS, parts.found.digests),
         ("vial.user", parts.wanted.user),
         ("vial.group", parts.wanted.group),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),
         ("vial.stopSignal", signal),
-    ];
-    for (name, value) in given.into_iter().chain(parts.options.record.log.annotations()) {
+    ] {
         if !value.is_empty() {
             annotations.push((name, value));
         }
     }
+    parts.options.record.log.annotate(annotations);
 }
 
 #[inline(never)]
