@@ -95,6 +95,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "cap-add", &["NET", "CAP_", "0", "NET_ADMIN,SYS_ADMIN"]),
     ("run", "cap-drop", &["NET", "CAP_", "0"]),
     ("run", "security-opt", &["x", "no-new-privileges=maybe", "no-new-privilegesx"]),
+    ("run", "restart", &["never", "always:1", "on-failure:", "on-failure:x", "on-failure:-1", "Always"]),
+    ("run", "stop-timeout", &["x", "-2", "1.5"]),
+    ("*", "detach-keys", &["ctrl-", "ctrl-P", "ab", "a,", "alt-x"]),
+    ("*", "time", &["x", "-2", "1.5", "10s"]),
+    ("*", "signal", &["0", "65", "-9", "NOSIG", "SIG", "RTMAX+1"]),
     ("ps", "last", &["x", "-1", "1.5"]),
     ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
     ("logs", "tail", &["x", "-1", "ALL", "1.5", "99999999999999999999"]),
@@ -118,8 +123,13 @@ fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
 /// A command line with one option, and as many further words as the command takes at least.
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
     let words = row.name.split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
-    let image = if row.name == "run" { "host" } else { "x" };
+    let image = if ["run", "create"].contains(&row.name) { "host" } else { "x" };
     words.chain((0..row.args.0).map(|_| image.into())).collect()
+}
+
+/// The command whose options this one shares.
+fn like(row: &Row) -> &'static str {
+    if ["create", "exec"].contains(&row.name) { "run" } else { row.name }
 }
 
 /// The first line on standard error, without vial's name, and the hint.
@@ -149,7 +159,8 @@ fn names_option_and_value(output: &Output, flag: &Flag, value: &str) {
 fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     let mut without = Vec::new();
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
-        let own = BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, "*"].contains(command));
+        let own =
+            BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, like(row), "*"].contains(command));
         let Some((.., values)) = own else {
             if !ANY_TEXT.contains(&flag.long) {
                 without.push(format!("{} --{}", row.name, flag.long));

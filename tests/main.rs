@@ -8,6 +8,7 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod control_groups;
 mod debian;
 mod floors;
 mod foreground;
@@ -16,11 +17,13 @@ mod images;
 mod import;
 mod isolation;
 mod laws;
+mod layers;
 mod ledger;
 mod limits;
 mod logs;
 mod memory;
 mod old_kernels;
+mod vm;
 mod workload;
 
 use std::process::ExitCode;
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        control_groups::trials(),
         debian::trials(),
         floors::trials(),
         foreground::trials(),
@@ -42,11 +46,14 @@ fn main() -> ExitCode {
         import::trials(),
         isolation::trials(),
         laws::trials(),
+        layers::trials(),
         ledger::trials(),
         limits::trials(),
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        vm::harness::trials(),
+        vm::limits::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -98,6 +98,12 @@ impl Timestamp {
         (valid && text.0.is_empty()).then_some(Timestamp { secs, nanos })
     }
 
+    /// Whole milliseconds since the clock's beginning.
+    #[must_use]
+    pub fn milliseconds(self) -> i64 {
+        self.secs * 1000 + i64::from(self.nanos / 1_000_000)
+    }
+
     /// The whole seconds from `earlier` to this moment; negative if it is the later one.
     #[must_use]
     pub fn seconds_since(self, earlier: Timestamp) -> i64 {

@@ -13,6 +13,7 @@ use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
+use crate::container::launch::LAYERS;
 use crate::image::reference::Reference;
 use crate::image::store::{Store, Summary};
 use crate::sys::file::Lock;
@@ -213,9 +214,6 @@ pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     };
     bundles.list().ok()?.iter().find_map(uses)
 }
-
-/// The annotation that holds the digests of a container's layers.
-pub(super) const LAYERS: &str = "vial.layers";
 
 /// Keeps images from being removed until a container that uses one shows it.
 pub(super) fn hold(store: &Store) -> Result<crate::image::store::Held> {

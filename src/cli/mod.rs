@@ -1,12 +1,15 @@
 //! Floor 5: the command line.
 
+mod attach;
 mod context;
+mod exec;
 pub mod flags;
 mod gc;
 pub mod help;
 mod images;
 mod info;
 mod inspect;
+mod lifecycle;
 mod logs;
 pub mod options;
 pub mod output;
@@ -27,11 +30,15 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
 #[must_use]
 pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
+    if args.first() == Some(&monitor::NAME) {
+        monitor::resume(args);
+    }
     let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
     // For the whole life of the process, so that whatever is made of the words can refer to them.
     let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
@@ -77,6 +84,17 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
 fn dispatch(context: &Context<'static>) -> Result<u8> {
     match context.parsed.command.name {
         "run" => run::run(context),
+        "create" => run::make_only(context),
+        "start" => lifecycle::start(context),
+        "stop" => lifecycle::stop(context),
+        "restart" => lifecycle::restart(context),
+        "kill" => lifecycle::kill(context),
+        "wait" => Ok(lifecycle::wait(context)),
+        "attach" => attach::attach(context),
+        "exec" => exec::exec(context),
+        "rename" => lifecycle::rename(context),
+        "port" => lifecycle::port(context),
+        "boot" => lifecycle::start_all(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
         "logs" => logs::logs(context),

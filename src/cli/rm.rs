@@ -2,12 +2,15 @@
 
 use super::context::Context;
 use super::flags::Id;
+use super::lifecycle::mark;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::container::bundle::{Bundles, read_json};
+use crate::container::monitor::STOPPED;
+use crate::container::process;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
-use crate::sys::{Fd, because, process};
+use crate::sys::{Fd, because, process as kernel};
 
 /// Rounds of 5 ms after which an owner whose container was killed, but that does not go, is given up.
 const ROUNDS: u32 = 2000;
@@ -53,12 +56,13 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
     let _why = because("make sure that no process owns the container");
     for _ in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
-        if free {
+        let state =
+            if free { State::load(directory.by_ref()).unwrap_or_default() } else { State::load(directory.by_ref())? };
+        if free && !state.as_ref().is_some_and(State::is_orphan) {
             return Ok(Some(directory));
         }
-        let state = State::load(directory.by_ref())?;
         let runs = match state.as_ref().map(|state| state.status) {
-            Some(Status::Running) => "running",
+            Some(Status::Running | Status::Restarting) => "running",
             Some(Status::Created) | None => "being started",
             // The owner is about to end.
             Some(Status::Exited) => "",
@@ -70,10 +74,15 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         if !runs.is_empty()
             && let Some(config) = config(&directory)
         {
-            remains::kill(&config, id, &state.unwrap_or_default())?;
+            let state = state.unwrap_or_default();
+            mark(&directory, STOPPED)?;
+            remains::kill(&config, id, &state)?;
+            if state.status == Status::Restarting {
+                process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
+            }
         }
         drop(directory);
-        process::sleep(5);
+        kernel::sleep(5);
     }
     Err(Error::new(alloc::format!(
         "cannot remove container {wanted}: the vial process that it belongs to does not end"

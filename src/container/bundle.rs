@@ -117,7 +117,7 @@ impl Bundles {
                     };
                     if !file::exists(self.containers.by_ref(), &holder) {
                         // Left by a removal or a creation that was cut short.
-                        self.give_back(name, &holder.to_string_lossy())?;
+                        self.give_back(name, &holder.to_string_lossy()).map(drop)?;
                         continue;
                     }
                     let short: String = holder.to_string_lossy().chars().take(12).collect();
@@ -163,18 +163,18 @@ impl Bundles {
         Ok((containers, dangling))
     }
 
-    /// Removes a name if it stands for this container, which is gone. All names go under one lock, so that what was looked at
-    /// is what goes, and not the name of a new container.
+    /// Removes a name if it stands for this container, which is gone or has another one; whether it did. All names go under
+    /// one lock, so that what was looked at is what goes, and not the name of a new container.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn give_back(&self, name: &str, id: &str) -> Result<()> {
+    pub fn give_back(&self, name: &str, id: &str) -> Result<bool> {
         let link = file::path(name)?;
         file::lock(self.containers.by_ref(), Lock::Exclusive)?;
         let ours = file::readlink(self.names.by_ref(), link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
         let result = if ours { file::unlink(self.names.by_ref(), link) } else { Ok(()) };
         file::unlock(self.containers.by_ref())?;
-        result
+        result.map(|()| ours)
     }
 
     /// Finds a container by its name, its ID or the beginning of its ID.
@@ -255,7 +255,24 @@ impl Bundles {
             Err(error) if !error.is(Errno::ENOENT) => return Err(error),
             _ => file::remove_tree(self.containers.by_ref(), file::path(id)?)?,
         }
-        if name.is_empty() { Ok(()) } else { self.give_back(name, id) }
+        if !name.is_empty() && self.give_back(name, id)? {
+            return Ok(());
+        }
+        // It was renamed since, or whoever removes it does not know its name.
+        match self.survey()?.1.iter().find(|(_, of)| of == id) {
+            Some((name, _)) => self.give_back(name, id).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// The name is taken; what the file system refuses.
+    pub fn rename(&self, id: &str, old: &str, new: &str) -> Result<()> {
+        let _why = because("give the container another name");
+        self.claim(id, new, &[0; 32])?;
+        if old.is_empty() { Ok(()) } else { self.give_back(old, id).map(drop) }
     }
 }
 
@@ -313,13 +330,17 @@ impl Bundle {
         file::write_file(self.directory.by_ref(), name, content.as_bytes(), 0o644)
     }
 
-    /// Replaces a container's state as a whole.
+    /// Replaces one of a container's files as a whole; `durable` if a crash of the machine must not undo it.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn write_state(directory: FdRef<'_>, state: &Value) -> Result<()> {
-        file::write_file(directory, c"state.json.new", state.to_compact().as_bytes(), 0o600)?;
-        file::rename(directory, c"state.json.new", directory, c"state.json", true)
+    pub fn replace(directory: FdRef<'_>, name: &CStr, content: &Value, durable: bool) -> Result<()> {
+        let new = file::path([name.to_bytes(), b".new"].concat())?;
+        let opened = file::create(directory, new, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC, 0o600)?;
+        let written = file::write_all(opened.by_ref(), content.to_compact().as_bytes());
+        let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
+        synced.map_err(|error| Error::os(error.errno(), "write", new.to_string_lossy()))?;
+        file::rename(directory, new, directory, name, true)
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::bundle::{Bundle, Bundles, read_json};
-use super::remains;
+use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, Field, names, record};
@@ -21,6 +21,8 @@ names! {
         Running = "running",
         /// Its workload has ended.
         Exited = "exited",
+        /// Its workload has ended and is about to be executed again.
+        Restarting = "restarting",
     }
 }
 
@@ -38,8 +40,16 @@ record! {
         command: Vec<String> = Optional "command",
         /// The first process, as the host sees it; 0 if there is none.
         pid: u32 = Optional "pid",
-        /// The process that owns the container and whose child the first process is.
+        /// When the first process began; see [`super::process::began`].
+        pid_start: u64 = Optional "pidStart",
+        /// The process that owns the container.
         owner: u32 = Optional "owner",
+        /// When the owner began.
+        owner_start: u64 = Optional "ownerStart",
+        /// The pipes for standard output and standard error, by inode number.
+        pipes: Vec<u64> = Optional "pipes",
+        /// How often its restart policy has started it again.
+        restarts: u32 = Optional "restartCount",
         /// When it was made, RFC 3339.
         created: String = Required "created",
         /// When its workload was executed.
@@ -76,12 +86,27 @@ impl State {
         })
     }
 
-    /// Replaces a container's state as a whole.
+    /// Replaces a container's state as a whole. It is on the disk then, unless the container goes when it ends anyway.
     ///
     /// # Errors
     /// What the file system refuses.
     pub fn save(&self, directory: FdRef<'_>) -> Result<()> {
-        Bundle::write_state(directory, &self.write())
+        Bundle::replace(directory, c"state.json", &self.write(), !self.remove)
+    }
+
+    /// Whether the first process is there although its owner is not, whose monitor was killed.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        process::is_alive(self.pid, self.pid_start) && !process::is_alive(self.owner, self.owner_start)
+    }
+
+    /// Notes how the workload ended.
+    pub fn end(&mut self, code: u8, oom_killed: bool, status: Status) {
+        self.status = status;
+        (self.pid, self.pid_start) = (0, 0);
+        self.finished = super::life::now();
+        self.exit_code = code.into();
+        self.oom_killed = oom_killed;
     }
 
     /// Notes that the owner was killed, and the workload with it: how and when it would have ended is not known.
@@ -102,13 +127,16 @@ pub enum Condition {
     Running,
     /// Its workload has ended.
     Exited,
+    /// Its workload has ended and is about to be executed again.
+    Restarting,
     /// It was given up half-way: only `rm` and `gc` have to do with it.
     Dead,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: &[Condition] = &[Condition::Created, Condition::Running, Condition::Exited, Condition::Dead];
+    pub const ALL: &[Condition] =
+        &[Condition::Created, Condition::Running, Condition::Exited, Condition::Restarting, Condition::Dead];
 
     /// In lower case, as filters and JSON have it.
     #[must_use]
@@ -117,6 +145,7 @@ impl Condition {
             Condition::Created => "created",
             Condition::Running => "running",
             Condition::Exited => "exited",
+            Condition::Restarting => "restarting",
             Condition::Dead => "dead",
         }
     }
@@ -134,6 +163,8 @@ pub struct Seen {
     pub condition: Condition,
     /// Its state; the default if it has none or a damaged one.
     pub state: State,
+    /// Whether it runs without the process that owned it.
+    pub orphan: bool,
     /// Why its state can't be told.
     pub problem: Option<Error>,
 }
@@ -148,7 +179,8 @@ impl Seen {
         let loaded = State::load(directory.by_ref());
         // Until here nobody could become its owner.
         file::unlock(directory.by_ref())?;
-        let mut seen = Seen { id, name, directory, condition: Condition::Dead, state: State::default(), problem: None };
+        let (condition, state) = (Condition::Dead, State::default());
+        let mut seen = Seen { id, name, directory, condition, state, orphan: false, problem: None };
         match loaded {
             Ok(state) => seen.judge(owned, state),
             Err(error) => seen.problem = Some(error),
@@ -161,8 +193,12 @@ impl Seen {
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
         self.condition = match self.state.status {
+            Status::Running if !owned && whole && self.state.is_orphan() => {
+                self.orphan = true;
+                Condition::Running
+            }
             _ if !owned && (!whole || self.state.remove) => Condition::Dead,
-            Status::Running if !owned => {
+            Status::Running | Status::Restarting if !owned => {
                 self.state.abandon();
                 let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));
                 if left { Condition::Dead } else { Condition::Exited }
@@ -170,6 +206,7 @@ impl Seen {
             Status::Created => Condition::Created,
             Status::Running => Condition::Running,
             Status::Exited => Condition::Exited,
+            Status::Restarting => Condition::Restarting,
         };
     }
 
@@ -190,6 +227,9 @@ impl Seen {
             Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
             Condition::Exited => {
                 alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+            }
+            Condition::Restarting => {
+                alloc::format!("Restarting ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
             }
             Condition::Dead => "Dead".to_string(),
         }

@@ -150,7 +150,7 @@ calls! {
     clone3 [Memory, Int] "make a process that begins in its control group";
     unshare [Bits(Names::Clone)] "move this process to new namespaces";
     setns [Fd, Bits(Names::Clone)] "move this process to another's namespace";
-    execve [Str, Strings, Memory] "become the workload";
+    execve [Str, Strings, Memory] "become the workload, or a monitor that needs little memory";
     exit_group [Int] "end this process";
     wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
     kill [Int, One(Names::Signal)] "send a signal to a process";
@@ -183,6 +183,10 @@ calls! {
     // Sockets.
     socket [One(Names::Family), Int, Int] "open a netlink or a local socket";
     socketpair [One(Names::Family), Int, Int, Memory] "make the channel between vial and the container's first process";
+    bind [Fd, Memory, Int] "give the monitor's socket its place in the container's directory";
+    listen [Fd, Int] "let other vial processes connect to the monitor";
+    accept4 [Fd, Memory, Memory, Bits(Names::Open)] "take a connection to the monitor";
+    connect [Fd, Memory, Int] "connect to a container's monitor";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";

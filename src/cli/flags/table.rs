@@ -31,16 +31,21 @@ flags! {
     TOP "Options" {
         TopVersion        b'v' "version"            Switch   ""               "Print the version";
     }
-    /// What most runs need.
-    RUN "Common options" {
+    /// What most processes in a container need.
+    WORKLOAD "Common options" {
+        Detach            b'd' "detach"             Switch   ""               "Leave it running in the background";
         Interactive       b'i' "interactive"        Switch   ""               "Keep standard input open";
         Tty               b't' "tty"                Switch   ""               "Give the container a terminal";
-        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
-        Name              b' ' "name"               One      "NAME"           "Name the container";
         Env               b'e' "env"                Many     "NAME[=VALUE]"   "Set a variable, or pass on the caller's";
-        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Workdir           b'w' "workdir"            One      "DIR"            "Start in this directory";
         User              b'u' "user"               One      "USER[:GROUP]"   "Run as this user, by name or number";
+        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
+    }
+    /// What most containers need.
+    RUN "Container" {
+        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
+        Name              b' ' "name"               One      "NAME"           "Name the container";
+        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
         Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
         Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
@@ -49,9 +54,10 @@ flags! {
     /// The process and its record.
     PROCESS "Process" {
         Entrypoint        b' ' "entrypoint"         One      "COMMAND"        "Replace the image's entrypoint; empty for none";
-        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
         GroupAdd          b' ' "group-add"          Many     "GROUP"          "Add a supplementary group";
         Init              b' ' "init"               Switch   ""               "Run an init that reaps and forwards signals";
+        Restart           b' ' "restart"            One      "POLICY"         "no, on-failure[:COUNT], always or unless-stopped";
+        StopTimeout       b' ' "stop-timeout"       One      "SECONDS"        "How long to wait before what is stopped is killed (10)";
         StopSignal        b' ' "stop-signal"        One      "SIGNAL"         "What asks the process to stop (SIGTERM)";
         Ulimit            b' ' "ulimit"             Many     "NAME=SOFT[:HARD]" "Set a resource limit of the process";
         OomScoreAdj       b' ' "oom-score-adj"      One      "NUMBER"         "Sooner or later killed when memory is out";
@@ -169,6 +175,36 @@ flags! {
     RM "Options" {
         ForceRemove       b'f' "force"              Switch   ""               "Kill what runs; do not fail on what is missing";
         RemoveVolumes     b'v' "volumes"            Switch   ""               "Remove the container's unnamed volumes too";
+    }
+    /// Where one is attached.
+    ATTACHED "Options" {
+        DetachKeys        b' ' "detach-keys"        One      "KEYS"           "Typed on a terminal, these detach (ctrl-p,ctrl-q)";
+        SigProxy          b' ' "sig-proxy"          Switch   ""               "Pass signals on to the workload (true)";
+    }
+    /// `exec`.
+    EXEC "Options" {
+        Privileged        b' ' "privileged"         Switch   ""               "Grant all capabilities";
+    }
+    /// `attach`.
+    ATTACH "Options" {
+        NoStdin           b' ' "no-stdin"           Switch   ""               "Do not pass standard input on";
+    }
+    /// `start`.
+    START "Options" {
+        StartAttach       b'a' "attach"             Switch   ""               "Show what it writes, until it ends";
+        StartInteractive  b'i' "interactive"        Switch   ""               "Pass standard input on";
+    }
+    /// `kill`, `stop` and `restart`.
+    SIGNAL "Options" {
+        Signal            b's' "signal"             One      "SIGNAL"         "Send this one";
+    }
+    /// `stop` and `restart`.
+    STOP "Options" {
+        StopTime          b't' "time"               One      "SECONDS"        "How long to wait before it is killed (10); -1: for ever";
+    }
+    /// `boot`.
+    BOOT "Options" {
+        BootContainers    b' ' "containers"         Switch   ""               "Start the containers whose restart policy says so";
     }
     /// `volume rm`.
     VOLUME_RM "Options" {

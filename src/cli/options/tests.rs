@@ -35,7 +35,7 @@ fn error(words: &[&str]) -> String {
 #[test]
 fn every_flag_of_run_is_taken_in_by_someone() {
     // An arm that is missing would show as a bad value that is accepted; switches have no bad values.
-    let all = run("-i -t --rm --init --read-only --dry-run --oom-kill-disable");
+    let all = run("-i -t -d --rm --init --read-only --dry-run --oom-kill-disable");
     assert!(all.interactive && all.tty && all.record.remove && all.process.init);
     assert!(all.mounts.read_only && all.dry_run && all.limits.oom_kill_disable);
     let none = run("");
@@ -43,7 +43,9 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     assert!(!none.mounts.read_only && !none.dry_run && !none.limits.oom_kill_disable);
     assert_eq!(none.limits, limits::Limits::default());
     let switches = command("run").unwrap().flags().filter(|flag| flag.takes == Takes::Switch).count();
-    assert_eq!(switches, 7);
+    // --sig-proxy is on if it is not said.
+    assert!(all.detach && !none.detach && none.manner.proxy && !run("--sig-proxy=false").manner.proxy);
+    assert_eq!(switches, 9);
     assert_eq!(table::GLOBAL.flags.len(), 5);
 }
 

@@ -1,7 +1,7 @@
 //! Waiting for a container to say more, without asking again and again.
 
-use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::container::monitor::RESTARTING;
 use crate::container::state::{State, Status};
 use crate::sys::file::Lock;
 use crate::sys::inotify::{inotify_add_watch, inotify_init1, next_event};
@@ -48,7 +48,7 @@ impl Watch {
             most = most.min(ROUND);
         }
         let mut files = [Waiting::readable(self.inotify.by_ref())];
-        poll::poll_within(&mut files, most)?;
+        poll::poll_until(&mut files, most.min(u32::MAX.into()) as u32)?;
         if !files[0].is_ready() {
             return Ok(true);
         }
@@ -78,17 +78,17 @@ pub fn is_over(directory: FdRef<'_>) -> Result<bool> {
         // What is removed first.
         return Ok(true);
     }
-    if file::exists(directory, c"restarting") {
+    if file::exists(directory, RESTARTING) {
         return Ok(false);
     }
-    if file::try_lock(directory, Lock::Shared)? {
+    let owned = !file::try_lock(directory, Lock::Shared)?;
+    let state = State::load(directory);
+    if !owned {
         file::unlock(directory)?;
-        return Ok(true);
     }
-    match State::load(directory) {
-        Ok(state) => Ok(state.is_some_and(|state| state.status == Status::Exited)),
-        // It has just been removed.
-        Err(error) if error.is(Errno::ENOENT) => Ok(true),
-        Err(error) => Err(error),
-    }
+    // It may be removed at this moment.
+    let Some(state) = state? else { return Ok(!owned) };
+    // A workload outlives its monitor, and another one goes on with the log.
+    let goes_on = owned || (state.status == Status::Running && state.is_orphan());
+    Ok(!goes_on || state.status == Status::Exited)
 }

@@ -232,12 +232,14 @@ impl Group {
     }
 
     /// The directory whose hierarchy a v1 controller is bound to.
-    pub(super) fn holding(&self, controller: &str) -> Option<&Directory> {
+    #[must_use]
+    pub fn holding(&self, controller: &str) -> Option<&Directory> {
         self.directories.iter().find(|directory| directory.controllers.parts(b',').any(|bound| bound == controller))
     }
 
     /// The directory in v2.
-    pub(super) fn unified(&self) -> Option<&Directory> {
+    #[must_use]
+    pub fn unified(&self) -> Option<&Directory> {
         self.directories.iter().find(|directory| directory.version == Version::V2)
     }
 

@@ -171,21 +171,7 @@ impl Hierarchies {
                 None => found.push((whole, hierarchy)),
             }
         }
-        Hierarchies(found.into_iter().map(|(_, hierarchy)| hierarchy).collect())
-    }
-
-    /// For tests of the planner.
-    #[cfg(test)]
-    pub(super) fn of(list: &[(Version, &str, &[&str])]) -> Hierarchies {
-        Hierarchies(
-            list.iter()
-                .map(|(version, mount, controllers)| Hierarchy {
-                    version: *version,
-                    mount: (*mount).to_string(),
-                    controllers: controllers.iter().map(ToString::to_string).collect(),
-                })
-                .collect(),
-        )
+        found.into_iter().map(|(_, hierarchy)| hierarchy).collect()
     }
 
     /// All of them.
@@ -215,6 +201,13 @@ impl Hierarchies {
     #[must_use]
     pub fn can_filter_devices(&self) -> bool {
         self.v1("devices").is_some() || self.v2().is_some()
+    }
+}
+
+/// A host of one's own making, say one that lacks some of what this one has.
+impl FromIterator<Hierarchy> for Hierarchies {
+    fn from_iter<T: IntoIterator<Item = Hierarchy>>(hierarchies: T) -> Hierarchies {
+        Hierarchies(hierarchies.into_iter().collect())
     }
 }
 

@@ -26,8 +26,6 @@ mod kill;
 mod limits;
 mod path;
 mod plan;
-#[cfg(test)]
-mod real;
 mod v1;
 mod v2;
 

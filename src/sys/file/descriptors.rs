@@ -152,6 +152,35 @@ pub fn close_on_exec_from(first: i32) -> Result<()> {
 /// # Errors
 /// fcntl(2).
 pub fn close_on_exec(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFD, libc::FD_CLOEXEC)
+}
+
+/// Has one descriptor stay open in the program that this process executes next.
+///
+/// # Errors
+/// fcntl(2).
+pub fn keep_on_exec(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFD, 0)
+}
+
+/// Has reads and writes fail with `EAGAIN` where they would wait. This holds for every descriptor of the same opening.
+///
+/// # Errors
+/// fcntl(2).
+pub fn never_wait(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFL, libc::O_NONBLOCK)
+}
+
+fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0, 0], "fcntl") }.map(drop)
+    unsafe { on(Sysno::fcntl, file, [operation as usize, value as usize, 0, 0], "fcntl") }.map(drop)
+}
+
+/// Waits until what was written to a file is on the disk.
+///
+/// # Errors
+/// fsync(2).
+pub fn sync(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fsync, file, [0; 4], "write to the disk") }.map(drop)
 }

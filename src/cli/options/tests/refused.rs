@@ -94,6 +94,9 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("cgroup-parent", &["", "/", "..", "/a/../b", "./a"], "not a path below the cgroup root", "such as /jobs"),
     ("cap-add", &["", "NET", "CAP_", "0", "net-admin"], "no such capability", "NET_ADMIN"),
     ("cap-add", &["NET_ADMN"], "did you mean NET_ADMIN?", "capabilities(7)"),
+    ("restart", &["", "never", "always:1", "on-failure:x"], "no such policy", "on-failure[:COUNT]"),
+    ("stop-timeout", &["x", "1.5"], "not a whole number", "from -1"),
+    ("detach-keys", &["", "ctrl-P", "ab"], "not keys", "ctrl-LETTER"),
     ("cap-drop", &["", "FOO"], "no such capability", "capabilities(7)"),
     ("security-opt", &["", "seccomp=unconfined", "no-new-privileges=maybe", "no-new-privilegesx", "no-new-privileges="], "no such option", "no-new-privileges[=true|false]"),
 ];

@@ -2,11 +2,21 @@
 
 use super::super::devices::{Access, DeviceKind, DeviceRule};
 use super::*;
+use crate::kernel::cgroup::Hierarchy;
 use crate::kernel::cgroup::limits::{BlockThrottle, BlockWeight, Rdma, ThrottleKind};
 use std::vec;
 
+fn host(list: &[(Version, &str, &[&str])]) -> Hierarchies {
+    let hierarchy = |(version, mount, controllers): &(Version, &str, &[&str])| Hierarchy {
+        version: *version,
+        mount: (*mount).to_string(),
+        controllers: controllers.iter().map(ToString::to_string).collect(),
+    };
+    list.iter().map(hierarchy).collect()
+}
+
 fn v1_host() -> Hierarchies {
-    Hierarchies::of(&[
+    host(&[
         (Version::V1, "/cg/memory", &["memory"]),
         (Version::V1, "/cg/cpu,cpuacct", &["cpu", "cpuacct"]),
         (Version::V1, "/cg/cpuset", &["cpuset"]),
@@ -17,7 +27,7 @@ fn v1_host() -> Hierarchies {
 }
 
 fn v2_host() -> Hierarchies {
-    Hierarchies::of(&[(Version::V2, "/cg", &["cpuset", "cpu", "io", "memory", "pids"])])
+    host(&[(Version::V2, "/cg", &["cpuset", "cpu", "io", "memory", "pids"])])
 }
 
 fn lines(hierarchies: &Hierarchies, limits: &Limits, extent: Extent) -> Vec<String> {
