@@ -14,6 +14,8 @@ use crate::sys::{Fd, because, process as kernel};
 
 /// Rounds of 5 ms after which an owner whose container was killed, but that does not go, is given up.
 const ROUNDS: u32 = 2000;
+/// Rounds after which an owner whose container has ended is told to end too.
+const PATIENCE: u32 = 100;
 
 /// Removes containers; goes on after one that can't be removed.
 #[inline(never)]
@@ -54,7 +56,7 @@ fn config(directory: &Fd) -> Option<Value> {
 #[inline(never)]
 fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option<Fd>> {
     let _why = because("make sure that no process owns the container");
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
         let state =
             if free { State::load(directory.by_ref()).unwrap_or_default() } else { State::load(directory.by_ref())? };
@@ -74,12 +76,16 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         if !runs.is_empty()
             && let Some(config) = config(&directory)
         {
-            let state = state.unwrap_or_default();
+            let state = state.clone().unwrap_or_default();
             mark(&directory, STOPPED)?;
             remains::kill(&config, id, &state)?;
             if state.status == Status::Restarting {
                 process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
             }
+        }
+        if let (true, Some(state)) = (runs.is_empty() && round == PATIENCE, &state) {
+            // Its monitor still waits for somebody who is attached to take what the workload wrote.
+            process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
         }
         drop(directory);
         kernel::sleep(5);

@@ -96,6 +96,9 @@ impl Life<'_> {
         note_process(&mut self.state, running.pid);
         self.state.status = Status::Running;
         self.state.started = now();
+        self.state.finished.clear();
+        self.state.error.clear();
+        (self.state.exit_code, self.state.oom_killed) = (0, false);
         self.state.save(self.directory.by_ref())
     }
 

@@ -193,7 +193,8 @@ impl Seen {
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
         self.condition = match self.state.status {
-            Status::Running if !owned && whole && self.state.is_orphan() => {
+            // Whatever was written last: the process is noted before it is the workload.
+            _ if !owned && whole && self.state.is_orphan() => {
                 self.orphan = true;
                 Condition::Running
             }

@@ -86,7 +86,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
             annotations.push((name, value));
         }
     }
-    parts.options.record.log.annotate(annotations);
+    options.record.log.annotate(annotations);
 }
 
 #[inline(never)]

@@ -48,7 +48,7 @@ impl Watch {
             most = most.min(ROUND);
         }
         let mut files = [Waiting::readable(self.inotify.by_ref())];
-        poll::poll_until(&mut files, most.min(u32::MAX.into()) as u32)?;
+        poll::poll_within(&mut files, most)?;
         if !files[0].is_ready() {
             return Ok(true);
         }

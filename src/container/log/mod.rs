@@ -57,6 +57,12 @@ fn driver(place: usize) -> &'static str {
 }
 
 impl LogOptions {
+    /// These sizes; none is kept if a file may have no bytes.
+    #[must_use]
+    pub fn of(max_size: u64, max_file: u32) -> LogOptions {
+        LogOptions { driver: driver(if max_size == 0 { 3 } else { 0 }), max_size, max_file }
+    }
+
     /// Whether a log is kept at all.
     #[must_use]
     pub fn keeps(&self) -> bool {

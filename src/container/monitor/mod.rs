@@ -21,8 +21,7 @@ use super::act::{ERROR, READY};
 use super::bundle::{Bundle, Bundles, read_json};
 use super::launch::{self, Launch};
 use super::life::{self, Life};
-use super::log::LogOptions;
-use super::log::write::Log;
+use super::log::{LogOptions, write::Log};
 use super::remains::{self, With};
 use super::run::{self, Surroundings};
 use super::state::{State, Status};
@@ -68,8 +67,6 @@ struct Monitor {
     input: Option<Fd>,
     listener: Option<Fd>,
     clients: Vec<Client>,
-    /// What keeps what the workload writes; none if that is not wanted.
-    log: Option<Log>,
     /// The first process.
     pid: u32,
     /// Whether it is this process's child; otherwise it was adopted.
@@ -83,6 +80,10 @@ struct Monitor {
     signals: Signals,
     /// How long the next restart waits, in milliseconds.
     delay: u32,
+    /// How the log is kept.
+    log_options: LogOptions,
+    /// The log, while there is something to be written to it.
+    log: Option<Log>,
 }
 
 /// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
@@ -126,7 +127,6 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
             input: None,
             listener: None,
             clients: Vec::new(),
-            log: None,
             pid: 0,
             is_parent: true,
             once: false,
@@ -134,6 +134,8 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
             told: false,
             signals: how.map_or(0, |how| how.signals),
             delay: policy::FIRST_DELAY,
+            log_options: LogOptions::default(),
+            log: None,
         };
         let result = if how.is_some() { monitor.launch() } else { monitor.take_over() };
         ledger::leave();
@@ -180,10 +182,12 @@ impl Monitor {
     #[inline(never)]
     fn launch(&mut self) -> Result<()> {
         self.listen();
-        self.open_log()?;
         let bundles = Bundles::open(self.root.by_ref())?;
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        self.log_options = launch.log;
+        // It is there when the command that starts the container has ended, and whether it can be is known.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options)?;
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";
@@ -246,6 +250,7 @@ impl Monitor {
     fn take_over(&mut self) -> Result<()> {
         self.listen();
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        self.log_options = Launch::read(self.directory.by_ref())?.log;
         self.pid = state.pid;
         self.is_parent = false;
         for (place, inode) in state.pipes.iter().enumerate().take(2) {
@@ -253,14 +258,11 @@ impl Monitor {
         }
         state.owner = process::getpid();
         state.owner_start = super::process::began(state.owner);
+        if state.status != Status::Running {
+            state.started = life::now();
+        }
+        state.status = Status::Running;
         state.save(self.directory.by_ref())
-    }
-
-    /// Opens the container's log, making it if it is not there.
-    fn open_log(&mut self) -> Result<()> {
-        let config = read_json(self.directory.by_ref(), c"config.json")?.unwrap_or_default();
-        self.log = Log::open(self.directory.by_ref(), &LogOptions::from_annotations(&config))?;
-        Ok(())
     }
 
     /// Opens the socket that others attach to. A container can do without, where there is no `/proc`.
@@ -302,6 +304,8 @@ impl Monitor {
             i64::from(self.tty),
             self.signals as i64,
             i64::from(self.delay),
+            if self.log_options.keeps() { self.log_options.max_size as i64 } else { 0 },
+            i64::from(self.log_options.max_file),
         ];
         let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
         kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
@@ -327,9 +331,6 @@ impl Monitor {
     /// Watches the container, and starts it again as its policy says; ends with it.
     fn live(mut self) -> ! {
         let _ = process::prctl_not_dumpable();
-        if self.log.is_none() {
-            let _ = self.open_log();
-        }
         loop {
             let ended = self.watch();
             if !self.finish(ended) {
@@ -364,27 +365,27 @@ impl Monitor {
             oom_killed = remains::was_oom_killed(config, &self.id);
             let _ = remains::remove_group(config, &self.id, None, false);
         }
-        self.drain();
         self.end_with(life::code(ended), oom_killed)
     }
 
     /// Writes down how the workload ended; whether it is to be started again.
     fn end_with(&mut self, code: u8, oom_killed: bool) -> bool {
-        let directory = self.directory.by_ref();
-        let config = read_json(directory, c"config.json").ok().flatten();
-        let mut state = State::load(directory).ok().flatten().unwrap_or_default();
+        let config = read_json(self.directory.by_ref(), c"config.json").ok().flatten();
+        let mut state = State::load(self.directory.by_ref()).ok().flatten().unwrap_or_default();
         let policy = config.as_ref().and_then(|config| config.at(&["annotations", launch::RESTART])?.as_str());
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
         self.delay = policy::next_delay(self.delay, &state.started);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
-        let _ = state.save(directory);
+        let _ = state.save(self.directory.by_ref());
+        // Those that are attached may take their time.
+        self.drain();
         if !again {
             if state.remove {
                 self.discard(&state, config.as_ref());
             } else {
-                let _ = file::unlink(directory, c"attach");
+                let _ = file::unlink(self.directory.by_ref(), c"attach");
             }
             self.say_end(code);
         }
@@ -445,7 +446,6 @@ pub fn resume(args: &[&CStr]) -> ! {
             input,
             listener,
             clients: Vec::new(),
-            log: None,
             pid: next() as u32,
             is_parent: next() == 1,
             once: next() == 1,
@@ -453,6 +453,8 @@ pub fn resume(args: &[&CStr]) -> ! {
             told: false,
             signals: next() as u64,
             delay: next() as u32,
+            log_options: LogOptions::of(next() as u64, next() as u32),
+            log: None,
         }
     };
     while let Some(gets_output) = numbers.next() {

@@ -6,7 +6,7 @@ use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE};
 use super::{Monitor, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::container::log::Stream;
+use crate::container::log::{Stream, write::Log};
 use crate::container::{process as known, run};
 use crate::sys::fd::Fd;
 use crate::sys::poll::{self, Waiting};
@@ -17,8 +17,6 @@ use crate::sys::{because, file, net};
 const CHUNK: usize = 16 << 10;
 /// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
 const INPUT_CHUNK: usize = 4 << 10;
-/// How long one that is attached may take for the last of the output, in milliseconds.
-const PATIENCE: u32 = 5000;
 
 /// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
 fn end_of(held: &Fd) -> Option<Ended> {
@@ -51,6 +49,7 @@ impl Monitor {
         if !self.is_parent && held.is_none() {
             return None;
         }
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let mut buffers = Buffers {
             output: alloc::vec![0; CHUNK + 1],
             pending: 0,
@@ -130,11 +129,11 @@ impl Monitor {
             // EIO: nobody has the terminal's other side open any more, pty(7).
             Ok(0) | Err(_) => self.outputs[which] = None,
             Ok(count) => {
+                buffers.output[0] = OUTPUT + which as u8;
                 if let Some(log) = &mut self.log {
                     let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
                     log.append(stream, process::clock(libc::CLOCK_REALTIME), &buffers.output[1..=count]);
                 }
-                buffers.output[0] = OUTPUT + which as u8;
                 let message = &buffers.output[..=count];
                 self.clients.iter_mut().filter(|client| client.gets_output).for_each(|client| client.hand(message));
                 buffers.pending = count + 1;
@@ -219,23 +218,37 @@ impl Monitor {
             }
             self.outputs[which] = None;
         }
-        if let Some(log) = &mut self.log {
+        if let Some(mut log) = self.log.take() {
             // What was lost and not told yet.
             log.append(Stream::System, process::clock(libc::CLOCK_REALTIME), b"");
         }
         self.input = None;
     }
 
-    /// Waits for those that are behind, but not for ever.
+    /// Waits for those that are behind, as long as nobody wants the monitor to end.
     fn press(&mut self, buffers: &mut Buffers) {
-        for client in self.clients.iter_mut().filter(|client| client.behind) {
-            let mut ready = [Waiting::writable(client.socket.by_ref())];
-            if poll::poll_until(&mut ready, PATIENCE).is_ok() && ready[0].is_ready() {
-                client.hand(&buffers.output[..buffers.pending]);
-            }
-            client.gone |= client.behind;
+        while let Some(place) = self.clients.iter().position(|client| client.behind) {
+            self.clients[place].gone = !self.has_room(place);
+            self.serve(place, buffers);
+            self.clients[place].behind &= !self.clients[place].gone;
         }
         self.settle(buffers);
+    }
+
+    /// Waits until one that is attached can be handed something; false if the monitor is told to end meanwhile.
+    fn has_room(&mut self, place: usize) -> bool {
+        let Ok(signals) = poll::signalfd(run::watched_signals()) else { return false };
+        loop {
+            let socket = self.clients[place].socket.by_ref();
+            let mut ready = [Waiting::readable(signals.by_ref()), Waiting::writable(socket)];
+            if self.told || poll::poll(&mut ready).is_err() {
+                return false;
+            }
+            if ready[1].is_ready() {
+                return true;
+            }
+            self.told |= matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT));
+        }
     }
 
     /// Waits before the next start, unless the monitor is told to end.
@@ -249,7 +262,7 @@ impl Monitor {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_until(&mut ready, self.delay - passed as u32).is_err() {
+            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
@@ -273,8 +286,10 @@ impl Monitor {
                 _ => break,
             }
         }
-        for client in &self.clients {
-            let _ = net::try_send(client.socket.by_ref(), &[ENDED, code]);
+        for place in 0..self.clients.len() {
+            if self.has_room(place) {
+                let _ = net::try_send(self.clients[place].socket.by_ref(), &[ENDED, code]);
+            }
         }
     }
 }
