@@ -9,7 +9,6 @@ pub mod files;
 mod init;
 pub mod launch;
 pub mod life;
-
 pub mod log;
 pub mod monitor;
 pub mod plan;

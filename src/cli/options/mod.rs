@@ -140,7 +140,8 @@ impl<'a> RunOptions<'a> {
             }
             Id::LogOpt => {
                 let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
-                given.check(self.record.log.set(given.text()?), "no such option, or not a value of it", form)?;
+                let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
+                given.check(self.record.log.set(option, value), "no such option, or not a value of it", form)?;
             }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,

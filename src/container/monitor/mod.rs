@@ -186,6 +186,8 @@ impl Monitor {
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
         self.log_options = launch.log;
+        // It is there when the command that starts the container has ended, and whether it can be is known.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options)?;
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";

@@ -218,8 +218,11 @@ impl Monitor {
             }
             self.outputs[which] = None;
         }
+        if let Some(mut log) = self.log.take() {
+            // What was lost and not told yet.
+            log.append(Stream::System, process::clock(libc::CLOCK_REALTIME), b"");
+        }
         self.input = None;
-        self.log = None;
     }
 
     /// Waits for those that are behind, as long as nobody wants the monitor to end.
