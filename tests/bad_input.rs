@@ -57,6 +57,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "ulimit", &["nofile", "nofiles=1", "nofile=", "nofile=x", "nofile=2:1", "nofile=-2", "as=1", "=1", "nofile=1:2:3"]),
     ("run", "oom-score-adj", &["1001", "-1001", "x", "1.5", "99999999999999999999"]),
     ("run", "label", &["=x"]),
+    ("run", "log-driver", &["syslog", "NONE", "json-file,local"]),
+    ("run", "log-opt", &["max-size", "max-size=x", "max-size=1023", "max-size=-1", "max-file=0", "max-file=101", "mode=non-blocking"]),
     ("run", "cidfile", &["/nonexistent/directory/id", "/"]),
     ("run", "mount", &["x", "type=nfs,dst=/b", "type=bind,dst=/b", "type=bind,src=/a", "type=tmpfs,dst=b", "type=tmpfs,dst=/b,tmpfs-size=x", "dst=/b,frob=1"]),
     ("run", "tmpfs", &["x", "/", "/b:size=x", "/b:mode=9", "/b:frob"]),
@@ -100,6 +102,9 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("*", "signal", &["0", "65", "-9", "NOSIG", "SIG", "RTMAX+1"]),
     ("ps", "last", &["x", "-1", "1.5"]),
     ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
+    ("logs", "tail", &["x", "-1", "ALL", "1.5", "99999999999999999999"]),
+    ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
+    ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
 ];
 
@@ -118,13 +123,13 @@ fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
 /// A command line with one option, and as many further words as the command takes at least.
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
     let words = row.name.split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
-    let image = if like(row) == "run" { "host" } else { "x" };
+    let image = if ["run", "create"].contains(&row.name) { "host" } else { "x" };
     words.chain((0..row.args.0).map(|_| image.into())).collect()
 }
 
 /// The command whose options this one shares.
 fn like(row: &Row) -> &'static str {
-    if row.name == "create" { "run" } else { row.name }
+    if ["create", "exec"].contains(&row.name) { "run" } else { row.name }
 }
 
 /// The first line on standard error, without vial's name, and the hint.
@@ -305,6 +310,7 @@ fn options_that_contradict_each_other_are_refused_by_both_names(scene: &Scene) {
         (&["--memory=64m", "--memory-swap=63m"],             ["--memory-swap", "--memory"]),
         (&["--memory-swap=64m"],                             ["--memory-swap", "--memory is not given"]),
         (&["--cap-add=ALL", "--cap-drop=all"],               ["--cap-add", "--cap-drop"]),
+        (&["--log-opt=max-file=1", "--log-driver=none"],     ["--log-opt", "--log-driver none"]),
         (&["--hostname=a", "--uts=host"],                    ["--hostname", "--uts"]),
         (&["--domainname=a", "--uts=container:x"],           ["--domainname", "--uts"]),
         (&["--shm-size=1m", "--ipc=host"],                   ["--shm-size", "--ipc"]),

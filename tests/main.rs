@@ -20,6 +20,7 @@ mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod logs;
 mod memory;
 mod old_kernels;
 mod vm;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        logs::trials(),
         memory::trials(),
         old_kernels::trials(),
         vm::harness::trials(),

@@ -212,8 +212,8 @@ fn ends(state: &State, seconds: i64) -> bool {
         return rounds > 0;
     };
     let mut ready = [Waiting::readable(held.by_ref())];
-    let waited = match u32::try_from(seconds) {
-        Ok(seconds) => poll::poll_until(&mut ready, seconds.saturating_mul(1000)),
+    let waited = match u64::try_from(seconds) {
+        Ok(seconds) => poll::poll_within(&mut ready, seconds.saturating_mul(1000)),
         Err(_) => poll::poll(&mut ready),
     };
     waited.is_ok() && ready[0].is_ready()

@@ -2,6 +2,7 @@
 
 mod attach;
 mod context;
+mod exec;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -9,6 +10,7 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod logs;
 pub mod options;
 pub mod output;
 pub mod parse;
@@ -89,11 +91,13 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "kill" => lifecycle::kill(context),
         "wait" => Ok(lifecycle::wait(context)),
         "attach" => attach::attach(context),
+        "exec" => exec::exec(context),
         "rename" => lifecycle::rename(context),
         "port" => lifecycle::port(context),
         "boot" => lifecycle::start_all(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "logs" => logs::logs(context),
         "rm" => rm::remove(context),
         "import" => images::import(context),
         "images" => images::list(context),

@@ -118,7 +118,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
 }
 
 fn is_console(job: &Job<'_>) -> bool {
-    job.steps.iter().any(|step| step.action == super::plan::Action::Console)
+    job.steps.iter().any(|step| matches!(step.action, super::plan::Action::Console { .. }))
 }
 
 /// Has every open file but the standard ones closed when this process executes a program.

@@ -6,6 +6,7 @@ use core::fmt::Display;
 use super::bundle::Bundles;
 use super::control::Control;
 use super::launch::{self, Launch};
+use super::plan::{self, Setting};
 use super::process;
 use super::remains;
 use super::run::{self, Container, Running, Surroundings};
@@ -62,18 +63,21 @@ impl Life<'_> {
         for warning in &control.warnings {
             warn(warning);
         }
+        let spec = &*self.launch.spec;
+        let setting = Setting { root: self.launch.root(self.state.remove), cgroups: control.mounts(), fills };
+        let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
-            spec: self.launch.spec,
-            root: self.launch.root(self.state.remove),
-            directory: self.directory,
+            spec,
+            steps: plan::plan(spec, &setting)?,
+            directory: self.directory.by_ref(),
+            namespaces,
+            pid_namespace,
             args: self.launch.args,
             env: self.launch.env,
             wanted: self.launch.wanted,
             interactive: !self.launch.annotation(launch::INPUT).is_empty(),
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
-            cgroups: control.mounts(),
-            fills,
         };
         let (state, directory) = (&mut self.state, self.directory);
         let running = run::start(&container, surroundings, &mut |pid| {

@@ -9,6 +9,8 @@ pub mod files;
 mod init;
 pub mod launch;
 pub mod life;
+
+pub mod log;
 pub mod monitor;
 pub mod plan;
 pub mod process;

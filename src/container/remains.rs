@@ -33,6 +33,15 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
 }
 
+/// The control group of a container that runs, also one that it shares with others.
+///
+/// # Errors
+/// What hides the host's control groups.
+pub fn group_of(config: &Value) -> Result<Group> {
+    let path = config.at(&["linux", "cgroupsPath"]).and_then(Value::as_str).unwrap_or("/vial");
+    Group::open_existing(&Hierarchies::detect()?, &GroupPath::new(path)?)
+}
+
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {

@@ -1,8 +1,8 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS, RM,
-    RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    ATTACH, ATTACHED, BOOT, EXEC, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, LOGS, NAMESPACES, PROCESS,
+    PS, RM, RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -24,7 +24,7 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
     },
     Command {
         name: "create",
@@ -34,7 +34,7 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
     },
     Command {
         name: "start",
@@ -87,6 +87,16 @@ pub static COMMANDS: &[Command] = &[
         ..BLANK
     },
     Command {
+        name: "exec",
+        aliases: &["container exec"],
+        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+        help: "Run a further command in a container that runs",
+        examples: &[("exec -it web sh", "a shell in it"), ("exec -u nobody web id", "")],
+        args: (2, ANY),
+        tail: true,
+        groups: &[&WORKLOAD, &EXEC],
+    },
+    Command {
         name: "wait",
         aliases: &["container wait"],
         usage: "CONTAINER...",
@@ -102,6 +112,19 @@ pub static COMMANDS: &[Command] = &[
         help: "List containers",
         examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
         groups: &[&PS, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "logs",
+        aliases: &["container logs"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Show what a container has printed",
+        examples: &[
+            ("logs -f web", "and what it prints from now on"),
+            ("logs -t --since 10m web", "the last ten minutes, with the time of each line"),
+        ],
+        args: (1, 1),
+        groups: &[&LOGS],
         ..BLANK
     },
     Command {

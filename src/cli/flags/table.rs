@@ -31,17 +31,21 @@ flags! {
     TOP "Options" {
         TopVersion        b'v' "version"            Switch   ""               "Print the version";
     }
-    /// What most runs need.
-    RUN "Common options" {
+    /// What most processes in a container need.
+    WORKLOAD "Common options" {
+        Detach            b'd' "detach"             Switch   ""               "Leave it running in the background";
         Interactive       b'i' "interactive"        Switch   ""               "Keep standard input open";
         Tty               b't' "tty"                Switch   ""               "Give the container a terminal";
-        Detach            b'd' "detach"             Switch   ""               "Run in the background and print the container's ID";
-        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
-        Name              b' ' "name"               One      "NAME"           "Name the container";
         Env               b'e' "env"                Many     "NAME[=VALUE]"   "Set a variable, or pass on the caller's";
-        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Workdir           b'w' "workdir"            One      "DIR"            "Start in this directory";
         User              b'u' "user"               One      "USER[:GROUP]"   "Run as this user, by name or number";
+        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
+    }
+    /// What most containers need.
+    RUN "Container" {
+        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
+        Name              b' ' "name"               One      "NAME"           "Name the container";
+        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
         Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
         Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
@@ -50,7 +54,6 @@ flags! {
     /// The process and its record.
     PROCESS "Process" {
         Entrypoint        b' ' "entrypoint"         One      "COMMAND"        "Replace the image's entrypoint; empty for none";
-        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
         GroupAdd          b' ' "group-add"          Many     "GROUP"          "Add a supplementary group";
         Init              b' ' "init"               Switch   ""               "Run an init that reaps and forwards signals";
         Restart           b' ' "restart"            One      "POLICY"         "no, on-failure[:COUNT], always or unless-stopped";
@@ -61,6 +64,8 @@ flags! {
         Label             b'l' "label"              Many     "NAME[=VALUE]"   "Note something about the container";
         LabelFile         b' ' "label-file"         Many     "FILE"           "Read labels from a file";
         CidFile           b' ' "cidfile"            One      "FILE"           "Write the container's ID to a new file";
+        LogDriver         b' ' "log-driver"         One      "NAME"           "k8s-file, json-file or local (all the same), or none";
+        LogOpt            b' ' "log-opt"            Many     "NAME=VALUE"     "max-size=SIZE or max-file=NUMBER (10m, 3)";
     }
     /// What the container sees of files and devices.
     FILES "Files and devices" {
@@ -144,6 +149,14 @@ flags! {
         Size              b's' "size"               Switch   ""               "Show how much each container has written";
         Filter            b'f' "filter"             Many     "KEY=VALUE"      "Show only id=, name=, label=, status= or ancestor=";
     }
+    /// `logs`.
+    LOGS "Options" {
+        Follow            b'f' "follow"             Switch   ""               "Go on with what comes, until the container has ended";
+        Tail              b'n' "tail"               One      "NUMBER|all"     "Show only so many lines from the end";
+        Since             b' ' "since"              One      "TIME"           "Show only what came since: RFC 3339, seconds, or 10m";
+        Until             b' ' "until"              One      "TIME"           "Show only what came until then";
+        Timestamps        b't' "timestamps"         Switch   ""               "Show each line's time";
+    }
     /// `inspect`.
     INSPECT "Options" {
         InspectType       b' ' "type"               One      "TYPE"           "container, image or volume";
@@ -167,6 +180,10 @@ flags! {
     ATTACHED "Options" {
         DetachKeys        b' ' "detach-keys"        One      "KEYS"           "Typed on a terminal, these detach (ctrl-p,ctrl-q)";
         SigProxy          b' ' "sig-proxy"          Switch   ""               "Pass signals on to the workload (true)";
+    }
+    /// `exec`.
+    EXEC "Options" {
+        Privileged        b' ' "privileged"         Switch   ""               "Grant all capabilities";
     }
     /// `attach`.
     ATTACH "Options" {

@@ -18,6 +18,7 @@ use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
+use crate::container::log::{self, LogOptions};
 use crate::container::monitor::Policy;
 use crate::image::reference::Image;
 
@@ -34,6 +35,8 @@ pub struct Record<'a> {
     pub labels: Vec<Setting<'a>>,
     /// `--label-file`: files for [`files::parse_label_file`].
     pub label_files: Vec<&'a [u8]>,
+    /// `--log-driver` and `--log-opt`.
+    pub log: LogOptions,
 }
 
 /// `NAME=VALUE`.
@@ -110,6 +113,9 @@ impl<'a> RunOptions<'a> {
         for given in &parsed.flags {
             options.set(given)?;
         }
+        if !options.record.log.keeps() && parsed.last(Id::LogOpt).is_some() {
+            return Err(conflict("log-opt", "log-driver none", "no log is kept", "one of both"));
+        }
         options.limits.check(parsed)?;
         options.namespaces.check(parsed)?;
         options.security.check()?;
@@ -128,6 +134,14 @@ impl<'a> RunOptions<'a> {
             Id::Label => self.record.labels.push(given.check(label(given.text()?), "no name", "NAME or NAME=VALUE")?),
             Id::LabelFile => self.record.label_files.push(path(given)?),
             Id::CidFile => self.record.cidfile = Some(path(given)?),
+            Id::LogDriver => {
+                let known = self.record.log.set_driver(given.text()?);
+                given.check(known.then_some(()), "no such driver", log::DRIVERS)?;
+            }
+            Id::LogOpt => {
+                let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
+                given.check(self.record.log.set(given.text()?), "no such option, or not a value of it", form)?;
+            }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,
             _ => {

@@ -66,6 +66,20 @@ fn the_record_holds_name_labels_and_files() {
 }
 
 #[test]
+fn the_log_has_a_driver_and_bounds() {
+    let usual = LogOptions::default();
+    assert_eq!((run("").record.log, usual.driver), (usual, "k8s-file"));
+    let log =
+        run("--log-driver json-file --log-opt max-size=20k --log-opt max-file=7 --log-opt max-size=1K").record.log;
+    assert_eq!(log, LogOptions { driver: "json-file", max_size: 1024, max_file: 7 });
+    for driver in ["k8s-file", "local", "none"] {
+        assert_eq!(run(&format!("--log-driver {driver}")).record.log, LogOptions { driver, ..usual });
+    }
+    let conflict = error(&["--log-opt=max-size=1m", "--log-driver=none"]);
+    assert!(conflict.starts_with("--log-opt conflicts with --log-driver none: no log is kept"), "{conflict}");
+}
+
+#[test]
 fn the_process_has_words_variables_and_limits() {
     let process =
         run("-e A=1=2 -e B -e C= --env-file f -w /srv --entrypoint /init --stop-signal SIGINT --oom-score-adj -500")

@@ -1,6 +1,7 @@
 //! `vial run` and `vial create`: options and image to a specification and a bundle; and a whole life in the foreground.
 
 mod environment;
+
 mod image;
 mod record;
 mod sources;
@@ -12,6 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+pub(super) use environment::option_file;
 use image::Found;
 use sources::Sources;
 use specification::Parts;
@@ -307,7 +309,7 @@ fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
 
 /// The words that a specification's process has.
 #[inline(never)]
-fn lossy(words: Words) -> Vec<&'static str> {
+pub(super) fn lossy(words: Words) -> Vec<&'static str> {
     let mut texts = Vec::with_capacity(words.len());
     for word in words {
         texts.push(match word.to_string_lossy() {

@@ -65,7 +65,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
     };
     let lossy = parts.command.iter().chain(parts.env).any(|word| word.to_str().is_err());
     let set = |on: bool| if on { "true" } else { "" };
-    for (name, value) in [
+    let given = [
         (launch::IMAGE, parts.found.name),
         (launch::LAYERS, parts.found.digests),
         (launch::DIRECTORY, parts.found.directory),
@@ -81,7 +81,8 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         (launch::BEST_EFFORT, set(parts.best_effort)),
         (launch::LOSSY, set(lossy)),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),
-    ] {
+    ];
+    for (name, value) in given.into_iter().chain(options.record.log.annotations()) {
         if !value.is_empty() {
             annotations.push((name, value));
         }

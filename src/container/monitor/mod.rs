@@ -21,6 +21,7 @@ use super::act::{ERROR, READY};
 use super::bundle::{Bundle, Bundles};
 use super::launch::{self, Launch};
 use super::life::{self, Life};
+use super::log::{LogOptions, write::Log};
 use super::remains::{self, With};
 use super::run::{self, Surroundings};
 use super::state::{State, Status};
@@ -82,6 +83,10 @@ struct Monitor {
     signals: Signals,
     /// How long the next restart waits, in milliseconds.
     delay: u32,
+    /// How the log is kept.
+    log_options: LogOptions,
+    /// The log, while there is something to be written to it.
+    log: Option<Log>,
 }
 
 /// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
@@ -133,6 +138,8 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
             told: false,
             signals: how.map_or(0, |how| how.signals),
             delay: policy::FIRST_DELAY,
+            log_options: LogOptions::default(),
+            log: None,
         };
         let result = if how.is_some() { monitor.launch() } else { monitor.take_over() };
         ledger::leave();
@@ -182,6 +189,7 @@ impl Monitor {
         let bundles = Bundles::open(self.root.by_ref())?;
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        self.log_options = launch.log;
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";
@@ -252,6 +260,8 @@ impl Monitor {
     fn take_over(&mut self) -> Result<()> {
         self.listen();
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        // If that is damaged, the container is adopted all the same.
+        self.log_options = Launch::read(self.directory.by_ref()).map(|launch| launch.log).unwrap_or_default();
         self.pid = state.pid;
         self.is_parent = false;
         for (place, inode) in state.pipes.iter().enumerate().take(2) {
@@ -305,6 +315,8 @@ impl Monitor {
             i64::from(self.tty),
             self.signals as i64,
             i64::from(self.delay),
+            if self.log_options.keeps() { self.log_options.max_size as i64 } else { 0 },
+            i64::from(self.log_options.max_file),
         ];
         let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
         kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
@@ -452,6 +464,8 @@ pub fn resume(args: &[&CStr]) -> ! {
             told: false,
             signals: next() as u64,
             delay: next() as u32,
+            log_options: LogOptions::of(next() as u64, next() as u32),
+            log: None,
         }
     };
     while let Some(gets_output) = numbers.next() {

@@ -6,6 +6,7 @@ use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE, hand_out
 use super::{Monitor, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::container::log::{Stream, write::Log};
 use crate::container::{process as known, run};
 use crate::sys::fd::Fd;
 use crate::sys::poll::{self, Waiting};
@@ -50,6 +51,7 @@ impl Monitor {
         if !self.is_parent && held.is_none() {
             return None;
         }
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let mut buffers = Buffers { output: alloc::vec![0; CHUNK], input: alloc::vec![0; INPUT_CHUNK + 1], waiting: 0 };
         let mut files: Vec<Waiting> = Vec::with_capacity(16);
         loop {
@@ -128,6 +130,10 @@ impl Monitor {
             }
             Ok(count) => {
                 buffer[0] = OUTPUT + which as u8;
+                if let Some(log) = &mut self.log {
+                    let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
+                    log.append(stream, process::clock(libc::CLOCK_REALTIME), &buffer[1..=count]);
+                }
                 hand_out(&mut self.clients, &mut self.queue, &buffer[..=count]);
                 count
             }
@@ -211,6 +217,7 @@ impl Monitor {
             self.outputs[which] = None;
         }
         self.input = None;
+        self.log = None;
     }
 
     /// Waits before the next start, unless the monitor is told to end.
@@ -224,7 +231,7 @@ impl Monitor {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_until(&mut ready, self.delay - passed as u32).is_err() {
+            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
@@ -262,7 +269,8 @@ impl Monitor {
                 let behind = client.is_behind(&self.queue);
                 files.push(if behind { Waiting::writable(client.socket.by_ref()) } else { Waiting::nothing() });
             }
-            if poll::poll(&mut files).is_err() {
+            // From here on anybody may end it.
+            if poll::block_signals(0).is_err() || poll::poll(&mut files).is_err() {
                 process::exit(0);
             }
             for (client, ready) in self.clients.iter_mut().zip(&files) {

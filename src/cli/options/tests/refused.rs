@@ -10,6 +10,8 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("label-file", &[""], "empty", "a path"),
     ("env-file", &[""], "empty", "a path"),
     ("cidfile", &[""], "empty", "a path"),
+    ("log-driver", &["", "None", "syslog", "journald", "k8s-file local", "none "], "no such driver", "k8s-file json-file local none"),
+    ("log-opt", &["", "max-size", "max-size=", "max-size=0", "max-size=1023", "max-size=-1", "max-size=1x", "max-file=0", "max-file=101", "max-file=", "max-file=1k", "mode=non-blocking", "=1", "max-files=2"], "no such option", "max-size=SIZE"),
     ("env", &["", "=x"], "no name", "NAME=VALUE"),
     ("workdir", &["", "tmp", "./tmp"], "not absolute", "an absolute path"),
     ("user", &["4294967295", "4294967296", "0:4294967295"], "too large", "numbers from 0 to 4294967294"),
