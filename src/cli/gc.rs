@@ -100,7 +100,7 @@ impl Collector<'_> {
         let (Some(config), Some(state)) = (&config, &state) else {
             return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
         };
-        if state.remove {
+        if state.is_waste() {
             let volumes = !state.keep_volumes;
             return self.discard(id, name, &With { config: Some(config), state: Some(state), volumes });
         }

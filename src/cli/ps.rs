@@ -45,7 +45,8 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let last = newest(parsed)?;
     let mut found: Vec<Seen> = Vec::new();
     for seen in all(context)? {
-        if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition.is_running()) {
+        let runs = seen.condition.is_running() || seen.condition == Condition::Restarting;
+        if filters.fit(&seen) && (last.is_some() || filters.any_state || runs) {
             found.push(seen);
         }
     }
@@ -81,7 +82,7 @@ pub(super) fn all(context: &Context<'_>) -> Result<Vec<Seen>> {
     for container in bundles.list()? {
         let Some(mut seen) = Seen::look(&bundles, container)? else { continue };
         if let Some(problem) = seen.problem.take() {
-            Context::warn(&alloc::vec![problem.because(alloc::format!("look at container {}", seen.id))]);
+            Context::warn(&[problem]);
         }
         lifecycle::adopt(&root, &bundles, &seen);
         all.push(seen);

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
-use crate::container::bundle::{Bundles, read_json};
+use crate::base::keep::text;
+use crate::container::bundle::Bundles;
 use crate::container::monitor::STOPPED;
 use crate::container::process;
 use crate::container::remains::{self, With};
@@ -14,8 +14,6 @@ use crate::sys::{Fd, because, process as kernel};
 
 /// Rounds of 5 ms after which an owner whose container was killed, but that does not go, is given up.
 const ROUNDS: u32 = 2000;
-/// Rounds after which an owner whose container has ended is told to end too.
-const PATIENCE: u32 = 100;
 
 /// Removes containers; goes on after one that can't be removed.
 #[inline(never)]
@@ -30,7 +28,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
             None => bundles.find(wanted)?,
         };
         if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
-            let config = config(&directory);
+            let config = remains::config(directory.by_ref(), &id);
             let mut state = State::load(directory.by_ref()).unwrap_or_default();
             let mut volumes = true;
             if let Some(state) = &mut state {
@@ -39,7 +37,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 (state.remove, state.keep_volumes) = (true, !volumes);
                 state.save(directory.by_ref())?;
             }
-            let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
+            let with = With { config: Some(&config), state: state.as_ref(), volumes };
             remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
         }
         super::print(&[wanted, "\n"].concat())
@@ -47,19 +45,17 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     Ok(code)
 }
 
-/// The `config.json` of a container that is to go, as far as there is one.
-fn config(directory: &Fd) -> Option<Value> {
-    read_json(directory.by_ref(), c"config.json").unwrap_or_default()
-}
-
 /// Takes the container's lock, with `force` by killing what runs, so that the owner ends; `None` if the container went then.
 #[inline(never)]
 fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option<Fd>> {
     let _why = because("make sure that no process owns the container");
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
-        let state =
-            if free { State::load(directory.by_ref()).unwrap_or_default() } else { State::load(directory.by_ref())? };
+        let state = match State::load(directory.by_ref()) {
+            Err(error) if !free && !force => return Err(error.because(text!("look at container {wanted}"))),
+            // Damaged: whatever is known of it, it is to go.
+            state => state.unwrap_or_default(),
+        };
         if free && !state.as_ref().is_some_and(State::is_orphan) {
             return Ok(Some(directory));
         }
@@ -73,19 +69,13 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             return Err(Error::new(alloc::format!("cannot remove container {wanted}: container is {runs}"))
                 .hint(alloc::format!("stop the container before removing it, or force: vial rm -f {wanted}")));
         }
-        if !runs.is_empty()
-            && let Some(config) = config(&directory)
-        {
-            let state = state.clone().unwrap_or_default();
+        if !runs.is_empty() {
+            let state = state.unwrap_or_default();
             mark(&directory, STOPPED)?;
-            remains::kill(&config, id, &state)?;
+            remains::kill(&remains::config(directory.by_ref(), id), id, &state)?;
             if state.status == Status::Restarting {
                 process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
             }
-        }
-        if let (true, Some(state)) = (runs.is_empty() && round == PATIENCE, &state) {
-            // Its monitor still waits for somebody who is attached to take what the workload wrote.
-            process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
         }
         drop(directory);
         kernel::sleep(5);

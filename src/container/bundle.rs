@@ -259,10 +259,8 @@ impl Bundles {
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
-        match file::unlink(self.containers.by_ref(), file::path(text!("{id}/config.json"))?) {
-            Err(error) if !error.is(Errno::ENOENT) => return Err(error),
-            _ => file::remove_tree(self.containers.by_ref(), file::path(id)?)?,
-        }
+        file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
+        file::remove_tree(self.containers.by_ref(), file::path(id)?)?;
         if !name.is_empty() && self.give_back(name, id)? {
             return Ok(());
         }
@@ -280,7 +278,12 @@ impl Bundles {
     pub fn rename(&self, id: &str, old: &str, new: &str) -> Result<()> {
         let _why = because("give the container another name");
         self.claim(id, new, &[0; 32])?;
-        if old.is_empty() { Ok(()) } else { self.give_back(old, id).map(drop) }
+        if old.is_empty() || self.give_back(old, id)? {
+            return Ok(());
+        }
+        // Somebody else renamed it first.
+        self.give_back(new, id)?;
+        Err(Error::new(text!("no such container: {old}")))
     }
 }
 
@@ -344,11 +347,25 @@ impl Bundle {
     /// What the file system refuses.
     pub fn replace(directory: FdRef<'_>, name: &CStr, content: &Value, durable: bool) -> Result<()> {
         let new = file::path([name.to_bytes(), b".new"].concat())?;
-        let opened = file::create(directory, new, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC, 0o600)?;
-        let written = file::write_all(opened.by_ref(), content.to_compact().as_bytes());
-        let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
-        synced.map_err(|error| Error::os(error.errno(), "write", new.to_string_lossy()))?;
-        file::rename(directory, new, directory, name, true)
+        let mut text = content.to_compact();
+        let write = |path, flags, text: &str| {
+            let opened = file::create(directory, path, libc::O_WRONLY | flags, 0o600)?;
+            let written = file::write_all(opened.by_ref(), text.as_bytes());
+            let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
+            synced.map_err(|error| Error::os(error.errno(), "write", path.to_string_lossy()))
+        };
+        match write(new, libc::O_CREAT | libc::O_TRUNC, &text) {
+            Err(error) if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) => {
+                // The disk is full, but there is room where the file is: blanks at the end are none of its meaning.
+                let _ = file::unlink(directory, new);
+                let size = file::stat(directory, name).map_err(|_| error)?.size;
+                while (text.len() as u64) < size {
+                    text.push(' ');
+                }
+                write(name, 0, &text)
+            }
+            result => result.and_then(|()| file::rename(directory, new, directory, name, true)),
+        }
     }
 }
 
@@ -359,7 +376,7 @@ impl Bundle {
 pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
     let content = match file::read_file(directory, name, 16 << 20) {
         Err(error) if error.is(Errno::ENOENT) => return Ok(None),
-        result => result?,
+        result => result.map_err(|error| Error::os(error.errno(), "read", name.to_string_lossy()))?,
     };
     let parsed = json::parse(&content);
     parsed.map(Some).map_err(|error| {

@@ -109,7 +109,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     if job.init {
         if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
-            init::run(pid, channel);
+            init::run(pid);
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
@@ -123,7 +123,7 @@ fn is_console(job: &Job<'_>) -> bool {
 
 /// Has every open file but the standard ones closed when this process executes a program.
 pub(super) fn close_on_exec() -> Result<()> {
-    match file::close_on_exec_from(3) {
+    match file::close_from(3, false) {
         Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
             // Before Linux 5.11.
             let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;

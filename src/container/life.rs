@@ -94,11 +94,10 @@ impl Life<'_> {
     fn note_start(&mut self, running: &Running) -> Result<()> {
         let _why = because("write down that the container runs");
         note_process(&mut self.state, running.pid);
-        self.state.status = Status::Running;
-        self.state.started = now();
-        self.state.finished.clear();
-        self.state.error.clear();
-        (self.state.exit_code, self.state.oom_killed) = (0, false);
+        let state = &mut self.state;
+        (state.status, state.started, state.exit_code, state.oom_killed) = (Status::Running, now(), 0, false);
+        state.finished.clear();
+        state.error.clear();
         self.state.save(self.directory.by_ref())
     }
 

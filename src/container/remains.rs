@@ -3,19 +3,28 @@
 
 use alloc::vec::Vec;
 
-use super::bundle::Bundles;
+use super::bundle::{Bundles, read_json};
 use super::control::PARENTS;
 use super::process;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
+use crate::base::json::{self, Value};
+use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
 use crate::sys::{FdRef, because};
 
 /// The annotation of `config.json` that lists the volumes made for the container alone.
 pub const VOLUMES: &str = "vial.volumes";
+
+/// A container's `config.json`. If it is damaged or missing, the control group is taken to be where vial makes one unless told
+/// otherwise, so that what runs can be ended.
+#[must_use]
+pub fn config(directory: FdRef<'_>, id: &str) -> Value {
+    let assumed = || json::parse(text!("{{\"linux\":{{\"cgroupsPath\":\"/vial/{id}\"}}}}").as_bytes());
+    read_json(directory, c"config.json").ok().flatten().or_else(|| assumed().ok()).unwrap_or(Value::Null)
+}
 
 /// The container's control group by its `config.json`. One that does not end in the container's own ID is somebody else's too,
 /// and is left alone.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::bundle::{Bundle, Bundles, read_json};
+use super::monitor::RESTARTING;
 use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -107,6 +108,12 @@ impl State {
             && !process::is_dying(self.pid)
     }
 
+    /// Whether a container that nobody owns is to go: it was to go when it ends, and has been started, or was about to be.
+    #[must_use]
+    pub fn is_waste(&self) -> bool {
+        self.remove && (self.status != Status::Created || self.owner != 0)
+    }
+
     /// Notes how the workload ended.
     pub fn end(&mut self, code: u8, oom_killed: bool, status: Status) {
         self.status = status;
@@ -120,6 +127,7 @@ impl State {
     pub fn abandon(&mut self) {
         self.status = Status::Exited;
         self.pid = 0;
+        self.finished.clear();
         self.exit_code = 128 + libc::SIGKILL as u32;
         self.error = "the vial process that the container belonged to was killed".to_string();
     }
@@ -205,7 +213,7 @@ impl Seen {
         let mut seen = Seen { id, name, directory, condition, state, orphan: false, problem: None };
         match loaded {
             Ok(state) => seen.judge(owned, state),
-            Err(error) => seen.problem = Some(error),
+            Err(error) => seen.problem = Some(error.because(alloc::format!("look at container {}", seen.id))),
         }
         Ok(Some(seen))
     }
@@ -215,12 +223,16 @@ impl Seen {
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
         self.condition = match self.state.status {
-            // Whatever was written last: the process is noted before it is the workload.
+            // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
             _ if !owned && whole && self.state.is_orphan() => {
                 self.orphan = true;
                 Condition::Running
             }
-            _ if !owned && (!whole || self.state.remove) => Condition::Dead,
+            _ if !owned && !whole => Condition::Dead,
+            // While it is restarted it stays.
+            _ if !owned && self.state.is_waste() && !file::exists(self.directory.by_ref(), RESTARTING) => {
+                Condition::Dead
+            }
             Status::Running | Status::Restarting if !owned => {
                 self.state.abandon();
                 let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));

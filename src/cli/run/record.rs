@@ -9,7 +9,7 @@ use crate::base::error::Result;
 use crate::cli::options::files::parse_label_file;
 use crate::container::life;
 use crate::container::state::State;
-use crate::sys::{because, fd, file};
+use crate::sys::{because, fd, file, process};
 
 /// What is known of a container before it is started; files of labels are read.
 pub(super) fn prepared(options: Options, found: &Found) -> Result<State> {
@@ -18,6 +18,8 @@ pub(super) fn prepared(options: Options, found: &Found) -> Result<State> {
         image_id: found.id.into(),
         created: life::now(),
         remove: options.record.remove,
+        // Should this process be killed before there is a monitor, this tells that it was not `create`.
+        owner: if options.detach { process::getpid() } else { 0 },
         tty: options.tty,
         labels: labels(options)?,
         ..State::default()
