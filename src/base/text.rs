@@ -108,6 +108,13 @@ pub fn place(list: &str, word: &str) -> Option<usize> {
     list.parts(b' ').position(|known| known == word)
 }
 
+/// The word at `index` in `list`, whose words have a space behind each; empty if there are not so many.
+#[must_use]
+#[inline(never)]
+pub fn word(list: &'static str, index: usize) -> &'static str {
+    list.parts(b' ').nth(index).unwrap_or_default()
+}
+
 /// Whether this is an IPv4 or IPv6 address, without brackets, port, prefix length or zone.
 #[must_use]
 pub fn is_address(text: &str) -> bool {

@@ -9,7 +9,7 @@ use super::output::{self, Format};
 use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::json::record::Field;
+use crate::base::json::record;
 use crate::base::json::{Value, object};
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
@@ -216,11 +216,11 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     let Some(found) = bundles.search(name)? else { return Ok(None) };
-    let Some(seen) = Seen::look(&bundles, found)? else { return Ok(None) };
+    let Some(mut seen) = Seen::look(&bundles, found)? else { return Ok(None) };
     if let Some(problem) = seen.problem {
         return Err(problem);
     }
-    let facts = facts(context, &seen)?;
+    let facts = facts(context, &mut seen)?;
     let mut described = copy(&facts, TOP);
     let mut host = copy(&facts, HOST_CONFIG);
     modes(&facts, &mut host);
@@ -235,7 +235,7 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
 }
 
 /// All that is known of a container: its `config.json`, and besides its members `state` and what follows from both.
-fn facts(context: &Context<'_>, seen: &Seen) -> Result<Value> {
+fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     // One that is being made has none yet.
     let mut facts = seen.config().unwrap_or_default();
     let annotation = |name: &str| facts.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
@@ -259,12 +259,12 @@ fn facts(context: &Context<'_>, seen: &Seen) -> Result<Value> {
     for (name, text) in texts {
         facts.set(name, text.into());
     }
-    let mut words = seen.state.command.iter().map(|word| Value::from(word.as_str()));
+    let mut words = seen.state.command.iter().map(|word| Value::from(*word));
     facts.set("program", words.next().unwrap_or_else(|| "".into()));
     facts.set("arguments", words.collect::<Vec<Value>>().into());
     facts.set("running", (seen.condition == Condition::Running).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());
-    facts.set("state", seen.state.write());
+    facts.set("state", record::write(&mut seen.state));
     Ok(facts)
 }
 

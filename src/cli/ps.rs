@@ -120,7 +120,7 @@ fn row(seen: &Seen, now: Timestamp, whole: bool, sizes: bool) -> Vec<String> {
         String::new(),
         seen.name.clone(),
         if sizes { written(seen).map(text::human_size).unwrap_or_default() } else { String::new() },
-        state.created.clone(),
+        state.created.to_string(),
         seen.condition.name().to_string(),
         labels,
     ]
@@ -201,7 +201,7 @@ fn fits(seen: &Seen, key: &str, value: &str) -> bool {
 /// `NAME`, or `NAME=VALUE`.
 fn has_label(seen: &Seen, wanted: &str) -> bool {
     let (name, value) = wanted.cut(b'=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    seen.state.labels.iter().any(|(known, is)| known == name && value.is_none_or(|value| value == is))
+    seen.state.labels.iter().any(|(known, is)| *known == name && value.is_none_or(|value| value == *is))
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
             image: "debian:latest".into(),
             image_id: "0123456789abcdef".into(),
             command: vec!["sh".into(), "-c".into(), "echo \"hello\" world".into()],
-            labels: vec![("a".into(), "1".into()), ("b".into(), String::new())],
+            labels: vec![("a".into(), "1".into()), ("b", "")],
             ..State::default()
         };
         let directory = Fd::from_number(-1);

@@ -7,7 +7,7 @@ use super::bundle::{Bundle, Bundles, read_json};
 use super::remains;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::json::record::{self, Field, names, record};
+use crate::base::json::record::{self, names, record};
 use crate::base::time::{Timestamp, human_duration};
 use crate::sys::{Fd, FdRef, file};
 
@@ -31,27 +31,27 @@ record! {
         /// How far it has come.
         status: Status = Required "status",
         /// The image as the user named it.
-        image: String = Required "image",
+        image: &'static str = Required "image",
         /// The image's ID; empty for the host and for directories.
-        image_id: String = Optional "imageId",
+        image_id: &'static str = Optional "imageId",
         /// What is executed, with its arguments.
-        command: Vec<String> = Optional "command",
+        command: Vec<&'static str> = Optional "command",
         /// The first process, as the host sees it; 0 if there is none.
         pid: u32 = Optional "pid",
         /// The process that owns the container and whose child the first process is.
         owner: u32 = Optional "owner",
         /// When it was made, RFC 3339.
-        created: String = Required "created",
+        created: &'static str = Required "created",
         /// When its workload was executed.
-        started: String = Optional "started",
+        started: &'static str = Optional "started",
         /// When its workload ended; empty if nobody saw it.
-        finished: String = Optional "finished",
+        finished: &'static str = Optional "finished",
         /// The workload's exit code; 128 + n for signal n.
         exit_code: u32 = Optional "exitCode",
         /// Whether a process of it was killed because memory ran out.
         oom_killed: bool = Optional "oomKilled",
         /// What went wrong besides.
-        error: String = Optional "error",
+        error: &'static str = Optional "error",
         /// Whether it goes when it ends.
         remove: bool = Optional "remove",
         /// Whether the volumes made for it alone stay when it goes: `rm` without `-v` says so before it begins.
@@ -59,12 +59,13 @@ record! {
         /// Whether it has a terminal.
         tty: bool = Optional "tty",
         /// The user's notes.
-        labels: Vec<(String, String)> = Optional "labels",
+        labels: Vec<(&'static str, &'static str)> = Optional "labels",
     }
 }
 
 impl State {
-    /// Reads a container's state; `None` if nothing was written yet.
+    /// Reads a container's state; `None` if nothing was written yet. Its texts stay until the process ends: this is not for
+    /// loops without a bound.
     ///
     /// # Errors
     /// What the file system refuses, and a file that is damaged, by name.
@@ -80,8 +81,8 @@ impl State {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn save(&self, directory: FdRef<'_>) -> Result<()> {
-        Bundle::write_state(directory, &self.write())
+    pub fn save(&mut self, directory: FdRef<'_>) -> Result<()> {
+        Bundle::write_state(directory, &record::write(self))
     }
 
     /// Notes that the owner was killed, and the workload with it: how and when it would have ended is not known.
@@ -89,7 +90,7 @@ impl State {
         self.status = Status::Exited;
         self.pid = 0;
         self.exit_code = 128 + libc::SIGKILL as u32;
-        self.error = "the vial process that the container belonged to was killed".to_string();
+        self.error = "the vial process that the container belonged to was killed";
     }
 }
 
@@ -224,8 +225,8 @@ mod tests {
 
     #[test]
     fn a_state_is_read_as_it_was_written() {
-        let written = state(Status::Running);
-        let text = written.write().to_compact();
+        let mut written = state(Status::Running);
+        let text = record::write(&mut written).to_compact();
         let read: State = record::read(&parse(text.as_bytes()).unwrap()).unwrap();
         assert_eq!(read, written);
     }
@@ -254,7 +255,7 @@ mod tests {
         assert_eq!(words(), "created Created");
         state(Status::Running).save(bundle.directory.by_ref()).unwrap();
         assert_eq!(words(), "running Up 3 minutes");
-        let finished = String::from("2026-01-02T01:07:05Z");
+        let finished = "2026-01-02T01:07:05Z";
         State { finished, exit_code: 3, ..state(Status::Exited) }.save(bundle.directory.by_ref()).unwrap();
         assert_eq!(words(), "exited Exited (3) 2 hours ago");
 

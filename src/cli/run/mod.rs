@@ -8,7 +8,6 @@ mod specification;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -124,7 +123,7 @@ impl Life<'_> {
         let options = self.options;
         let state = record::prepared(options, self.found)?;
         let made = make(self.context, options, self.found, self.id, true)?;
-        state.command = lossy(made.command).into_iter().map(String::from).collect();
+        state.command = lossy(made.command);
         if options.limits.cgroup_parent.is_some() {
             Control::note_parents(made.spec)?;
         }
@@ -172,7 +171,7 @@ impl Life<'_> {
     }
 
     /// Writes what makes the container's directory an OCI bundle.
-    fn write_bundle(&self, spec: &Spec) -> Result<()> {
+    fn write_bundle(&self, spec: &mut Spec) -> Result<()> {
         let _why = because("write down what the container is: a bundle as the OCI runtime specification has it");
         self.bundle.write(c"config.json", &spec.to_json().to_compact())?;
         for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {

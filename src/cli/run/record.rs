@@ -1,29 +1,30 @@
 //! What is written down of a container besides its specification: `state.json`.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Options;
+use super::environment::option_file;
 use super::image::Found;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
+use crate::cli::options::Setting;
 use crate::cli::options::files::parse_label_file;
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen, State, Status};
 use crate::sys::process::{self, Ended};
-use crate::sys::{because, fd, file};
+use crate::sys::because;
 
 /// This moment, as states hold it.
-pub(super) fn now() -> String {
-    process::clock(libc::CLOCK_REALTIME).rfc3339()
+pub(super) fn now() -> &'static str {
+    process::clock(libc::CLOCK_REALTIME).rfc3339().leak()
 }
 
 /// What is known of a container before it is started; files of labels are read.
 pub(super) fn prepared(options: Options, found: &Found) -> Result<&'static mut State> {
     let state = Box::leak(Box::new(State::default()));
-    state.image = found.name.into();
-    state.image_id = found.id.into();
+    state.image = found.name;
+    state.image_id = found.id;
     state.created = now();
     state.remove = options.record.remove;
     state.tty = options.tty;
@@ -49,24 +50,27 @@ pub(super) fn ended(state: &mut State, ended: Ended, oom_killed: bool) {
 }
 
 /// Labels of files, then those of the command line.
-fn labels(options: Options) -> Result<Vec<(String, String)>> {
-    let mut labels: Vec<(String, String)> = Vec::new();
-    let mut set = |name: &str, value: &str| match labels.iter_mut().find(|(known, _)| known == name) {
-        Some((_, old)) => *old = value.to_string(),
-        None => labels.push((name.to_string(), value.to_string())),
-    };
+fn labels(options: Options) -> Result<Vec<(&'static str, &'static str)>> {
+    let mut labels = Vec::new();
     for path in &options.record.label_files {
         let _why = because("read labels from a file (--label-file)");
-        let content = file::read_file(fd::CWD, file::path(path)?, 4 << 20)
-            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
-        for label in parse_label_file(path, &content)? {
-            set(label.name, label.value);
+        for label in parse_label_file(path, option_file(path, "--label-file")?)? {
+            set(&mut labels, label);
         }
     }
     for label in &options.record.labels {
-        set(label.name, label.value);
+        set(&mut labels, *label);
     }
     Ok(labels)
+}
+
+/// Adds a label; the last of a name counts.
+#[inline(never)]
+fn set(labels: &mut Vec<(&'static str, &'static str)>, label: Setting<'static>) {
+    match labels.iter_mut().find(|(known, _)| *known == label.name) {
+        Some((_, old)) => *old = label.value,
+        None => labels.push((label.name, label.value)),
+    }
 }
 
 /// The first process of a container that runs.
