@@ -8,6 +8,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Result};
+use crate::base::keep::text;
 use crate::container::bundle::{Bundles, read_json};
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
@@ -45,7 +46,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
 }
 
 fn say(kind: &str, what: &str) -> Result<()> {
-    super::print(&[kind, " ", what, "\n"].concat())
+    super::print_line(text!("{kind} {what}"))
 }
 
 struct Collector<'a> {
@@ -74,7 +75,7 @@ impl Collector<'_> {
                 return Ok(Some(directory));
             }
             let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
-            if owner != 0 && file::exists(fd::CWD, file::path(alloc::format!("/proc/{owner}"))?) {
+            if owner != 0 && file::exists(fd::CWD, file::path(text!("/proc/{owner}"))?) {
                 break;
             }
             drop(directory);
@@ -93,7 +94,7 @@ impl Collector<'_> {
             config => config.unwrap_or_default(),
         };
         let (Some(config), Some(state)) = (&config, &state) else {
-            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
+            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_deref(), volumes: true });
         };
         if state.remove {
             let volumes = !state.keep_volumes;
@@ -121,7 +122,7 @@ impl Collector<'_> {
 
     fn volumes(&self) -> Result<()> {
         for name in Volumes::open(self.root.by_ref())?.clean(self.dry)? {
-            say("volume", &name)?;
+            say("volume", name)?;
         }
         Ok(())
     }
@@ -132,6 +133,6 @@ impl Collector<'_> {
             return Ok(());
         }
         let done = images::store(context)?.clean(&mut |layer| images::user_of(self.root.by_ref(), layer))?;
-        done.iter().try_for_each(|line| super::print(&[line, "\n"].concat()))
+        done.iter().try_for_each(|line| super::print_line(line))
     }
 }

@@ -26,6 +26,7 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::base::keep::text;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
@@ -52,7 +53,7 @@ pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
 /// Prints an error for a person.
 fn report(error: &Error) {
     let _why = because("say what went wrong");
-    let _ = file::write_all(fd::STDERR, alloc::format!("vial: {error}\n").as_bytes());
+    let _ = file::write_all(fd::STDERR, text!("vial: {error}\n").as_bytes());
 }
 
 /// Starts the ledger, if it was asked for, before anything else is done.
@@ -94,7 +95,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
             print(&help::topic(&context.parsed.positionals)?)?;
             Ok(0)
         }
-        name => Err(Error::new(alloc::format!("{name} is not built in")).exit(EXIT_FAILURE)),
+        name => Err(Error::new(text!("{name} is not built in")).exit(EXIT_FAILURE)),
     }
 }
 
@@ -110,7 +111,14 @@ fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     code
 }
 
+/// Prints a result of one line to standard output.
+#[inline(never)]
+fn print_line(line: &str) -> Result<()> {
+    print(&[line, "\n"].concat())
+}
+
 /// Prints a result to standard output.
+#[inline(never)]
 fn print(text: &str) -> Result<()> {
     let _why = because("print the result");
     file::write_all(fd::STDOUT, text.as_bytes())

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::flags::Id;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::container::bundle::{Bundles, read_json};
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
@@ -24,7 +25,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
             None if parsed.on(Id::ForceRemove) => return Ok(()),
             None => bundles.find(wanted)?,
         };
-        if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
+        if let Some(directory) = take(&bundles, id, wanted, parsed.on(Id::ForceRemove))? {
             let config = config(&directory);
             let mut state = State::load(directory.by_ref()).unwrap_or_default();
             let mut volumes = true;
@@ -34,10 +35,10 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 (state.remove, state.keep_volumes) = (true, !volumes);
                 state.save(directory.by_ref())?;
             }
-            let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
-            remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
+            let with = With { config: config.as_ref(), state: state.as_deref(), volumes };
+            remains::discard(root.by_ref(), &bundles, (id, name), &with)?;
         }
-        super::print(&[wanted, "\n"].concat())
+        super::print_line(wanted)
     });
     Ok(code)
 }
@@ -64,8 +65,8 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             Some(Status::Exited) => "",
         };
         if !runs.is_empty() && !force {
-            return Err(Error::new(alloc::format!("cannot remove container {wanted}: container is {runs}"))
-                .hint(alloc::format!("stop the container before removing it, or force: vial rm -f {wanted}")));
+            return Err(Error::new(text!("cannot remove container {wanted}: container is {runs}"))
+                .hint(text!("stop the container before removing it, or force: vial rm -f {wanted}")));
         }
         if !runs.is_empty()
             && let Some(config) = config(&directory)
@@ -75,8 +76,6 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         drop(directory);
         process::sleep(5);
     }
-    Err(Error::new(alloc::format!(
-        "cannot remove container {wanted}: the vial process that it belongs to does not end"
-    ))
-    .hint("is it stopped, or traced?"))
+    Err(Error::new(text!("cannot remove container {wanted}: the vial process that it belongs to does not end"))
+        .hint("is it stopped, or traced?"))
 }

@@ -1,13 +1,14 @@
 //! What became of a container: `state.json`, and what is to be made of it together with the lock.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::bundle::{Bundle, Bundles, read_json};
+use super::bundle::{Bundle, Bundles, Named, damaged, read_json};
 use super::remains;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, names, record};
+use crate::base::keep::text;
 use crate::base::time::{Timestamp, human_duration};
 use crate::sys::{Fd, FdRef, file};
 
@@ -69,12 +70,13 @@ impl State {
     ///
     /// # Errors
     /// What the file system refuses, and a file that is damaged, by name.
-    pub fn load(directory: FdRef<'_>) -> Result<Option<State>> {
+    pub fn load(directory: FdRef<'_>) -> Result<Option<Box<State>>> {
         let Some(value) = read_json(directory, c"state.json")? else { return Ok(None) };
-        record::read(&value).map(Some).map_err(|error: Error| {
-            Error::new(alloc::format!("state.json of the container is damaged: {error}"))
-                .hint("vial rm removes the container")
-        })
+        let mut state: Box<State> = Box::default();
+        match record::take(&mut *state, &value) {
+            Ok(()) => Ok(Some(state)),
+            Err(error) => Err(damaged("state.json", &error)),
+        }
     }
 
     /// Replaces a container's state as a whole.
@@ -94,47 +96,33 @@ impl State {
     }
 }
 
-/// A container's condition, from its state and its lock together, in docker's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It was made, or is being made.
-    Created,
-    /// Its workload runs.
-    Running,
-    /// Its workload has ended.
-    Exited,
-    /// It was given up half-way: only `rm` and `gc` have to do with it.
-    Dead,
-}
-
-impl Condition {
-    /// All of them.
-    pub const ALL: &[Condition] = &[Condition::Created, Condition::Running, Condition::Exited, Condition::Dead];
-
-    /// In lower case, as filters and JSON have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Condition::Created => "created",
-            Condition::Running => "running",
-            Condition::Exited => "exited",
-            Condition::Dead => "dead",
-        }
+names! {
+    /// A container's condition, from its state and its lock together, in docker's words.
+    pub enum Condition {
+        /// It was made, or is being made.
+        #[default]
+        Created = "created",
+        /// Its workload runs.
+        Running = "running",
+        /// Its workload has ended.
+        Exited = "exited",
+        /// It was given up half-way: only `rm` and `gc` have to do with it.
+        Dead = "dead",
     }
 }
 
 /// A container as one look at it shows it.
 pub struct Seen {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// The name; empty if it was killed before it had one.
-    pub name: String,
+    pub name: &'static str,
     /// Its directory, not locked.
     pub directory: Fd,
     /// What is the matter with it.
     pub condition: Condition,
     /// Its state; the default if it has none or a damaged one.
-    pub state: State,
+    pub state: Box<State>,
     /// Why its state can't be told.
     pub problem: Option<Error>,
 }
@@ -144,12 +132,13 @@ impl Seen {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn look(bundles: &Bundles, (id, name): (String, String)) -> Result<Option<Seen>> {
-        let Some((directory, owned)) = bundles.look(&id)? else { return Ok(None) };
+    pub fn look(bundles: &Bundles, (id, name): Named) -> Result<Option<Box<Seen>>> {
+        let Some((directory, owned)) = bundles.look(id)? else { return Ok(None) };
         let loaded = State::load(directory.by_ref());
         // Until here nobody could become its owner.
         file::unlock(directory.by_ref())?;
-        let mut seen = Seen { id, name, directory, condition: Condition::Dead, state: State::default(), problem: None };
+        let (condition, state) = (Condition::Dead, Box::default());
+        let mut seen = Box::new(Seen { id, name, directory, condition, state, problem: None });
         match loaded {
             Ok(state) => seen.judge(owned, state),
             Err(error) => seen.problem = Some(error),
@@ -157,7 +146,7 @@ impl Seen {
         Ok(Some(seen))
     }
 
-    fn judge(&mut self, owned: bool, state: Option<State>) {
+    fn judge(&mut self, owned: bool, state: Option<Box<State>>) {
         let written = state.is_some();
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
@@ -165,7 +154,7 @@ impl Seen {
             _ if !owned && (!whole || self.state.remove) => Condition::Dead,
             Status::Running if !owned => {
                 self.state.abandon();
-                let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));
+                let left = self.config().is_ok_and(|config| remains::are_there(&config, self.id));
                 if left { Condition::Dead } else { Condition::Exited }
             }
             Status::Created => Condition::Created,
@@ -179,30 +168,32 @@ impl Seen {
     /// # Errors
     /// There is none yet, or it is damaged.
     pub fn config(&self) -> Result<Value> {
-        let missing = || Error::new(alloc::format!("container {} has no config.json", self.id));
-        read_json(self.directory.by_ref(), c"config.json")?.ok_or_else(missing)
+        match read_json(self.directory.by_ref(), c"config.json")? {
+            Some(config) => Ok(config),
+            None => Err(Error::new(text!("container {} has no config.json", self.id))),
+        }
     }
 
     /// `Up 3 minutes`, `Exited (0) 2 hours ago`: docker's words.
     #[must_use]
-    pub fn status(&self, now: Timestamp) -> String {
+    pub fn status(&self, now: Timestamp) -> &'static str {
         match self.condition {
-            Condition::Created => "Created".to_string(),
-            Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
+            Condition::Created => "Created",
+            Condition::Running => text!("Up{}", since(" ", self.state.started, now, "")),
             Condition::Exited => {
-                alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+                text!("Exited ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
             }
-            Condition::Dead => "Dead".to_string(),
+            Condition::Dead => "Dead",
         }
     }
 }
 
 /// How long ago a moment was, between two words; empty if it is not known.
 #[must_use]
-pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> String {
+pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> &'static str {
     match Timestamp::parse(moment) {
-        Some(moment) => [before, &human_duration(now.seconds_since(moment)), after].concat(),
-        None => String::new(),
+        Some(moment) => text!("{before}{}{after}", human_duration(now.seconds_since(moment))),
+        None => "",
     }
 }
 
@@ -214,11 +205,11 @@ mod tests {
     fn state(status: Status) -> State {
         State {
             status,
-            image: "host".into(),
+            image: "host",
             pid: 7,
-            created: "2026-01-02T03:04:05.000000000Z".into(),
-            started: "2026-01-02T03:04:05.000000000Z".into(),
-            labels: std::vec![("a".into(), "b".into())],
+            created: "2026-01-02T03:04:05.000000000Z",
+            started: "2026-01-02T03:04:05.000000000Z",
+            labels: std::vec![("a", "b")],
             ..State::default()
         }
     }
@@ -247,7 +238,7 @@ mod tests {
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("web").unwrap();
         let now = Timestamp::parse("2026-01-02T03:07:05Z").unwrap();
-        let look = || Seen::look(&bundles, (bundle.id.clone(), "web".into())).unwrap().unwrap();
+        let look = || Seen::look(&bundles, (bundle.id, "web")).unwrap().unwrap();
         let words = || {
             let seen = look();
             std::format!("{} {}", seen.condition.name(), seen.status(now))

@@ -91,8 +91,17 @@ pub trait Field {
 /// Names the path to the member that is missing, of the wrong type or out of range, and says which.
 pub fn read<T: Field + Default>(value: &Value) -> Result<T, Error> {
     let mut record = T::default();
-    record.pass(&mut Way { from: Some(value), to: None, whole: true })?;
+    take(&mut record, value)?;
     Ok(record)
+}
+
+/// Reads a whole value into `field`.
+///
+/// # Errors
+/// As [`read`].
+#[inline(never)]
+pub fn take(field: &mut dyn Field, value: &Value) -> Result<(), Error> {
+    field.pass(&mut Way { from: Some(value), to: None, whole: true }).map_err(Error::from)
 }
 
 /// A whole value as JSON. (It is borrowed as for reading, and stays as it is.)
@@ -254,8 +263,10 @@ pub fn choice(names: &'static str, index: usize, way: &mut Way<'_>) -> Result<us
     let Some(value) = way.turn(text::word(names, index).into()) else { return Ok(index) };
     let Value::String(text) = value else { return Err(Wrong::expected("a string", value)) };
     let names = names.trim_ascii_end();
-    text::place(names, text)
-        .ok_or_else(|| Wrong::new(format!("expected one of {}, found {value}", names.replace(' ', ", "))))
+    match text::place(names, text) {
+        Some(index) => Ok(index),
+        None => Err(Wrong::new(format!("expected one of {}, found {value}", names.replace(' ', ", ")))),
+    }
 }
 
 impl Field for bool {
