@@ -329,7 +329,7 @@ pub fn clean_path(text: &str) -> Option<String> {
     for part in text.strip_prefix('/')?.parts(b'/') {
         match part {
             "" | "." => {}
-            ".." => clean.truncate(clean.rfind('/').unwrap_or(0)),
+            ".." => clean.truncate(clean.cut_last(b'/').map_or(0, |(before, _)| before.len())),
             _ => {
                 clean.push('/');
                 clean.push_str(part);

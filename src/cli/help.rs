@@ -96,7 +96,7 @@ pub fn command(command: &Command) -> String {
 fn group(out: &mut String, group: &Group) {
     let _ = write!(out, "\n{}:\n", group.title);
     for flag in group.flags {
-        row(out, 32, &left(flag), flag.help);
+        row(out, 32, &left(flag), flag.help());
     }
 }
 
@@ -106,11 +106,11 @@ fn left(flag: &Flag) -> String {
         b' ' => String::from("    --"),
         short => format!("-{}, --", char::from(short)),
     };
-    left.push_str(flag.long);
+    left.push_str(flag.long());
     let _ = match flag.takes {
         Takes::Switch => Ok(()),
-        Takes::Optional => write!(left, "[={}]", flag.value),
-        Takes::One | Takes::Many => write!(left, " {}", flag.value),
+        Takes::Optional => write!(left, "[={}]", flag.value()),
+        Takes::One | Takes::Many => write!(left, " {}", flag.value()),
     };
     left
 }
@@ -136,7 +136,11 @@ mod tests {
             let page = command(entry);
             assert!(page.starts_with(entry.help));
             for flag in entry.flags().chain(GLOBAL.flags) {
-                assert!(page.contains(&format!("--{}", flag.long)) && page.contains(flag.help), "--{}", flag.long);
+                assert!(
+                    page.contains(&format!("--{}", flag.long())) && page.contains(flag.help()),
+                    "--{}",
+                    flag.long()
+                );
             }
         }
     }

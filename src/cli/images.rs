@@ -109,7 +109,8 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     };
     let now = process::clock(libc::CLOCK_REALTIME);
     for image in store(context)?.list()? {
-        let id = if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(&image.id), false) };
+        let id =
+            if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(&image.id), false) };
         let cells = [
             id,
             text!("{} ago", human_duration(now.seconds_since(image.created))),
@@ -189,7 +190,9 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     for (id, name) in bundles.list().ok()? {
-        let Ok(directory) = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH) else { continue };
+        let Ok(directory) = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH) else {
+            continue;
+        };
         let uses = match bundle::read_json(directory.by_ref(), c"config.json") {
             Ok(Some(spec)) => spec
                 .at(&["annotations", LAYERS])

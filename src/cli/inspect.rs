@@ -186,7 +186,8 @@ const CONFIG: &str = rows! {
 };
 
 /// Namespaces: docker's member, the specification's kind, what a container of its own has.
-const MODES: &str = "NetworkMode network none\nPidMode pid \nIpcMode ipc private\nUTSMode uts \nCgroupnsMode cgroup private";
+const MODES: &str =
+    "NetworkMode network none\nPidMode pid \nIpcMode ipc private\nUTSMode uts \nCgroupnsMode cgroup private";
 
 /// Makes an object of the rows.
 fn copy(facts: &Value, rows: &str) -> Value {

@@ -353,8 +353,7 @@ mod tests {
 
     #[test]
     fn json_is_read_back_by_a_json_parser() {
-        let array: serde_json::Value =
-            serde_json::from_str(&list(ARRAY, ROWS).unwrap()).unwrap();
+        let array: serde_json::Value = serde_json::from_str(&list(ARRAY, ROWS).unwrap()).unwrap();
         assert_eq!(array[1]["Image"], "x\"\n");
         assert_eq!(array[0]["Size"], "1kB");
         assert_eq!(list(ARRAY, &[]).unwrap(), "[]\n");

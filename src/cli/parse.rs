@@ -88,7 +88,7 @@ impl<'a> Given<'a> {
     #[cold]
     #[inline(never)]
     pub fn refuse(&self, why: &str, accepted: &str) -> Error {
-        invalid(self.value, &format!("--{}", self.flag.long), why, accepted)
+        invalid(self.value, &format!("--{}", self.flag.long()), why, accepted)
     }
 
     /// What was read from the value, or the error that it could not be.
@@ -200,7 +200,7 @@ impl<'a> Parser<'a> {
         let name = String::from_utf8_lossy(name);
         let flag = match self.command {
             Some(command) => command.long(&name),
-            None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.long == name),
+            None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.long() == name),
         };
         match flag {
             Some(flag) => self.give(flag, attached, words),
@@ -244,8 +244,12 @@ impl<'a> Parser<'a> {
             (_, Some(value)) => value,
             (Takes::Optional, None) => b"text",
             (_, None) => *words.next().ok_or_else(|| {
-                Error::new(format!("missing value for --{}", flag.long))
-                    .hint(format!("accepted: --{} {}: {}", flag.long, flag.value, flag.help))
+                Error::new(format!("missing value for --{}", flag.long())).hint(format!(
+                    "accepted: --{} {}: {}",
+                    flag.long(),
+                    flag.value(),
+                    flag.help()
+                ))
             })?,
         };
         self.note(Given { flag, value })
@@ -277,7 +281,7 @@ impl<'a> Parser<'a> {
         let (name, own) = self.command.map_or(("", [].as_slice()), |command| (command.name, command.groups));
         let space = if name.is_empty() { "" } else { " " };
         let everywhere: &[_] = if name.is_empty() { &[&TOP, &GLOBAL] } else { &[&GLOBAL] };
-        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(|flag| flag.long);
+        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(|flag| flag.long());
         let error = Error::new(format!("unknown flag {word} for vial{space}{name}"));
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
             Some(near) => error.hint(format!("did you mean --{near}? `vial{space}{name} --help` lists all")),

@@ -1,6 +1,5 @@
 //! `vial volume create`, `ls`, `inspect` and `rm`.
 
-
 use super::context::Context;
 use super::flags::Id;
 use super::output::List;

@@ -25,8 +25,8 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
 use crate::base::keep::{self, text};
-use crate::base::text::word;
 use crate::base::sha256;
+use crate::base::text::word;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, FdRef, because, process};
 

@@ -68,7 +68,7 @@ impl<'a> Reference<'a> {
     pub fn parse(text: &'a str) -> Result<Reference<'a>> {
         let (rest, digest) = text.cut(b'@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
         // A colon before a slash belongs to the registry's port.
-        let slash = rest.rfind('/').map_or(0, |at| at + 1);
+        let slash = rest.cut_last(b'/').map_or(0, |(before, _)| before.len() + 1);
         let colon = rest[slash..].find(':').map(|at| slash + at);
         let (name, tag) = colon.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
         if !is_repository(name) {

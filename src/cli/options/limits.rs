@@ -117,7 +117,7 @@ impl<'a> Limits<'a> {
         for id in [Id::CpuQuota, Id::CpuPeriod] {
             if let (Some(_), Some(other)) = (parsed.last(Id::Cpus), parsed.last(id)) {
                 let why = "--cpus sets both quota and period";
-                return Err(conflict("cpus", other.flag.long, why, "--cpus, or --cpu-quota with --cpu-period"));
+                return Err(conflict("cpus", other.flag.long(), why, "--cpus, or --cpu-quota with --cpu-period"));
             }
         }
         let below = |id, value: Option<u64>| match (parsed.last(id), value, self.memory) {

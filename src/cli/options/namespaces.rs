@@ -47,7 +47,7 @@ fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>
         _ => (0, Namespace::Private),
     };
     let known = (kind & allowed != 0 && !word.ends_with(':')).then_some(mode);
-    given.check(known, "no such mode", given.flag.help).map(Some)
+    given.check(known, "no such mode", given.flag.help()).map(Some)
 }
 
 /// An additional line of `/etc/hosts`.
@@ -151,7 +151,7 @@ impl<'a> Namespaces<'a> {
             let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
             if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
                 let why = format!("that namespace is {whose}");
-                return Err(conflict(given.flag.long, other, &why, "one of the two"));
+                return Err(conflict(given.flag.long(), other, &why, "one of the two"));
             }
         }
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Sysctl) {

@@ -12,8 +12,8 @@ use crate::cli::options::Setting;
 use crate::cli::options::files::parse_label_file;
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen, State, Status};
-use crate::sys::process::{self, Ended};
 use crate::sys::because;
+use crate::sys::process::{self, Ended};
 
 /// This moment, as states hold it.
 pub(super) fn now() -> &'static str {

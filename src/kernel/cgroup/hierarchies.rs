@@ -243,12 +243,12 @@ struct Mount<'a> {
 impl<'a> Mount<'a> {
     /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`, `proc_pid_mountinfo(5)`.
     fn parse(line: &'a str) -> Option<Mount<'a>> {
-        let (fixed, rest) = line.split_once(" - ")?;
-        let mut fixed = fixed.parts(b' ');
-        let (id, parent, _device) = (fixed.next()?, fixed.next()?, fixed.next()?);
-        let (root, point) = (fixed.next()?, fixed.next()?);
-        let mut rest = rest.parts(b' ');
-        let (kind, _source, options) = (rest.next()?, rest.next()?, rest.next()?);
+        let mut fields = line.parts(b' ');
+        let (id, parent, _device) = (fields.next()?, fields.next()?, fields.next()?);
+        let (root, point) = (fields.next()?, fields.next()?);
+        // Optional ones end with this.
+        fields.find(|field| *field == "-")?;
+        let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
         Some(Mount { id, parent, root, point, kind, options })
     }
 
