@@ -91,6 +91,14 @@ impl<'a> Given<'a> {
         invalid(self.value, &format!("--{}", self.flag.long()), why, accepted)
     }
 
+    /// What was read from the value, or the error with the reason why it could not be.
+    ///
+    /// # Errors
+    /// `read` is one.
+    pub fn take<T>(&self, read: core::result::Result<T, &'static str>, accepted: &str) -> Result<T> {
+        read.map_err(|why| self.refuse(why, accepted))
+    }
+
     /// What was read from the value, or the error that it could not be.
     ///
     /// # Errors

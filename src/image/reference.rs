@@ -14,9 +14,10 @@ const NAME_MAX: usize = 255;
 const HOST: &str = "host";
 
 /// What to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Image<'a> {
     /// The host's own root.
+    #[default]
     Host,
     /// A directory, or a file with a file system in it: it starts with `/` or `.`.
     Path(&'a [u8]),

@@ -225,6 +225,12 @@ macro_rules! names {
             /// All names in the variants' order, with a space behind each.
             const NAMES: &str = concat!($( $name, " ", )*);
 
+            /// The variant of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<$Name> {
+                $Name::ALL.get($crate::base::text::place($Name::NAMES.trim_ascii_end(), name)?).copied()
+            }
+
             /// The name in JSON.
             #[must_use]
             pub fn name(self) -> &'static str {

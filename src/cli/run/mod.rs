@@ -42,7 +42,7 @@ type Words = &'static [&'static CStr];
 
 /// Runs a container and cleans up behind it.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
-    let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
+    let options: Options = RunOptions::from_parsed(context.parsed)?;
     let signals = {
         let _why = because("read signals as a file later, and give files exactly the modes that are asked for");
         file::umask(0);

@@ -33,9 +33,9 @@ impl Sources {
     pub(super) fn gather(options: Options, found: &'static Found, make: bool) -> Result<&'static Sources> {
         let _why = because("find the host's directories, volumes and devices that the container gets");
         let sources = Box::leak(Box::new(Sources::default()));
-        let mut asked: Vec<(&'static str, Option<&'static Mount>)> = Vec::new();
+        let mut asked: Vec<(&'static str, Option<&'static Mount<'static>>)> = Vec::new();
         for mount in &options.mounts.mounts {
-            asked.push((&mount.target, Some(mount)));
+            asked.push((mount.target, Some(mount)));
         }
         for path in &found.volumes {
             if !asked.iter().any(|(target, _)| target == path) && path.starts_with('/') && path.len() > 1 {
@@ -72,8 +72,8 @@ impl Sources {
         Ok(fills.leak())
     }
 
-    fn mount(&mut self, mount: &'static Mount, make: bool) -> Result<()> {
-        let target = &mount.target;
+    fn mount(&mut self, mount: &'static Mount<'static>, make: bool) -> Result<()> {
+        let target = mount.target;
         match &mount.source {
             Source::Bind { path, create, recursive, propagation } => {
                 let source = bind_source(path, *create, make)?;

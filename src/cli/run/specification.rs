@@ -140,7 +140,7 @@ fn linux(parts: &Parts<'_>, linux: &mut Linux) -> Result<()> {
         let (is_block, major, minor) = sources::device(asked.host, "--device", false)?;
         let (major, minor) = (Some(major.into()), Some(minor.into()));
         let (kind, letter) = if is_block { (DeviceKind::Block, "b") } else { (DeviceKind::Char, "c") };
-        let path = &asked.container;
+        let path = asked.container;
         linux.devices.push(Device { kind, path, major, minor, file_mode: Some(0o666), ..Device::default() });
         allow(resources, letter, major, minor, asked.access);
     }
