@@ -19,6 +19,7 @@ use crate::sys::{Fd, because, fd, file, process};
 const ROUNDS: u32 = 25;
 
 /// Removes it and says what, a line each; with `--dry-run` only says.
+#[inline(never)]
 pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     let dry = context.parsed.on(Id::GcDryRun);
     let root = context.open_root()?;

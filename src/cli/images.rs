@@ -24,6 +24,7 @@ pub(super) fn store(context: &Context<'_>) -> Result<Store> {
 }
 
 /// Makes an image of an archive or a directory; prints its ID.
+#[inline(never)]
 pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let source = parsed.positionals.first().copied().unwrap_or_default();
@@ -161,6 +162,7 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
 }
 
 /// Removes images; goes on after one that can't be removed.
+#[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let store = store(context)?;
     let root = context.open_root()?;

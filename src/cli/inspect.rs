@@ -229,6 +229,7 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
 }
 
 /// All that is known of a container: its `config.json`, and besides its members `state` and what follows from both.
+#[inline(never)]
 fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     // One that is being made has none yet.
     let mut facts = seen.config().unwrap_or_default();
@@ -257,6 +258,7 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
 }
 
 /// Whose namespaces a container has.
+#[inline(never)]
 fn modes(facts: &Value, host: &mut Value) {
     let Some(namespaces) = at(facts, "linux.namespaces").and_then(Value::as_array) else { return };
     for row in MODES.parts(b'\n') {

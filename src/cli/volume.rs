@@ -64,6 +64,7 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
 }
 
 /// Removes volumes; goes on after one that can't be removed.
+#[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let (bundles, volumes) = (Bundles::open(root.by_ref())?, Volumes::open(root.by_ref())?);

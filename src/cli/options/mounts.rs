@@ -248,6 +248,7 @@ const DEVICE: &str =
     "HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r";
 
 /// `HOST[:CONTAINER[:ACCESS]]` or `HOST:ACCESS`.
+#[inline(never)]
 fn device(text: &str) -> Read<Device<'_>> {
     let mut parts = text.parts(b':');
     let host = parts.next().unwrap_or_default();

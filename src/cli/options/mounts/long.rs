@@ -80,6 +80,7 @@ impl<'t> Draft<'t> {
         Some(())
     }
 
+    #[inline(never)]
     fn finish(&self) -> Read<Mount<'t>> {
         if self.used & !self.kind != 0 {
             return Err("a key belongs to another type");
