@@ -8,6 +8,7 @@ use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, COMMANDS, Command, Flag, Group, Takes};
 use super::parse;
 use crate::base::error::Result;
+use crate::base::keep;
 
 /// The help for `vial help WORDS`: all commands, those of one noun, or one command.
 ///
@@ -19,7 +20,7 @@ pub fn topic(words: &[&[u8]]) -> Result<String> {
         if !name.is_empty() {
             name.push(' ');
         }
-        name.push_str(&String::from_utf8_lossy(word));
+        name.push_str(keep::lossy(word));
     }
     if name.is_empty() {
         return Ok(overview());

@@ -20,7 +20,7 @@ use crate::sys::{FdRef, fd, file, process, terminal};
 
 /// Opens the images.
 pub(super) fn store(context: &Context<'_>) -> Result<Store> {
-    Store::open(&context.root_path())
+    Store::open(context.root_path())
 }
 
 /// Makes an image of an archive or a directory; prints its ID.
@@ -168,15 +168,15 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let mut failure = None;
     for word in &context.parsed.positionals {
-        let image = String::from_utf8_lossy(word);
-        match store.remove(&image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
+        let image = keep::lossy(word);
+        match store.remove(image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
             Ok(done) => {
                 for line in done {
                     super::print_line(&line)?;
                 }
             }
             // As docker's: with --force it is fine for the image to be gone already.
-            Err(error) if context.parsed.on(Id::ForceImage) && store.find(&image).is_err() => super::report(&error),
+            Err(error) if context.parsed.on(Id::ForceImage) && store.find(image).is_err() => super::report(&error),
             Err(error) => {
                 if let Some(before) = failure.replace(error) {
                     super::report(&before);

@@ -24,7 +24,7 @@ pub(super) fn info(context: &Context<'_>) -> Result<u8> {
     let mut report = Value::default();
     let number = |report: &mut Value, name, count: usize| report.set(name, (count as u64).into());
     report.text("Version", env!("CARGO_PKG_VERSION"));
-    report.text("RootDir", &Context::absolute(&context.root_path())?);
+    report.text("RootDir", Context::absolute(context.root_path())?);
     number(&mut report, "Containers", containers.len());
     number(&mut report, "ContainersRunning", running);
     number(&mut report, "ContainersStopped", containers.len() - running);

@@ -242,7 +242,7 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
         ("id", seen.id),
         ("name", text!("/{}", seen.name)),
         ("image", text!("{}{image}", if image.is_empty() { "" } else { "sha256:" })),
-        ("bundle", text!("{}/containers/{}", Context::absolute(&context.root_path())?, seen.id)),
+        ("bundle", text!("{}/containers/{}", Context::absolute(context.root_path())?, seen.id)),
         ("status", seen.condition.name()),
         ("driver", "overlay"),
         ("platform", "linux"),

@@ -18,7 +18,6 @@ mod version;
 mod volume;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -26,7 +25,7 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
@@ -103,7 +102,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
 fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     let mut code = 0;
     for name in names {
-        if let Err(error) = act(&String::from_utf8_lossy(name)) {
+        if let Err(error) = act(keep::lossy(name)) {
             report(&error);
             code = EXIT_FAILURE;
         }

@@ -44,7 +44,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 
 /// Where a volume lies, absolute.
 pub(super) fn mount_point(context: &Context<'_>, name: &str) -> Result<&'static str> {
-    Ok(text!("{}/volumes/{name}/_data", Context::absolute(&context.root_path())?))
+    Ok(text!("{}/volumes/{name}/_data", Context::absolute(context.root_path())?))
 }
 
 /// What is known of a volume, if there is one of this name.

@@ -119,11 +119,11 @@ impl Bundles {
                     };
                     if !file::exists(self.containers.by_ref(), &holder) {
                         // Left by a removal or a creation that was cut short.
-                        self.give_back(name, &holder.to_string_lossy())?;
+                        self.give_back(name, keep::lossy(holder.to_bytes()))?;
                         continue;
                     }
-                    let holder = holder.to_string_lossy();
-                    let short = holder.get(..12).unwrap_or(&holder);
+                    let holder = keep::lossy(holder.to_bytes());
+                    let short = holder.get(..12).unwrap_or(holder);
                     return Err(Error::new(text!("the name {name} is in use by container {short}"))
                         .hint(text!("remove it with: vial rm {name}; or choose another --name")));
                 }
@@ -160,7 +160,7 @@ impl Bundles {
                 Some(container) => container.1 = name,
                 // Made since the directory was listed.
                 None if file::exists(self.containers.by_ref(), &id) => {}
-                None => dangling.push((name, keep::copy(&id.to_string_lossy()))),
+                None => dangling.push((name, keep::lossy(id.to_bytes()))),
             }
         }
         Ok((containers, dangling))
@@ -269,7 +269,7 @@ pub(super) fn entries(directory: &Fd) -> Result<Vec<&'static str>> {
     let fresh = file::open(directory.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
     let mut names = Vec::new();
     for entry in file::list(fresh.by_ref())? {
-        names.push(keep::copy(&entry.name.to_string_lossy()));
+        names.push(keep::lossy(entry.name.to_bytes()));
     }
     Ok(names)
 }
@@ -338,7 +338,7 @@ pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
         Err(error) => Err(error),
         Ok(content) => match json::parse(&content) {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(damaged(&name.to_string_lossy(), &error)),
+            Err(error) => Err(damaged(keep::lossy(name.to_bytes()), &error)),
         },
     }
 }

@@ -11,7 +11,7 @@ use core::ffi::CStr;
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::kernel::mounts::Options;
 use crate::kernel::security::caps;
 use crate::sys::file;
@@ -332,7 +332,7 @@ fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, settin
     let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
     plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
     for hierarchy in setting.cgroups {
-        let target = file::path(text!("{}/{}", target.to_string_lossy(), hierarchy.name))?;
+        let target = file::path(text!("{}/{}", keep::lossy(target.to_bytes()), hierarchy.name))?;
         plan.add(Action::Directory { path: target });
         plan.add(Action::Filesystem { source, kind: hierarchy.kind, target, flags, data: file::path(hierarchy.data)? });
     }

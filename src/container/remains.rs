@@ -76,7 +76,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     if found {
         if state.is_some_and(|state| is_child(state.pid, state.owner)) {
-            return Err(Error::new(alloc::format!("container {id} runs, but its owner has no lock on it"))
+            return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
                 .hint("this directory is a copy of the one that the container belongs to"));
         }
         group.kill_all()?;

@@ -137,8 +137,8 @@ impl Volumes {
     /// Takes a volume out of sight, if there is one.
     fn hide(&self, name: &str, hidden: &CStr, bundles: &Bundles, but: &str) -> Result<()> {
         if let Some(user) = user(bundles, &source(name), but)? {
-            return Err(Error::new(format!("cannot remove volume {name}: it is in use by container {user}"))
-                .hint(format!("remove the container first: vial rm {user}")));
+            return Err(Error::new(text!("cannot remove volume {name}: it is in use by container {user}"))
+                .hint(text!("remove the container first: vial rm {user}")));
         }
         // What a removal that was killed has left would be in the way.
         file::remove_tree(self.0.by_ref(), hidden)?;

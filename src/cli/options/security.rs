@@ -2,6 +2,7 @@
 
 use super::conflict;
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::base::text;
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
@@ -60,7 +61,7 @@ fn capability(given: &Given<'_>) -> Result<u64> {
     match caps::number(name) {
         Some(number) => Ok(1 << number),
         None => Err(match near() {
-            Some(near) => given.refuse(&alloc::format!("no such capability; did you mean {near}?"), form),
+            Some(near) => given.refuse(text!("no such capability; did you mean {near}?"), form),
             None => given.refuse("no such capability", form),
         }),
     }

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use super::image::Found;
 use super::{Options, Words};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::cli::context::Context;
 use crate::cli::options::files::parse_env_file;
 use crate::cli::options::namespaces::Namespace;
@@ -128,5 +128,5 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
 /// A file of the host's, empty if it can't be read: a container can do without it.
 fn host_file(path: &CStr) -> &'static str {
     let content = file::read_file(fd::CWD, path, LIMIT).unwrap_or_default();
-    String::from_utf8_lossy(content.leak()).into_owned().leak()
+    keep::lossy(&content)
 }

@@ -150,8 +150,8 @@ impl Sources {
 
 /// A path of the host's for a bind mount, absolute; a missing one is an error, or a directory to be made.
 fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
-    let absolute = Context::absolute(path)?.leak();
-    match file::stat_follow(fd::CWD, file::path(&*absolute)?) {
+    let absolute = Context::absolute(path)?;
+    match file::stat_follow(fd::CWD, file::path(absolute)?) {
         Ok(_) => {}
         Err(error) if error.is(Errno::ENOENT) && create => {
             if make {
