@@ -88,13 +88,13 @@ impl Collector<'_> {
     fn container(&self, id: &str, name: &str) -> Result<()> {
         let Some(directory) = self.take(id)? else { return Ok(()) };
         let _why = because("remove what is left of a container that no process owns");
-        let state = State::load(directory.by_ref())?;
+        let mut state = State::load(directory.by_ref())?;
         let config = match read_json(directory.by_ref(), c"config.json") {
             // Without a state it was cut short.
             Err(error) if state.is_some() => return Err(error),
             config => config.unwrap_or_default(),
         };
-        let (Some(config), Some(state)) = (&config, &state) else {
+        let (Some(config), Some(state)) = (&config, &mut state) else {
             return self.discard(id, name, &With { config: config.as_ref(), state: state.as_deref(), volumes: true });
         };
         if state.remove {
@@ -105,7 +105,6 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if state.status == Status::Running && !self.dry {
-            let mut state = state.clone();
             state.abandon();
             state.save(directory.by_ref())?;
         }

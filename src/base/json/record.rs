@@ -113,6 +113,12 @@ pub fn write(field: &mut dyn Field) -> Value {
     way.to.unwrap_or_default()
 }
 
+/// Whether a record holds nothing that would be written.
+#[must_use]
+pub fn is_empty(record: &mut dyn Field) -> bool {
+    write(record).as_object().is_some_and(<[_]>::is_empty)
+}
+
 /// Goes through a record's fields in the order of its members' names.
 #[derive(Debug)]
 pub struct Pass<'w, 'v> {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::Options;
 use super::image::Found;
@@ -20,7 +21,7 @@ use crate::sys::{Fd, because, fd, file};
 #[derive(Default)]
 pub(super) struct Sources {
     /// Mounts that the user or the image asked for.
-    pub(super) mounts: Vec<spec::Mount>,
+    pub(super) mounts: Cell<Vec<spec::Mount>>,
     /// Volumes for this container alone.
     pub(super) unnamed: Vec<&'static str>,
     /// All volumes: name, target if it is to be filled with what the image has there.
@@ -95,7 +96,13 @@ impl Sources {
     #[inline(never)]
     fn add(&mut self, target: &'static str, kind: &'static str, source: &'static str, options: Vec<&'static str>) {
         let (kind, source) = (Some(kind), Some(source));
-        self.mounts.push(spec::Mount { destination: target, kind, source, options, ..spec::Mount::default() });
+        self.mounts.get_mut().push(spec::Mount {
+            destination: target,
+            kind,
+            source,
+            options,
+            ..spec::Mount::default()
+        });
     }
 
     fn bind(
