@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
         let name = keep::lossy(name);
         let flag = match self.command {
             Some(command) => command.long(name),
-            None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.long() == name),
+            None => flags::find(&[&TOP], &|flag| flag.long() == name),
         };
         match flag {
             Some(flag) => self.give(flag, attached, words),
@@ -220,7 +220,7 @@ impl<'a> Parser<'a> {
         while let [letter, rest @ ..] = letters {
             let flag = match self.command {
                 Some(command) => command.short(*letter),
-                None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.short == *letter && *letter != b' '),
+                None => flags::find(&[&TOP], &|flag| flag.short == *letter && *letter != b' '),
             };
             let Some(flag) = flag else {
                 return Err(self.unknown(text!("-{}", keep::lossy(&letters[..1]))));

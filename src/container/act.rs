@@ -79,7 +79,9 @@ impl<'a> Actor<'a> {
                 })
             }
             Action::Take { slot, source, recursive } => {
-                self.trees.resize_with(self.trees.len().max(slot + 1), || None);
+                while self.trees.len() <= slot {
+                    self.trees.push(None);
+                }
                 self.trees[slot] = Some(Tree::take(source, recursive)?);
                 Ok(())
             }

@@ -109,7 +109,7 @@ impl Command {
     #[must_use]
     pub fn long(&self, name: &str) -> Option<&'static Flag> {
         let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
-        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.long() == name)
+        find(self.groups, &|flag| flag.long() == name)
     }
 
     /// The flag behind one dash; the command's own come before the global ones, so that `run -h` is the host name.
@@ -118,8 +118,20 @@ impl Command {
         if !letter.is_ascii_alphanumeric() {
             return None;
         }
-        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.short == letter)
+        find(self.groups, &|flag| flag.short == letter)
     }
+}
+
+/// The first flag that fits, of these groups and then of the global ones.
+pub(super) fn find(groups: &[&'static Group], fits: &dyn Fn(&Flag) -> bool) -> Option<&'static Flag> {
+    for group in groups.iter().chain(&[&table::GLOBAL]) {
+        for flag in group.flags {
+            if fits(flag) {
+                return Some(flag);
+            }
+        }
+    }
+    None
 }
 
 /// The command with this name, whether its own or an alias.

@@ -165,7 +165,7 @@ fn pids(given: &Given<'_>) -> Result<i64> {
 
 fn cpu_list<'a>(given: &Given<'a>) -> Result<&'a str> {
     let list = given.text()?;
-    given.check(text::cpu_list(list).map(|_| list), "not a list", "numbers and ranges such as 0-2,4")
+    given.check(text::is_cpu_list(list).then_some(list), "not a list", "numbers and ranges such as 0-2,4")
 }
 
 /// `PATH:RATE`; the last rate of a path counts.
@@ -186,7 +186,9 @@ fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Re
             return Err(given.refuse(why, text!("{form} {rate}; at least 1")));
         }
     };
-    throttles.retain(|earlier| earlier.path != throttle.path);
+    if let Some(earlier) = throttles.iter().position(|earlier| earlier.path == throttle.path) {
+        throttles.remove(earlier);
+    }
     throttles.push(throttle);
     Ok(())
 }

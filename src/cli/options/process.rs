@@ -129,7 +129,9 @@ impl<'a> Process<'a> {
                 let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
                      cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack";
                 let ulimit = given.take(Ulimit::parse(given.text()?), form)?;
-                self.ulimits.retain(|earlier| earlier.resource != ulimit.resource);
+                if let Some(earlier) = self.ulimits.iter().position(|earlier| earlier.resource == ulimit.resource) {
+                    self.ulimits.remove(earlier);
+                }
                 self.ulimits.push(ulimit);
             }
             Id::OomScoreAdj => self.oom_score_adj = Some(number(given, -1000, 1000)? as i16),

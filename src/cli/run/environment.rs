@@ -31,9 +31,10 @@ impl Environment {
     }
 
     fn apply(&mut self, context: &Context<'_>, variable: &Variable<'static>) {
-        match variable.value.or_else(|| context.variable(variable.name)) {
-            Some(value) => self.set(variable.name, value),
-            None => self.0.retain(|(known, _)| *known != variable.name),
+        if let Some(value) = variable.value.or_else(|| context.variable(variable.name)) {
+            self.set(variable.name, value);
+        } else if let Some(at) = self.0.iter().position(|(known, _)| *known == variable.name) {
+            self.0.remove(at);
         }
     }
 }

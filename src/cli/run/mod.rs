@@ -217,7 +217,7 @@ impl Life<'_> {
 #[inline(never)]
 fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
-    let made = make(context, options, found, keep::copy(&"0".repeat(64)), false)?;
+    let made = make(context, options, found, text!("{:064}", 0), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = "";
     for step in plan::plan(made.spec, &Setting { root: found.root(options.record.remove), cgroups, fills: &[] })? {

@@ -137,7 +137,10 @@ fn mounts(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {
 fn linux(parts: &Parts<'_>, linux: &mut Linux) -> Result<()> {
     let options = parts.options;
     namespaces(parts, &mut linux.namespaces)?;
-    let parent = options.limits.cgroup_parent.unwrap_or("vial").trim_matches('/');
+    let mut parent = options.limits.cgroup_parent.unwrap_or("vial");
+    while let Some(rest) = parent.strip_prefix('/').or_else(|| parent.strip_suffix('/')) {
+        parent = rest;
+    }
     linux.cgroups_path = Some(text!("/{parent}/{}", parts.id));
     for setting in &options.namespaces.sysctls {
         linux.sysctl.push((setting.name, setting.value));
