@@ -144,6 +144,7 @@ struct Parser<'a> {
 type Words<'w, 'a> = core::slice::Iter<'w, &'a [u8]>;
 
 impl<'a> Parser<'a> {
+    #[inline(never)]
     fn run(&mut self, words: &[&'a [u8]]) -> Result<&'static Command> {
         let mut words = words.iter();
         while self.instead.is_none()

@@ -76,6 +76,7 @@ impl<'a> RunOptions<'a> {
     ///
     /// # Errors
     /// A value that is malformed or out of range, or two flags that contradict each other.
+    #[inline(never)]
     pub fn from_parsed(parsed: &Parsed<'a>) -> Result<&'a mut RunOptions<'a>> {
         let Some((image, command)) = parsed.positionals.split_first() else {
             return Err(Error::new("no image was named").hint("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]"));
@@ -103,6 +104,7 @@ impl<'a> RunOptions<'a> {
         Ok(options)
     }
 
+    #[inline(never)]
     fn set(&mut self, given: &Given<'a>) -> Result<()> {
         match given.flag.id {
             Id::Name => {

@@ -130,6 +130,7 @@ impl<'a> Namespaces<'a> {
     }
 
     /// Refuses what would change a namespace that is not the container's own.
+    #[inline(never)]
     pub(super) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
         let joined = |mode: Option<Namespace<'_>>| match mode? {
             Namespace::Host => Some("the host's"),

@@ -83,6 +83,7 @@ pub(super) fn find(
 }
 
 /// Takes over what the store says of the image.
+#[inline(never)]
 fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),

@@ -21,6 +21,7 @@ pub(super) fn now() -> &'static str {
 }
 
 /// What is known of a container before it is started; files of labels are read.
+#[inline(never)]
 pub(super) fn prepared(options: Options, found: &Found) -> Result<&'static mut State> {
     let state = Box::leak(Box::new(State::default()));
     state.image = found.name;

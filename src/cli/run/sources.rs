@@ -31,6 +31,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Looks the host's paths up; with `make` those that `--volume` names and that are missing are made. Volumes are not, since
     /// the container must tell of them first.
+    #[inline(never)]
     pub(super) fn gather(options: Options, found: &'static Found, make: bool) -> Result<&'static Sources> {
         let _why = because("find the host's directories, volumes and devices that the container gets");
         let sources = Box::leak(Box::new(Sources::default()));
@@ -73,6 +74,7 @@ impl Sources {
         Ok(fills.leak())
     }
 
+    #[inline(never)]
     fn mount(&mut self, mount: &'static Mount<'static>, make: bool) -> Result<()> {
         let target = mount.target;
         match &mount.source {

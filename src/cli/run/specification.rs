@@ -36,6 +36,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Builds it.
+#[inline(never)]
 pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     let options = parts.options;
     let spec = defaults::spec()?;
@@ -59,6 +60,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
 }
 
 /// What the specification has no member for, but a later start needs.
+#[inline(never)]
 fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static str)>) {
     annotations.push(("vial.image", parts.found.name));
     let signal = match parts.options.process.stop_signal {
