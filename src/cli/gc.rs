@@ -85,6 +85,7 @@ impl Collector<'_> {
         Ok(None)
     }
 
+    #[inline(never)]
     fn container(&self, id: &str, name: &str) -> Result<()> {
         let Some(directory) = self.take(id)? else { return Ok(()) };
         let _why = because("remove what is left of a container that no process owns");

@@ -14,6 +14,7 @@ use crate::base::keep;
 ///
 /// # Errors
 /// There is no such command.
+#[inline(never)]
 pub fn topic(words: &[&[u8]]) -> Result<String> {
     let mut name = String::new();
     for word in words {
@@ -69,6 +70,7 @@ fn noun(noun: &str) -> String {
 
 /// Everything about one command.
 #[must_use]
+#[inline(never)]
 pub fn command(command: &Command) -> String {
     let mut out = format!("{}\n\nUsage: vial {} {}\n", command.help, command.name, command.usage);
     for (index, alias) in command.aliases.iter().enumerate() {

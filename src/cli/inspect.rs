@@ -206,6 +206,7 @@ fn copy(facts: &Value, rows: &str) -> Value {
 }
 
 /// What is known of a container.
+#[inline(never)]
 fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;

@@ -217,6 +217,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The letters behind one dash: switches, the last of which may take the rest, or the next word, as its value.
+    #[inline(never)]
     fn shorts(&mut self, mut letters: &'a [u8], words: &mut Words<'_, 'a>) -> Result<()> {
         while let [letter, rest @ ..] = letters {
             let flag = match self.command {

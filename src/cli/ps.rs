@@ -92,6 +92,7 @@ pub(super) fn short(id: &'static str, whole: bool) -> &'static str {
 }
 
 /// `name=value,name=value`.
+#[inline(never)]
 fn labels(labels: &[(&str, &str)]) -> &'static str {
     let mut list = String::new();
     for (name, value) in labels {
@@ -166,6 +167,7 @@ impl<'a> Filters<'a> {
     }
 }
 
+#[inline(never)]
 fn fits(seen: &Seen, key: &str, value: &str) -> bool {
     let state = &seen.state;
     match key {

@@ -12,6 +12,7 @@ use crate::base::sort::sort;
 use crate::sys::{CallInfo, calls};
 
 /// Lists the calls by name.
+#[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let mut calls: Vec<CallInfo> = calls().collect();
     sort(&mut calls, |one, other| one.name < other.name);

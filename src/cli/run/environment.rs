@@ -104,6 +104,7 @@ pub(super) fn option_file(path: &[u8], option: &str) -> Result<&'static [u8]> {
 }
 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.
+#[inline(never)]
 pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
     let asked = &options.namespaces;
     let own_network = !matches!(asked.network, Some(Namespace::Host | Namespace::Container(_) | Namespace::Path(_)));
