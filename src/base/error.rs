@@ -43,6 +43,7 @@ struct Inner {
 
 /// Words of an error, which stay: they end what they are about, so there are few of them. What failed in passing names its
 /// object only, and that is owned.
+#[derive(Clone, Copy, Debug)]
 pub struct Text(&'static str);
 
 impl From<&'static str> for Text {

@@ -101,6 +101,13 @@ fn cpu_lists_hold_numbers_and_forward_ranges() {
 }
 
 #[test]
+fn words_are_found_by_their_place() {
+    let list = "a bc d ";
+    assert_eq!([0, 1, 2, 3, 9].map(|index| word(list, index)), ["a", "bc", "d", "", ""]);
+    assert_eq!([place("a bc d", "bc"), place("a bc d", "b"), place("a bc d", "")], [Some(1), None, None]);
+}
+
+#[test]
 fn names_are_safe_as_file_names() {
     for good in ["a", "web-1", "A.b_c", "0"] {
         assert!(is_name(good), "{good}");

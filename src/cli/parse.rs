@@ -290,7 +290,7 @@ impl<'a> Parser<'a> {
         let (name, own) = self.command.map_or(("", [].as_slice()), |command| (command.name, command.groups));
         let space = if name.is_empty() { "" } else { " " };
         let everywhere: &[_] = if name.is_empty() { &[&TOP, &GLOBAL] } else { &[&GLOBAL] };
-        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(|flag| flag.long());
+        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(Flag::long);
         let error = Error::new(text!("unknown flag {word} for vial{space}{name}"));
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
             Some(near) => error.hint(text!("did you mean --{near}? `vial{space}{name} --help` lists all")),

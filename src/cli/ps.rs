@@ -63,6 +63,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 }
 
 /// All containers; those whose state can't be told are said so of on standard error.
+#[expect(clippy::vec_box, reason = "sorting and handing on move what is boxed as one word")]
 pub(super) fn all(context: &Context<'_>) -> Result<Vec<Box<Seen>>> {
     let bundles = Bundles::open(context.open_root()?.by_ref())?;
     let mut all = Vec::new();

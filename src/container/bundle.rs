@@ -306,7 +306,7 @@ const NOUNS: &str = "ampoule badger beaker birch brook cedar cork crane dune fer
 /// `quiet_otter_3f`.
 fn made_up_name(random: &[u8]) -> &'static str {
     let pick = |list, at: usize| word(list, usize::from(random[at] % 32));
-    text!("{}_{}_{:02x}", pick(ADJECTIVES, 0), pick(NOUNS, 1), random[2])
+    text!("{}_{}_{:02x}", pick(ADJECTIVES, 0), pick(NOUNS, 1), u32::from(random[2]))
 }
 
 impl Bundle {

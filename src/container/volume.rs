@@ -209,7 +209,7 @@ mod tests {
         bundle.write(c"config.json", &format!("{{\"mounts\":[{{\"source\":\"{}\"}}]}}", source("b"))).unwrap();
         let error = volumes.remove("b", &bundles, "").unwrap_err().to_string();
         assert!(error.contains("in use by container web"), "{error}");
-        volumes.remove("b", &bundles, &bundle.id).unwrap();
+        volumes.remove("b", &bundles, bundle.id).unwrap();
         volumes.remove("never", &bundles, "").unwrap();
         assert_eq!(volumes.list().unwrap(), ["a", "c"]);
 

@@ -84,3 +84,22 @@ impl FdRef<'_> {
         FdRef(number, PhantomData)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::size_of;
+
+    use super::*;
+    use crate::base::error::Result;
+
+    #[test]
+    fn results_of_descriptors_fit_two_registers_and_numbers_stay() {
+        assert_eq!([size_of::<Option<Fd>>(), size_of::<Result<Option<Fd>>>()], [8, 16]);
+        for number in [0, 7, i32::MAX, -1] {
+            let fd = Fd::from_number(number);
+            assert_eq!((fd.number(), fd.by_ref().number()), (number, number));
+            // It is nobody's.
+            assert_eq!(fd.leak(), number);
+        }
+    }
+}

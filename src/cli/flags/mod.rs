@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn no_command_has_two_flags_of_one_name_or_letter() {
         for command in COMMANDS {
-            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(|flag| flag.long()).collect();
+            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(Flag::long).collect();
             let mut shorts: Vec<u8> = command.flags().map(|flag| flag.short).filter(|&short| short != b' ').collect();
             let (long_count, short_count) = (longs.len(), shorts.len());
             longs.sort_unstable();
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn every_alias_of_a_flag_names_one_that_exists() {
         for (alias, name) in ALIASES {
-            assert_eq!(command("run").unwrap().long(alias).map(|flag| flag.long()), Some(*name));
+            assert_eq!(command("run").unwrap().long(alias).map(Flag::long), Some(*name));
         }
     }
 

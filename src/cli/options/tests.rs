@@ -130,7 +130,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
         ),
         ("--mount \"src=data\",dst=/b,volume-nocopy=true", named(false), "/b", false),
         ("--mount type=volume,dst=/b,ro=1", Source::Anonymous { copy: true }, "/b", true),
-        ("--mount type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1777", Source::Tmpfs(tmpfs.clone()), "/b", false),
+        ("--mount type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1777", Source::Tmpfs(tmpfs), "/b", false),
         ("--tmpfs /b", Source::Tmpfs(Tmpfs::default()), "/b", false),
         ("--tmpfs /b:size=64m,mode=1777,ro", Source::Tmpfs(tmpfs), "/b", true),
         (

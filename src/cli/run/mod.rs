@@ -20,7 +20,7 @@ use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let found = image::find(context, &options.image, true, &mut held)?;
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
-    let id = keep::copy(&bundle.id);
+    let id = bundle.id;
     let mut life =
         Life { held, context, options, found, root: &root, bundle: &bundle, id, control: None, volumes: &[] };
     let result = life.live(signals);
@@ -209,7 +209,7 @@ impl Life<'_> {
         for volume in self.volumes {
             Volumes::open(self.root.by_ref())?.remove(volume, bundles, self.id)?;
         }
-        bundles.remove(self.id, &self.bundle.name)
+        bundles.remove(self.id, self.bundle.name)
     }
 }
 
