@@ -101,6 +101,16 @@ fn cpu_lists_hold_numbers_and_forward_ranges() {
 }
 
 #[test]
+fn truth_has_twelve_words() {
+    for (words, truth) in
+        [("1 t T true TRUE True", Some(true)), ("0 f F false FALSE False", Some(false)), ("yes no tRUE 2", None)]
+    {
+        assert!(words.split(' ').all(|word| boolean(word) == truth), "{words}");
+    }
+    assert_eq!([boolean(""), boolean("t T")], [None, None]);
+}
+
+#[test]
 fn words_are_found_by_their_place() {
     let list = "a bc d ";
     assert_eq!([0, 1, 2, 3, 9].map(|index| word(list, index)), ["a", "bc", "d", "", ""]);

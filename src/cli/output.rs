@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn templates_pick_fields() {
         assert_eq!(print("{{.Image}}={{ .Size }}!"), "ünï:1=1kB!\nx\"\n=2kB!\n");
-        assert_eq!(print("a\\tb"), "a\tb\na\tb\n");
+        assert_eq!(print("a\\tb\\nc"), "a\tb\nc\n".repeat(2));
         assert_eq!(print("\\\\t\\x\\"), "\\\t\\x\\\n".repeat(2));
         assert_eq!(print("{{json .Image}}"), "\"ünï:1\"\n\"x\\\"\\n\"\n");
         assert_eq!(print("table {{.ID}}\\t{{.Size}}"), "CONTAINER ID   SIZE\n0123456789ab   1kB\nb              2kB\n");
