@@ -11,7 +11,6 @@ mod resolve;
 #[cfg(test)]
 pub(super) mod tests;
 
-use alloc::borrow::Cow;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use alloc::{format, string::String};
@@ -378,7 +377,7 @@ fn times(entry: &Entry) -> (file::Time, file::Time) {
 }
 
 fn needs_root(error: Error) -> Error {
-    let hint: Cow<'static, str> = "only root can give files to others and make devices".into();
+    let hint = "only root can give files to others and make devices";
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
 }
 
