@@ -5,9 +5,10 @@ pub mod layer;
 pub mod manifest;
 pub mod reference;
 pub mod remove;
+pub mod resolve;
 pub mod store;
 #[cfg(test)]
 mod store_tests;
 pub mod stream;
 pub mod tar;
-mod walk;
+pub mod walk;

@@ -1,8 +1,8 @@
-//! A directory as an archive: always the same bytes for the same tree.
+//! A file or a directory as an archive: always the same bytes for the same tree.
 //!
 //! Names are sorted, hard links are kept, holes are left out, sockets are too (they mean nothing without the process that
-//! listens). The walk never follows a link and stays on the directory's file system: of what is mounted below it, only the
-//! empty mount points are taken.
+//! listens). The walk never follows a link and opens nothing but directories and regular files, whoever changes the tree
+//! meanwhile.
 
 use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::ffi::CString;
@@ -10,11 +10,12 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::ffi::CStr;
 
-use super::layer::keeps_attribute;
+use super::layer::{OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, keeps_attribute};
 use super::stream::Output;
 use super::tar::{Entry, Extent, Kind, Time, Xattr, write};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::sys::fd::CWD;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, data, file, ledger, process};
 
@@ -27,40 +28,58 @@ const MOUNT_ROOT: u64 = 0x2000;
 /// More extents than this are not worth their map, and readers refuse them.
 const MAX_EXTENTS: usize = 4096;
 
-/// Writes all below `top` as an archive.
+/// File systems that the kernel makes up, and those in memory, which go with the container: `linux/magic.h`.
+const NOT_KEPT: &[usize] =
+    &[0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x1cd1, 0x1980_0202, 0x0102_1994, 0x6462_6720, 0x7472_6163];
+
+/// What of a tree is archived. The default is all of its file system; of what is mounted below, only the empty mount points.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct What<'a> {
+    /// What is mounted below belongs to it, except what the kernel makes up and what is in memory only.
+    pub mounted: bool,
+    /// The tree is the upper directory of an overlay, and becomes a layer as OCI images have it.
+    pub layer: bool,
+    /// Files and directories (`./etc/hosts`) that are left out while they are empty: places to mount on.
+    pub places: &'a [&'a str],
+}
+
+/// Writes what `name` stands for in a directory, and all below it, as an archive in which its name is `path`.
 ///
 /// # Errors
 /// What can't be read, and a file that gets shorter meanwhile.
-pub fn archive(top: FdRef<'_>, output: &mut Output) -> Result<()> {
+pub fn archive(dir: FdRef<'_>, name: &CStr, path: &[u8], what: What<'_>, output: &mut Output) -> Result<()> {
     // One directory is open for each level of the tree. The limit is raised for this process alone, which ends after this.
     let (_, hard) = process::get_rlimit(OPEN_FILES)?;
     process::set_rlimit(OPEN_FILES, hard, hard)?;
-    let stat = file::stat(top, c"")?;
-    let device = (stat.dev_major, stat.dev_minor);
+    let stat = file::stat(dir, name)?;
     let mut walk = Walk {
         output,
-        device,
+        what,
+        device: (stat.dev_major, stat.dev_minor),
         links: BTreeMap::new(),
-        path: b".".to_vec(),
+        path: path.to_vec(),
+        top: path.len(),
         header: Vec::new(),
         buffer: vec![0; BUFFER],
     };
-    let mut entry = walk.describe(&stat, Kind::Directory);
-    entry.path.push(b'/');
-    entry.xattrs = attributes(top)?;
-    walk.begin(&entry)?;
-    walk.directory(top)?;
+    walk.member(dir, name)?;
     walk.output.write(&write::END)
 }
 
+/// Which file this is.
+type Identity = (u32, u32, u64);
+
 struct Walk<'a> {
     output: &'a mut Output,
+    what: What<'a>,
     /// The file system to stay on.
     device: (u32, u32),
     /// The first name of each file that has several.
-    links: BTreeMap<u64, Vec<u8>>,
-    /// The name of what is at hand, from `.` on.
+    links: BTreeMap<Identity, Vec<u8>>,
+    /// The name of what is at hand.
     path: Vec<u8>,
+    /// How long the name of the first was.
+    top: usize,
     header: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -83,7 +102,11 @@ impl Walk<'_> {
 
     #[inline(never)]
     fn member(&mut self, dir: FdRef<'_>, name: &CStr) -> Result<()> {
-        let stat = file::stat(dir, name)?;
+        let stat = match file::stat(dir, name) {
+            // Removed since the directory was listed.
+            Err(error) if error.is(Errno::ENOENT) && self.path.len() > self.top => return Ok(()),
+            result => result?,
+        };
         let kind = match u32::from(stat.mode) & libc::S_IFMT {
             libc::S_IFREG => Kind::File,
             libc::S_IFDIR => Kind::Directory,
@@ -94,17 +117,30 @@ impl Walk<'_> {
             _ => return Ok(()),
         };
         let mut entry = self.describe(&stat, kind);
+        if self.what.layer {
+            if name.to_bytes().starts_with(WHITEOUT) {
+                return Err(Error::new("the name would mean in an image that something was removed")
+                    .hint("rename the file, or make an image of one layer: vial export NAME | vial import -"));
+            }
+            if kind == Kind::CharDevice && (entry.major, entry.minor) == (0, 0) {
+                return self.marker(entry, name.to_bytes().len(), &[WHITEOUT, name.to_bytes()].concat());
+            }
+        }
+        if stat.size == 0 && kind == Kind::File && self.is_place() {
+            return Ok(());
+        }
         if kind == Kind::Directory {
             return self.below(dir, name, entry, &stat);
         }
         if stat.nlink > 1 {
-            if let Some(first) = self.links.get(&stat.ino) {
+            let identity = (stat.dev_major, stat.dev_minor, stat.ino);
+            if let Some(first) = self.links.get(&identity) {
                 entry.kind = Kind::HardLink;
                 entry.link.clone_from(first);
                 entry.size = 0;
                 return self.begin(&entry);
             }
-            self.links.insert(stat.ino, self.path.clone());
+            self.links.insert(identity, self.path.clone());
         }
         match kind {
             Kind::File => self.file(dir, name, entry),
@@ -116,8 +152,22 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether this is a place to mount on, which is left out.
+    fn is_place(&self) -> bool {
+        self.what.places.iter().any(|place| place.as_bytes() == self.path)
+    }
+
+    /// An empty file whose name says what is not there; it takes the place of the last so many bytes of the entry's.
+    fn marker(&mut self, mut entry: Entry, cut: usize, name: &[u8]) -> Result<()> {
+        entry.path.truncate(entry.path.len() - cut);
+        entry.path.extend_from_slice(name);
+        (entry.kind, entry.mode, entry.xattrs) = (Kind::File, 0, Vec::new());
+        self.begin(&entry)
+    }
+
     fn describe(&self, stat: &Statx, kind: Kind) -> Entry {
         let device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+        let (major, minor) = if device { (stat.rdev_major, stat.rdev_minor) } else { (0, 0) };
         Entry {
             kind,
             path: self.path.clone(),
@@ -129,8 +179,8 @@ impl Walk<'_> {
             mtime: Time { seconds: stat.mtime.secs, nanoseconds: stat.mtime.nanos },
             atime: None,
             ctime: None,
-            major: if device { stat.rdev_major } else { 0 },
-            minor: if device { stat.rdev_minor } else { 0 },
+            major,
+            minor,
             xattrs: Vec::new(),
             sparse: None,
             offset: 0,
@@ -138,45 +188,58 @@ impl Walk<'_> {
     }
 
     fn below(&mut self, dir: FdRef<'_>, name: &CStr, mut entry: Entry, stat: &Statx) -> Result<()> {
+        let mounted = self.path.len() > self.top
+            && (stat.attributes & MOUNT_ROOT != 0 || (stat.dev_major, stat.dev_minor) != self.device);
         entry.path.push(b'/');
-        let mounted = stat.attributes & MOUNT_ROOT != 0 || (stat.dev_major, stat.dev_minor) != self.device;
-        if mounted {
+        if mounted && !self.what.mounted {
             return self.begin(&entry);
         }
         let inner = file::open(dir, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+        if self.is_place() {
+            if file::list(inner.by_ref())?.is_empty() {
+                return Ok(());
+            }
+            file::seek(inner.by_ref(), 0)?;
+        }
         entry.xattrs = attributes(inner.by_ref())?;
         self.begin(&entry)?;
+        if mounted && NOT_KEPT.contains(&file::filesystem(inner.by_ref())?) {
+            return Ok(());
+        }
+        if self.what.layer && is_opaque(inner.by_ref()) {
+            self.marker(entry, 0, OPAQUE)?;
+        }
         self.directory(inner.by_ref())
     }
 
     #[inline(never)]
     fn file(&mut self, dir: FdRef<'_>, name: &CStr, mut entry: Entry) -> Result<()> {
-        // Not to wait if something put a FIFO in the file's place.
-        let file = file::open(dir, name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK)?;
-        let stat = file::stat(file.by_ref(), c"")?;
+        // The name may be a device's by now, which must not be opened. A descriptor that is no opening can be looked at first.
+        let place = file::open(dir, name, libc::O_PATH | libc::O_NOFOLLOW)?;
+        let stat = file::stat(place.by_ref(), c"")?;
         if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
             return Err(Error::new("a file became something else while it was read"));
         }
+        let shown = file::owned_path(format!("/proc/self/fd/{}", place.number()).as_bytes())?;
+        let file = file::open(CWD, &shown, libc::O_RDONLY)?;
         entry.size = stat.size;
         entry.xattrs = attributes(file.by_ref())?;
         if stat.blocks * 512 < stat.size {
             entry.sparse = extents(&file, stat.size)?;
             file::seek(file.by_ref(), 0)?;
         }
-        let stored = self.begin(&entry).map(|()| entry.size)?;
-        let total = match &entry.sparse {
-            None => {
-                self.copy(&file, stored)?;
-                stored
+        self.begin(&entry)?;
+        // A file without a map is one extent.
+        let whole = [Extent { offset: 0, length: entry.size }];
+        let extents = entry.sparse.as_deref().unwrap_or(&whole);
+        let mut total = 0;
+        for extent in extents {
+            if entry.sparse.is_some() {
+                file::seek(file.by_ref(), extent.offset)?;
             }
-            Some(extents) => {
-                for extent in extents {
-                    file::seek(file.by_ref(), extent.offset)?;
-                    self.copy(&file, extent.length)?;
-                }
-                extents.iter().map(|extent| extent.length).sum()
-            }
-        };
+            self.copy(&file, extent.length)?;
+            total += extent.length;
+        }
         self.output.write(&[0; 512][..write::padding(total)])
     }
 
@@ -201,6 +264,11 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether nothing of the layers below shows in a directory of an overlay's upper one.
+pub fn is_opaque(dir: FdRef<'_>) -> bool {
+    file::get_xattr(dir, OPAQUE_ATTRIBUTE).is_ok_and(|value| value == b"y")
 }
 
 /// Where a file's data lies; nothing if it has no holes, too many, or the file system can't tell.

@@ -95,7 +95,7 @@ fn archive(entries: &[(Entry, &[u8])]) -> Vec<u8> {
 fn unpack_bytes(bytes: &[u8], into: &Path) -> Result<Unpacked> {
     fs::create_dir_all(into).unwrap();
     let root = directory(into);
-    unpack(&mut Reader::new(Bytes(bytes)), root.by_ref(), &mut |_| ())
+    unpack(&mut Reader::new(Bytes(bytes)), root.by_ref(), How::default(), &mut |_| ())
 }
 
 /// `cap_net_bind_service+ep` as the kernel stores it, `struct vfs_cap_data` in `linux/capability.h`.

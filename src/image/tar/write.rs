@@ -186,8 +186,9 @@ impl Block {
     fn octal(&mut self, (at, width): (usize, usize), value: u64) -> bool {
         let fits = value >> (3 * (width - 1)) == 0;
         if fits {
-            let digits = format!("{value:0width$o}", width = width - 1);
-            self.text(at, digits.as_bytes());
+            for place in 0..width - 1 {
+                self.0[at + width - 2 - place] = b'0' + (value >> (3 * place) & 7) as u8;
+            }
         }
         fits
     }

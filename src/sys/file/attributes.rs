@@ -11,7 +11,7 @@ use super::{at, fail, fail_on, on};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::call::sys;
-use crate::sys::fd::FdRef;
+use crate::sys::fd::{CWD, FdRef};
 use crate::sys::uapi::Statx;
 
 /// Looks at a file; links are not followed; an empty path is the open file itself.
@@ -72,13 +72,16 @@ pub fn chmod(file: FdRef<'_>, mode: u32) -> Result<()> {
     unsafe { on(Sysno::fchmod, file, [mode as usize, 0, 0, 0], "set mode") }.map(drop)
 }
 
-/// Sets the mode of a path; a link at its end is followed, so only for names that are known not to be one.
+/// Sets the mode of what a name stands for, without following a link: that has no mode, and is an error.
 ///
 /// # Errors
-/// chmod(2).
+/// open(2), chmod(2).
 pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
-    // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::fchmodat, dir, path, [mode as usize, 0, 0], "set mode of") }.map(drop)
+    // fchmodat(2) follows links before Linux 6.6, and the name may be a link by now.
+    let place = super::open(dir, path, libc::O_PATH | libc::O_NOFOLLOW)?;
+    let shown = super::owned_path(alloc::format!("/proc/self/fd/{}", place.number()).as_bytes())?;
+    // SAFETY: `shown` is a valid string.
+    unsafe { at(Sysno::fchmodat, CWD, &shown, [mode as usize, 0, 0], "set mode of") }.map(drop)
 }
 
 /// Sets an open file's owner.
