@@ -13,6 +13,8 @@ use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
+use crate::container::root::LAYERS;
+use crate::image::layer::Unpacked;
 use crate::image::reference::Reference;
 use crate::image::store::{Store, Summary};
 use crate::sys::file::Lock;
@@ -40,14 +42,20 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
     let imported = imported?;
-    if imported.unpacked.lost_attributes > 0 {
-        let lost = imported.unpacked.lost_attributes;
-        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
-            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
-        Context::warn(&alloc::vec![warning]);
-    }
+    warn_of_lost(&imported.unpacked);
     super::print(&alloc::format!("sha256:{}\n", imported.id))?;
     Ok(0)
+}
+
+/// Tells of attributes that were lost.
+#[inline(never)]
+pub(super) fn warn_of_lost(unpacked: &Unpacked) {
+    let lost = unpacked.lost_attributes;
+    if lost > 0 {
+        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
+            .hint("the file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&[warning]);
+    }
 }
 
 /// How far an import is, on a terminal.
@@ -213,9 +221,6 @@ pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     };
     bundles.list().ok()?.iter().find_map(uses)
 }
-
-/// The annotation that holds the digests of a container's layers.
-pub(super) const LAYERS: &str = "vial.layers";
 
 /// Keeps images from being removed until a container that uses one shows it.
 pub(super) fn hold(store: &Store) -> Result<crate::image::store::Held> {

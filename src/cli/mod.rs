@@ -1,6 +1,9 @@
 //! Floor 5: the command line.
 
+mod commit;
 mod context;
+mod cp;
+mod files;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -79,6 +82,10 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
         "rm" => rm::remove(context),
+        "cp" => cp::copy(context),
+        "diff" => files::diff(context),
+        "export" => files::export(context),
+        "commit" => commit::commit(context),
         "import" => images::import(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod bundle;
+pub mod changes;
 pub mod child;
 pub mod control;
 pub mod defaults;
@@ -11,6 +12,7 @@ pub mod plan;
 mod relay;
 pub mod remains;
 pub mod resources;
+pub mod root;
 pub mod run;
 pub mod spec;
 pub mod state;

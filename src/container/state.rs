@@ -38,6 +38,8 @@ record! {
         command: Vec<String> = Optional "command",
         /// The first process, as the host sees it; 0 if there is none.
         pid: u32 = Optional "pid",
+        /// When the first process began: field 22 of `/proc/PID/stat`.
+        pid_start: u64 = Optional "pidStart",
         /// The process that owns the container and whose child the first process is.
         owner: u32 = Optional "owner",
         /// When it was made, RFC 3339.

@@ -1,6 +1,8 @@
 //! Floor 3: archives, layers and the store of images.
 
+pub mod commit;
 pub mod import;
+pub mod instruction;
 pub mod layer;
 pub mod manifest;
 pub mod reference;

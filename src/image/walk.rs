@@ -39,7 +39,7 @@ pub struct What<'a> {
     pub mounted: bool,
     /// The tree is the upper directory of an overlay, and becomes a layer as OCI images have it.
     pub layer: bool,
-    /// Files and directories (`./etc/hosts`) that are left out while they are empty: places to mount on.
+    /// Files and directories (`/etc/hosts`) that are left out while they are empty: places to mount on.
     pub places: &'a [&'a str],
 }
 
@@ -154,7 +154,7 @@ impl Walk<'_> {
 
     /// Whether this is a place to mount on, which is left out.
     fn is_place(&self) -> bool {
-        self.what.places.iter().any(|place| place.as_bytes() == self.path)
+        self.what.places.iter().any(|place| Some(place.as_bytes()) == self.path.get(1..))
     }
 
     /// An empty file whose name says what is not there; it takes the place of the last so many bytes of the entry's.

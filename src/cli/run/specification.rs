@@ -8,9 +8,9 @@ use super::{Options, Words};
 use crate::base::error::Result;
 use crate::base::keep::text;
 use crate::base::signal;
-use crate::cli::images;
 use crate::cli::options::limits::Throttle;
 use crate::cli::options::namespaces::Namespace as Asked;
+use crate::container::root::{DIRECTORY, LAYERS};
 use crate::container::spec::{
     BlockIo, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind, Pids,
     Process, Resources, Rlimit, Spec,
@@ -58,7 +58,8 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static 
         None => parts.found.stop_signal,
     };
     for (name, value) in [
-        (images::LAYERS, parts.found.digests),
+        (LAYERS, parts.found.digests),
+        (DIRECTORY, parts.found.layers.first().copied().filter(|layer| layer.starts_with('/')).unwrap_or_default()),
         ("vial.user", parts.wanted.user),
         ("vial.group", parts.wanted.group),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),

@@ -1,0 +1,208 @@
+//! A container's files as other commands see them: the root that its processes have, or one that is put together from the
+//! same layers where nobody else sees it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::bundle::{Bundles, read_json};
+use super::plan;
+use super::state::State;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::{Cut, decimal_u32, decimal_u64};
+use crate::kernel::mounts;
+use crate::sys::fd::CWD;
+use crate::sys::file::Lock;
+use crate::sys::{Fd, because, file, mount, process};
+
+/// The annotation that holds the digests of a container's layers, the lowest first, with commas between them.
+pub const LAYERS: &str = "vial.layers";
+/// The annotation for a directory of the host's that is the only layer.
+pub const DIRECTORY: &str = "vial.directory";
+/// Rounds of 5 ms after which one that has an owner but does not run is given up.
+const ROUNDS: u32 = 400;
+/// How directories are opened.
+const OPEN: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
+
+/// A container whose files are used. Until this is dropped it is not started or removed, unless it runs.
+pub struct Files {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its directory.
+    pub directory: Fd,
+    /// Its state.
+    pub state: State,
+    /// Its `config.json`.
+    pub config: Value,
+    /// Its first process's directory in `/proc`, which stands for that process even when its number is given out again.
+    process: Option<Fd>,
+}
+
+impl Files {
+    /// Finds a container by name or ID and holds it, alone if its files are to be changed.
+    ///
+    /// # Errors
+    /// There is none; it is being started or removed.
+    pub fn hold(bundles: &Bundles, wanted: &str, lock: Lock) -> Result<Files> {
+        let (id, _) = bundles.find(wanted)?;
+        let _why = because("keep the container from being started or removed meanwhile");
+        for _ in 0..ROUNDS {
+            let (found, word) = match lock {
+                Lock::Shared => (bundles.look(&id)?, true),
+                Lock::Exclusive => (bundles.take(&id)?, false),
+            };
+            let Some((directory, owned)) = found else { break };
+            let owned = owned == word;
+            let state = State::load(directory.by_ref())?.unwrap_or_default();
+            let process = first_process(&state);
+            if process.is_some() || !owned {
+                let config = read_json(directory.by_ref(), c"config.json")?;
+                return match config.filter(|_| process.is_some() || !state.remove) {
+                    Some(config) => Ok(Files { id, directory, state, config, process }),
+                    None => Err(Error::new(format!("container {wanted} is dead: only its removal was not finished"))
+                        .hint(format!("vial rm {wanted}"))),
+                };
+            }
+            drop(directory);
+            process::sleep(5);
+        }
+        Err(Error::new(format!("container {wanted} is being started or removed, or another command changes its files"))
+            .hint("try again in a moment"))
+    }
+
+    /// Whether the first process is there.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// What an annotation says; empty without it.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> &str {
+        self.config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Where something is mounted in the container.
+    #[must_use]
+    pub fn places(&self) -> Vec<&str> {
+        let mounts = self.config.get("mounts").and_then(Value::as_array).unwrap_or_default();
+        mounts.iter().filter_map(|mount| mount.get("destination")?.as_str()).collect()
+    }
+
+    /// The root as the container's processes see it, with volumes and all; or of one that does not run, without them.
+    ///
+    /// # Errors
+    /// A root that is to be changed and is read-only; what the kernel refuses.
+    pub fn root(&self, change: bool) -> Result<Fd> {
+        if let Some(process) = &self.process {
+            let _why = because("open the container's root, as its first process sees it");
+            return file::open(process.by_ref(), c"root", OPEN);
+        }
+        if !change {
+            return self.merged();
+        }
+        if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
+            return Err(Error::new("the container's root is read-only (--read-only)"));
+        }
+        self.mount(&plan::overlay(&self.layers(), "upper", "work"), 0)
+    }
+
+    /// The layers with the container's changes, read-only, without anything that is mounted there.
+    ///
+    /// # Errors
+    /// mount(2).
+    pub fn merged(&self) -> Result<Fd> {
+        self.with("upper")
+    }
+
+    /// The layers without the container's changes, read-only.
+    ///
+    /// # Errors
+    /// mount(2).
+    pub fn below(&self) -> Result<Fd> {
+        // An overlay without an upper directory has two layers at least, so an empty one goes on top.
+        self.with("rootfs")
+    }
+
+    fn with(&self, top: &'static str) -> Result<Fd> {
+        let mut layers = self.layers();
+        layers.insert(0, top);
+        self.mount(&plan::overlay(&layers, "", ""), libc::MS_RDONLY)
+    }
+
+    /// The directories of the layers as seen from the container's, the topmost first.
+    fn layers(&self) -> Vec<&'static str> {
+        let mut layers = Vec::new();
+        for layer in self.annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
+            layers.insert(0, text!("../../layers/{layer}/diff"));
+        }
+        if layers.is_empty() {
+            layers.push(text!("{}", self.annotation(DIRECTORY)));
+        }
+        layers
+    }
+
+    /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
+    #[inline(never)]
+    fn mount(&self, data: &str, flags: libc::c_ulong) -> Result<Fd> {
+        let _why = because("put the container's root together, where no other process sees it");
+        let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
+        // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
+        file::fchdir(self.directory.by_ref())?;
+        process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
+        mounts::make_private()?;
+        let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
+        mount::mount(Some(c"overlay"), c"rootfs", Some(c"overlay"), flags, Some(file::path(data)?))?;
+        let root = file::open(CWD, c"rootfs", OPEN)?;
+        file::fchdir(back.by_ref())?;
+        Ok(root)
+    }
+}
+
+/// Opens the directory in `/proc` of a container's first process, if that is still there.
+fn first_process(state: &State) -> Option<Fd> {
+    if state.pid == 0 {
+        return None;
+    }
+    let directory = file::open(CWD, file::path(text!("/proc/{}", state.pid)).ok()?, libc::O_PATH | libc::O_DIRECTORY);
+    let directory = directory.ok()?;
+    let stat = file::read_file(directory.by_ref(), c"stat", 4096).ok()?;
+    let (ended, parent, began) = fields(&stat)?;
+    // A container that was started by an older vial is known by its parent only.
+    let same = if state.pid_start == 0 { parent == state.owner } else { began == state.pid_start };
+    (same && !ended).then_some(directory)
+}
+
+/// Whether a process has ended, its parent, and when it began: fields 3, 4 and 22 of `/proc/PID/stat`, `proc_pid_stat(5)`.
+fn fields(stat: &[u8]) -> Option<(bool, u32, u64)> {
+    // The second field is in parentheses and may hold any byte.
+    let behind = stat.iter().rposition(|byte| *byte == b')')?;
+    let mut words = core::str::from_utf8(stat.get(behind + 1..)?).ok()?.words();
+    let ended = matches!(words.next()?, "Z" | "X");
+    Some((ended, decimal_u32(words.next()?)?, decimal_u64(words.nth(17)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_by_its_line_whatever_its_name_holds() {
+        let line = b"7 (a) Z 9 (x) S 12 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 1 1 1\n";
+        assert_eq!(fields(line), Some((false, 12, 98765)));
+        assert_eq!(fields(b"7 (a) Z 12 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 1\n"), Some((true, 12, 98765)));
+        assert_eq!(fields(b"7 (a) S 12 7"), None);
+    }
+
+    #[test]
+    fn this_process_is_found_only_as_what_it_is() {
+        let own = std::fs::read("/proc/self/stat").unwrap();
+        let (_, parent, began) = fields(&own).unwrap();
+        let state = |owner, pid_start| State { pid: std::process::id(), owner, pid_start, ..State::default() };
+        assert!(first_process(&state(0, began)).is_some() && first_process(&state(parent, 0)).is_some());
+        assert!(first_process(&state(parent, began + 1)).is_none() && first_process(&state(parent + 1, 0)).is_none());
+        assert!(first_process(&State { pid: 0, ..state(parent, began) }).is_none());
+    }
+}
