@@ -1,13 +1,13 @@
 //! `vial commit`: an image of what a container has made of its own.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
+use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
@@ -17,10 +17,11 @@ use crate::image::reference::Reference;
 use crate::sys::file::{self, Lock};
 
 /// Makes the image and prints its ID.
+#[inline(never)]
 pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    let text = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
-    let (author, message) = (text(Id::Author)?, text(Id::CommitMessage)?);
+    let option = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
+    let (author, message) = (option(Id::Author)?, option(Id::CommitMessage)?);
     let mut changes = Vec::new();
     for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
         for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
@@ -33,12 +34,12 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
     if files.state.image_id.is_empty() {
-        return Err(Error::new(alloc::format!(
-            "container {} has no image that a layer could go on: it runs in {}",
+        return Err(Error::new(text!(
+            "a layer can't be an image without what lies below it: {} runs in {}",
             words[0],
             files.state.image
         ))
-        .hint(alloc::format!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
+        .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
     }
     let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
     let commit = Commit {
@@ -70,44 +71,39 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
 }
 
 /// What the user gave the container when it was made becomes the image's, as with docker.
+#[inline(never)]
 fn inherit(config: &mut Value, files: &Files) {
-    let list = |config: &Value, member: &str| config.get(member).and_then(Value::as_array).unwrap_or_default().to_vec();
-    let entry = list(config, "Entrypoint");
-    let words: Vec<Value> = files.state.command.iter().map(|word| word.as_str().into()).collect();
-    let (entry, command) = match words.strip_prefix(&entry[..]) {
-        Some(command) => (entry, command.to_vec()),
-        None => (Vec::new(), words),
-    };
-    // vial's own are made anew for each container.
-    let own = ["HOSTNAME=", "TERM=", "container="];
-    let env = files.config.at(&["process", "env"]).and_then(Value::as_array).unwrap_or_default().iter();
-    let env: Vec<Value> = env
-        .filter(|line| line.as_str().is_some_and(|line| !own.iter().any(|own| line.starts_with(own))))
-        .cloned()
-        .collect();
-    let (user, group) = (files.annotation("vial.user"), files.annotation("vial.group"));
-    let user = if group.is_empty() { String::from(user) } else { [user, ":", group].concat() };
-    let directory = files.config.at(&["process", "cwd"]).and_then(Value::as_str).unwrap_or_default();
-    for (member, value) in [("Entrypoint", entry), ("Cmd", command), ("Env", env)] {
-        if !value.is_empty() || config.get(member).is_some() || member == "Env" {
-            config.set(member, value.into());
+    let command = &files.state.command;
+    let entry = config.get("Entrypoint").and_then(Value::as_array).unwrap_or_default();
+    let begins =
+        entry.len() <= command.len() && entry.iter().zip(command).all(|(one, other)| one.as_str() == Some(other));
+    let skipped = if begins { entry.len() } else { 0 };
+    if !begins {
+        config.set("Entrypoint", Value::Null);
+    }
+    let words: Vec<Value> = command.iter().skip(skipped).map(|word| word.as_str().into()).collect();
+    config.set("Cmd", words.into());
+    let mut env: Vec<Value> = Vec::new();
+    for line in files.config.at(&["process", "env"]).and_then(Value::as_array).unwrap_or_default() {
+        let text = line.as_str().unwrap_or_default();
+        // vial's own are made anew for each container.
+        if !["HOSTNAME=", "TERM=", "container="].iter().any(|own| text.starts_with(own)) {
+            env.push(text.into());
         }
     }
-    for (member, value) in [
-        ("User", &*user),
-        ("WorkingDir", directory.trim_end_matches('/')),
-        ("StopSignal", files.annotation("vial.stopSignal")),
-    ] {
+    config.set("Env", env.into());
+    let (user, group) = (files.annotation("vial.user"), files.annotation("vial.group"));
+    let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
+    let directory = files.config.at(&["process", "cwd"]).and_then(Value::as_str).unwrap_or_default();
+    let directory = directory.trim_end_matches('/');
+    for (member, value) in
+        [("User", &*user), ("WorkingDir", directory), ("StopSignal", files.annotation("vial.stopSignal"))]
+    {
         if !value.is_empty() {
             config.set(member, value.into());
         }
     }
-    if !files.state.labels.is_empty() {
-        let mut labels =
-            config.get("Labels").filter(|labels| labels.as_object().is_some()).cloned().unwrap_or_else(|| object([]));
-        for (name, value) in &files.state.labels {
-            labels.set(name, value.as_str().into());
-        }
-        config.set("Labels", labels);
+    for (name, value) in &files.state.labels {
+        config.member("Labels").set(name, value.as_str().into());
     }
 }

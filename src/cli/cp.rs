@@ -105,6 +105,7 @@ impl<'a> Word<'a> {
 }
 
 /// Copies.
+#[inline(never)]
 pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let [source, target] = &*parsed.positionals else { return Ok(0) };
@@ -195,6 +196,7 @@ fn open(place: &Place) -> Result<Fd> {
 }
 
 /// Unpacks, and tells a person how much it was.
+#[inline(never)]
 fn finish(
     context: &Context<'_>,
     target: &Word<'_>,

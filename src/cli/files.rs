@@ -20,6 +20,7 @@ fn hold(context: &Context<'_>) -> Result<Files> {
 }
 
 /// Prints what the container has changed, a line each.
+#[inline(never)]
 pub(super) fn diff(context: &Context<'_>) -> Result<u8> {
     let files = hold(context)?;
     let below = files.below()?;
@@ -36,6 +37,7 @@ pub(super) fn diff(context: &Context<'_>) -> Result<u8> {
 }
 
 /// Writes the container's root as an archive.
+#[inline(never)]
 pub(super) fn export(context: &Context<'_>) -> Result<u8> {
     let path = match context.parsed.last(Id::Output) {
         Some(given) => {

@@ -1,7 +1,7 @@
 //! A container's files as other commands see them: the root that its processes have, or one that is put together from the
 //! same layers where nobody else sees it.
 
-use alloc::format;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -33,9 +33,9 @@ pub struct Files {
     /// Its directory.
     pub directory: Fd,
     /// Its state.
-    pub state: State,
+    pub state: &'static State,
     /// Its `config.json`.
-    pub config: Value,
+    pub config: &'static Value,
     /// Its first process's directory in `/proc`, which stands for that process even when its number is given out again.
     process: Option<Fd>,
 }
@@ -55,20 +55,22 @@ impl Files {
             };
             let Some((directory, owned)) = found else { break };
             let owned = owned == word;
-            let state = State::load(directory.by_ref())?.unwrap_or_default();
-            let process = first_process(&state);
+            let state: &State = Box::leak(Box::new(State::load(directory.by_ref())?.unwrap_or_default()));
+            let process = first_process(state);
             if process.is_some() || !owned {
                 let config = read_json(directory.by_ref(), c"config.json")?;
-                return match config.filter(|_| process.is_some() || !state.remove) {
-                    Some(config) => Ok(Files { id, directory, state, config, process }),
-                    None => Err(Error::new(format!("container {wanted} is dead: only its removal was not finished"))
-                        .hint(format!("vial rm {wanted}"))),
-                };
+                if let Some(config) = config
+                    && (process.is_some() || !state.remove)
+                {
+                    return Ok(Files { id, directory, state, config: Box::leak(Box::new(config)), process });
+                }
+                return Err(Error::new(text!("container {wanted} is dead: only its removal was not finished"))
+                    .hint(text!("vial rm {wanted}")));
             }
             drop(directory);
             process::sleep(5);
         }
-        Err(Error::new(format!("container {wanted} is being started or removed, or another command changes its files"))
+        Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
             .hint("try again in a moment"))
     }
 
@@ -80,13 +82,14 @@ impl Files {
 
     /// What an annotation says; empty without it.
     #[must_use]
-    pub fn annotation(&self, name: &str) -> &str {
+    #[inline(never)]
+    pub fn annotation(&self, name: &str) -> &'static str {
         self.config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Where something is mounted in the container.
     #[must_use]
-    pub fn places(&self) -> Vec<&str> {
+    pub fn places(&self) -> Vec<&'static str> {
         let mounts = self.config.get("mounts").and_then(Value::as_array).unwrap_or_default();
         mounts.iter().filter_map(|mount| mount.get("destination")?.as_str()).collect()
     }
@@ -139,7 +142,7 @@ impl Files {
             layers.insert(0, text!("../../layers/{layer}/diff"));
         }
         if layers.is_empty() {
-            layers.push(text!("{}", self.annotation(DIRECTORY)));
+            layers.push(self.annotation(DIRECTORY));
         }
         layers
     }

@@ -5,12 +5,11 @@ use alloc::vec::Vec;
 
 use super::import::Imported;
 use super::layer::How;
-use super::manifest;
 use super::reference::Reference;
 use super::store::Store;
 use super::walk::{self, What};
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
+use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::sha256::hex;
 use crate::sys::{FdRef, because, process};
@@ -39,6 +38,7 @@ impl Store {
     ///
     /// # Errors
     /// The image is gone or has too many layers; the changes can't be read; the disk is full.
+    #[inline(never)]
     pub fn commit(
         &self,
         commit: &Commit<'_>,
@@ -53,9 +53,7 @@ impl Store {
             .hint("make an image of one layer: vial export NAME | vial import - IMAGE"));
         }
         let mut config = base.config;
-        let mut own = config.get("config").cloned().unwrap_or_default();
-        change(&mut own)?;
-        config.set("config", own);
+        change(config.member("config"))?;
         let work = self.begin()?;
         let how = How { whiteouts: true, ..How::default() };
         let what = What { layer: true, places: commit.places, ..What::default() };
@@ -64,28 +62,29 @@ impl Store {
             walk::archive(commit.upper, c".", b".", what, output)
         })?;
         let created = process::clock(libc::CLOCK_REALTIME).rfc3339();
-        let extend = |list: Option<&Value>, item: Value| -> Value {
-            let mut items: Vec<Value> = list.and_then(Value::as_array).unwrap_or_default().to_vec();
-            items.push(item);
-            items.into()
-        };
-        let layers = extend(config.at(&["rootfs", "diff_ids"]), text!("sha256:{}", hex(&digest)).into());
-        let mut step = object([("created", created.as_str().into()), ("created_by", commit.command.as_str().into())]);
-        for (member, text) in [("author", commit.author), ("comment", commit.message)] {
+        let mut step = Value::Null;
+        for (member, text) in [
+            ("created", &*created),
+            ("created_by", &commit.command),
+            ("author", commit.author),
+            ("comment", commit.message),
+        ] {
             if !text.is_empty() {
                 step.set(member, text.into());
             }
         }
-        let history = extend(config.get("history"), step);
-        for (member, value) in [
-            ("created", created.as_str().into()),
-            ("author", commit.author.into()),
-            ("architecture", manifest::ARCHITECTURE.into()),
-            ("rootfs", object([("type", "layers".into()), ("diff_ids", layers)])),
-            ("history", history),
-        ] {
-            config.set(member, value);
-        }
+        let layer = text!("sha256:{}", hex(&digest)).into();
+        append(config.member("rootfs").member("diff_ids"), layer);
+        append(config.member("history"), step);
+        config.set("created", (*created).into());
+        config.set("author", commit.author.into());
         self.land(&work, &digest, unpacked, name, &config)
+    }
+}
+
+fn append(list: &mut Value, item: Value) {
+    match list {
+        Value::Array(items) => items.push(item),
+        _ => *list = Vec::from([item]).into(),
     }
 }

@@ -4,7 +4,7 @@
 //! The Dockerfile reference; the OCI image specification 1.1, `config.md`.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::json::{self, Value, object};
@@ -56,88 +56,88 @@ pub fn apply(config: &mut Value, text: &str) -> Result<bool, &'static str> {
     if rest.is_empty() {
         return Err("the instruction lacks its arguments");
     }
-    let old = config.get(member).cloned().unwrap_or_default();
-    let words = |config: &Value| {
-        split(rest, config).ok_or("a quote or brace that does not end, or a form of $ that is not known")
+    // What Docker calls the exec form.
+    let array = if matches!(name, "CMD" | "ENTRYPOINT" | "VOLUME") { array(rest) } else { None };
+    let words = match array {
+        Some(words) => words,
+        None if form == Form::Command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
+        None => split(rest, config).ok_or("a quote or brace that does not end, or a form of $ that is not known")?,
     };
-    let new = match form {
-        Form::Command => match array(rest) {
-            Some(array) => array,
-            None => ["/bin/sh", "-c", rest].map(Value::from).to_vec().into(),
-        },
-        Form::Pairs => pairs(old, name == "ENV", &words(config)?)?,
-        Form::Keys => {
-            let keys = match array(rest).filter(|_| name == "VOLUME") {
-                Some(array) => {
-                    array.as_array().unwrap_or_default().iter().filter_map(Value::as_str).map(String::from).collect()
+    let old = config.member(member);
+    match form {
+        Form::Command => *old = list(words),
+        Form::Pairs => pairs(old, name == "ENV", words)?,
+        Form::Keys if name == "VOLUME" => {
+            for path in &words {
+                if path.is_empty() {
+                    return Err("a volume without a path");
                 }
-                None => words(config)?,
-            };
-            let mut new = if old.as_object().is_some() { old } else { object([]) };
-            for key in keys {
-                if name == "VOLUME" {
-                    new.set(Some(&*key).filter(|key| !key.is_empty()).ok_or("a volume without a path")?, object([]));
-                } else {
-                    expose(&mut new, &key).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
-                }
+                old.set(path, object([]));
             }
-            new
+        }
+        Form::Keys => {
+            for word in &words {
+                expose(old, word).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
+            }
         }
         Form::Text => {
-            let text = words(config)?.join(" ");
+            let mut text = words.join(" ");
             match name {
                 "STOPSIGNAL" if signal::parse(&text).is_none() => return Err("no such signal"),
                 "USER" if text.has(b' ') => return Err("a user's name without spaces is needed"),
                 // Relative to the one before.
                 "WORKDIR" if !text.starts_with('/') => {
-                    format!("{}/{text}", old.as_str().unwrap_or_default().trim_end_matches('/')).into()
+                    text = [old.as_str().unwrap_or_default().trim_end_matches('/'), "/", &text].concat();
                 }
-                _ => text.into(),
+                _ => {}
             }
+            *old = text.into();
         }
-    };
-    config.set(member, new);
+    }
     Ok(name == "CMD")
 }
 
-/// A JSON array of strings.
-fn array(text: &str) -> Option<Value> {
-    let value = json::parse(text.as_bytes()).ok()?;
-    let all = value.as_array()?.iter().all(|word| word.as_str().is_some());
-    all.then_some(value)
+fn list(words: Vec<String>) -> Value {
+    words.into_iter().map(Value::from).collect::<Vec<Value>>().into()
 }
 
-fn pairs(old: Value, list: bool, words: &[String]) -> Result<Value, &'static str> {
-    let mut new = if old == Value::Null && !list { object([]) } else { old };
-    let single = words.first().is_some_and(|word| !word.has(b'='));
-    for word in if single { &words[..1] } else { words } {
-        let (name, value) = match word.cut(b'=') {
-            // The old form: all that follows the name is the value.
-            None if single => (
-                word.as_str(),
-                words.get(1..).filter(|words| !words.is_empty()).ok_or("a name without a value")?.join(" "),
-            ),
-            None => return Err("NAME=VALUE is needed, with quotes around spaces"),
-            Some((name, value)) => (name, value.to_string()),
-        };
+/// A JSON array of strings.
+fn array(text: &str) -> Option<Vec<String>> {
+    let value = json::parse(text.as_bytes()).ok()?;
+    value.as_array()?.iter().map(|word| word.as_str().map(String::from)).collect()
+}
+
+/// Sets members of an object, or in a list of `NAME=VALUE`.
+#[inline(never)]
+fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), &'static str> {
+    if words.first().is_some_and(|word| !word.has(b'=')) {
+        // The old form: all that follows the name is the value.
+        if words.len() == 1 {
+            return Err("a name without a value");
+        }
+        let value = words.split_off(1).join(" ");
+        words[0] = [&*words[0], "=", &value].concat();
+    }
+    for word in words {
+        let (name, value) = word.cut(b'=').ok_or("NAME=VALUE is needed, with quotes around spaces")?;
         if name.is_empty() {
             return Err("a value without a name");
         }
-        if list {
-            let line = Value::from(format!("{name}={value}"));
-            let mut lines = new.as_array().unwrap_or_default().to_vec();
-            let known =
-                |line: &Value| line.as_str().and_then(|line| line.cut(b'=')).is_some_and(|(known, _)| known == name);
-            match lines.iter_mut().find(|line| known(line)) {
-                Some(old) => *old = line,
-                None => lines.push(line),
-            }
-            new = lines.into();
-        } else {
-            new.set(name, value.into());
+        if !is_list {
+            old.set(name, value.into());
+            continue;
+        }
+        if !matches!(old, Value::Array(_)) {
+            *old = Vec::new().into();
+        }
+        let Value::Array(lines) = &mut *old else { continue };
+        let head = &word[..=name.len()];
+        match lines.iter_mut().find(|line| line.as_str().is_some_and(|line| line.starts_with(head))) {
+            Some(line) => *line = word.into(),
+            None => lines.push(word.into()),
         }
     }
-    Ok(new)
+    Ok(())
 }
 
 /// Adds the ports of `80`, `80/udp` or `8000-8010/tcp`.
@@ -148,11 +148,14 @@ fn expose(ports: &mut Value, word: &str) -> Option<()> {
     if first == 0 || first > last || last > 65_535 || !matches!(protocol, "tcp" | "udp" | "sctp") {
         return None;
     }
-    (first..=last).for_each(|port| ports.set(&format!("{port}/{protocol}"), object([])));
+    for port in first..=last {
+        ports.set(&format!("{port}/{protocol}"), object([]));
+    }
     Some(())
 }
 
 /// Splits a line into words: quotes and backslashes as in a shell, `$NAME` and `${NAME}` for the configuration's variables.
+#[inline(never)]
 fn split(line: &str, config: &Value) -> Option<Vec<String>> {
     let (mut words, mut word): (Vec<String>, Option<String>) = (Vec::new(), None);
     let (mut quote, mut rest) = (None, line);

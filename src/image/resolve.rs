@@ -97,47 +97,56 @@ pub(super) fn make(root: FdRef<'_>, path: &[u8]) -> Result<Fd> {
 #[inline(never)]
 pub(super) fn walk(root: FdRef<'_>, path: &[u8], make: bool) -> Result<Option<Fd>> {
     let mut here = step(root, c".")?;
-    let mut done: Vec<CString> = Vec::new();
-    // Components still to come, the next one last.
-    let mut rest: Vec<Vec<u8>> = components(path).rev().map(<[u8]>::to_owned).collect();
+    // The way that was taken, which holds no link, and the one still to go.
+    let (mut done, mut rest) = (Vec::new(), path.to_vec());
     let mut links = 0;
-    while let Some(component) = rest.pop() {
-        if component == b".." {
-            done.pop();
-            here = again(root, &done)?;
-            continue;
+    loop {
+        let start = rest.iter().position(|byte| *byte != b'/').unwrap_or(rest.len());
+        let end = rest[start..].iter().position(|byte| *byte == b'/').map_or(rest.len(), |length| start + length);
+        let name = file::owned_path(&rest[start..end])?;
+        match name.as_bytes() {
+            // The way may lead through directories that this user must not list.
+            b"" => return file::open(here.by_ref(), c".", DIRECTORY).map(Some),
+            b".." => {
+                done.truncate(done.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
+                here = again(root, &done)?;
+                rest.drain(..end);
+                continue;
+            }
+            _ => {}
         }
-        let name = file::owned_path(&component)?;
         let error = match step(here.by_ref(), &name) {
             Ok(next) => {
                 here = next;
-                done.push(name);
+                if name.as_bytes() != b"." {
+                    done.push(b'/');
+                    done.extend_from_slice(name.as_bytes());
+                }
+                rest.drain(..end);
                 continue;
             }
             Err(error) => error,
         };
-        if error.is(Errno::ENOENT) && make {
+        if error.is(Errno::ENOENT) {
+            if !make {
+                return Ok(None);
+            }
             file::mkdir_if_missing(here.by_ref(), &name, 0o755)?;
-            rest.push(component);
             continue;
         }
-        if error.is(Errno::ENOENT) {
-            return Ok(None);
-        }
         // A link, or something that is no directory.
-        let target = file::readlink(here.by_ref(), &name).map_err(|_| error)?.into_bytes();
+        let mut target = file::readlink(here.by_ref(), &name).map_err(|_| error)?.into_bytes();
         links += 1;
         if links > MAX_LINKS {
             return Err(too_many_links(path));
         }
         if target.starts_with(b"/") {
             done.clear();
-            here = again(root, &done)?;
+            here = step(root, c".")?;
         }
-        rest.extend(components(&target).rev().map(<[u8]>::to_owned));
+        target.extend_from_slice(&rest[end..]);
+        rest = target;
     }
-    // The way may lead through directories that this user must not list.
-    file::open(here.by_ref(), c".", DIRECTORY).map(Some)
 }
 
 fn step(dir: FdRef<'_>, name: &CStr) -> Result<Fd> {
@@ -145,8 +154,12 @@ fn step(dir: FdRef<'_>, name: &CStr) -> Result<Fd> {
 }
 
 /// Goes a way again from its beginning.
-fn again(root: FdRef<'_>, done: &[CString]) -> Result<Fd> {
-    done.iter().try_fold(step(root, c".")?, |here, name| step(here.by_ref(), name))
+fn again(root: FdRef<'_>, done: &[u8]) -> Result<Fd> {
+    let mut here = step(root, c".")?;
+    for name in components(done) {
+        here = step(here.by_ref(), &file::owned_path(name)?)?;
+    }
+    Ok(here)
 }
 
 /// Splits a path into its directory and its last name.
@@ -155,7 +168,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names in a path, without the empty ones and `.`.
-pub(super) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|&byte| byte == b'/').filter(|name| !matches!(name, [] | [b'.']))
 }
 

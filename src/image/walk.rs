@@ -4,8 +4,6 @@
 //! listens). The walk never follows a link and opens nothing but directories and regular files, whoever changes the tree
 //! meanwhile.
 
-use alloc::collections::{BTreeMap, BinaryHeap};
-use alloc::ffi::CString;
 use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::ffi::CStr;
@@ -15,6 +13,7 @@ use super::stream::Output;
 use super::tar::{Entry, Extent, Kind, Time, Xattr, write};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::sort::sort;
 use crate::sys::fd::CWD;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, data, file, ledger, process};
@@ -56,9 +55,10 @@ pub fn archive(dir: FdRef<'_>, name: &CStr, path: &[u8], what: What<'_>, output:
         output,
         what,
         device: (stat.dev_major, stat.dev_minor),
-        links: BTreeMap::new(),
+        links: Links::default(),
         path: path.to_vec(),
         top: path.len(),
+        entry: Entry::default(),
         header: Vec::new(),
         buffer: vec![0; BUFFER],
     };
@@ -69,30 +69,59 @@ pub fn archive(dir: FdRef<'_>, name: &CStr, path: &[u8], what: What<'_>, output:
 /// Which file this is.
 type Identity = (u32, u32, u64);
 
+/// Files with several names: a hash table that is a tenth of the code of `BTreeMap`.
+#[derive(Default)]
+struct Links {
+    /// For each remainder of the inode number, one more than the place of the last file that has it.
+    last: Vec<usize>,
+    /// The files: which, the place before as in `last`, the first name.
+    files: Vec<(Identity, usize, Vec<u8>)>,
+}
+
+impl Links {
+    /// The first name of a file; notes this one if it is that.
+    fn first(&mut self, file: Identity, name: &[u8]) -> Option<&[u8]> {
+        self.last.resize(1 << 14, 0);
+        let slot = &mut self.last[file.2 as usize & ((1 << 14) - 1)];
+        let mut place = *slot;
+        while let Some((known, before, _)) = self.files.get(place.wrapping_sub(1)) {
+            if *known == file {
+                return self.files.get(place - 1).map(|(.., first)| &**first);
+            }
+            place = *before;
+        }
+        self.files.push((file, *slot, name.to_vec()));
+        *slot = self.files.len();
+        None
+    }
+}
+
 struct Walk<'a> {
     output: &'a mut Output,
     what: What<'a>,
     /// The file system to stay on.
     device: (u32, u32),
     /// The first name of each file that has several.
-    links: BTreeMap<Identity, Vec<u8>>,
+    links: Links,
     /// The name of what is at hand.
     path: Vec<u8>,
     /// How long the name of the first was.
     top: usize,
+    /// What is at hand: one for all, so that nothing is allocated for each.
+    entry: Entry,
     header: Vec<u8>,
     buffer: Vec<u8>,
 }
 
 impl Walk<'_> {
     fn directory(&mut self, dir: FdRef<'_>) -> Result<()> {
-        // A heap sorts as well and is a tenth of the code of `slice::sort`.
-        let names: BinaryHeap<CString> = file::list(dir)?.into_iter().map(|entry| entry.name).collect();
+        let mut entries = file::list(dir)?;
+        sort(&mut entries, |one, other| one.name < other.name);
         let length = self.path.len();
-        for name in names.into_sorted_vec() {
+        for entry in &entries {
             self.path.push(b'/');
-            self.path.extend_from_slice(name.to_bytes());
-            self.member(dir, &name)
+            self.path.extend_from_slice(entry.name.to_bytes());
+            self.member(dir, &entry.name)
                 .map_err(|error| error.hint(format!("this is about {} in the directory", self.path.escape_ascii())))?;
             self.path.truncate(length);
         }
@@ -116,40 +145,39 @@ impl Walk<'_> {
             libc::S_IFIFO => Kind::Fifo,
             _ => return Ok(()),
         };
-        let mut entry = self.describe(&stat, kind);
+        self.describe(&stat, kind);
         if self.what.layer {
-            if name.to_bytes().starts_with(WHITEOUT) {
+            let name = name.to_bytes();
+            if name.starts_with(WHITEOUT) {
                 return Err(Error::new("the name would mean in an image that something was removed")
                     .hint("rename the file, or make an image of one layer: vial export NAME | vial import -"));
             }
-            if kind == Kind::CharDevice && (entry.major, entry.minor) == (0, 0) {
-                return self.marker(entry, name.to_bytes().len(), &[WHITEOUT, name.to_bytes()].concat());
+            if kind == Kind::CharDevice && (self.entry.major, self.entry.minor) == (0, 0) {
+                let at = self.path.len() - name.len();
+                return self.marker(at, WHITEOUT, name);
             }
         }
         if stat.size == 0 && kind == Kind::File && self.is_place() {
             return Ok(());
         }
         if kind == Kind::Directory {
-            return self.below(dir, name, entry, &stat);
+            return self.below(dir, name, &stat);
         }
         if stat.nlink > 1 {
             let identity = (stat.dev_major, stat.dev_minor, stat.ino);
-            if let Some(first) = self.links.get(&identity) {
-                entry.kind = Kind::HardLink;
-                entry.link.clone_from(first);
-                entry.size = 0;
-                return self.begin(&entry);
+            if let Some(first) = self.links.first(identity, &self.path) {
+                self.entry.kind = Kind::HardLink;
+                self.entry.link.extend_from_slice(first);
+                self.entry.size = 0;
+                return self.begin();
             }
-            self.links.insert(identity, self.path.clone());
         }
         match kind {
-            Kind::File => self.file(dir, name, entry),
-            Kind::Symlink => {
-                entry.link = file::readlink(dir, name)?.into_bytes();
-                self.begin(&entry)
-            }
-            _ => self.begin(&entry),
+            Kind::File => return self.file(dir, name),
+            Kind::Symlink => self.entry.link = file::readlink(dir, name)?.into_bytes(),
+            _ => {}
         }
+        self.begin()
     }
 
     /// Whether this is a place to mount on, which is left out.
@@ -157,42 +185,37 @@ impl Walk<'_> {
         self.what.places.iter().any(|place| Some(place.as_bytes()) == self.path.get(1..))
     }
 
-    /// An empty file whose name says what is not there; it takes the place of the last so many bytes of the entry's.
-    fn marker(&mut self, mut entry: Entry, cut: usize, name: &[u8]) -> Result<()> {
-        entry.path.truncate(entry.path.len() - cut);
+    /// An empty file whose name says what is not there; the name at hand counts up to `at`.
+    fn marker(&mut self, at: usize, mark: &[u8], name: &[u8]) -> Result<()> {
+        let entry = &mut self.entry;
+        entry.path.truncate(at);
+        entry.path.extend_from_slice(mark);
         entry.path.extend_from_slice(name);
-        (entry.kind, entry.mode, entry.xattrs) = (Kind::File, 0, Vec::new());
-        self.begin(&entry)
+        (entry.kind, entry.mode) = (Kind::File, 0);
+        entry.xattrs.clear();
+        self.begin()
     }
 
-    fn describe(&self, stat: &Statx, kind: Kind) -> Entry {
-        let device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
-        let (major, minor) = if device { (stat.rdev_major, stat.rdev_minor) } else { (0, 0) };
-        Entry {
-            kind,
-            path: self.path.clone(),
-            link: Vec::new(),
-            mode: u32::from(stat.mode) & 0o7777,
-            uid: stat.uid,
-            gid: stat.gid,
-            size: if kind == Kind::File { stat.size } else { 0 },
-            mtime: Time { seconds: stat.mtime.secs, nanoseconds: stat.mtime.nanos },
-            atime: None,
-            ctime: None,
-            major,
-            minor,
-            xattrs: Vec::new(),
-            sparse: None,
-            offset: 0,
-        }
+    fn describe(&mut self, stat: &Statx, kind: Kind) {
+        let entry = &mut self.entry;
+        entry.kind = kind;
+        entry.path.clone_from(&self.path);
+        entry.link.clear();
+        entry.xattrs.clear();
+        entry.mode = u32::from(stat.mode) & 0o7777;
+        (entry.uid, entry.gid) = (stat.uid, stat.gid);
+        entry.size = if kind == Kind::File { stat.size } else { 0 };
+        entry.mtime = Time { seconds: stat.mtime.secs, nanoseconds: stat.mtime.nanos };
+        // 0:0 for what is no device.
+        (entry.major, entry.minor) = (stat.rdev_major, stat.rdev_minor);
     }
 
-    fn below(&mut self, dir: FdRef<'_>, name: &CStr, mut entry: Entry, stat: &Statx) -> Result<()> {
+    fn below(&mut self, dir: FdRef<'_>, name: &CStr, stat: &Statx) -> Result<()> {
         let mounted = self.path.len() > self.top
             && (stat.attributes & MOUNT_ROOT != 0 || (stat.dev_major, stat.dev_minor) != self.device);
-        entry.path.push(b'/');
+        self.entry.path.push(b'/');
         if mounted && !self.what.mounted {
-            return self.begin(&entry);
+            return self.begin();
         }
         let inner = file::open(dir, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
         if self.is_place() {
@@ -201,19 +224,19 @@ impl Walk<'_> {
             }
             file::seek(inner.by_ref(), 0)?;
         }
-        entry.xattrs = attributes(inner.by_ref())?;
-        self.begin(&entry)?;
+        self.entry.xattrs = attributes(inner.by_ref())?;
+        self.begin()?;
         if mounted && NOT_KEPT.contains(&file::filesystem(inner.by_ref())?) {
             return Ok(());
         }
         if self.what.layer && is_opaque(inner.by_ref()) {
-            self.marker(entry, 0, OPAQUE)?;
+            self.marker(self.entry.path.len(), OPAQUE, b"")?;
         }
         self.directory(inner.by_ref())
     }
 
     #[inline(never)]
-    fn file(&mut self, dir: FdRef<'_>, name: &CStr, mut entry: Entry) -> Result<()> {
+    fn file(&mut self, dir: FdRef<'_>, name: &CStr) -> Result<()> {
         // The name may be a device's by now, which must not be opened. A descriptor that is no opening can be looked at first.
         let place = file::open(dir, name, libc::O_PATH | libc::O_NOFOLLOW)?;
         let stat = file::stat(place.by_ref(), c"")?;
@@ -222,31 +245,35 @@ impl Walk<'_> {
         }
         let shown = file::owned_path(format!("/proc/self/fd/{}", place.number()).as_bytes())?;
         let file = file::open(CWD, &shown, libc::O_RDONLY)?;
-        entry.size = stat.size;
-        entry.xattrs = attributes(file.by_ref())?;
+        self.entry.size = stat.size;
+        self.entry.xattrs = attributes(file.by_ref())?;
         if stat.blocks * 512 < stat.size {
-            entry.sparse = extents(&file, stat.size)?;
+            self.entry.sparse = extents(&file, stat.size)?;
             file::seek(file.by_ref(), 0)?;
         }
-        self.begin(&entry)?;
-        // A file without a map is one extent.
-        let whole = [Extent { offset: 0, length: entry.size }];
-        let extents = entry.sparse.as_deref().unwrap_or(&whole);
+        self.begin()?;
+        let Some(extents) = self.entry.sparse.take() else {
+            self.copy(&file, stat.size)?;
+            return self.pad(stat.size);
+        };
         let mut total = 0;
-        for extent in extents {
-            if entry.sparse.is_some() {
-                file::seek(file.by_ref(), extent.offset)?;
-            }
+        for extent in &extents {
+            file::seek(file.by_ref(), extent.offset)?;
             self.copy(&file, extent.length)?;
             total += extent.length;
         }
+        self.pad(total)
+    }
+
+    fn pad(&mut self, total: u64) -> Result<()> {
         self.output.write(&[0; 512][..write::padding(total)])
     }
 
     /// Writes an entry's headers.
-    fn begin(&mut self, entry: &Entry) -> Result<()> {
+    #[inline(never)]
+    fn begin(&mut self) -> Result<()> {
         self.header.clear();
-        write::header(entry, &mut self.header)?;
+        write::header(&self.entry, &mut self.header)?;
         self.output.write(&self.header)
     }
 
@@ -292,8 +319,12 @@ fn extents(file: &Fd, size: u64) -> Result<Option<Vec<Extent>>> {
 
 /// The extended attributes that go with a file, sorted by name.
 fn attributes(file: FdRef<'_>) -> Result<Vec<Xattr>> {
-    let names = file::list_xattrs(file)?.into_iter().filter(|name| keeps_attribute(name.to_bytes()));
-    let names: BinaryHeap<CString> = names.collect();
-    let read = |name: CString| Ok(Xattr { value: file::get_xattr(file, &name)?, name: name.into_bytes() });
-    names.into_sorted_vec().into_iter().map(read).collect()
+    let mut attributes = Vec::new();
+    for name in file::list_xattrs(file)? {
+        if keeps_attribute(name.to_bytes()) {
+            attributes.push(Xattr { value: file::get_xattr(file, &name)?, name: name.into_bytes() });
+        }
+    }
+    sort(&mut attributes, |one, other| one.name < other.name);
+    Ok(attributes)
 }
