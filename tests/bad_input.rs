@@ -96,14 +96,16 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("ps", "last", &["x", "-1", "1.5"]),
     ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
     ("inspect", "type", &["network", "Container"]),
+    ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
+    ("commit", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
 
 /// Options that any text fits.
-const ANY_TEXT: &[&str] = &["entrypoint", "message"];
+const ANY_TEXT: &[&str] = &["entrypoint", "message", "author"];
 /// Options for which an empty value means something.
-const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message"];
+const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message", "author"];
 /// Options that take bytes: the kernel's paths and variables need not be UTF-8.
-const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to"];
+const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output"];
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {

@@ -8,7 +8,10 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod commit;
+mod cp;
 mod debian;
+mod diff_export;
 mod floors;
 mod foreground;
 mod harness;
@@ -33,7 +36,10 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        commit::trials(),
+        cp::trials(),
         debian::trials(),
+        diff_export::trials(),
         floors::trials(),
         foreground::trials(),
         harness::trials(),

@@ -53,6 +53,7 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
         None => None,
     };
     let files = hold(context)?;
+    let root = files.merged()?;
     let (target, regular) = match path {
         Some(path) => {
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
@@ -62,7 +63,6 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
         }
         None => (standard_output()?, false),
     };
-    let root = files.merged()?;
     let _why = because("write the container's root as an archive");
     let written = Output::to(target, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
     if let (Err(_), Some(path), true) = (&written, path, regular) {

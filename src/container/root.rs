@@ -112,27 +112,31 @@ impl Files {
         self.mount(&plan::overlay(&self.layers(), "upper", "work"), 0)
     }
 
-    /// The layers with the container's changes, read-only, without anything that is mounted there.
+    /// The layers with the container's changes, without anything that is mounted there. Of one that runs in a directory of the
+    /// host's it is the root with its mounts, since such a directory may hold what would have to lie above it.
     ///
     /// # Errors
     /// mount(2).
     pub fn merged(&self) -> Result<Fd> {
-        self.with("upper")
+        let mut layers = self.layers();
+        if self.process.is_none() {
+            return self.mount(&plan::overlay(&layers, "upper", "work"), libc::MS_RDONLY);
+        }
+        if self.annotation(LAYERS).is_empty() {
+            return self.root(false);
+        }
+        // The upper and the work directory are in use by the container's own mount.
+        layers.insert(0, "upper");
+        self.mount(&plan::overlay(&layers, "", ""), libc::MS_RDONLY)
     }
 
-    /// The layers without the container's changes, read-only.
+    /// The layers without the container's changes.
     ///
     /// # Errors
     /// mount(2).
     pub fn below(&self) -> Result<Fd> {
-        // An overlay without an upper directory has two layers at least, so an empty one goes on top.
-        self.with("rootfs")
-    }
-
-    fn with(&self, top: &'static str) -> Result<Fd> {
-        let mut layers = self.layers();
-        layers.insert(0, top);
-        self.mount(&plan::overlay(&layers, "", ""), libc::MS_RDONLY)
+        // Nothing lies above, but a single layer is no overlay.
+        self.mount(&plan::overlay(&self.layers(), "rootfs/upper", "rootfs/work"), libc::MS_RDONLY)
     }
 
     /// The directories of the layers as seen from the container's, the topmost first.
@@ -157,8 +161,12 @@ impl Files {
         process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
         mounts::make_private()?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
-        mount::mount(Some(c"overlay"), c"rootfs", Some(c"overlay"), flags, Some(file::path(data)?))?;
-        let root = file::open(CWD, c"rootfs", OPEN)?;
+        mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
+        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work"] {
+            file::mkdir(CWD, name, 0o755)?;
+        }
+        mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(file::path(data)?))?;
+        let root = file::open(CWD, c"rootfs/root", OPEN)?;
         file::fchdir(back.by_ref())?;
         Ok(root)
     }

@@ -149,7 +149,8 @@ impl Walk<'_> {
         if self.what.layer {
             let name = name.to_bytes();
             if name.starts_with(WHITEOUT) {
-                return Err(Error::new("the name would mean in an image that something was removed")
+                let name = name.escape_ascii();
+                return Err(Error::new(format!("the name {name} would mean in an image that something was removed"))
                     .hint("rename the file, or make an image of one layer: vial export NAME | vial import -"));
             }
             if kind == Kind::CharDevice && (self.entry.major, self.entry.minor) == (0, 0) {
@@ -173,6 +174,10 @@ impl Walk<'_> {
             }
         }
         match kind {
+            // A file that is mounted on another one, which can't be seen.
+            Kind::File if stat.attributes & MOUNT_ROOT != 0 && !self.what.mounted && self.path.len() > self.top => {
+                self.entry.size = 0;
+            }
             Kind::File => return self.file(dir, name),
             Kind::Symlink => self.entry.link = file::readlink(dir, name)?.into_bytes(),
             _ => {}

@@ -9,6 +9,8 @@
 
 #[cfg(test)]
 pub(super) mod tests;
+#[cfg(test)]
+mod whiteout_tests;
 
 use alloc::borrow::Cow;
 use alloc::ffi::CString;

@@ -42,7 +42,7 @@ pub(in crate::image) fn root() -> bool {
     root
 }
 
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl Source for Bytes<'_> {
     type Error = Error;
@@ -54,12 +54,12 @@ impl Source for Bytes<'_> {
     }
 }
 
-fn directory(path: &Path) -> Fd {
+pub(super) fn directory(path: &Path) -> Fd {
     file::open(crate::sys::fd::CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY | libc::O_DIRECTORY)
         .unwrap()
 }
 
-fn entry(kind: Kind, path: &str, link: &str) -> Entry {
+pub(super) fn entry(kind: Kind, path: &str, link: &str) -> Entry {
     let (uid, gid) = fs::metadata("/proc/self").map(|at| (at.uid(), at.gid())).unwrap();
     Entry {
         kind,
@@ -80,7 +80,7 @@ fn entry(kind: Kind, path: &str, link: &str) -> Entry {
     }
 }
 
-fn archive(entries: &[(Entry, &[u8])]) -> Vec<u8> {
+pub(super) fn archive(entries: &[(Entry, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (entry, content) in entries {
         let entry = Entry { size: content.len() as u64, ..entry.clone() };

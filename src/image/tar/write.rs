@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::header::{BLOCK, Header};
-use super::{Entry, Kind, Time};
+use super::{Entry, Extent, Kind, Time};
 use crate::base::error::{Error, Result};
 use crate::image::resolve::split;
 
@@ -37,12 +37,17 @@ pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
     let shown;
     if let Some(extents) = &entry.sparse {
         // GNU tar manual, "Storing Sparse Files", PAX Format, Version 1.0: the map stands before the data.
-        let numbers = extents.iter().flat_map(|extent| [extent.offset, extent.length]);
-        stored = extents.iter().map(|extent| extent.length).sum();
-        for number in core::iter::once(extents.len() as u64).chain(numbers) {
-            decimal(&mut map, number);
-            map.push(b'\n');
+        // An empty extent at the end says where that is: GNU tar would take the last one's for it.
+        decimal(&mut map, extents.len() as u64 + 1);
+        stored = 0;
+        for extent in extents.iter().chain(&[Extent { offset: entry.size, length: 0 }]) {
+            for number in [extent.offset, extent.length] {
+                map.push(b'\n');
+                decimal(&mut map, number);
+            }
+            stored += extent.length;
         }
+        map.push(b'\n');
         map.resize(map.len() + padding(map.len() as u64), 0);
         stored += map.len() as u64;
         record(&mut records, b"GNU.sparse.major", b"1");
@@ -230,7 +235,7 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Extent, Reader, Xattr};
+    use super::super::{Reader, Xattr};
     use super::*;
     use crate::base::bytes::Source;
 
