@@ -25,7 +25,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let mut changes = Vec::new();
     for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
         for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
-            instruction::apply(&mut Value::Null, line).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
+            instruction::apply(&mut Value::Null, &[line]).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
             changes.push(line);
         }
     }
@@ -53,17 +53,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     file::umask(0);
     let made = images::store(context)?.commit(&commit, name.as_ref(), &mut |config| {
         inherit(config, &files);
-        let mut cleared = false;
-        for line in &changes {
-            let is_command = instruction::apply(config, line).map_err(Error::new)?;
-            // As in a Dockerfile: a new entry point does not get the words of the old one.
-            cleared |= is_command;
-            if !cleared && line.trim_ascii_start().get(..10).is_some_and(|name| name.eq_ignore_ascii_case("ENTRYPOINT"))
-            {
-                config.set("Cmd", Value::Null);
-            }
-        }
-        Ok(())
+        instruction::apply(config, &changes).map_err(Error::new)
     })?;
     images::warn_of_lost(&made.unpacked);
     super::print(&["sha256:", &made.id, "\n"].concat())?;

@@ -159,14 +159,14 @@ fn row(image: &Summary, id: &str, (repository, tag): (&str, &str)) -> Vec<String
 pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let store = store(context)?;
     let Ok(image) = store.find(name) else { return Ok(None) };
-    let digest = |layer: &String| Value::from(["sha256:", layer].concat());
+    let digest = |layer: &&str| Value::from(["sha256:", layer].concat());
     let member = |name: &str| image.config.get(name).cloned().unwrap_or_default();
     let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
     let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
     let size = store.list()?.iter().find(|summary| summary.id == image.id).map_or(0, |summary| summary.size);
     Ok(Some(object([
         ("Id", digest(&image.id)),
-        ("RepoTags", image.names.iter().map(|name| name.as_str().into()).collect::<Vec<Value>>().into()),
+        ("RepoTags", image.names.iter().map(|name| Value::from(*name)).collect::<Vec<Value>>().into()),
         ("Comment", comment.into()),
         ("Created", member("created")),
         ("Architecture", member("architecture")),

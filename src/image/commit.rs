@@ -20,7 +20,7 @@ const MAX_LAYERS: usize = 48;
 /// What becomes an image.
 pub struct Commit<'a> {
     /// The ID of the container's image.
-    pub base: &'a str,
+    pub base: &'static str,
     /// The upper directory of the container's overlay.
     pub upper: FdRef<'a>,
     /// Empty files and directories that are left out.

@@ -109,11 +109,11 @@ impl Store {
         let id = hex(&sha256::digest(config.as_bytes()));
         if let Some(name) = name.map(full_name) {
             // The second line holds until the image of the first has landed.
-            let before = self.names()?.into_iter().find(|(known, _)| *known == name).map(|(_, id)| id);
-            let content = format!("{id}\n{}\n", before.unwrap_or_default());
-            work.place(&self.root, &content, &reference_path(&name))?;
+            let names = self.names()?;
+            let before = names.iter().find(|(known, _)| *known == name).map_or("", |(_, id)| id);
+            work.place(&self.root, text!("{id}\n{before}\n"), reference_path(name))?;
         }
-        work.place(&self.root, &config, &image_path(&id))?;
+        work.place(&self.root, &config, image_path(&id))?;
         Ok(Imported { id, layer, unpacked })
     }
 }

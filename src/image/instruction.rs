@@ -11,90 +11,105 @@ use crate::base::json::{self, Value, object};
 use crate::base::signal;
 use crate::base::text::{Cut, decimal_u32};
 
-/// What to do with what follows an instruction.
+/// The instructions, in the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// A JSON array of words, or a line for a shell.
-    Command,
-    /// `NAME=VALUE`s, or a name and its value with a space between.
-    Pairs,
-    /// Ports, or a JSON array or words: keys of an object.
-    Keys,
-    /// One text.
-    Text,
+enum Name {
+    Cmd,
+    Entrypoint,
+    Env,
+    Label,
+    Expose,
+    Volume,
+    Workdir,
+    User,
+    StopSignal,
 }
 
-/// The instructions: name, member of the configuration, what follows.
+use Name::{Cmd, Entrypoint, Env, Expose, Label, StopSignal, User, Volume, Workdir};
+
+/// What each is called, and the member of the configuration that it changes.
 #[rustfmt::skip]
-const TABLE: &[(&str, &str, Form)] = &[
-    ("CMD",        "Cmd",          Form::Command),
-    ("ENTRYPOINT", "Entrypoint",   Form::Command),
-    ("ENV",        "Env",          Form::Pairs),
-    ("LABEL",      "Labels",       Form::Pairs),
-    ("EXPOSE",     "ExposedPorts", Form::Keys),
-    ("VOLUME",     "Volumes",      Form::Keys),
-    ("WORKDIR",    "WorkingDir",   Form::Text),
-    ("USER",       "User",         Form::Text),
-    ("STOPSIGNAL", "StopSignal",   Form::Text),
+const TABLE: &[(Name, &str, &str)] = &[
+    (Cmd,        "CMD",        "Cmd"),
+    (Entrypoint, "ENTRYPOINT", "Entrypoint"),
+    (Env,        "ENV",        "Env"),
+    (Label,      "LABEL",      "Labels"),
+    (Expose,     "EXPOSE",     "ExposedPorts"),
+    (Volume,     "VOLUME",     "Volumes"),
+    (Workdir,    "WORKDIR",    "WorkingDir"),
+    (User,       "USER",       "User"),
+    (StopSignal, "STOPSIGNAL", "StopSignal"),
 ];
 
 /// What is accepted.
 pub const ACCEPTED: &str =
     "CMD, ENTRYPOINT, ENV, LABEL, EXPOSE, VOLUME, WORKDIR, USER or STOPSIGNAL as in a Dockerfile";
 
-/// Carries out an instruction on a configuration (the member `config` of an image's); whether it was `CMD`.
+/// Carries out instructions on a configuration (the member `config` of an image's), in order.
 ///
 /// # Errors
-/// Why it is none.
-pub fn apply(config: &mut Value, text: &str) -> Result<bool, &'static str> {
+/// Why one is none.
+pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), &'static str> {
+    let mut has_command = false;
+    for line in lines {
+        let name = apply_one(config, line)?;
+        has_command |= name == Cmd;
+        if name == Entrypoint && !has_command {
+            // As in a Dockerfile: what followed the old one is not meant for the new one.
+            config.set("Cmd", Value::Null);
+        }
+    }
+    Ok(())
+}
+
+fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
     let text = text.trim_ascii();
-    let end = text.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    let rest = rest.trim_ascii();
-    let found = TABLE.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
-    let &(name, member, form) = found.ok_or("no such instruction")?;
+    let word = text.words().next().unwrap_or_default();
+    let rest = text[word.len()..].trim_ascii_start();
+    let found = TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word));
+    let &(name, _, member) = found.ok_or("no such instruction")?;
     if rest.is_empty() {
         return Err("the instruction lacks its arguments");
     }
+    let is_command = matches!(name, Cmd | Entrypoint);
     // What Docker calls the exec form.
-    let array = if matches!(name, "CMD" | "ENTRYPOINT" | "VOLUME") { array(rest) } else { None };
+    let array = if is_command || name == Volume { array(rest) } else { None };
     let words = match array {
         Some(words) => words,
-        None if form == Form::Command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
+        None if is_command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
         None => split(rest, config).ok_or("a quote or brace that does not end, or a form of $ that is not known")?,
     };
     let old = config.member(member);
-    match form {
-        Form::Command => *old = list(words),
-        Form::Pairs => pairs(old, name == "ENV", words)?,
-        Form::Keys if name == "VOLUME" => {
-            for path in &words {
-                if path.is_empty() {
-                    return Err("a volume without a path");
-                }
-                old.set(path, object([]));
-            }
-        }
-        Form::Keys => {
+    match name {
+        Cmd | Entrypoint => *old = list(words),
+        Env | Label => pairs(old, name == Env, words)?,
+        Expose | Volume => {
             for word in &words {
-                expose(old, word).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
+                if name == Expose {
+                    expose(old, word).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
+                } else if word.is_empty() {
+                    return Err("a volume without a path");
+                } else {
+                    old.set(word, object([]));
+                }
             }
         }
-        Form::Text => {
+        Workdir | User | StopSignal => {
             let mut text = words.join(" ");
-            match name {
-                "STOPSIGNAL" if signal::parse(&text).is_none() => return Err("no such signal"),
-                "USER" if text.has(b' ') => return Err("a user's name without spaces is needed"),
+            if name == StopSignal && signal::parse(&text).is_none() {
+                return Err("no such signal");
+            }
+            if name == User && text.has(b' ') {
+                return Err("a user's name without spaces is needed");
+            }
+            if name == Workdir && !text.starts_with('/') {
                 // Relative to the one before.
-                "WORKDIR" if !text.starts_with('/') => {
-                    text = [old.as_str().unwrap_or_default().trim_end_matches('/'), "/", &text].concat();
-                }
-                _ => {}
+                text = [old.as_str().unwrap_or_default().trim_end_matches('/'), "/", &text].concat();
             }
             *old = text.into();
         }
     }
-    Ok(name == "CMD")
+    Ok(name)
 }
 
 fn list(words: Vec<String>) -> Value {
@@ -203,7 +218,7 @@ fn variable<'v>(config: &'v Value, name: &str) -> &'v str {
     match config.get("Env").and_then(Value::as_array) {
         Some(lines) => {
             let values = lines.iter().filter_map(|line| line.as_str()?.strip_prefix(name)?.strip_prefix('='));
-            values.last().unwrap_or_default()
+            values.rev().next().unwrap_or_default()
         }
         None => "1",
     }
@@ -216,9 +231,7 @@ mod tests {
     /// The configuration after these instructions.
     fn after(instructions: &[&str]) -> String {
         let mut config = object([("Env", Value::from(Vec::new()))]);
-        for instruction in instructions {
-            apply(&mut config, instruction).unwrap_or_else(|why| panic!("{instruction}: {why}"));
-        }
+        apply(&mut config, instructions).unwrap_or_else(|why| panic!("{instructions:?}: {why}"));
         config.to_compact()
     }
 
@@ -228,9 +241,8 @@ mod tests {
             after(&[r#"CMD ["a", "b c"]"#, "entrypoint exec [ -x a ]"]),
             r#"{"Env":[],"Cmd":["a","b c"],"Entrypoint":["/bin/sh","-c","exec [ -x a ]"]}"#
         );
-        assert_eq!(after(&["ENTRYPOINT []"]), r#"{"Env":[],"Entrypoint":[]}"#);
-        assert_eq!(apply(&mut Value::Null, "cmd x"), Ok(true));
-        assert_eq!(apply(&mut Value::Null, "USER x"), Ok(false));
+        assert_eq!(after(&["CMD a b", "ENTRYPOINT []"]), r#"{"Env":[],"Cmd":["/bin/sh","-c","a b"],"Entrypoint":[]}"#);
+        assert_eq!(after(&["ENTRYPOINT [\"a\"]"]), r#"{"Env":[],"Entrypoint":["a"],"Cmd":null}"#);
     }
 
     #[test]
@@ -298,7 +310,7 @@ mod tests {
             "USER a b",
             "WORKDIR",
         ] {
-            assert!(apply(&mut Value::Null, bad).is_err(), "{bad}");
+            assert!(apply(&mut Value::Null, &[bad]).is_err(), "{bad}");
         }
     }
 }

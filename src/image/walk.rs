@@ -299,6 +299,7 @@ impl Walk<'_> {
 }
 
 /// Whether nothing of the layers below shows in a directory of an overlay's upper one.
+#[must_use]
 pub fn is_opaque(dir: FdRef<'_>) -> bool {
     file::get_xattr(dir, OPAQUE_ATTRIBUTE).is_ok_and(|value| value == b"y")
 }

@@ -63,7 +63,7 @@ pub static COMMANDS: &[Command] = &[
         examples: &[
             ("cp web:/etc/hosts .", "a file out of a container"),
             ("cp ./site/. web:/var/www", "what is in a directory, into a container"),
-            ("cp web:/var/log - > log.tar", "a directory as an archive"),
+            ("cp web:/var/log -", "a directory as an archive on standard output"),
         ],
         args: (2, 2),
         groups: &[&CP],
@@ -83,7 +83,7 @@ pub static COMMANDS: &[Command] = &[
         aliases: &["container export"],
         usage: "[OPTIONS] CONTAINER",
         help: "Write a container's root as a tar archive",
-        examples: &[("export -o web.tar web", ""), ("export web | vial import - mine", "an image of one layer")],
+        examples: &[("export -o web.tar web", ""), ("export web", "to standard output, for vial import - say")],
         args: (1, 1),
         groups: &[&EXPORT],
         ..BLANK

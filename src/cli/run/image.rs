@@ -89,7 +89,7 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
         Ok(stored) => Box::leak(Box::new(stored)),
         Err(error) => return Err(error.because("find the image to run")),
     };
-    found.id = &stored.id;
+    found.id = stored.id;
     // The store lists the lowest first, overlay the topmost.
     for layer in stored.layers.iter().rev() {
         found.layers.push(text!("../../layers/{layer}/diff"));
