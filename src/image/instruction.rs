@@ -217,8 +217,8 @@ fn split(line: &str, config: &Value) -> Option<Vec<String>> {
 fn variable<'v>(config: &'v Value, name: &str) -> &'v str {
     match config.get("Env").and_then(Value::as_array) {
         Some(lines) => {
-            let values = lines.iter().filter_map(|line| line.as_str()?.strip_prefix(name)?.strip_prefix('='));
-            values.rev().next().unwrap_or_default()
+            let mut values = lines.iter().filter_map(|line| line.as_str()?.strip_prefix(name)?.strip_prefix('='));
+            values.next_back().unwrap_or_default()
         }
         None => "1",
     }
