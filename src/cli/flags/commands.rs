@@ -93,7 +93,7 @@ pub static COMMANDS: &[Command] = &[
         aliases: &["container commit"],
         usage: "[OPTIONS] CONTAINER [IMAGE[:TAG]]",
         help: "Make an image of a container, one layer above its own",
-        examples: &[("commit web mine:2", ""), ("commit -c 'CMD [\"httpd\"]' web mine:3", "with another command")],
+        examples: &[("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
         args: (1, 2),
         groups: &[&COMMIT],
         ..BLANK

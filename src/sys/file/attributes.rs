@@ -176,3 +176,24 @@ pub fn get_xattr(file: FdRef<'_>, name: &CStr) -> Result<Vec<u8>> {
     value.truncate(length);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_mode_is_never_set_through_a_link() {
+        let path = std::env::temp_dir().join(format!("vial-chmod-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("directory")).unwrap();
+        symlink("directory", path.join("link")).unwrap();
+        let dir = super::super::open(CWD, super::super::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let mode = || std::fs::metadata(path.join("directory")).unwrap().permissions().mode() & 0o7777;
+        chmod_at(dir.by_ref(), c"directory", 0o2750).unwrap();
+        assert_eq!(mode(), 0o2750);
+        assert!(chmod_at(dir.by_ref(), c"link", 0o777).is_err());
+        assert_eq!(mode(), 0o2750);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
