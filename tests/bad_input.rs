@@ -48,8 +48,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "workdir", &["a", "./a", "~"]),
     ("run", "user", &["-1", "4294967295", "4294967296", "99999999999999999999", "+1", "a b", "0:-1", "0:4294967295", ":", ":0", "0:", "a:b:c", "root/x"]),
     ("run", "network", &["bridge0", "nat", "HOST", "container:", "ns:", "ns:relative", "none:x", "container:../x"]),
-    ("run", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
-    ("run", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
+    ("*", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
+    ("*", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
     ("run", "env-file", &["/nonexistent/file"]),
     ("run", "label-file", &["/nonexistent/file"]),
     ("run", "group-add", &["-1", "4294967295", "a:b", "a b"]),
@@ -57,6 +57,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "ulimit", &["nofile", "nofiles=1", "nofile=", "nofile=x", "nofile=2:1", "nofile=-2", "as=1", "=1", "nofile=1:2:3"]),
     ("run", "oom-score-adj", &["1001", "-1001", "x", "1.5", "99999999999999999999"]),
     ("run", "label", &["=x"]),
+    ("run", "log-driver", &["syslog", "NONE", "json-file,local"]),
+    ("run", "log-opt", &["max-size", "max-size=x", "max-size=1023", "max-size=-1", "max-file=0", "max-file=101", "mode=non-blocking"]),
     ("run", "cidfile", &["/nonexistent/directory/id", "/"]),
     ("run", "mount", &["x", "type=nfs,dst=/b", "type=bind,dst=/b", "type=bind,src=/a", "type=tmpfs,dst=b", "type=tmpfs,dst=/b,tmpfs-size=x", "dst=/b,frob=1"]),
     ("run", "tmpfs", &["x", "/", "/b:size=x", "/b:mode=9", "/b:frob"]),
@@ -73,28 +75,37 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "uts", &["none", "container:"]),
     ("run", "cgroupns", &["none", "container:a"]),
     ("run", "sysctl", &["net.ipv4.ip_forward", "kernel.panic=1", "vm.swappiness=1", "net.a/../../kernel/panic=1", "=1"]),
-    ("run", "memory-reservation", &["x", "1k", "-1"]),
-    ("run", "memory-high", &["x", "1k", "-1"]),
+    ("*", "memory-reservation", &["x", "1k", "-1"]),
+    ("*", "memory-high", &["x", "1k", "-1"]),
     ("run", "memory-swap", &["x", "64m", "-2", "-1"]),
-    ("run", "memory-swappiness", &["x", "-1", "101"]),
-    ("run", "cpu-quota", &["x", "0", "999", "-2"]),
-    ("run", "cpu-period", &["x", "0", "999", "1000001"]),
-    ("run", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
-    ("run", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
-    ("run", "cpuset-mems", &["x", "1-0", "0,"]),
-    ("run", "pids-limit", &["x", "-2", "1.5"]),
-    ("run", "blkio-weight", &["x", "0", "9", "1001"]),
-    ("run", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
-    ("run", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("update", "memory-swap", &["x", "1m", "-2"]),
+    ("*", "memory-swappiness", &["x", "-1", "101"]),
+    ("*", "cpu-quota", &["x", "0", "999", "-2"]),
+    ("*", "cpu-period", &["x", "0", "999", "1000001"]),
+    ("*", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
+    ("*", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
+    ("*", "cpuset-mems", &["x", "1-0", "0,"]),
+    ("*", "pids-limit", &["x", "-2", "1.5"]),
+    ("*", "blkio-weight", &["x", "0", "9", "1001"]),
+    ("*", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("*", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
     ("run", "device-cgroup-rule", &["x", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 x", "c -1:3 r"]),
     ("run", "cgroup-parent", &["/", "..", "/a/../b", "/a/.."]),
     ("run", "cap-add", &["NET", "CAP_", "0", "NET_ADMIN,SYS_ADMIN"]),
     ("run", "cap-drop", &["NET", "CAP_", "0"]),
     ("run", "security-opt", &["x", "no-new-privileges=maybe", "no-new-privilegesx"]),
+    ("run", "restart", &["never", "always:1", "on-failure:", "on-failure:x", "on-failure:-1", "Always"]),
+    ("run", "stop-timeout", &["x", "-2", "1.5"]),
+    ("*", "detach-keys", &["ctrl-", "ctrl-P", "ab", "a,", "alt-x"]),
+    ("*", "time", &["x", "-2", "1.5", "10s"]),
+    ("*", "signal", &["0", "65", "-9", "NOSIG", "SIG", "RTMAX+1"]),
     ("ps", "last", &["x", "-1", "1.5"]),
     ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
+    ("logs", "tail", &["x", "-1", "ALL", "1.5", "99999999999999999999"]),
+    ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
+    ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
     ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
     ("commit", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
@@ -115,8 +126,13 @@ fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
 /// A command line with one option, and as many further words as the command takes at least.
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
     let words = row.name.split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
-    let image = if row.name == "run" { "host" } else { "x" };
+    let image = if ["run", "create"].contains(&row.name) { "host" } else { "x" };
     words.chain((0..row.args.0).map(|_| image.into())).collect()
+}
+
+/// The command whose options this one shares.
+fn like(row: &Row) -> &'static str {
+    if ["create", "exec"].contains(&row.name) { "run" } else { row.name }
 }
 
 /// The first line on standard error, without vial's name, and the hint.
@@ -146,7 +162,8 @@ fn names_option_and_value(output: &Output, flag: &Flag, value: &str) {
 fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     let mut without = Vec::new();
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
-        let own = BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, "*"].contains(command));
+        let own =
+            BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, like(row), "*"].contains(command));
         let Some((.., values)) = own else {
             if !ANY_TEXT.contains(&flag.long) {
                 without.push(format!("{} --{}", row.name, flag.long));
@@ -296,6 +313,7 @@ fn options_that_contradict_each_other_are_refused_by_both_names(scene: &Scene) {
         (&["--memory=64m", "--memory-swap=63m"],             ["--memory-swap", "--memory"]),
         (&["--memory-swap=64m"],                             ["--memory-swap", "--memory is not given"]),
         (&["--cap-add=ALL", "--cap-drop=all"],               ["--cap-add", "--cap-drop"]),
+        (&["--log-opt=max-file=1", "--log-driver=none"],     ["--log-opt", "--log-driver none"]),
         (&["--hostname=a", "--uts=host"],                    ["--hostname", "--uts"]),
         (&["--domainname=a", "--uts=container:x"],           ["--domainname", "--uts"]),
         (&["--shm-size=1m", "--ipc=host"],                   ["--shm-size", "--ipc"]),
@@ -313,6 +331,8 @@ fn options_that_contradict_each_other_are_refused_by_both_names(scene: &Scene) {
         let (first, hint) = said(&output);
         assert!(named.iter().all(|name| first.contains(name)) && !hint.is_empty(), "{}", output.shown());
     }
+    // Limits that the container has already are compared when it is known.
+    refused(scene, &["update", "x"]).says("no limit is given");
     let output = refused(scene, &["images", "--format=json", "--json"]);
     assert!(said(&output).0.contains("--json is given too"), "{}", output.shown());
 }

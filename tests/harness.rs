@@ -113,6 +113,9 @@ fn what_is_missing_is_named(_: &Scene) {
     assert_eq!(shown(Need::Kernel("nosuchfs")), "needs nosuchfs in the kernel");
     assert_eq!(shown(Need::Kernel("proc")), "");
     assert_eq!(shown(Need::Target("no-such-target")), "needs Rust's target no-such-target");
+    assert_eq!(shown(Need::File("/no/such/file")), "needs /no/such/file");
+    assert_eq!(shown(Need::File("/proc")), "");
+    assert!(shown(Need::CgroupV2(&["no-such-controller"])).starts_with("needs "));
     assert_eq!(shown(Need::Command("no-such-command")), "needs vial's command no-such-command");
 }
 

@@ -155,7 +155,7 @@ fn whole_tree(scene: &Scene) -> PathBuf {
 }
 
 /// The content of the store's only layer.
-fn layer(scene: &Scene) -> PathBuf {
+pub fn layer(scene: &Scene) -> PathBuf {
     let layers: Vec<_> = fs::read_dir(scene.root().join("layers")).expect("the store is there").flatten().collect();
     assert_eq!(layers.len(), 1, "layers: {layers:?}");
     layers[0].path().join("diff")
@@ -181,14 +181,14 @@ fn remove_all(scene: &Scene) {
     }
 }
 
-fn make_archive(scene: &Scene, tree: &Path, options: &[&str], name: &str) {
+pub fn make_archive(scene: &Scene, tree: &Path, options: &[&str], name: &str) {
     let target = scene.path(name);
     let place = ["-cf".as_ref(), target.as_os_str(), "-C".as_ref(), tree.as_os_str(), ".".as_ref()];
     scene.command("tar", options.iter().map(AsRef::as_ref).chain(place)).ok();
 }
 
 /// Imports and looks at what is in the store then.
-fn imported(scene: &Scene, source: &str) -> Tree {
+pub fn imported(scene: &Scene, source: &str) -> Tree {
     scene.vial(["import", source, "it"]).ok().silent();
     let tree = tree::look(&layer(scene));
     remove_all(scene);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::util::Scene;
 use crate::util::container::{Container, eventually, groups, inside, run};
+use crate::util::disk::Disk;
 
 trials! {
     every_limit_is_in_its_file [Root, Busybox, Kernel("overlay"), Command("run")];
@@ -24,16 +25,16 @@ trials! {
 }
 
 /// An option, the file of v1 and what is in it, the same for v2.
-type Row<'a> = (&'a [&'a str], (&'a str, &'a str), (&'a str, &'a str));
+pub type Row<'a> = (&'a [&'a str], (&'a str, &'a str), (&'a str, &'a str));
 
-const ROWS: &[Row<'_>] = &[
+pub const ROWS: &[Row<'_>] = &[
     (&["-m", "32m"], ("memory.limit_in_bytes", "33554432"), ("memory.max", "33554432")),
     (&["--memory-reservation", "16m"], ("memory.soft_limit_in_bytes", "16777216"), ("memory.low", "16777216")),
     (&["-m", "32m", "--memory-swappiness", "7"], ("memory.swappiness", "7"), ("", "")),
     (&["--cpus", "0.5"], ("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")),
     (&["--cpus", "1.25"], ("cpu.cfs_quota_us", "125000"), ("cpu.max", "125000 100000")),
     (&["--cpu-quota", "20000", "--cpu-period", "50000"], ("cpu.cfs_period_us", "50000"), ("cpu.max", "20000 50000")),
-    (&["-c", "512"], ("cpu.shares", "512"), ("", "")),
+    (&["-c", "512"], ("cpu.shares", "512"), ("cpu.weight", "20")),
     (&["--cpuset-cpus", "0"], ("cpuset.cpus", "0"), ("cpuset.cpus", "0")),
     (&["--cpuset-mems", "0"], ("cpuset.mems", "0"), ("cpuset.mems", "0")),
     (&["--pids-limit", "19"], ("pids.max", "19"), ("pids.max", "19")),
@@ -120,32 +121,6 @@ fn no_more_processes_than_allowed_can_be_made(scene: &Scene) {
     let bomb = "bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 0.5; echo alive";
     run(scene, &["--pids-limit", "40"], bomb).run();
     scene.assert_nothing_left();
-}
-
-/// A disk of the test's own: a file of 8 MiB behind a loop device, with its numbers in decimal.
-struct Disk<'a> {
-    scene: &'a Scene,
-    path: String,
-    number: String,
-}
-
-impl<'a> Disk<'a> {
-    fn new(scene: &'a Scene) -> Disk<'a> {
-        let image = scene.path("disk");
-        fs::File::create(&image).and_then(|file| file.set_len(8 << 20)).expect("make a file");
-        let output = scene.command("losetup", ["-f".as_ref(), "--show".as_ref(), image.as_os_str()]).ok();
-        let path = output.stdout.trim_end().to_owned();
-        let name = path.trim_start_matches("/dev/");
-        let number = fs::read_to_string(format!("/sys/block/{name}/dev")).expect("a device has numbers");
-        Disk { scene, path, number: number.trim_end().to_owned() }
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ =
-            std::process::Command::new("losetup").args(["-d", &self.path]).current_dir(self.scene.directory()).status();
-    }
 }
 
 fn reading_and_writing_a_disk_is_limited(scene: &Scene) {

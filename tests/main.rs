@@ -9,20 +9,28 @@ mod util;
 mod bad_input;
 mod command_line;
 mod commit;
+mod control_groups;
 mod cp;
 mod debian;
 mod diff_export;
 mod floors;
 mod foreground;
+mod freezer;
 mod harness;
 mod images;
 mod import;
 mod isolation;
 mod laws;
+mod layers;
 mod ledger;
 mod limits;
+mod logs;
 mod memory;
 mod old_kernels;
+mod stats;
+mod update;
+mod vm;
+mod whiteouts;
 mod workload;
 
 use std::process::ExitCode;
@@ -38,19 +46,29 @@ fn main() -> ExitCode {
         command_line::trials(),
         commit::trials(),
         cp::trials(),
+        control_groups::trials(),
         debian::trials(),
         diff_export::trials(),
         floors::trials(),
         foreground::trials(),
+        freezer::trials(),
         harness::trials(),
         images::trials(),
         import::trials(),
         isolation::trials(),
         laws::trials(),
+        layers::trials(),
         ledger::trials(),
         limits::trials(),
+        logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        stats::trials(),
+        update::trials(),
+        vm::harness::trials(),
+        vm::control::trials(),
+        vm::limits::trials(),
+        whiteouts::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -290,6 +290,20 @@ pub fn cpu_list(text: &str) -> Option<Vec<(u32, u32)>> {
     text.parts(b',').map(range).collect()
 }
 
+/// Text with `\040` and its kin, which stand for bytes that would break the lines of a table, `proc_pid_mountinfo(5)`.
+#[must_use]
+pub fn unescape_octal(text: &str) -> String {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
+        let byte = octal.and_then(|digits| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
 /// Longest name of a container or volume: it is part of file names, with room for suffixes below the kernel's 255.
 pub const NAME_MAX: usize = 128;
 

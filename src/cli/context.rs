@@ -5,6 +5,7 @@ use core::ffi::CStr;
 
 use super::parse::Parsed;
 use crate::base::error::Result;
+use crate::container::life;
 use crate::sys::{Fd, because, fd, file, process};
 
 /// A command's surroundings.
@@ -97,7 +98,7 @@ impl<'a> Context<'a> {
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.
     pub(super) fn warn(warnings: &[crate::base::error::Error]) {
         for warning in warnings {
-            let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
+            life::warn(warning);
         }
     }
 }

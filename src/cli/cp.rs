@@ -205,6 +205,7 @@ fn finish(
     produce: &mut dyn FnMut(&mut Output) -> Result<()>,
 ) -> Result<u8> {
     let _why = because("put the copy in its place");
+    file::umask(0);
     let (_, unpacked) = transfer(to.by_ref(), how, &mut |_| (), produce).map_err(|error| {
         if error.is(Errno::EROFS) {
             error.hint("the container's root, or what is mounted there, is read-only")

@@ -8,7 +8,8 @@ use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Result};
-use crate::container::bundle::{Bundles, read_json};
+use crate::container::bundle::{Bundle, Bundles, read_json};
+use crate::container::monitor;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
@@ -33,7 +34,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
         collector.note(result);
     }
     for (name, id) in &dangling {
-        let result = if dry { Ok(()) } else { bundles.give_back(name, id) };
+        let result = if dry { Ok(()) } else { bundles.give_back(name, id).map(drop) };
         let result = result.and_then(|()| say("name", name));
         collector.note(result);
     }
@@ -92,17 +93,21 @@ impl Collector<'_> {
             Err(error) if state.is_some() => return Err(error),
             config => config.unwrap_or_default(),
         };
+        if state.as_ref().is_some_and(State::is_orphan) && config.is_some() {
+            let bundle = Bundle { id: id.into(), name: name.into(), directory };
+            return if self.dry { Ok(()) } else { monitor::adopt(self.root, &bundle) };
+        }
         let (Some(config), Some(state)) = (&config, &state) else {
             return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
         };
-        if state.remove {
+        if state.is_waste() {
             let volumes = !state.keep_volumes;
             return self.discard(id, name, &With { config: Some(config), state: Some(state), volumes });
         }
         if remains::remove_group(config, id, Some(state), self.dry)? {
             say("control group of", id)?;
         }
-        if state.status == Status::Running && !self.dry {
+        if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
             let mut state = state.clone();
             state.abandon();
             state.save(directory.by_ref())?;

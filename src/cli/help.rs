@@ -46,8 +46,8 @@ pub fn overview() -> String {
     for command in COMMANDS {
         row(&mut out, 16, command.name, command.help);
     }
-    group(&mut out, &TOP);
-    group(&mut out, &GLOBAL);
+    group(&mut out, &TOP, "");
+    group(&mut out, &GLOBAL, "");
     out.push_str("\n`vial COMMAND --help` explains a command.\n");
     out
 }
@@ -86,15 +86,20 @@ pub fn command(command: &Command) -> String {
             let _ = writeln!(out, "  vial {line}\n      {purpose}");
         }
     }
+    let mut before = "";
     for flags in command.groups {
-        group(&mut out, flags);
+        group(&mut out, flags, before);
+        before = flags.title;
     }
-    group(&mut out, &GLOBAL);
+    group(&mut out, &GLOBAL, before);
     out
 }
 
-fn group(out: &mut String, group: &Group) {
-    let _ = write!(out, "\n{}:\n", group.title);
+/// One group, which goes on with the one before if that has the same title.
+fn group(out: &mut String, group: &Group, before: &str) {
+    if group.title != before {
+        let _ = write!(out, "\n{}:\n", group.title);
+    }
     for flag in group.flags {
         row(out, 32, &left(flag), flag.help);
     }

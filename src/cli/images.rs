@@ -13,7 +13,7 @@ use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
-use crate::container::root::LAYERS;
+use crate::container::launch::LAYERS;
 use crate::image::layer::Unpacked;
 use crate::image::reference::Reference;
 use crate::image::store::{Store, Summary};

@@ -8,6 +8,7 @@ use super::flags::Id;
 use super::{images, ps};
 use crate::base::error::Result;
 use crate::base::json::{Value, object};
+use crate::base::text::Cut;
 use crate::container::state::Condition;
 use crate::kernel::cgroup::{Hierarchies, Version};
 use crate::sys::process;
@@ -16,7 +17,8 @@ use crate::sys::process;
 #[inline(never)]
 pub(super) fn info(context: &Context<'_>) -> Result<u8> {
     let containers = ps::all(context)?;
-    let running = containers.iter().filter(|seen| seen.condition == Condition::Running).count();
+    let count = |condition| containers.iter().filter(|seen| seen.condition == condition).count();
+    let (running, paused) = (count(Condition::Running), count(Condition::Paused));
     let hierarchies = Hierarchies::detect()?;
     let [_, host, release, _, machine, _] = process::uname()?;
     let number = |count: usize| Value::from(count as u64);
@@ -25,7 +27,8 @@ pub(super) fn info(context: &Context<'_>) -> Result<u8> {
         ("RootDir", Context::absolute(&context.root_path())?.into()),
         ("Containers", number(containers.len())),
         ("ContainersRunning", number(running)),
-        ("ContainersStopped", number(containers.len() - running)),
+        ("ContainersPaused", number(paused)),
+        ("ContainersStopped", number(containers.len() - running - paused)),
         ("Images", number(images::store(context)?.list()?.len())),
         ("Driver", "overlay".into()),
         ("CgroupVersion", kind(&hierarchies).into()),
@@ -65,6 +68,6 @@ fn kind(hierarchies: &Hierarchies) -> &'static str {
 
 /// All controllers that limits can be set through.
 fn controllers(hierarchies: &Hierarchies) -> Value {
-    let names = hierarchies.iter().flat_map(|hierarchy| &hierarchy.controllers);
-    Value::from(names.map(|name| Value::from(name.as_str())).collect::<Vec<Value>>())
+    let names = hierarchies.iter().flat_map(|hierarchy| hierarchy.controllers.parts(b','));
+    Value::from(names.filter(|name| !name.is_empty()).map(Value::from).collect::<Vec<Value>>())
 }

@@ -262,7 +262,8 @@ fn facts(context: &Context<'_>, seen: &Seen) -> Result<Value> {
     let mut words = seen.state.command.iter().map(|word| Value::from(word.as_str()));
     facts.set("program", words.next().unwrap_or_else(|| "".into()));
     facts.set("arguments", words.collect::<Vec<Value>>().into());
-    facts.set("running", (seen.condition == Condition::Running).into());
+    facts.set("running", seen.condition.is_running().into());
+    facts.set("paused", (seen.condition == Condition::Paused).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());
     facts.set("state", seen.state.write());
     Ok(facts)

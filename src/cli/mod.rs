@@ -1,8 +1,10 @@
 //! Floor 5: the command line.
 
+mod attach;
 mod commit;
 mod context;
 mod cp;
+mod exec;
 mod files;
 pub mod flags;
 mod gc;
@@ -10,13 +12,19 @@ pub mod help;
 mod images;
 mod info;
 mod inspect;
+mod lifecycle;
+mod logs;
 pub mod options;
 pub mod output;
 pub mod parse;
+mod pause;
 mod ps;
 mod rm;
 mod run;
+mod stats;
 mod syscalls;
+mod top;
+mod update;
 mod version;
 mod volume;
 
@@ -29,11 +37,15 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
 #[must_use]
 pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
+    if args.first() == Some(&monitor::NAME) {
+        monitor::resume(args);
+    }
     let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
     // For the whole life of the process, so that whatever is made of the words can refer to them.
     let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
@@ -79,8 +91,25 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
 fn dispatch(context: &Context<'static>) -> Result<u8> {
     match context.parsed.command.name {
         "run" => run::run(context),
+        "create" => run::make_only(context),
+        "start" => lifecycle::start(context),
+        "stop" => lifecycle::stop(context),
+        "restart" => lifecycle::restart(context),
+        "kill" => lifecycle::kill(context),
+        "wait" => Ok(lifecycle::wait(context)),
+        "attach" => attach::attach(context),
+        "exec" => exec::exec(context),
+        "rename" => lifecycle::rename(context),
+        "port" => lifecycle::port(context),
+        "boot" => lifecycle::start_all(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "stats" => stats::show(context),
+        "top" => top::list(context),
+        "pause" => Ok(pause::pause(context, true)),
+        "unpause" => Ok(pause::pause(context, false)),
+        "update" => update::update(context),
+        "logs" => logs::logs(context),
         "rm" => rm::remove(context),
         "cp" => cp::copy(context),
         "diff" => files::diff(context),

@@ -196,7 +196,7 @@ pub fn list(format: &Format, fields: &[Field], rows: &[Vec<String>]) -> Result<S
         lines.push(template.render(&mut |name, json| value(fields, row, name, json))?);
     }
     if table {
-        columns(&mut out, &lines);
+        columns(&mut out, &lines, 10);
     } else {
         for line in &lines[1..] {
             out.push_str(line);
@@ -220,14 +220,14 @@ fn objects(out: &mut String, fields: &[Field], rows: &[Vec<String>], array: bool
     out.push_str(end);
 }
 
-/// Lays lines out in columns that tabs part, as docker does: at least ten wide, at least three spaces apart, nothing
-/// behind the last.
-pub fn columns(out: &mut String, lines: &[String]) {
+/// Lays lines out in columns that tabs part, as docker does: at least so wide, at least three spaces apart, nothing behind
+/// the last.
+pub fn columns(out: &mut String, lines: &[String], least: usize) {
     let mut widths: Vec<usize> = Vec::new();
     for line in lines {
         for (index, cell) in line.parts(b'\t').enumerate() {
             if index == widths.len() {
-                widths.push(10);
+                widths.push(least);
             }
             widths[index] = widths[index].max(cell.chars().count() + 3);
         }
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn columns_are_ten_wide_at_least_and_count_letters_not_bytes() {
         let mut out = String::new();
-        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()]);
+        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()], 10);
         assert_eq!(out, "TAG       X          Y\nünïcödé   abcdefgh   y\n");
     }
 

@@ -66,6 +66,12 @@ impl<'a> Parsed<'a> {
         self.last(id).is_some_and(|given| given.value == b"true")
     }
 
+    /// A positional as text; empty if there is none.
+    #[must_use]
+    pub fn word(&self, place: usize) -> String {
+        String::from_utf8_lossy(self.positionals.get(place).copied().unwrap_or_default()).into_owned()
+    }
+
     /// A flag's last occurrence, which is the one that counts.
     #[must_use]
     pub fn last(&self, id: Id) -> Option<Given<'a>> {

@@ -177,7 +177,7 @@ fn mistakes_are_named_and_mended() {
         (&["volume", "creat"], &["unknown command \"volume creat\"", "`vial volume create`"]),
         (&["frobnicate"], &["unknown command", "`vial help` lists all commands"]),
         (&["run", "--memroy", "1m"], &["unknown flag --memroy for vial run", "did you mean --memory?"]),
-        (&["run", "-d", "host"], &["unknown flag -d for vial run", "`vial run --help`"]),
+        (&["run", "-q", "host"], &["unknown flag -q for vial run", "`vial run --help`"]),
         (&["run", "-iz", "host"], &["unknown flag -z for vial run"]),
         (&["run", "- ", "host"], &["unknown flag"]),
         (&["- ", "run"], &["unknown flag"]),

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
+use super::lifecycle;
 use super::output::{self, Field, Format};
 use super::parse::{Given, Parsed};
 use crate::base::error::Result;
@@ -44,7 +45,8 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let last = newest(parsed)?;
     let mut found: Vec<Seen> = Vec::new();
     for seen in all(context)? {
-        if filters.fit(&seen) && (last.is_some() || filters.any_state || seen.condition == Condition::Running) {
+        let runs = seen.condition.is_running() || seen.condition == Condition::Restarting;
+        if filters.fit(&seen) && (last.is_some() || filters.any_state || runs) {
             found.push(seen);
         }
     }
@@ -74,13 +76,15 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 
 /// All containers; those whose state can't be told are said so of on standard error.
 pub(super) fn all(context: &Context<'_>) -> Result<Vec<Seen>> {
-    let bundles = Bundles::open(context.open_root()?.by_ref())?;
+    let root = context.open_root()?;
+    let bundles = Bundles::open(root.by_ref())?;
     let mut all = Vec::new();
     for container in bundles.list()? {
         let Some(mut seen) = Seen::look(&bundles, container)? else { continue };
         if let Some(problem) = seen.problem.take() {
-            Context::warn(&alloc::vec![problem.because(alloc::format!("look at container {}", seen.id))]);
+            Context::warn(&[problem]);
         }
+        lifecycle::adopt(&root, &bundles, &seen);
         all.push(seen);
     }
     Ok(all)
@@ -163,7 +167,11 @@ impl<'a> Filters<'a> {
             let key = given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
             if *key == "status" {
                 let known = Condition::ALL.iter().any(|condition| condition.name() == value);
-                given.check(known.then_some(()), "no such status", "created, running, exited or dead")?;
+                given.check(
+                    known.then_some(()),
+                    "no such status",
+                    "created, running, paused, restarting, exited or dead",
+                )?;
                 filters.any_state = true;
             }
             filters.filters.push((key, value));
@@ -220,7 +228,15 @@ mod tests {
             ..State::default()
         };
         let directory = Fd::from_number(-1);
-        Seen { id: "f".repeat(64), name: "web".into(), directory, condition: Condition::Exited, state, problem: None }
+        Seen {
+            id: "f".repeat(64),
+            name: "web".into(),
+            directory,
+            condition: Condition::Exited,
+            state,
+            orphan: false,
+            problem: None,
+        }
     }
 
     fn filter(words: &[&'static str]) -> Result<bool> {

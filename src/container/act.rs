@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::plan::{Action, Step};
+use super::plan::{Action, Entered, Step};
+use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
 use crate::kernel::tty;
-use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::{because, file, mount, net, process, terminal};
@@ -38,6 +39,8 @@ pub struct Actor<'a> {
 pub const TERMINAL: u8 = b'T';
 /// The message that says that the workload is about to be executed.
 pub const READY: u8 = b'R';
+/// The message to the first process that it may become the workload.
+pub const GO: u8 = b'G';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 
@@ -96,7 +99,8 @@ impl<'a> Actor<'a> {
                 file::chdir(target)?;
                 mounts::enter()
             }
-            Action::Console => self.console(),
+            Action::Enter { container, kinds } => enter(container, kinds),
+            Action::Console { first } => self.console(first),
             Action::Become { bounding, effective, permitted, inheritable, ambient } => {
                 let sets = Capabilities { effective, permitted, inheritable };
                 self.become_user(bounding, sets, ambient)
@@ -107,12 +111,14 @@ impl<'a> Actor<'a> {
     }
 
     /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files.
-    fn console(&mut self) -> Result<()> {
+    fn console(&mut self, first: bool) -> Result<()> {
         let pair = tty::open_pair(self.size)?;
-        let number = terminal::number(pair.master.by_ref())?;
-        drop(mounts::make(c"/dev/console", Kind::File)?);
-        let slave = file::path(text!("/dev/pts/{number}"))?;
-        mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
+        if first {
+            let number = terminal::number(pair.master.by_ref())?;
+            drop(mounts::make(c"/dev/console", Kind::File)?);
+            let slave = file::path(text!("/dev/pts/{number}"))?;
+            mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
+        }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         terminal::make_controlling(pair.slave.by_ref())?;
         for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
@@ -154,6 +160,37 @@ impl<'a> Actor<'a> {
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
     }
+}
+
+/// Moves to the namespaces of a container's process: all at once where the kernel can (Linux 5.8).
+fn enter(container: Entered, kinds: i32) -> Result<()> {
+    let held = FdRef::from_number(container.held);
+    match process::setns(held, kinds) {
+        Err(error) if [Errno::EINVAL, Errno::EBADF].contains(&error.errno()) => {}
+        result => return result.map_err(|error| gone(error, container)),
+    }
+    let mut namespaces = Vec::with_capacity(8);
+    for (name, kind) in [
+        ("uts", libc::CLONE_NEWUTS),
+        ("ipc", libc::CLONE_NEWIPC),
+        ("net", libc::CLONE_NEWNET),
+        ("cgroup", libc::CLONE_NEWCGROUP),
+        ("mnt", libc::CLONE_NEWNS),
+    ] {
+        let path = file::path(text!("/proc/{}/ns/{name}", container.pid))?;
+        namespaces.push((file::open(CWD, path, libc::O_RDONLY).map_err(|error| gone(error, container))?, kind));
+    }
+    if !known::is_alive(container.pid, container.then) {
+        return Err(gone(Error::os(Errno::ESRCH, "", ""), container));
+    }
+    namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
+}
+
+fn gone(error: Error, container: Entered) -> Error {
+    if known::is_alive(container.pid, container.then) {
+        return error;
+    }
+    Error::new("the container has ended")
 }
 
 /// Actions that need nothing but themselves.

@@ -117,7 +117,7 @@ impl Bundles {
                     };
                     if !file::exists(self.containers.by_ref(), &holder) {
                         // Left by a removal or a creation that was cut short.
-                        self.give_back(name, &holder.to_string_lossy())?;
+                        self.give_back(name, &holder.to_string_lossy()).map(drop)?;
                         continue;
                     }
                     let short: String = holder.to_string_lossy().chars().take(12).collect();
@@ -136,6 +136,14 @@ impl Bundles {
     /// What the file system refuses.
     pub fn list(&self) -> Result<Vec<(String, String)>> {
         self.survey().map(|(containers, _)| containers)
+    }
+
+    /// The IDs of all containers.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        entries(&self.containers)
     }
 
     /// The containers as `list` has them, and the names whose container is gone, each with its ID.
@@ -163,18 +171,18 @@ impl Bundles {
         Ok((containers, dangling))
     }
 
-    /// Removes a name if it stands for this container, which is gone. All names go under one lock, so that what was looked at
-    /// is what goes, and not the name of a new container.
+    /// Removes a name if it stands for this container, which is gone or has another one; whether it did. All names go under
+    /// one lock, so that what was looked at is what goes, and not the name of a new container.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn give_back(&self, name: &str, id: &str) -> Result<()> {
+    pub fn give_back(&self, name: &str, id: &str) -> Result<bool> {
         let link = file::path(name)?;
         file::lock(self.containers.by_ref(), Lock::Exclusive)?;
         let ours = file::readlink(self.names.by_ref(), link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
         let result = if ours { file::unlink(self.names.by_ref(), link) } else { Ok(()) };
         file::unlock(self.containers.by_ref())?;
-        result
+        result.map(|()| ours)
     }
 
     /// Finds a container by its name, its ID or the beginning of its ID.
@@ -251,11 +259,31 @@ impl Bundles {
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
-        match file::unlink(self.containers.by_ref(), file::path(text!("{id}/config.json"))?) {
-            Err(error) if !error.is(Errno::ENOENT) => return Err(error),
-            _ => file::remove_tree(self.containers.by_ref(), file::path(id)?)?,
+        file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
+        file::remove_tree(self.containers.by_ref(), file::path(id)?)?;
+        if !name.is_empty() && self.give_back(name, id)? {
+            return Ok(());
         }
-        if name.is_empty() { Ok(()) } else { self.give_back(name, id) }
+        // It was renamed since, or whoever removes it does not know its name.
+        match self.survey()?.1.iter().find(|(_, of)| of == id) {
+            Some((name, _)) => self.give_back(name, id).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// The name is taken; what the file system refuses.
+    pub fn rename(&self, id: &str, old: &str, new: &str) -> Result<()> {
+        let _why = because("give the container another name");
+        self.claim(id, new, &[0; 32])?;
+        if old.is_empty() || self.give_back(old, id)? {
+            return Ok(());
+        }
+        // Somebody else renamed it first.
+        self.give_back(new, id)?;
+        Err(Error::new(text!("no such container: {old}")))
     }
 }
 
@@ -313,13 +341,31 @@ impl Bundle {
         file::write_file(self.directory.by_ref(), name, content.as_bytes(), 0o644)
     }
 
-    /// Replaces a container's state as a whole.
+    /// Replaces one of a container's files as a whole; `durable` if a crash of the machine must not undo it.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn write_state(directory: FdRef<'_>, state: &Value) -> Result<()> {
-        file::write_file(directory, c"state.json.new", state.to_compact().as_bytes(), 0o600)?;
-        file::rename(directory, c"state.json.new", directory, c"state.json", true)
+    pub fn replace(directory: FdRef<'_>, name: &CStr, content: &Value, durable: bool) -> Result<()> {
+        let new = file::path([name.to_bytes(), b".new"].concat())?;
+        let mut text = content.to_compact();
+        let write = |path, flags, text: &str| {
+            let opened = file::create(directory, path, libc::O_WRONLY | flags, 0o600)?;
+            let written = file::write_all(opened.by_ref(), text.as_bytes());
+            let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
+            synced.map_err(|error| Error::os(error.errno(), "write", path.to_string_lossy()))
+        };
+        match write(new, libc::O_CREAT | libc::O_TRUNC, &text) {
+            Err(error) if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) => {
+                // The disk is full, but there is room where the file is: blanks at the end are none of its meaning.
+                let _ = file::unlink(directory, new);
+                let size = file::stat(directory, name).map_err(|_| error)?.size;
+                while (text.len() as u64) < size {
+                    text.push(' ');
+                }
+                write(name, 0, &text)
+            }
+            result => result.and_then(|()| file::rename(directory, new, directory, name, true)),
+        }
     }
 }
 
@@ -330,7 +376,7 @@ impl Bundle {
 pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
     let content = match file::read_file(directory, name, 16 << 20) {
         Err(error) if error.is(Errno::ENOENT) => return Ok(None),
-        result => result?,
+        result => result.map_err(|error| Error::os(error.errno(), "read", name.to_string_lossy()))?,
     };
     let parsed = json::parse(&content);
     parsed.map(Some).map_err(|error| {

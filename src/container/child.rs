@@ -6,14 +6,14 @@ use core::ffi::CStr;
 use super::act::{Actor, ERROR, READY};
 use super::init;
 use super::plan::Step;
+use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
-use crate::base::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::base::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
 use crate::base::keep::text;
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
-use crate::sys::poll::Signals;
 use crate::sys::process::{self, Side, Strings};
 use crate::sys::uapi::WindowSize;
 use crate::sys::{because, file, net, poll};
@@ -49,8 +49,8 @@ pub struct Job<'a> {
     pub init: bool,
     /// The size of the user's terminal.
     pub size: Option<WindowSize>,
-    /// The signal mask that vial was started with.
-    pub signals: Signals,
+    /// What the workload gets of the process that starts it.
+    pub surroundings: Surroundings<'a>,
 }
 
 /// Does everything; never returns to the caller's code.
@@ -70,8 +70,14 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         let _why = because("end with vial, and keep its open files from the workload");
         process::prctl_die_with_parent(libc::SIGKILL)?;
         close_on_exec()?;
+        process::prctl_not_dumpable()?;
         process::setsid()?;
         file::umask(0);
+        for (file, place) in job.surroundings.standard.iter().zip([fd::STDIN, fd::STDOUT, fd::STDERR]) {
+            if let Some(file) = file {
+                file::put_in_place(*file, place)?;
+            }
+        }
     }
     if let Some(group) = job.group {
         let _why = because("join the container's control group, before anything of it runs");
@@ -93,9 +99,17 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     // A change of user takes the tie to the parent away, prctl(2).
     process::prctl_die_with_parent(libc::SIGKILL)?;
     file::umask(job.umask);
+    if job.surroundings.stays {
+        // Until vial has written down whose process this is, they end together.
+        let mut message = [0u8; 1];
+        if net::receive(channel.by_ref(), &mut message)?.0 == 0 {
+            process::exit(EXIT_FAILURE);
+        }
+        process::prctl_die_with_parent(0)?;
+    }
     if job.init {
         if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
-            init::run(pid, channel);
+            init::run(pid);
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
@@ -104,12 +118,12 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
 }
 
 fn is_console(job: &Job<'_>) -> bool {
-    job.steps.iter().any(|step| step.action == super::plan::Action::Console)
+    job.steps.iter().any(|step| matches!(step.action, super::plan::Action::Console { .. }))
 }
 
-/// Has every open file but the standard ones closed when the workload starts.
-fn close_on_exec() -> Result<()> {
-    match file::close_on_exec_from(3) {
+/// Has every open file but the standard ones closed when this process executes a program.
+pub(super) fn close_on_exec() -> Result<()> {
+    match file::close_from(3, false) {
         Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
             // Before Linux 5.11.
             let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
@@ -137,7 +151,7 @@ fn execute(job: &Job<'_>, home: &str) -> Error {
     let Some(program) = job.args.first() else {
         return Error::new("the container has no command").hint("give one after the image");
     };
-    if let Err(error) = poll::block_signals(job.signals) {
+    if let Err(error) = poll::block_signals(job.surroundings.signals) {
         return error;
     }
     if program.to_bytes().contains(&b'/') {

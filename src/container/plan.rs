@@ -27,6 +27,8 @@ type Flags = libc::c_ulong;
 pub enum Action {
     /// Moves to a namespace that exists.
     Join { path: &'static CStr, kind: i32 },
+    /// Moves to the namespaces of a process that is held.
+    Enter { container: Entered, kinds: i32 },
     /// Takes a tree of the host in hand.
     Take { slot: usize, source: &'static CStr, recursive: bool },
     /// Cuts the mounts off from the host's.
@@ -49,8 +51,8 @@ pub enum Action {
     Device { path: &'static CStr, mode: u32, major: u32, minor: u32, owner: (u32, u32) },
     /// Makes a symbolic link.
     Link { target: &'static CStr, path: &'static CStr },
-    /// Makes the pseudo-terminal and puts it at `/dev/console`.
-    Console,
+    /// Makes the pseudo-terminal and, for the first process, puts it at `/dev/console`.
+    Console { first: bool },
     /// Hides a path.
     Mask { path: &'static CStr },
     /// Makes a path read-only by a mount of its own.
@@ -152,8 +154,40 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     devices(plan, spec)?;
     restrictions(plan, spec)?;
     if let Some(process) = &spec.process {
-        process_steps(plan, process)?;
+        process_limits(plan, process)?;
+        process_rights(plan, process)?;
     }
+    Ok(&plan.steps)
+}
+
+/// A process of a container that runs, to be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// A descriptor that holds it; -1 before Linux 5.3.
+    pub held: i32,
+    /// Its number.
+    pub pid: u32,
+    /// When it began.
+    pub then: u64,
+}
+
+/// The plan of a further process in a container that runs. What must not be led astray by the container's files comes before
+/// its namespaces are entered.
+///
+/// # Errors
+/// What the specification asks for and can't be done.
+pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
+    process_limits(plan, process)?;
+    plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
+    let kinds =
+        libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP | libc::CLONE_NEWNS;
+    plan.add(Action::Enter { container, kinds });
+    if process.terminal {
+        plan.why = "make a terminal of the container's own";
+        plan.add(Action::Console { first: false });
+    }
+    process_rights(plan, process)?;
     Ok(&plan.steps)
 }
 
@@ -185,6 +219,23 @@ pub fn namespaces(spec: &Spec) -> &[Namespace] {
         Some(linux) => &linux.namespaces,
         None => &[],
     }
+}
+
+/// `CLONE_NEW*` of the container's new namespaces, and the PID namespace that it shares: these hold for the processes that
+/// vial clones.
+///
+/// # Errors
+/// A path with a zero byte.
+pub fn made_by_clone(spec: &Spec) -> Result<(i32, Option<&'static CStr>)> {
+    let (mut flags, mut shared) = (0, None);
+    for namespace in namespaces(spec) {
+        match namespace.path {
+            None => flags |= clone_flag(namespace.kind),
+            Some(path) if namespace.kind == NamespaceKind::Pid => shared = Some(file::path(path)?),
+            Some(_) => {}
+        }
+    }
+    Ok((flags, shared))
 }
 
 fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
@@ -386,7 +437,7 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
     }
     if spec.process.as_ref().is_some_and(|process| process.terminal) {
         plan.why = "make the container's own terminal";
-        plan.add(Action::Console);
+        plan.add(Action::Console { first: true });
     }
     Ok(())
 }
@@ -439,7 +490,7 @@ const RESOURCES: [&str; 16] = [
 ];
 
 #[inline(never)]
-fn process_steps(plan: &mut Planner, process: &Process) -> Result<()> {
+fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
     plan.why = "set the workload's limits";
     if let Some(value) = process.oom_score_adj {
         plan.add(Action::OomScore { value });
@@ -452,6 +503,11 @@ fn process_steps(plan: &mut Planner, process: &Process) -> Result<()> {
         };
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }
+    Ok(())
+}
+
+#[inline(never)]
+fn process_rights(plan: &mut Planner, process: &Process) -> Result<()> {
     plan.why = "become the workload's user, with no more rights than it needs";
     let none = Capabilities::default();
     let sets = process.capabilities.as_ref().unwrap_or(&none);

@@ -3,20 +3,28 @@
 
 use alloc::vec::Vec;
 
-use super::bundle::Bundles;
+use super::bundle::{Bundles, read_json};
 use super::control::PARENTS;
+use super::process;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
+use crate::base::json::{self, Value};
 use crate::base::keep::text;
-use crate::base::text::{self, Cut};
+use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
-use crate::sys::fd::CWD;
-use crate::sys::{FdRef, because, file, process};
+use crate::sys::{FdRef, because};
 
 /// The annotation of `config.json` that lists the volumes made for the container alone.
 pub const VOLUMES: &str = "vial.volumes";
+
+/// A container's `config.json`. If it is damaged or missing, the control group is taken to be where vial makes one unless told
+/// otherwise, so that what runs can be ended.
+#[must_use]
+pub fn config(directory: FdRef<'_>, id: &str) -> Value {
+    let assumed = || json::parse(text!("{{\"linux\":{{\"cgroupsPath\":\"/vial/{id}\"}}}}").as_bytes());
+    read_json(directory, c"config.json").ok().flatten().or_else(|| assumed().ok()).unwrap_or(Value::Null)
+}
 
 /// The container's control group by its `config.json`. One that does not end in the container's own ID is somebody else's too,
 /// and is left alone.
@@ -25,39 +33,49 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
 }
 
+/// The container's control group, in those hierarchies where it has a directory.
+///
+/// # Errors
+/// Its group is somebody else's too, or what hides the host's control groups.
+pub fn group(config: &Value, id: &str) -> Result<Group> {
+    let path = group_path(config, id).ok_or_else(|| Error::new("the container has no control group of its own"))?;
+    Group::open_existing(&Hierarchies::detect()?, &path)
+}
+
+/// The control group of a container that runs, also one that it shares with others.
+///
+/// # Errors
+/// What hides the host's control groups.
+pub fn group_of(config: &Value) -> Result<Group> {
+    let path = config.at(&["linux", "cgroupsPath"]).and_then(Value::as_str).unwrap_or("/vial");
+    Group::open_existing(&Hierarchies::detect()?, &GroupPath::new(path)?)
+}
+
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.has_processes())
+    group(config, id).is_ok_and(|group| group.has_processes())
 }
 
-/// Whether a process is the child of another one.
-fn is_child(pid: u32, parent: u32) -> bool {
-    let parent_of = || -> Option<u32> {
-        let stat = file::read_file(CWD, file::path(text!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
-        // `7 (any name) S 1 ...`, proc_pid_stat(5).
-        let behind = stat.iter().rposition(|byte| *byte == b')')?;
-        text::decimal_u32(core::str::from_utf8(stat.get(behind..)?).ok()?.words().nth(2)?)
-    };
-    pid != 0 && parent != 0 && parent_of() == Some(parent)
+/// Whether the kernel killed a process of the container because memory was short.
+#[must_use]
+pub fn was_oom_killed(config: &Value, id: &str) -> bool {
+    let _why = because("see whether memory ran out");
+    group(config, id).is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
 }
 
-/// Kills everything in a container whose owner lives. On a host without control groups that is the first process, if it still
-/// is the child of the owner.
+/// Kills everything in a container whose owner lives. On a host without control groups that is the first process.
 ///
 /// # Errors
 /// What can't be killed.
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
-    if let Some(path) = group_path(config, id) {
-        let group = Group::open_existing(&Hierarchies::detect()?, &path)?;
-        if !group.directories().is_empty() {
-            return group.kill_all();
-        }
+    if let Ok(group) = group(config, id)
+        && !group.directories().is_empty()
+    {
+        return group.kill_all();
     }
-    if is_child(state.pid, state.owner) { process::kill(state.pid, libc::SIGKILL) } else { Ok(()) }
+    process::signal(state.pid, state.pid_start, libc::SIGKILL).map(drop)
 }
 
 /// Kills what is left of a container that nobody owns, and removes its control group; whether there was one. With `dry` only
@@ -75,7 +93,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
         return Ok(found);
     }
     if found {
-        if state.is_some_and(|state| is_child(state.pid, state.owner)) {
+        if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
             return Err(Error::new(alloc::format!("container {id} runs, but its owner has no lock on it"))
                 .hint("this directory is a copy of the one that the container belongs to"));
         }
@@ -144,15 +162,6 @@ mod tests {
             assert_eq!(path(other), None, "{other}");
         }
         assert_eq!(group_path(&parse(b"{}").unwrap(), "abc"), None);
-    }
-
-    #[test]
-    fn a_process_is_the_child_of_its_parent_only() {
-        let mut child = std::process::Command::new("sleep").arg("9").spawn().unwrap();
-        assert!(is_child(child.id(), std::process::id()));
-        assert!(!is_child(child.id(), 1) && !is_child(0, 0) && !is_child(u32::MAX, std::process::id()));
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 
     #[test]

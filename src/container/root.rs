@@ -6,21 +6,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::plan;
+use super::launch::{DIRECTORY, LAYERS};
 use super::state::State;
+use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
-use crate::base::text::{Cut, decimal_u32, decimal_u64};
+use crate::base::text::Cut;
 use crate::kernel::mounts;
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
-use crate::sys::{Fd, because, file, mount, process};
+use crate::sys::{self, Fd, because, file, mount};
 
-/// The annotation that holds the digests of a container's layers, the lowest first, with commas between them.
-pub const LAYERS: &str = "vial.layers";
-/// The annotation for a directory of the host's that is the only layer.
-pub const DIRECTORY: &str = "vial.directory";
 /// Rounds of 5 ms after which one that has an owner but does not run is given up.
 const ROUNDS: u32 = 400;
 /// How directories are opened.
@@ -68,7 +65,7 @@ impl Files {
                     .hint(text!("vial rm {wanted}")));
             }
             drop(directory);
-            process::sleep(5);
+            sys::process::sleep(5);
         }
         Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
             .hint("try again in a moment"))
@@ -158,7 +155,7 @@ impl Files {
         let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
         // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
         file::fchdir(self.directory.by_ref())?;
-        process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
+        sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
         mounts::make_private()?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
         mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
@@ -178,21 +175,8 @@ fn first_process(state: &State) -> Option<Fd> {
         return None;
     }
     let directory = file::open(CWD, file::path(text!("/proc/{}", state.pid)).ok()?, libc::O_PATH | libc::O_DIRECTORY);
-    let directory = directory.ok()?;
-    let stat = file::read_file(directory.by_ref(), c"stat", 4096).ok()?;
-    let (ended, parent, began) = fields(&stat)?;
-    // A container that was started by an older vial is known by its parent only.
-    let same = if state.pid_start == 0 { parent == state.owner } else { began == state.pid_start };
-    (same && !ended).then_some(directory)
-}
-
-/// Whether a process has ended, its parent, and when it began: fields 3, 4 and 22 of `/proc/PID/stat`, `proc_pid_stat(5)`.
-fn fields(stat: &[u8]) -> Option<(bool, u32, u64)> {
-    // The second field is in parentheses and may hold any byte.
-    let behind = stat.iter().rposition(|byte| *byte == b')')?;
-    let mut words = core::str::from_utf8(stat.get(behind + 1..)?).ok()?.words();
-    let ended = matches!(words.next()?, "Z" | "X");
-    Some((ended, decimal_u32(words.next()?)?, decimal_u64(words.nth(17)?)?))
+    // What is open now is what is looked at now.
+    directory.ok().filter(|_| process::is_alive(state.pid, state.pid_start))
 }
 
 #[cfg(test)]
@@ -200,20 +184,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_told_by_its_line_whatever_its_name_holds() {
-        let line = b"7 (a) Z 9 (x) S 12 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 1 1 1\n";
-        assert_eq!(fields(line), Some((false, 12, 98765)));
-        assert_eq!(fields(b"7 (a) Z 12 7 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 1\n"), Some((true, 12, 98765)));
-        assert_eq!(fields(b"7 (a) S 12 7"), None);
-    }
-
-    #[test]
-    fn this_process_is_found_only_as_what_it_is() {
-        let own = std::fs::read("/proc/self/stat").unwrap();
-        let (_, parent, began) = fields(&own).unwrap();
-        let state = |owner, pid_start| State { pid: std::process::id(), owner, pid_start, ..State::default() };
-        assert!(first_process(&state(0, began)).is_some() && first_process(&state(parent, 0)).is_some());
-        assert!(first_process(&state(parent, began + 1)).is_none() && first_process(&state(parent + 1, 0)).is_none());
-        assert!(first_process(&State { pid: 0, ..state(parent, began) }).is_none());
+    fn a_first_process_is_found_only_as_what_it_is() {
+        let pid = std::process::id();
+        let began = process::began(pid);
+        let find = |pid, pid_start| first_process(&State { pid, pid_start, ..State::default() });
+        assert!(find(pid, began).is_some());
+        assert!(find(pid, began + 1).is_none() && find(pid, 0).is_none() && find(0, began).is_none());
     }
 }

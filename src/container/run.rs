@@ -2,29 +2,33 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, READY, TERMINAL};
+use super::act::{ERROR, GO, READY, TERMINAL};
 use super::child::{self, Job};
-use super::plan::{self, CgroupMount, Root, Setting, Step};
+use super::plan::Step;
 use super::relay;
-use super::spec::{NamespaceKind, Spec};
+use super::spec::Spec;
 use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::Group;
-use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Ended, Side};
 use crate::sys::{because, file, net, terminal};
 
-/// A container to run.
+/// A process to run: a container's first one, or a further one in a container that runs.
 pub struct Container<'a> {
     /// The specification.
     pub spec: &'a Spec,
-    /// What the root is made of.
-    pub root: Root,
-    /// The bundle's directory.
-    pub directory: &'a Fd,
+    /// What it does before it becomes the workload.
+    pub steps: &'a [Step],
+    /// The directory where relative paths start.
+    pub directory: FdRef<'a>,
+    /// `CLONE_NEW*` of the namespaces that are made for it.
+    pub namespaces: i32,
+    /// The PID namespace that it is made in, if not in a new one or vial's.
+    pub pid_namespace: Option<&'static CStr>,
     /// The program and its arguments.
     pub args: &'a [&'a CStr],
     /// The environment.
@@ -37,10 +41,17 @@ pub struct Container<'a> {
     pub init: bool,
     /// The control group, made already.
     pub group: Option<&'a Group>,
-    /// The hierarchies to show inside.
-    pub cgroups: &'a [CgroupMount],
-    /// Destinations of empty volumes that get what the image has there.
-    pub fills: &'a [&'static str],
+}
+
+/// What the workload gets of the process that starts it.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Standard files; where there is none, the caller's own.
+    pub standard: [Option<FdRef<'a>>; 3],
+    /// Whether the workload goes on when the process that started it is killed.
+    pub stays: bool,
+    /// The signal mask that vial was started with.
+    pub signals: Signals,
 }
 
 /// Signals that stop the kernel from waiting, or that tell of mistakes of vial's own: never blocked.
@@ -54,37 +65,34 @@ const NEVER_BLOCKED: Signals = poll::bit(libc::SIGKILL)
     | poll::bit(libc::SIGILL)
     | poll::bit(libc::SIGFPE);
 
-/// The plan of a container.
-///
-/// # Errors
-/// What the specification asks for and can't be done.
-pub fn plan(container: &Container<'_>) -> Result<&'static [Step]> {
-    plan::plan(container.spec, &Setting { root: container.root, cgroups: container.cgroups, fills: container.fills })
-}
-
 /// A container whose workload has been executed.
 pub struct Running {
     /// The first process, as the host sees it.
     pub pid: u32,
-    master: Option<Fd>,
+    /// The other side of the workload's terminal.
+    pub master: Option<Fd>,
     interactive: bool,
 }
 
-/// Starts the container; returns when the workload has been executed, or why it was not.
+/// Starts the container; returns when the workload has been executed, or why it was not. What is to stay is executed only
+/// after `note` has written down which process it is.
 ///
 /// # Errors
 /// Whatever failed, in whichever process; nothing of the container runs any more then.
 #[inline(never)]
-pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Running> {
-    let steps = plan(container)?;
+pub fn start(
+    container: &Container<'_>,
+    surroundings: &Surroundings<'_>,
+    note: &mut dyn FnMut(u32) -> Result<()>,
+) -> Result<Running> {
     let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
     let mut job = Job {
-        steps,
+        steps: container.steps,
         group: container.group,
         born_in_v2: false,
-        namespaces: namespaces(container.spec),
-        own_cgroup_namespace: plan::has_own(container.spec, NamespaceKind::Cgroup),
+        namespaces: container.namespaces & !libc::CLONE_NEWCGROUP,
+        own_cgroup_namespace: container.namespaces & libc::CLONE_NEWCGROUP != 0,
         args: container.args,
         env: container.env,
         wanted: container.wanted,
@@ -94,14 +102,18 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         interactive: container.interactive,
         init: container.init,
         size,
-        signals: signals_before,
+        surroundings: *surroundings,
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
         let _why = because("go to the container's directory, where relative paths start");
-        file::fchdir(container.directory.by_ref())?;
+        file::fchdir(container.directory)?;
     }
-    join_pid_namespace(container.spec)?;
+    if let Some(path) = container.pid_namespace {
+        // It holds for the processes that this one clones.
+        let _why = because("have the container's processes made in the PID namespace that it shares");
+        process::setns(file::open(CWD, path, libc::O_RDONLY)?.by_ref(), libc::CLONE_NEWPID)?;
+    }
     let (here, there) = {
         let _why = because("make the channel on which the container's first process reports");
         net::socket_pair()?
@@ -116,6 +128,12 @@ pub fn start(container: &Container<'_>, signals_before: Signals) -> Result<Runni
         Side::Parent(pid) => pid,
     };
     drop(there);
+    if surroundings.stays
+        && let Err(error) = note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None))
+    {
+        Running::kill(pid);
+        return Err(error);
+    }
     await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
 }
 
@@ -131,26 +149,6 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
         job.born_in_v2 = false;
     }
     process::clone(job.namespaces, Role::Container)
-}
-
-/// The flags for new namespaces; the cgroup namespace is made later, by the process that has joined its group.
-fn namespaces(spec: &Spec) -> i32 {
-    let mut flags = 0;
-    for namespace in plan::namespaces(spec) {
-        if namespace.path.is_none() && namespace.kind != NamespaceKind::Cgroup {
-            flags |= plan::clone_flag(namespace.kind);
-        }
-    }
-    flags
-}
-
-/// A PID namespace that is shared holds for the processes that this one clones.
-fn join_pid_namespace(spec: &Spec) -> Result<()> {
-    let shared = plan::namespaces(spec).iter().find(|namespace| namespace.kind == NamespaceKind::Pid);
-    let Some(path) = shared.and_then(|namespace| namespace.path) else { return Ok(()) };
-    let _why = because("have the container's processes made in the PID namespace that it shares");
-    let namespace = file::open(CWD, file::path(path)?, libc::O_RDONLY)?;
-    process::setns(namespace.by_ref(), libc::CLONE_NEWPID)
 }
 
 /// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before.

@@ -2,14 +2,20 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::bundle::{Bundle, Bundles, read_json};
-use super::remains;
+use super::monitor::RESTARTING;
+use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, Field, names, record};
 use crate::base::time::{Timestamp, human_duration};
+use crate::kernel::cgroup::Group;
 use crate::sys::{Fd, FdRef, file};
+
+/// The mark in a container's directory that says that it is being or has been paused.
+pub const PAUSED: &CStr = c"paused";
 
 names! {
     /// How far a container has come, as the last process that owned it has written.
@@ -21,6 +27,8 @@ names! {
         Running = "running",
         /// Its workload has ended.
         Exited = "exited",
+        /// Its workload has ended and is about to be executed again.
+        Restarting = "restarting",
     }
 }
 
@@ -38,10 +46,16 @@ record! {
         command: Vec<String> = Optional "command",
         /// The first process, as the host sees it; 0 if there is none.
         pid: u32 = Optional "pid",
-        /// When the first process began: field 22 of `/proc/PID/stat`.
+        /// When the first process began; see [`super::process::began`].
         pid_start: u64 = Optional "pidStart",
-        /// The process that owns the container and whose child the first process is.
+        /// The process that owns the container.
         owner: u32 = Optional "owner",
+        /// When the owner began.
+        owner_start: u64 = Optional "ownerStart",
+        /// The pipes for standard output and standard error, by inode number.
+        pipes: Vec<u64> = Optional "pipes",
+        /// How often its restart policy has started it again.
+        restarts: u32 = Optional "restartCount",
         /// When it was made, RFC 3339.
         created: String = Required "created",
         /// When its workload was executed.
@@ -78,18 +92,42 @@ impl State {
         })
     }
 
-    /// Replaces a container's state as a whole.
+    /// Replaces a container's state as a whole. It is on the disk then, unless the container goes when it ends anyway.
     ///
     /// # Errors
     /// What the file system refuses.
     pub fn save(&self, directory: FdRef<'_>) -> Result<()> {
-        Bundle::write_state(directory, &self.write())
+        Bundle::replace(directory, c"state.json", &self.write(), !self.remove)
+    }
+
+    /// Whether the first process goes on although its owner is not there, whose monitor was killed.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        process::is_alive(self.pid, self.pid_start)
+            && !process::is_alive(self.owner, self.owner_start)
+            && !process::is_dying(self.pid)
+    }
+
+    /// Whether a container that nobody owns is to go: it was to go when it ends, and has been started, or was about to be.
+    #[must_use]
+    pub fn is_waste(&self) -> bool {
+        self.remove && (self.status != Status::Created || self.owner != 0)
+    }
+
+    /// Notes how the workload ended.
+    pub fn end(&mut self, code: u8, oom_killed: bool, status: Status) {
+        self.status = status;
+        (self.pid, self.pid_start) = (0, 0);
+        self.finished = super::life::now();
+        self.exit_code = code.into();
+        self.oom_killed = oom_killed;
     }
 
     /// Notes that the owner was killed, and the workload with it: how and when it would have ended is not known.
     pub fn abandon(&mut self) {
         self.status = Status::Exited;
         self.pid = 0;
+        self.finished.clear();
         self.exit_code = 128 + libc::SIGKILL as u32;
         self.error = "the vial process that the container belonged to was killed".to_string();
     }
@@ -102,15 +140,32 @@ pub enum Condition {
     Created,
     /// Its workload runs.
     Running,
+    /// Its workload was frozen by `pause`.
+    Paused,
     /// Its workload has ended.
     Exited,
+    /// Its workload has ended and is about to be executed again.
+    Restarting,
     /// It was given up half-way: only `rm` and `gc` have to do with it.
     Dead,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: &[Condition] = &[Condition::Created, Condition::Running, Condition::Exited, Condition::Dead];
+    pub const ALL: &[Condition] = &[
+        Condition::Created,
+        Condition::Running,
+        Condition::Paused,
+        Condition::Exited,
+        Condition::Restarting,
+        Condition::Dead,
+    ];
+
+    /// Whether there is a workload, be it frozen.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Condition::Running | Condition::Paused)
+    }
 
     /// In lower case, as filters and JSON have it.
     #[must_use]
@@ -118,7 +173,9 @@ impl Condition {
         match self {
             Condition::Created => "created",
             Condition::Running => "running",
+            Condition::Paused => "paused",
             Condition::Exited => "exited",
+            Condition::Restarting => "restarting",
             Condition::Dead => "dead",
         }
     }
@@ -136,6 +193,8 @@ pub struct Seen {
     pub condition: Condition,
     /// Its state; the default if it has none or a damaged one.
     pub state: State,
+    /// Whether it runs without the process that owned it.
+    pub orphan: bool,
     /// Why its state can't be told.
     pub problem: Option<Error>,
 }
@@ -150,10 +209,11 @@ impl Seen {
         let loaded = State::load(directory.by_ref());
         // Until here nobody could become its owner.
         file::unlock(directory.by_ref())?;
-        let mut seen = Seen { id, name, directory, condition: Condition::Dead, state: State::default(), problem: None };
+        let (condition, state) = (Condition::Dead, State::default());
+        let mut seen = Seen { id, name, directory, condition, state, orphan: false, problem: None };
         match loaded {
             Ok(state) => seen.judge(owned, state),
-            Err(error) => seen.problem = Some(error),
+            Err(error) => seen.problem = Some(error.because(alloc::format!("look at container {}", seen.id))),
         }
         Ok(Some(seen))
     }
@@ -163,16 +223,40 @@ impl Seen {
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
         self.condition = match self.state.status {
-            _ if !owned && (!whole || self.state.remove) => Condition::Dead,
-            Status::Running if !owned => {
+            // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
+            _ if !owned && whole && self.state.is_orphan() => {
+                self.orphan = true;
+                Condition::Running
+            }
+            _ if !owned && !whole => Condition::Dead,
+            // While it is restarted it stays.
+            _ if !owned && self.state.is_waste() && !file::exists(self.directory.by_ref(), RESTARTING) => {
+                Condition::Dead
+            }
+            Status::Running | Status::Restarting if !owned => {
                 self.state.abandon();
                 let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));
                 if left { Condition::Dead } else { Condition::Exited }
             }
             Status::Created => Condition::Created,
+            // The mark is there before the container is frozen and after it was thawed.
+            Status::Running if file::exists(self.directory.by_ref(), PAUSED) && self.is_frozen() => Condition::Paused,
             Status::Running => Condition::Running,
             Status::Exited => Condition::Exited,
+            Status::Restarting => Condition::Restarting,
         };
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.group().is_ok_and(|group| group.is_frozen().unwrap_or(false))
+    }
+
+    /// Its control group, in those hierarchies where it has a directory.
+    ///
+    /// # Errors
+    /// As `config`; what hides the host's control groups.
+    pub fn group(&self) -> Result<Group> {
+        remains::group(&self.config()?, &self.id)
     }
 
     /// Its `config.json`.
@@ -190,8 +274,12 @@ impl Seen {
         match self.condition {
             Condition::Created => "Created".to_string(),
             Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
+            Condition::Paused => alloc::format!("Up{} (Paused)", since(" ", &self.state.started, now, "")),
             Condition::Exited => {
                 alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+            }
+            Condition::Restarting => {
+                alloc::format!("Restarting ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
             }
             Condition::Dead => "Dead".to_string(),
         }

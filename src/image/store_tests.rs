@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use super::layer::tests::{CAPABILITY, Scratch, root, show};
+use super::layer::tests::{Scratch, archive, entry, show};
 use super::manifest;
 use super::reference::Reference;
 use super::store::Store;
+use super::tar::Kind;
 use crate::base::error::{Error, Result};
 use crate::sys::process::{self, Side};
 
@@ -22,10 +23,10 @@ fn import(store: &Store, source: &Path, name: &str) -> Result<super::import::Imp
 
 /// An archive of one small file that this user owns.
 fn small(scratch: &Scratch, content: &str) -> std::path::PathBuf {
-    let made =
-        scratch.sh(&format!("mkdir -p {content}; echo {content} > {content}/f; tar -C {content} -cf {content}.tar ."));
-    assert!(made);
-    scratch.0.join(format!("{content}.tar"))
+    let path = scratch.0.join(format!("{content}.tar"));
+    let body = format!("{content}\n");
+    fs::write(&path, archive(&[(entry(Kind::File, "f", ""), body.as_bytes())])).unwrap();
+    path
 }
 
 fn names(store: &Store) -> Vec<&'static str> {
@@ -42,7 +43,7 @@ fn plain_gzip_and_multi_member_archives_give_the_digest_of_the_plain_one() {
     let plain = small(&scratch, "x");
     let bytes = fs::read(&plain).unwrap();
     let mut members = Vec::new();
-    for part in bytes.chunks(3000) {
+    for part in bytes.chunks(700) {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gzip.write_all(part).unwrap();
         members.extend(gzip.finish().unwrap());
@@ -68,17 +69,12 @@ fn plain_gzip_and_multi_member_archives_give_the_digest_of_the_plain_one() {
 #[test]
 fn a_directory_becomes_the_same_tree_and_the_same_layer_every_time() {
     let scratch = Scratch::new("directory");
-    let special = if root() { "chown 3:4 in/f; mknod in/null c 1 3; chown -h 5:6 in/l" } else { "" };
-    assert!(scratch.sh(&format!(
+    scratch.sh(
         "mkdir -p in/d/e; echo f > in/f; ln in/f in/d/hard; ln -s f in/l; mkfifo in/p; head -c 300000 /dev/urandom > in/large
         truncate -s 3M in/sparse; echo x | dd of=in/sparse bs=1 seek=1000000 conv=notrunc status=none; truncate -s 1M in/hole
-        n=$(printf %0200d 1); mkdir -p in/$n; echo n > in/$n/$n; chmod 4755 in/large; {special}
-        find in -exec touch -h -d '2001-02-03 04:05:06.789012345' {{}} +"
-    )));
-    if root() {
-        xattr::set(scratch.0.join("in/f"), "security.capability", &CAPABILITY).unwrap();
-        xattr::set(scratch.0.join("in/d"), "user.x", b"y\n=").unwrap();
-    }
+        n=$(printf %0200d 1); mkdir -p in/$n; echo n > in/$n/$n; chmod 4755 in/large
+        find in -exec touch -h -d '2001-02-03 04:05:06.789012345' {} +",
+    );
     let store = store(&scratch);
     let first = import(&store, &scratch.0.join("in"), "a").unwrap();
     let second = import(&store, &scratch.0.join("in"), "b").unwrap();
@@ -88,16 +84,12 @@ fn a_directory_becomes_the_same_tree_and_the_same_layer_every_time() {
 }
 
 #[test]
-fn sockets_and_mounted_file_systems_are_left_out() {
-    let scratch = Scratch::new("mounted");
-    assert!(scratch.sh("mkdir -p in/mnt"));
+fn sockets_are_left_out() {
+    let scratch = Scratch::new("sockets");
+    fs::create_dir(scratch.0.join("in")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(scratch.0.join("in/socket")).unwrap();
-    let mounted = root() && scratch.sh("mount -t tmpfs none in/mnt; echo x > in/mnt/hidden");
-    let imported = import(&store(&scratch), &scratch.0.join("in"), "a");
-    if mounted {
-        assert!(scratch.sh("umount in/mnt"));
-    }
-    assert_eq!(imported.unwrap().unpacked.entries, 2, "the top and the mount point");
+    let imported = import(&store(&scratch), &scratch.0.join("in"), "a").unwrap();
+    assert_eq!(imported.unpacked.entries, 1, "the top");
 }
 
 #[test]
@@ -153,13 +145,13 @@ fn a_killed_import_shows_nothing_and_is_cleaned_up() {
     let small = small(&scratch, "x");
     import(&store, &small, "kept").unwrap();
     // The archive's end never comes, so the import is under way when it is killed.
-    assert!(scratch.sh("mkfifo endless"));
+    scratch.sh("mkfifo endless");
     let Side::Parent(child) = process::clone(0, crate::sys::ledger::Role::Helper).unwrap() else {
         let _ = import(&store, &scratch.0.join("endless"), "kept");
         process::exit(1);
     };
     let mut feed = fs::OpenOptions::new().write(true).open(scratch.0.join("endless")).unwrap();
-    feed.write_all(&fs::read(&small).unwrap()[..3072]).unwrap();
+    feed.write_all(&fs::read(&small).unwrap()[..1024].repeat(3)).unwrap();
     for _ in 0..1000 {
         if files(&scratch, "tmp") == 1 {
             break;

@@ -1,6 +1,6 @@
 //! Terminals: raw mode that is undone, and a container's own pseudo-terminal.
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::uapi::{Termios, WindowSize};
 use crate::sys::{file, terminal};
@@ -55,6 +55,9 @@ pub fn is_terminal(file: FdRef<'_>) -> bool {
     terminal::modes(file).is_ok()
 }
 
+/// `DEVPTS_SUPER_MAGIC`, statfs(2).
+const DEVPTS: usize = 0x1cd1;
+
 /// A pseudo-terminal: the end that the user's side keeps, and the one that the workload gets.
 pub struct Pair {
     /// What is written here, the workload reads.
@@ -69,7 +72,10 @@ pub struct Pair {
 /// open(2), `ioctl_tty(2)`.
 pub fn open_pair(size: Option<WindowSize>) -> Result<Pair> {
     let flags = libc::O_RDWR | libc::O_NOCTTY;
-    let master = file::open(CWD, c"/dev/pts/ptmx", flags)?;
+    let master = file::open(CWD, c"/dev/pts/ptmx", flags | libc::O_NOFOLLOW)?;
+    if file::filesystem(master.by_ref())? != DEVPTS {
+        return Err(Error::new("/dev/pts/ptmx in the container is no pseudo-terminal"));
+    }
     terminal::unlock(master.by_ref())?;
     let slave = terminal::open_peer(master.by_ref())?;
     if let Some(size) = size {

@@ -123,6 +123,8 @@ calls! {
     llistxattr [Str, Memory, Int] "list the extended attributes of a symbolic link";
     lgetxattr [Str, Str, Memory, Int] "read an extended attribute of a symbolic link";
     flock [Fd, Int] "lock a container or an image against other vial processes";
+    inotify_init1 [Bits(Names::Open)] "be told of what changes in a container's directory";
+    inotify_add_watch [Fd, Str, Bits(Names::Inotify)] "name the directory to be told about";
     umask [Octal] "set which mode bits new files lack";
     chdir [Str] "change the current directory";
     fchdir [Fd] "change the current directory to an open one";
@@ -148,7 +150,7 @@ calls! {
     clone3 [Memory, Int] "make a process that begins in its control group";
     unshare [Bits(Names::Clone)] "move this process to new namespaces";
     setns [Fd, Bits(Names::Clone)] "move this process to another's namespace";
-    execve [Str, Strings, Memory] "become the workload";
+    execve [Str, Strings, Memory] "become the workload, or a monitor that needs little memory";
     exit_group [Int] "end this process";
     wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
     kill [Int, One(Names::Signal)] "send a signal to a process";
@@ -181,6 +183,10 @@ calls! {
     // Sockets.
     socket [One(Names::Family), Int, Int] "open a netlink or a local socket";
     socketpair [One(Names::Family), Int, Int, Memory] "make the channel between vial and the container's first process";
+    bind [Fd, Memory, Int] "give the monitor's socket its place in the container's directory";
+    listen [Fd, Int] "let other vial processes connect to the monitor";
+    accept4 [Fd, Memory, Memory, Bits(Names::Open)] "take a connection to the monitor";
+    connect [Fd, Memory, Int] "connect to a container's monitor";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";

@@ -195,6 +195,11 @@ pub fn open(format: Format) -> Result<()> {
     Ok(())
 }
 
+/// Keeps no ledger of this process any more: it outlives the one that prints.
+pub fn leave() {
+    SHARED.store(ptr::null_mut(), Ordering::Relaxed);
+}
+
 /// Prints to this descriptor from now on, which must stay open.
 pub fn print_to(sink: super::FdRef<'_>) {
     SINK.store(sink.number() as u32, Ordering::Relaxed);
@@ -276,10 +281,12 @@ pub enum Role {
     Workload,
     /// A process that does part of the first one's work.
     Helper,
+    /// The process that stays with a detached container.
+    Monitor,
 }
 
 /// Names of the roles, in their order.
-const ROLES: [&str; 4] = ["vial", "container", "workload", "helper"];
+const ROLES: [&str; 5] = ["vial", "container", "workload", "helper", "monitor"];
 
 /// Reserves a number for the process that is about to be cloned.
 #[must_use]

@@ -44,11 +44,84 @@ struct Message {
     flags: u32,
 }
 
+/// `struct sockaddr_un`, unix(7).
+#[repr(C)]
+struct Address {
+    family: u16,
+    path: [u8; 108],
+}
+
+/// An address below an open directory, however long that directory's own path is.
+fn address(dir: FdRef<'_>, name: &str) -> Address {
+    let mut address = Address { family: libc::AF_UNIX as u16, path: [0; 108] };
+    let path = alloc::format!("/proc/self/fd/{}/{name}", dir.number());
+    for (place, byte) in address.path.iter_mut().zip(path.bytes().take(107)) {
+        *place = byte;
+    }
+    address
+}
+
+fn local_socket() -> Result<Fd> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(socket, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, "open a socket", ""))
+}
+
+/// A socket in a directory that others can connect to; it keeps messages apart.
+///
+/// # Errors
+/// bind(2): `EADDRINUSE` if the name is taken; `ENOENT` without `/proc`.
+pub fn listen_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
+    let (socket, address) = (local_socket()?, address(dir, name));
+    // SAFETY: the address is readable.
+    unsafe { sys!(bind, socket.number(), &raw const address, size_of::<Address>()) }
+        // SAFETY: no memory is involved.
+        .and_then(|_| unsafe { sys!(listen, socket.number(), 64) })
+        .map_err(|errno| fail_on(errno, "listen at the socket", name))?;
+    Ok(socket)
+}
+
+/// Takes a connection; it waits for one.
+///
+/// # Errors
+/// accept(2).
+pub fn accept(socket: FdRef<'_>) -> Result<Fd> {
+    // SAFETY: the address is not asked for.
+    unsafe { sys!(accept4, socket.number(), 0, 0, libc::SOCK_CLOEXEC) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, "accept a connection", ""))
+}
+
+/// Connects to a socket in a directory.
+///
+/// # Errors
+/// connect(2): `ENOENT` if there is none, `ECONNREFUSED` if nobody listens any more.
+pub fn connect_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
+    let (socket, address) = (local_socket()?, address(dir, name));
+    // SAFETY: the address is readable.
+    unsafe { sys!(connect, socket.number(), &raw const address, size_of::<Address>()) }
+        .map_err(|errno| fail_on(errno, "connect to the socket", name))?;
+    Ok(socket)
+}
+
 /// Sends a message, with an open file if there is one.
 ///
 /// # Errors
 /// send(2). A peer that is gone gives `EPIPE` and no signal.
 pub fn send(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>) -> Result<()> {
+    send_with(socket, bytes, file, 0)
+}
+
+/// Sends a message if there is room for it.
+///
+/// # Errors
+/// send(2): `EAGAIN` if there is none, `EPIPE` if the peer is gone.
+pub fn try_send(socket: FdRef<'_>, bytes: &[u8]) -> Result<()> {
+    send_with(socket, bytes, None, libc::MSG_DONTWAIT)
+}
+
+fn send_with(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>, flags: i32) -> Result<()> {
     let part = [bytes.as_ptr() as usize, bytes.len()];
     let control = Control {
         length: CONTROL_LENGTH,
@@ -68,7 +141,7 @@ pub fn send(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>) -> Result<
         flags: 0,
     };
     // SAFETY: everything that the message points to is alive.
-    unsafe { sys!(sendmsg, socket.number(), &raw const message, libc::MSG_NOSIGNAL) }
+    unsafe { sys!(sendmsg, socket.number(), &raw const message, libc::MSG_NOSIGNAL | flags) }
         .map(drop)
         .map_err(|errno| fail_on(errno, "send a message", ""))
 }

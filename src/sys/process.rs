@@ -151,6 +151,14 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// wait(2): the low 7 bits are the signal, the next byte the exit code.
+    fn of(status: i32) -> Ended {
+        match (status & 0x7f) as u8 {
+            0 => Ended::Exited((status >> 8) as u8),
+            signal => Ended::Killed(signal),
+        }
+    }
+
     /// The exit code that a shell would show: 128 + n for signal n.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -185,10 +193,7 @@ pub fn wait(pid: Option<u32>, block: bool) -> Result<Option<Waited>> {
             Err(errno) => return Err(fail_on(errno, "wait for", "a process")),
             Ok(0) => return Ok(None),
             Ok(pid) => {
-                // wait(2): the low 7 bits are the signal, the next byte the exit code.
-                let signal = (status & 0x7f) as u8;
-                let ended = if signal == 0 { Ended::Exited((status >> 8) as u8) } else { Ended::Killed(signal) };
-                return Ok(Some(Waited { pid: pid as u32, ended }));
+                return Ok(Some(Waited { pid: pid as u32, ended: Ended::of(status) }));
             }
         }
     }
@@ -221,6 +226,30 @@ pub fn pidfd_send_signal(process: FdRef<'_>, signal: i32) -> Result<()> {
     unsafe { sys!(pidfd_send_signal, process.number(), signal, 0, 0) }
         .map(drop)
         .map_err(|errno| fail_on(errno, "send signal", signal))
+}
+
+/// `struct pidfd_info` in its first form, `linux/pidfd.h`.
+#[repr(C)]
+#[derive(Default)]
+struct PidInfo {
+    mask: u64,
+    control_group: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// How a process that is held, and that has been collected by its parent, ended; `None` if the kernel does not tell (before
+/// Linux 6.15, or the parent has not collected it yet).
+#[must_use]
+pub fn end_of(process: FdRef<'_>) -> Option<Ended> {
+    /// `PIDFD_GET_INFO`, `_IOWR(0xff, 11, struct pidfd_info)` with 64 bytes.
+    const GET_INFO: u32 = 0xc040_ff0b;
+    /// `PIDFD_INFO_EXIT`.
+    const EXIT: u64 = 1 << 3;
+    let mut info = PidInfo { mask: EXIT, ..PidInfo::default() };
+    // SAFETY: `info` has the kernel's layout and the size that is encoded in the request.
+    unsafe { sys!(ioctl, process.number(), GET_INFO, &raw mut info) }.ok()?;
+    (info.mask & EXIT != 0).then(|| Ended::of(info.exit_code))
 }
 
 /// This process's ID.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 use super::elf::is_static;
+use crate::vm::{EMULATOR, kernel::kernel};
 
 /// Something that not every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,14 @@ pub enum Need {
     Target(&'static str),
     /// A controller of cgroup v1.
     CgroupV1(&'static str),
+    /// cgroup v2, offering these controllers.
+    CgroupV2(&'static [&'static str]),
+    /// A file of the kernel's.
+    File(&'static str),
     /// A command of vial.
     Command(&'static str),
+    /// To boot a machine of its own, with [`crate::vm::Machine`].
+    Machine,
 }
 
 impl Need {
@@ -43,7 +50,10 @@ impl Need {
             Need::CgroupV1(name) => {
                 (!has_v1_controller(name)).then(|| format!("needs the controller {name} of cgroup v1"))
             }
+            Need::CgroupV2(names) => missing_in_v2(names),
+            Need::File(path) => (!Path::new(path).exists()).then(|| format!("needs {path}")),
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
+            Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(EMULATOR).missing()).or_else(no_kernel),
         }
     }
 }
@@ -82,6 +92,11 @@ fn kernel_has(name: &str) -> bool {
     listed() || (is_root() && load().is_ok_and(|status| status.success()) && listed())
 }
 
+fn no_kernel() -> Option<String> {
+    (kernel().is_none() || !cfg!(target_arch = "x86_64"))
+        .then(|| "needs a kernel to boot, which tests/run fetches on x86_64".to_owned())
+}
+
 fn has_target(name: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).args(["--print", "target-libdir", "--target", name]).output();
@@ -94,6 +109,15 @@ fn has_v1_controller(name: &str) -> bool {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let options = table.lines().filter_map(|line| line.split_once(" - cgroup ")).map(|(_, rest)| rest);
     options.flat_map(|options| options.split([' ', ','])).any(|option| option == name)
+}
+
+fn missing_in_v2(names: &[&str]) -> Option<String> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let line = table.lines().find(|line| line.contains(" - cgroup2 "));
+    let Some(mount) = line.and_then(|line| line.split(' ').nth(4)) else { return Some("needs cgroup v2".to_owned()) };
+    let offered = fs::read_to_string(Path::new(mount).join("cgroup.controllers")).unwrap_or_default();
+    let missing = names.iter().find(|name| !offered.split_whitespace().any(|offer| offer == **name))?;
+    Some(format!("needs the controller {missing} of cgroup v2"))
 }
 
 fn has_command(name: &str) -> bool {

@@ -1,8 +1,9 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    COMMIT, CP, EXPORT, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, NAMESPACES, PROCESS, PS, RM, RMI,
-    RUN, SECURITY, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    ATTACH, ATTACHED, BOOT, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS,
+    LISTING, LOGS, NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP, VOLUME_INSPECT,
+    VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -24,7 +25,86 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&RUN, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
+    },
+    Command {
+        name: "create",
+        aliases: &["container create"],
+        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        help: "Make a container without starting it",
+        examples: &[("create --name web host nginx", "vial start web starts it")],
+        args: (1, ANY),
+        tail: true,
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
+    },
+    Command {
+        name: "start",
+        aliases: &["container start"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Start containers that do not run",
+        examples: &[("start web", ""), ("start -ai shell", "be attached to it")],
+        args: (1, ANY),
+        groups: &[&START, &ATTACHED],
+        ..BLANK
+    },
+    Command {
+        name: "stop",
+        aliases: &["container stop"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Ask containers to stop, and kill those that do not",
+        examples: &[("stop web", ""), ("stop -t 60 db", "give it a minute")],
+        args: (1, ANY),
+        groups: &[&STOP, &SIGNAL],
+        ..BLANK
+    },
+    Command {
+        name: "restart",
+        aliases: &["container restart"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Stop containers and start them again",
+        examples: &[("restart web", "")],
+        args: (1, ANY),
+        groups: &[&STOP, &SIGNAL],
+        ..BLANK
+    },
+    Command {
+        name: "kill",
+        aliases: &["container kill"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Send a signal to containers, SIGKILL if not told otherwise",
+        examples: &[("kill -s HUP web", "")],
+        args: (1, ANY),
+        groups: &[&SIGNAL],
+        ..BLANK
+    },
+    Command {
+        name: "attach",
+        aliases: &["container attach"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Show what a container writes from now on, and pass input on",
+        examples: &[("attach --no-stdin web", "")],
+        args: (1, 1),
+        groups: &[&ATTACH, &ATTACHED],
+        ..BLANK
+    },
+    Command {
+        name: "exec",
+        aliases: &["container exec"],
+        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
+        help: "Run a further command in a container that runs",
+        examples: &[("exec -it web sh", "a shell in it"), ("exec -u nobody web id", "")],
+        args: (2, ANY),
+        tail: true,
+        groups: &[&WORKLOAD, &EXEC],
+    },
+    Command {
+        name: "wait",
+        aliases: &["container wait"],
+        usage: "CONTAINER...",
+        help: "Wait until containers have ended and print their exit codes",
+        examples: &[("wait job", "")],
+        args: (1, ANY),
+        ..BLANK
     },
     Command {
         name: "ps",
@@ -32,7 +112,20 @@ pub static COMMANDS: &[Command] = &[
         usage: "[OPTIONS]",
         help: "List containers",
         examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
-        groups: &[&PS, &LISTING],
+        groups: &[&PS, &QUIET, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "logs",
+        aliases: &["container logs"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Show what a container has printed",
+        examples: &[
+            ("logs -f web", "and what it prints from now on"),
+            ("logs -t --since 10m web", "the last ten minutes, with the time of each line"),
+        ],
+        args: (1, 1),
+        groups: &[&LOGS],
         ..BLANK
     },
     Command {
@@ -43,6 +136,71 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("inspect web", ""), ("inspect -f '{{.State.Pid}}' web", "one field only")],
         args: (1, ANY),
         groups: &[&INSPECT],
+        ..BLANK
+    },
+    Command {
+        name: "stats",
+        aliases: &["container stats"],
+        usage: "[OPTIONS] [CONTAINER...]",
+        help: "Show what containers use, each second",
+        examples: &[("stats", "all that run"), ("stats --no-stream --json web", "once, as JSON")],
+        args: (0, ANY),
+        groups: &[&STATS, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "top",
+        aliases: &["container top"],
+        usage: "CONTAINER",
+        help: "List the processes in a container",
+        examples: &[("top web", "")],
+        args: (1, 1),
+        ..BLANK
+    },
+    Command {
+        name: "pause",
+        aliases: &["container pause"],
+        usage: "CONTAINER...",
+        help: "Freeze all processes of containers",
+        examples: &[("pause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "unpause",
+        aliases: &["container unpause"],
+        usage: "CONTAINER...",
+        help: "Let paused containers go on",
+        examples: &[("unpause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "update",
+        aliases: &["container update"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Change the limits of containers, also while they run",
+        examples: &[("update -m 128m --cpus 0.5 web", "")],
+        args: (1, ANY),
+        groups: &[&LIMITS],
+        ..BLANK
+    },
+    Command {
+        name: "rename",
+        aliases: &["container rename"],
+        usage: "CONTAINER NAME",
+        help: "Give a container another name",
+        examples: &[("rename web web-old", "")],
+        args: (2, 2),
+        ..BLANK
+    },
+    Command {
+        name: "port",
+        aliases: &["container port"],
+        usage: "CONTAINER [PORT[/PROTO]]",
+        help: "List the ports that a container publishes",
+        examples: &[("port web", "")],
+        args: (1, 2),
         ..BLANK
     },
     Command {
@@ -119,7 +277,7 @@ pub static COMMANDS: &[Command] = &[
         help: "List images",
         examples: &[("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
         args: (0, 1),
-        groups: &[&IMAGES, &LISTING],
+        groups: &[&IMAGES, &QUIET, &LISTING],
         ..BLANK
     },
     Command {
@@ -166,6 +324,14 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("volume rm data", "")],
         args: (1, ANY),
         groups: &[&VOLUME_RM],
+        ..BLANK
+    },
+    Command {
+        name: "boot",
+        usage: "--containers",
+        help: "Start what is to run whenever this machine does",
+        examples: &[("boot --containers", "those with --restart always, for instance")],
+        groups: &[&BOOT],
         ..BLANK
     },
     Command {

@@ -74,7 +74,7 @@ pub struct Command {
 pub const ANY: u8 = u8::MAX;
 
 /// Second names of flags, from docker's own history.
-const ALIASES: &[(&str, &str)] = &[("net", "network"), ("dns-opt", "dns-option")];
+const ALIASES: &[(&str, &str)] = &[("net", "network"), ("dns-opt", "dns-option"), ("timeout", "time")];
 
 impl Command {
     /// All flags that are this command's own.
@@ -154,7 +154,10 @@ mod tests {
     #[test]
     fn every_alias_of_a_flag_names_one_that_exists() {
         for (alias, name) in ALIASES {
-            assert_eq!(command("run").unwrap().long(alias).map(|flag| flag.long), Some(*name));
+            assert!(
+                COMMANDS.iter().any(|command| command.long(alias).is_some_and(|flag| flag.long == *name)),
+                "{alias}"
+            );
         }
     }
 

@@ -31,33 +31,39 @@ flags! {
     TOP "Options" {
         TopVersion        b'v' "version"            Switch   ""               "Print the version";
     }
-    /// What most runs need.
-    RUN "Common options" {
+    /// What most processes in a container need.
+    WORKLOAD "Common options" {
+        Detach            b'd' "detach"             Switch   ""               "Leave it running in the background";
         Interactive       b'i' "interactive"        Switch   ""               "Keep standard input open";
         Tty               b't' "tty"                Switch   ""               "Give the container a terminal";
-        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
-        Name              b' ' "name"               One      "NAME"           "Name the container";
         Env               b'e' "env"                Many     "NAME[=VALUE]"   "Set a variable, or pass on the caller's";
-        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Workdir           b'w' "workdir"            One      "DIR"            "Start in this directory";
         User              b'u' "user"               One      "USER[:GROUP]"   "Run as this user, by name or number";
+        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
+    }
+    /// What most containers need.
+    RUN "Container" {
+        Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
+        Name              b' ' "name"               One      "NAME"           "Name the container";
+        Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
-        Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
-        Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.
     PROCESS "Process" {
         Entrypoint        b' ' "entrypoint"         One      "COMMAND"        "Replace the image's entrypoint; empty for none";
-        EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
         GroupAdd          b' ' "group-add"          Many     "GROUP"          "Add a supplementary group";
         Init              b' ' "init"               Switch   ""               "Run an init that reaps and forwards signals";
+        Restart           b' ' "restart"            One      "POLICY"         "no, on-failure[:COUNT], always or unless-stopped";
+        StopTimeout       b' ' "stop-timeout"       One      "SECONDS"        "How long to wait before what is stopped is killed (10)";
         StopSignal        b' ' "stop-signal"        One      "SIGNAL"         "What asks the process to stop (SIGTERM)";
         Ulimit            b' ' "ulimit"             Many     "NAME=SOFT[:HARD]" "Set a resource limit of the process";
         OomScoreAdj       b' ' "oom-score-adj"      One      "NUMBER"         "Sooner or later killed when memory is out";
         Label             b'l' "label"              Many     "NAME[=VALUE]"   "Note something about the container";
         LabelFile         b' ' "label-file"         Many     "FILE"           "Read labels from a file";
         CidFile           b' ' "cidfile"            One      "FILE"           "Write the container's ID to a new file";
+        LogDriver         b' ' "log-driver"         One      "NAME"           "k8s-file, json-file or local (all the same), or none";
+        LogOpt            b' ' "log-opt"            Many     "NAME=VALUE"     "max-size=SIZE or max-file=NUMBER (10m, 3)";
     }
     /// What the container sees of files and devices.
     FILES "Files and devices" {
@@ -81,13 +87,14 @@ flags! {
         CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
         Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
     }
-    /// What cgroups enforce.
+    /// What cgroups enforce, and what can be changed while a container runs.
     LIMITS "Limits" {
+        Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
+        Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
         MemoryReservation b' ' "memory-reservation" One      "SIZE"           "Keep this much when memory is short";
         MemoryHigh        b' ' "memory-high"        One      "SIZE"           "Slow the container down above this (cgroup v2)";
         MemorySwap        b' ' "memory-swap"        One      "SIZE"           "Memory and swap together; -1 for no limit";
         MemorySwappiness  b' ' "memory-swappiness"  One      "0..100"         "How readily memory is swapped (cgroup v1)";
-        OomKillDisable    b' ' "oom-kill-disable"   Switch   ""               "Pause instead of kill when out of memory (cgroup v1)";
         CpuQuota          b' ' "cpu-quota"          One      "USEC"           "CPU time in each period; -1 for no limit";
         CpuPeriod         b' ' "cpu-period"         One      "USEC"           "Length of a period (100000)";
         CpuShares         b'c' "cpu-shares"         One      "NUMBER"         "Weight against other containers (1024)";
@@ -99,6 +106,10 @@ flags! {
         DeviceWriteBps    b' ' "device-write-bps"   Many     "PATH:SIZE"      "Limit bytes written per second";
         DeviceReadIops    b' ' "device-read-iops"   Many     "PATH:NUMBER"    "Limit reads per second";
         DeviceWriteIops   b' ' "device-write-iops"  Many     "PATH:NUMBER"    "Limit writes per second";
+    }
+    /// What cgroups enforce from the beginning on.
+    FIXED_LIMITS "Limits" {
+        OomKillDisable    b' ' "oom-kill-disable"   Switch   ""               "Pause instead of kill when out of memory (cgroup v1)";
         DeviceCgroupRule  b' ' "device-cgroup-rule" Many     "'c 1:3 rwm'"    "Allow devices by number";
         CgroupParent      b' ' "cgroup-parent"      One      "PATH"           "Put the container's cgroup below this one";
     }
@@ -108,9 +119,12 @@ flags! {
         CapDrop           b' ' "cap-drop"           Many     "NAME"           "Take a capability away, or ALL";
         SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "no-new-privileges[=true|false]";
     }
+    /// How lists of names print.
+    QUIET "Output" {
+        Quiet             b'q' "quiet"              Switch   ""               "Print IDs or names only";
+    }
     /// How lists print.
     LISTING "Output" {
-        Quiet             b'q' "quiet"              Switch   ""               "Print IDs or names only";
         NoTrunc           b' ' "no-trunc"           Switch   ""               "Print whole IDs";
         Format            b' ' "format"             One      "FORMAT"         "table, json or a template such as '{{.ID}}'";
         Json              b' ' "json"               Switch   ""               "Print one JSON array";
@@ -157,6 +171,19 @@ flags! {
         Size              b's' "size"               Switch   ""               "Show how much each container has written";
         Filter            b'f' "filter"             Many     "KEY=VALUE"      "Show only id=, name=, label=, status= or ancestor=";
     }
+    /// `stats`.
+    STATS "Options" {
+        AllStats          b'a' "all"                Switch   ""               "Show containers that do not run too";
+        NoStream          b' ' "no-stream"          Switch   ""               "Look once, for a second, instead of each second";
+    }
+    /// `logs`.
+    LOGS "Options" {
+        Follow            b'f' "follow"             Switch   ""               "Go on with what comes, until the container has ended";
+        Tail              b'n' "tail"               One      "NUMBER|all"     "Show only so many lines from the end";
+        Since             b' ' "since"              One      "TIME"           "Show only what came since: RFC 3339, seconds, or 10m";
+        Until             b' ' "until"              One      "TIME"           "Show only what came until then";
+        Timestamps        b't' "timestamps"         Switch   ""               "Show each line's time";
+    }
     /// `inspect`.
     INSPECT "Options" {
         InspectType       b' ' "type"               One      "TYPE"           "container, image or volume";
@@ -175,6 +202,36 @@ flags! {
     RM "Options" {
         ForceRemove       b'f' "force"              Switch   ""               "Kill what runs; do not fail on what is missing";
         RemoveVolumes     b'v' "volumes"            Switch   ""               "Remove the container's unnamed volumes too";
+    }
+    /// Where one is attached.
+    ATTACHED "Options" {
+        DetachKeys        b' ' "detach-keys"        One      "KEYS"           "Typed on a terminal, these detach (ctrl-p,ctrl-q)";
+        SigProxy          b' ' "sig-proxy"          Switch   ""               "Pass signals on to the workload (true)";
+    }
+    /// `exec`.
+    EXEC "Options" {
+        Privileged        b' ' "privileged"         Switch   ""               "Grant all capabilities";
+    }
+    /// `attach`.
+    ATTACH "Options" {
+        NoStdin           b' ' "no-stdin"           Switch   ""               "Do not pass standard input on";
+    }
+    /// `start`.
+    START "Options" {
+        StartAttach       b'a' "attach"             Switch   ""               "Show what it writes, until it ends";
+        StartInteractive  b'i' "interactive"        Switch   ""               "Pass standard input on";
+    }
+    /// `kill`, `stop` and `restart`.
+    SIGNAL "Options" {
+        Signal            b's' "signal"             One      "SIGNAL"         "Send this one";
+    }
+    /// `stop` and `restart`.
+    STOP "Options" {
+        StopTime          b't' "time"               One      "SECONDS"        "How long to wait before it is killed (10); -1: for ever";
+    }
+    /// `boot`.
+    BOOT "Options" {
+        BootContainers    b' ' "containers"         Switch   ""               "Start the containers whose restart policy says so";
     }
     /// `volume rm`.
     VOLUME_RM "Options" {

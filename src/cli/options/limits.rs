@@ -84,7 +84,7 @@ pub struct Limits<'a> {
 
 impl<'a> Limits<'a> {
     /// Takes a flag in; false if it belongs elsewhere.
-    pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
+    pub(in crate::cli) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
         match given.flag.id {
             Id::Memory => self.memory = Some(size(given, MEMORY_MIN)?),
             Id::MemoryReservation => self.memory_reservation = Some(size(given, MEMORY_MIN)?),
@@ -113,16 +113,21 @@ impl<'a> Limits<'a> {
     }
 
     /// Whether the limits fit together.
-    pub(super) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
+    pub(in crate::cli) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
         for id in [Id::CpuQuota, Id::CpuPeriod] {
             if let (Some(_), Some(other)) = (parsed.last(Id::Cpus), parsed.last(id)) {
                 let why = "--cpus sets both quota and period";
                 return Err(conflict("cpus", other.flag.long, why, "--cpus, or --cpu-quota with --cpu-period"));
             }
         }
-        let below = |id, value: Option<u64>| match (parsed.last(id), value, self.memory) {
-            (Some(given), Some(value), Some(memory)) if value > memory => {
+        // `update` may be given one of two, where the other is the container's already.
+        let memory = parsed.last(Id::Memory);
+        let below = |id, value: Option<u64>| match (parsed.last(id), memory, value, self.memory) {
+            (Some(given), _, Some(value), Some(memory)) if value > memory => {
                 Err(given.refuse("above --memory", "a size of at most --memory"))
+            }
+            (None, Some(given), Some(value), Some(memory)) if value > memory => {
+                Err(given.refuse("below --memory-reservation", "a size of at least --memory-reservation"))
             }
             _ => Ok(()),
         };
@@ -136,6 +141,9 @@ impl<'a> Limits<'a> {
                 "below --memory, which it includes",
                 form,
             )?;
+        } else if let (Some(given), Some(swap @ 0..), Some(limit)) = (memory, self.memory_swap, self.memory) {
+            let form = "a size of at most --memory-swap, which includes it and can be changed at the same time";
+            given.check((limit <= swap as u64).then_some(()), "above --memory-swap", form)?;
         }
         Ok(())
     }

@@ -13,10 +13,13 @@ pub mod security;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::attach::Manner;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
+use crate::container::log::{self, LogOptions};
+use crate::container::monitor::Policy;
 use crate::image::reference::Image;
 
 /// How the container is known and what remains of it.
@@ -32,6 +35,8 @@ pub struct Record<'a> {
     pub labels: Vec<Setting<'a>>,
     /// `--label-file`: files for [`files::parse_label_file`].
     pub label_files: Vec<&'a [u8]>,
+    /// `--log-driver` and `--log-opt`.
+    pub log: LogOptions,
 }
 
 /// `NAME=VALUE`.
@@ -44,6 +49,7 @@ pub struct Setting<'a> {
 }
 
 /// Everything that `run` was asked for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
 #[derive(Debug)]
 pub struct RunOptions<'a> {
     /// The image.
@@ -56,6 +62,14 @@ pub struct RunOptions<'a> {
     pub tty: bool,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--detach`.
+    pub detach: bool,
+    /// How to be attached, if it is not detached.
+    pub manner: Manner,
+    /// `--restart`; empty for none.
+    pub restart: &'a str,
+    /// `--stop-timeout`, in seconds.
+    pub stop_timeout: Option<i64>,
     /// Name, labels and ID file.
     pub record: Record<'a>,
     /// The process.
@@ -85,6 +99,10 @@ impl<'a> RunOptions<'a> {
             interactive: parsed.on(Id::Interactive),
             tty: parsed.on(Id::Tty),
             dry_run: parsed.on(Id::DryRun),
+            detach: parsed.on(Id::Detach),
+            manner: Manner { tty: parsed.on(Id::Tty), ..Manner::new(parsed, parsed.on(Id::Interactive))? },
+            restart: "",
+            stop_timeout: None,
             record: Record { remove: parsed.on(Id::Remove), ..Record::default() },
             process: process::Process { init: parsed.on(Id::Init), ..Default::default() },
             mounts: mounts::Mounts { read_only: parsed.on(Id::ReadOnly), ..Default::default() },
@@ -95,9 +113,15 @@ impl<'a> RunOptions<'a> {
         for given in &parsed.flags {
             options.set(given)?;
         }
+        if !options.record.log.keeps() && parsed.last(Id::LogOpt).is_some() {
+            return Err(conflict("log-opt", "log-driver none", "no log is kept", "one of both"));
+        }
         options.limits.check(parsed)?;
         options.namespaces.check(parsed)?;
         options.security.check()?;
+        if options.record.remove && !options.restart.is_empty() {
+            return Err(conflict("rm", "restart", "a container that is removed can't be started again", "one of them"));
+        }
         Ok(options)
     }
 
@@ -110,6 +134,17 @@ impl<'a> RunOptions<'a> {
             Id::Label => self.record.labels.push(given.check(label(given.text()?), "no name", "NAME or NAME=VALUE")?),
             Id::LabelFile => self.record.label_files.push(path(given)?),
             Id::CidFile => self.record.cidfile = Some(path(given)?),
+            Id::LogDriver => {
+                let known = self.record.log.set_driver(given.text()?);
+                given.check(known.then_some(()), "no such driver", log::DRIVERS)?;
+            }
+            Id::LogOpt => {
+                let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
+                let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
+                given.check(self.record.log.set(option, value), "no such option, or not a value of it", form)?;
+            }
+            Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
+            Id::Restart => self.restart = restart(given)?,
             _ => {
                 let _known = self.process.set(given)?
                     || self.mounts.set(given)?
@@ -120,6 +155,14 @@ impl<'a> RunOptions<'a> {
         }
         Ok(())
     }
+}
+
+/// `no`, `always`, `unless-stopped` or `on-failure[:COUNT]`; empty for `no`.
+fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
+    let text = given.text()?;
+    let accepted = "no, always, unless-stopped or on-failure[:COUNT]";
+    let policy = given.check(Policy::parse(text), "no such policy", accepted)?;
+    Ok(if policy == Policy::No { "" } else { text })
 }
 
 /// What names a container or a volume.

@@ -107,7 +107,7 @@ pub struct Process<'a> {
 
 impl<'a> Process<'a> {
     /// Takes a flag in; false if it belongs elsewhere.
-    pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
+    pub(in crate::cli) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
         match given.flag.id {
             Id::Env => self.env.push(given.check(
                 Variable::parse(given.value),

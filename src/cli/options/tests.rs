@@ -35,7 +35,7 @@ fn error(words: &[&str]) -> String {
 #[test]
 fn every_flag_of_run_is_taken_in_by_someone() {
     // An arm that is missing would show as a bad value that is accepted; switches have no bad values.
-    let all = run("-i -t --rm --init --read-only --dry-run --oom-kill-disable");
+    let all = run("-i -t -d --rm --init --read-only --dry-run --oom-kill-disable");
     assert!(all.interactive && all.tty && all.record.remove && all.process.init);
     assert!(all.mounts.read_only && all.dry_run && all.limits.oom_kill_disable);
     let none = run("");
@@ -43,7 +43,9 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     assert!(!none.mounts.read_only && !none.dry_run && !none.limits.oom_kill_disable);
     assert_eq!(none.limits, limits::Limits::default());
     let switches = command("run").unwrap().flags().filter(|flag| flag.takes == Takes::Switch).count();
-    assert_eq!(switches, 7);
+    // --sig-proxy is on if it is not said.
+    assert!(all.detach && !none.detach && none.manner.proxy && !run("--sig-proxy=false").manner.proxy);
+    assert_eq!(switches, 9);
     assert_eq!(table::GLOBAL.flags.len(), 5);
 }
 
@@ -61,6 +63,20 @@ fn the_record_holds_name_labels_and_files() {
     assert_eq!(record.name, Some("web"));
     assert_eq!(record.labels, [Setting { name: "a", value: "1" }, Setting { name: "b", value: "" }]);
     assert_eq!((record.label_files, record.cidfile), (vec![b"l" as &[u8]], Some(b"c" as &[u8])));
+}
+
+#[test]
+fn the_log_has_a_driver_and_bounds() {
+    let usual = LogOptions::default();
+    assert_eq!((run("").record.log, usual.driver), (usual, "k8s-file"));
+    let log =
+        run("--log-driver json-file --log-opt max-size=20k --log-opt max-file=7 --log-opt max-size=1K").record.log;
+    assert_eq!(log, LogOptions { driver: "json-file", max_size: 1024, max_file: 7 });
+    for driver in ["k8s-file", "local", "none"] {
+        assert_eq!(run(&format!("--log-driver {driver}")).record.log, LogOptions { driver, ..usual });
+    }
+    let conflict = error(&["--log-opt=max-size=1m", "--log-driver=none"]);
+    assert!(conflict.starts_with("--log-opt conflicts with --log-driver none: no log is kept"), "{conflict}");
 }
 
 #[test]

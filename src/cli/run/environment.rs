@@ -94,7 +94,7 @@ pub(super) fn gather(
 }
 
 /// Reads the file that an option names.
-pub(super) fn option_file(path: &[u8], option: &str) -> Result<&'static [u8]> {
+pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static [u8]> {
     match file::read_file(fd::CWD, file::path(path)?, LIMIT) {
         Ok(content) => Ok(content.leak()),
         Err(error) => Err(Error::os(error.errno(), text!("{option}: read"), path.escape_ascii())

@@ -9,7 +9,6 @@ use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::cli::context::Context;
 use crate::cli::images;
-use crate::container::plan::Root;
 use crate::image::reference::Image;
 use crate::image::store::{Held, Store};
 use crate::sys::{fd, file};
@@ -21,8 +20,8 @@ pub(super) struct Found {
     pub(super) name: &'static str,
     /// Its ID; empty for the host and for directories.
     pub(super) id: &'static str,
-    /// Directories of the layers, the topmost first; relative ones start at the bundle.
-    pub(super) layers: Vec<&'static str>,
+    /// The directory that is the only layer; empty for images.
+    pub(super) directory: &'static str,
     /// Digests of the layers, with commas between them.
     pub(super) digests: &'static str,
     /// `Entrypoint`.
@@ -39,13 +38,6 @@ pub(super) struct Found {
     pub(super) volumes: Vec<&'static str>,
     /// `StopSignal`.
     pub(super) stop_signal: &'static str,
-}
-
-impl Found {
-    /// What the container's root is made of; `volatile` if its changes go with it.
-    pub(super) fn root(&'static self, volatile: bool) -> Root {
-        Root::Overlay { layers: &self.layers, upper: "upper", work: "work", target: "rootfs", volatile }
-    }
 }
 
 /// Finds the image; without `make` nothing is made, nor kept from being removed. Once a container's files say that it uses
@@ -68,8 +60,8 @@ pub(super) fn find(
         },
     };
     match image {
-        Image::Host => found.layers.push("/"),
-        Image::Path(path) => found.layers.push(directory(path, found.name)?),
+        Image::Host => found.directory = "/",
+        Image::Path(path) => found.directory = directory(path, found.name)?,
         _ => {
             let store = if make { images::store(context)? } else { Store::look(&context.root_path())? };
             if make {
@@ -90,10 +82,6 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
         Err(error) => return Err(error.because("find the image to run")),
     };
     found.id = stored.id;
-    // The store lists the lowest first, overlay the topmost.
-    for layer in stored.layers.iter().rev() {
-        found.layers.push(text!("../../layers/{layer}/diff"));
-    }
     found.digests = stored.layers.join(",").leak();
     if let Some(config) = stored.config.get("config") {
         configure(found, config);

@@ -1,6 +1,7 @@
-//! `vial run`: options and image to a specification, and the container's whole life in the foreground.
+//! `vial run` and `vial create`: options and image to a specification and a bundle; and a whole life in the foreground.
 
 mod environment;
+
 mod image;
 mod record;
 mod sources;
@@ -10,13 +11,15 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 use core::fmt::Write;
 
+pub(super) use environment::option_file;
 use image::Found;
 use sources::Sources;
 use specification::Parts;
+pub(super) use specification::limits;
 
+use super::attach;
 use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
@@ -25,23 +28,22 @@ use crate::base::keep::{self, text};
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
+use crate::container::launch::{self, Launch, Words};
+use crate::container::life::Life;
+use crate::container::monitor;
 use crate::container::plan::{self, Setting};
-use crate::container::run::{self, Container};
+use crate::container::run::{self, Surroundings};
 use crate::container::spec::Spec;
-use crate::container::state::State;
+use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
-use crate::container::volume::Volumes;
-use crate::image::store::Held;
-use crate::sys::poll::{self, Signals};
+use crate::sys::poll;
 use crate::sys::process::Ended;
 use crate::sys::{Fd, because, fd, file, terminal};
 
 /// What `run` was asked for.
 type Options = &'static RunOptions<'static>;
-/// Words for execve(2).
-type Words = &'static [&'static CStr];
 
-/// Runs a container and cleans up behind it.
+/// Runs a container and cleans up behind it, or leaves it to its monitor.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
     let signals = {
@@ -49,46 +51,117 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
         file::umask(0);
         poll::block_signals(run::watched_signals())?
     };
-    if options.tty && options.interactive && terminal::modes(fd::STDIN).is_err() {
+    if options.tty && options.interactive && !options.detach && terminal::modes(fd::STDIN).is_err() {
         return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
             .hint("leave out -t to pipe data in: vial run -i ..."));
     }
     if options.dry_run {
         return describe(context, options);
     }
+    let (root, bundles, mut made) = create(context, options)?;
+    if options.detach || !options.restart.is_empty() {
+        let attach = !options.detach;
+        let session = monitor::start(&root, &made.bundle, &monitor::How { attach, signals });
+        let session = session.inspect_err(|_| drop(made.life(&root, &bundles).discard()))?;
+        if options.detach {
+            super::print(&[made.id, "\n"].concat())?;
+            return Ok(0);
+        }
+        return attach::follow(&session, &made.bundle.directory, &options.manner);
+    }
+    let mut life = made.life(&root, &bundles);
+    let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
+    let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
+    end(&life, options, result)
+}
+
+/// Makes a container, to be started later; prints its ID.
+pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
+    let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
+    file::umask(0);
+    let (_, _, made) = create(context, options)?;
+    super::print(&[made.id, "\n"].concat())?;
+    Ok(0)
+}
+
+/// A container that was made and not started.
+struct Created {
+    bundle: Bundle,
+    id: &'static str,
+    launch: Launch,
+    state: State,
+}
+
+impl Created {
+    fn life<'a>(&'a mut self, root: &'a Fd, bundles: &'a Bundles) -> Life<'a> {
+        let (launch, state, bundle) = (&mut self.launch, self.state.clone(), &self.bundle);
+        Life {
+            root,
+            bundles,
+            id: self.id,
+            name: &bundle.name,
+            directory: &bundle.directory,
+            launch,
+            state,
+            control: None,
+        }
+    }
+}
+
+/// Makes a container's directory with all that says what it is; on failure nothing is left.
+#[inline(never)]
+fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, Created)> {
     let root = context.open_root()?;
+    // Keeps the image from being removed until the container's files name it.
     let mut held = None;
     let found = image::find(context, &options.image, true, &mut held)?;
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
     let id = keep::copy(&bundle.id);
-    let mut life =
-        Life { held, context, options, found, root: &root, bundle: &bundle, id, control: None, volumes: &[] };
-    let result = life.live(signals);
-    life.end(&bundles, result)
+    match fill_in(context, options, found, &bundle, id) {
+        Ok((launch, state)) => Ok((root, bundles, Created { bundle, id, launch, state })),
+        Err(error) => {
+            let _ = bundles.remove(id, &bundle.name);
+            Err(error)
+        }
+    }
 }
 
-/// One container, from its directory to its end.
-struct Life<'a> {
-    context: &'a Context<'static>,
+fn fill_in(
+    context: &Context<'static>,
     options: Options,
     found: &'static Found,
-    root: &'a Fd,
-    bundle: &'a Bundle,
+    bundle: &Bundle,
     id: &'static str,
-    control: Option<Control>,
-    /// Keeps the image from being removed until the container's files name it.
-    held: Option<Held>,
-    /// Volumes without a name, which go with the container.
-    volumes: &'static [&'static str],
+) -> Result<(Launch, State)> {
+    let mut state = record::prepared(options, found)?;
+    let made = make(context, options, found, id, true)?;
+    state.command = lossy(made.command).into_iter().map(String::from).collect();
+    if options.limits.cgroup_parent.is_some() {
+        Control::note_parents(made.spec)?;
+    }
+    write_bundle(bundle, options, id, made.spec)?;
+    let mut launch = Launch::new(made.spec)?;
+    // These need not be UTF-8.
+    (launch.args, launch.env) = (made.command, made.env);
+    let is_kept = options.detach || context.parsed.command.name == "create";
+    if is_kept && !launch.annotation(launch::LOSSY).is_empty() {
+        return Err(Error::new("the command and its environment must be UTF-8 if the container is to stay"));
+    }
+    if let Some(path) = options.record.cidfile {
+        write_cidfile(path, id)?;
+    }
+    if is_kept || !options.record.remove {
+        let _why = because("write down what the container came from");
+        state.save(bundle.directory.by_ref())?;
+    }
+    Ok((launch, state))
 }
 
 /// What a container is, all in memory.
 struct Made {
     command: Words,
     env: Words,
-    wanted: Wanted<'static>,
-    sources: &'static Sources,
     spec: &'static mut Spec,
 }
 
@@ -106,112 +179,60 @@ fn make(
     let sources = Sources::gather(options, found, make)?;
     let command = command(options, found)?;
     let wanted = wanted(options, found);
-    let containers: &dyn Fn(&str) -> Result<u32> = &|name| match context.look_for_root()? {
+    let containers: &dyn Fn(&str) -> Result<(&'static str, u32)> = &|name| match context.look_for_root()? {
         Some(root) if file::exists(root.by_ref(), c"containers") => {
-            record::process_of(&Bundles::open(root.by_ref())?, name)
+            launch::first_process(&Bundles::open(root.by_ref())?, name)
         }
         _ => Err(Error::new(text!("no such container: {name}"))),
     };
-    let parts = Parts { options, found, sources, command, env, wanted, hostname, id, containers };
+    let best_effort = context.parsed.globals.best_effort;
+    let parts = Parts { options, found, sources, command, env, wanted, hostname, id, best_effort, containers };
     let spec = specification::build(&parts)?;
-    Ok(Box::leak(Box::new(Made { command, env, wanted, sources, spec })))
+    Ok(Box::leak(Box::new(Made { command, env, spec })))
 }
 
-impl Life<'_> {
-    /// Prepares, starts and waits; how the workload ended.
-    #[inline(never)]
-    fn live(&mut self, signals: Signals) -> Result<Ended> {
-        let options = self.options;
-        let state = record::prepared(options, self.found)?;
-        let made = make(self.context, options, self.found, self.id, true)?;
-        state.command = lossy(made.command).into_iter().map(String::from).collect();
-        if options.limits.cgroup_parent.is_some() {
-            Control::note_parents(made.spec)?;
-        }
-        self.write_bundle(made.spec)?;
-        self.held = None;
-        self.volumes = &made.sources.unnamed;
-        let fills = made.sources.make_volumes(self.root)?;
-        if let Some(path) = options.record.cidfile {
-            write_cidfile(path, self.id)?;
-        }
-        let control = self.control.insert(Control::create(made.spec, self.context.parsed.globals.best_effort)?);
-        Context::warn(&control.warnings);
-        let container = Container {
-            spec: made.spec,
-            root: self.found.root(options.record.remove),
-            directory: &self.bundle.directory,
-            args: made.command,
-            env: made.env,
-            wanted: made.wanted,
-            interactive: options.interactive,
-            init: options.process.init,
-            group: control.group.as_ref(),
-            cgroups: control.mounts(),
-            fills,
+/// Waits for the workload's end and writes down how it ended.
+fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
+    let pid = running.pid;
+    let ended = running.wait().inspect_err(|_| run::Running::kill(pid))?;
+    if !life.state.remove {
+        let oom_killed = life.control.as_ref().is_some_and(Control::was_oom_killed);
+        let _why = because("write down how the container ended");
+        life.state.end(ended.code(), oom_killed, Status::Exited);
+        life.state.save(life.directory.by_ref())?;
+    }
+    Ok(ended)
+}
+
+/// Writes what makes the container's directory an OCI bundle.
+fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &Spec) -> Result<()> {
+    let _why = because("write down what the container is: a bundle as the OCI runtime specification has it");
+    bundle.write(c"config.json", &spec.to_json().to_compact())?;
+    for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
+        file::mkdir(bundle.directory.by_ref(), name, mode)?;
+    }
+    for (name, content) in environment::files(environment::hostname(options, id), options) {
+        bundle.write(name, content)?;
+    }
+    Ok(())
+}
+
+/// Takes down what was put up, on every path; the exit code. What fails first tells of the rest, for `vial gc`.
+fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
+    let control = life.control.as_ref();
+    let oom = control.is_some_and(|control| result.is_ok() && control.was_oom_killed());
+    let whole = result.is_err() || life.state.remove;
+    let cleaned = control.map_or(Ok(()), Control::remove).and_then(|()| if whole { life.discard() } else { Ok(()) });
+    let ended = result?;
+    cleaned?;
+    if oom {
+        let limit = match options.limits.memory {
+            Some(bytes) => text!(" (--memory {bytes})"),
+            None => "",
         };
-        let running = run::start(&container, signals)?;
-        let pid = running.pid;
-        self.follow(running, state).inspect_err(|_| run::Running::kill(pid))
+        Context::warn(&[Error::new(text!("a process was killed: out of memory{limit}"))]);
     }
-
-    /// Waits for the workload's end; writes down that it runs and how it ended.
-    #[inline(never)]
-    fn follow(&self, running: run::Running, state: &mut State) -> Result<Ended> {
-        let why = because("write down that the container runs");
-        record::started(state, running.pid);
-        state.save(self.bundle.directory.by_ref())?;
-        drop(why);
-        let ended = running.wait()?;
-        if !self.options.record.remove {
-            let _why = because("write down how the container ended");
-            record::ended(state, ended, self.control.as_ref().is_some_and(Control::was_oom_killed));
-            state.save(self.bundle.directory.by_ref())?;
-        }
-        Ok(ended)
-    }
-
-    /// Writes what makes the container's directory an OCI bundle.
-    fn write_bundle(&self, spec: &Spec) -> Result<()> {
-        let _why = because("write down what the container is: a bundle as the OCI runtime specification has it");
-        self.bundle.write(c"config.json", &spec.to_json().to_compact())?;
-        for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
-            file::mkdir(self.bundle.directory.by_ref(), name, mode)?;
-        }
-        let hostname = environment::hostname(self.options, self.id);
-        for (name, content) in environment::files(hostname, self.options) {
-            self.bundle.write(name, content)?;
-        }
-        Ok(())
-    }
-
-    /// Takes down what `live` put up, on every path; the exit code.
-    fn end(self, bundles: &Bundles, result: Result<Ended>) -> Result<u8> {
-        let oom = self.control.as_ref().is_some_and(|control| result.is_ok() && control.was_oom_killed());
-        let cleaned = self.clean(bundles, result.is_err() || self.options.record.remove);
-        let ended = result?;
-        cleaned?;
-        if oom {
-            let limit = match self.options.limits.memory {
-                Some(bytes) => text!(" (--memory {bytes})"),
-                None => "",
-            };
-            Context::warn(&[Error::new(text!("a process was killed: out of memory{limit}"))]);
-        }
-        Ok(ended.code())
-    }
-
-    /// Stops at the first failure: what tells of the rest stays, so that `vial gc` finds it.
-    fn clean(&self, bundles: &Bundles, whole: bool) -> Result<()> {
-        self.control.as_ref().map_or(Ok(()), Control::remove)?;
-        if !whole {
-            return Ok(());
-        }
-        for volume in self.volumes {
-            Volumes::open(self.root.by_ref())?.remove(volume, bundles, self.id)?;
-        }
-        bundles.remove(self.id, &self.bundle.name)
-    }
+    Ok(ended.code())
 }
 
 /// Prints the plan and does nothing.
@@ -221,7 +242,9 @@ fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let made = make(context, options, found, keep::copy(&"0".repeat(64)), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = "";
-    for step in plan::plan(made.spec, &Setting { root: found.root(options.record.remove), cgroups, fills: &[] })? {
+    let launch = Launch::new(made.spec)?;
+    let root = launch.root(options.record.remove);
+    for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");
@@ -287,7 +310,7 @@ fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
 
 /// The words that a specification's process has.
 #[inline(never)]
-fn lossy(words: Words) -> Vec<&'static str> {
+pub(super) fn lossy(words: Words) -> Vec<&'static str> {
     let mut texts = Vec::with_capacity(words.len());
     for word in words {
         texts.push(match word.to_string_lossy() {

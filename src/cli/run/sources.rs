@@ -1,6 +1,7 @@
 //! What the container gets of the host: directories, volumes, devices.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Options;
@@ -13,8 +14,8 @@ use crate::base::text::{Cut, Quoted};
 use crate::cli::context::Context;
 use crate::cli::options::mounts::{Mount, Source, Tmpfs};
 use crate::container::spec;
-use crate::container::volume::{self, Volumes};
-use crate::sys::{Fd, because, fd, file};
+use crate::container::volume;
+use crate::sys::{because, fd, file};
 
 /// Paths and numbers that the specification is made with.
 #[derive(Default)]
@@ -23,8 +24,8 @@ pub(super) struct Sources {
     pub(super) mounts: Vec<spec::Mount>,
     /// Volumes for this container alone.
     pub(super) unnamed: Vec<&'static str>,
-    /// All volumes: name, target if it is to be filled with what the image has there.
-    volumes: Vec<(&'static str, Option<&'static str>)>,
+    /// Targets of volumes that get what the image has there, a line each.
+    pub(super) fills: String,
 }
 
 impl Sources {
@@ -52,24 +53,6 @@ impl Sources {
             }
         }
         Ok(sources)
-    }
-
-    /// Makes the volumes that are missing; the targets of those that get what the image has there.
-    pub(super) fn make_volumes(&self, root: &Fd) -> Result<&'static [&'static str]> {
-        let mut fills = Vec::new();
-        if self.volumes.is_empty() {
-            return Ok(&[]);
-        }
-        let volumes = Volumes::open(root.by_ref())?;
-        for &(name, fill) in &self.volumes {
-            let data = volumes.make(name)?;
-            if let Some(target) = fill
-                && file::list(data.by_ref())?.is_empty()
-            {
-                fills.push(target);
-            }
-        }
-        Ok(fills.leak())
     }
 
     fn mount(&mut self, mount: &'static Mount, make: bool) -> Result<()> {
@@ -124,7 +107,10 @@ impl Sources {
 
     /// The directory of a volume, relative to the bundle, so that the store can move.
     fn volume(&mut self, name: &'static str, target: &'static str, copy: bool, read_only: bool) {
-        self.volumes.push((name, copy.then_some(target)));
+        if copy {
+            self.fills.push_str(target);
+            self.fills.push('\n');
+        }
         self.bind(volume::source(name).leak(), target, "rbind", "rprivate", read_only);
     }
 

@@ -8,15 +8,14 @@ use super::{Options, Words};
 use crate::base::error::Result;
 use crate::base::keep::text;
 use crate::base::signal;
-use crate::cli::options::limits::Throttle;
+use crate::cli::options::limits::{Limits, Throttle};
 use crate::cli::options::namespaces::Namespace as Asked;
-use crate::container::root::{DIRECTORY, LAYERS};
 use crate::container::spec::{
     BlockIo, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind, Pids,
     Process, Resources, Rlimit, Spec,
 };
 use crate::container::user::Wanted;
-use crate::container::{defaults, remains};
+use crate::container::{defaults, launch, remains};
 use crate::kernel::security::caps;
 use crate::sys::security;
 
@@ -30,8 +29,10 @@ pub(super) struct Parts<'a> {
     pub(super) wanted: Wanted<'static>,
     pub(super) hostname: &'static str,
     pub(super) id: &'static str,
-    /// Finds the first process of another container.
-    pub(super) containers: &'a dyn Fn(&str) -> Result<u32>,
+    /// Whether what can't be enforced is a warning.
+    pub(super) best_effort: bool,
+    /// Finds ID and first process of another container.
+    pub(super) containers: &'a dyn Fn(&str) -> Result<(&'static str, u32)>,
 }
 
 /// Builds it.
@@ -46,29 +47,46 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     process(parts, spec.process.get_or_insert_default())?;
     mounts(parts, &mut spec.mounts);
     annotations(parts, &mut spec.annotations);
-    linux(parts, spec.linux.get_or_insert_default())?;
+    linux(parts, spec.linux.get_or_insert_default(), &mut spec.annotations)?;
     Ok(spec)
 }
 
 /// What the specification has no member for, but a later start needs.
-fn annotations(parts: &Parts<'_>, annotations: &mut Vec<(&'static str, &'static str)>) {
-    annotations.push(("vial.image", parts.found.name));
-    let signal = match parts.options.process.stop_signal {
+fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
+    let options = parts.options;
+    let signal = match options.process.stop_signal {
         Some(number) => signal::name(number).leak(),
         None => parts.found.stop_signal,
     };
+    let input = match (options.interactive, options.detach) {
+        (false, _) => "",
+        (true, false) => "once",
+        (true, true) => "open",
+    };
+    let lossy = parts.command.iter().chain(parts.env).any(|word| word.to_str().is_err());
+    let set = |on: bool| if on { "true" } else { "" };
     for (name, value) in [
-        (LAYERS, parts.found.digests),
-        (DIRECTORY, parts.found.layers.first().copied().filter(|layer| layer.starts_with('/')).unwrap_or_default()),
-        ("vial.user", parts.wanted.user),
-        ("vial.group", parts.wanted.group),
+        (launch::IMAGE, parts.found.name),
+        (launch::LAYERS, parts.found.digests),
+        (launch::DIRECTORY, parts.found.directory),
+        (launch::USER, parts.wanted.user),
+        (launch::GROUP, parts.wanted.group),
+        (launch::GROUPS, parts.wanted.further.join(",").leak()),
+        (launch::STOP_SIGNAL, signal),
+        (launch::STOP_TIMEOUT, options.stop_timeout.map_or("", |seconds| text!("{seconds}"))),
+        (launch::FILLS, &parts.sources.fills),
+        (launch::RESTART, options.restart),
+        (launch::INIT, set(options.process.init)),
+        (launch::INPUT, input),
+        (launch::BEST_EFFORT, set(parts.best_effort)),
+        (launch::LOSSY, set(lossy)),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),
-        ("vial.stopSignal", signal),
     ] {
         if !value.is_empty() {
             annotations.push((name, value));
         }
     }
+    options.record.log.annotate(annotations);
 }
 
 #[inline(never)]
@@ -127,16 +145,18 @@ fn mounts(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {
     mounts.extend_from_slice(asked);
 }
 
-fn linux(parts: &Parts<'_>, linux: &mut Linux) -> Result<()> {
+type Annotations = Vec<(&'static str, &'static str)>;
+
+fn linux(parts: &Parts<'_>, linux: &mut Linux, annotations: &mut Annotations) -> Result<()> {
     let options = parts.options;
-    namespaces(parts, &mut linux.namespaces)?;
+    namespaces(parts, &mut linux.namespaces, annotations)?;
     let parent = options.limits.cgroup_parent.unwrap_or("vial").trim_matches('/');
     linux.cgroups_path = Some(text!("/{parent}/{}", parts.id));
     for setting in &options.namespaces.sysctls {
         linux.sysctl.push((setting.name, setting.value));
     }
     let resources = linux.resources.get_or_insert_default();
-    limits(options, resources)?;
+    limits(&options.limits, resources)?;
     for asked in &options.mounts.devices {
         let (is_block, major, minor) = sources::device(asked.host, "--device", false)?;
         let (major, minor) = (Some(major.into()), Some(minor.into()));
@@ -155,23 +175,27 @@ fn allow(resources: &mut Resources, kind: &'static str, major: Option<i64>, mino
 
 /// The namespaces: its own, unless it shares the host's or another container's.
 #[inline(never)]
-fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> {
+fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>, annotations: &mut Annotations) -> Result<()> {
     let asked = &parts.options.namespaces;
     let choices = [
-        (NamespaceKind::Pid, "pid", "--pid", &asked.pid),
-        (NamespaceKind::Network, "net", "--network", &asked.network),
-        (NamespaceKind::Ipc, "ipc", "--ipc", &asked.ipc),
-        (NamespaceKind::Uts, "uts", "--uts", &asked.uts),
-        (NamespaceKind::Cgroup, "cgroup", "--cgroupns", &asked.cgroup),
+        (NamespaceKind::Pid, "--pid", &asked.pid),
+        (NamespaceKind::Network, "--network", &asked.network),
+        (NamespaceKind::Ipc, "--ipc", &asked.ipc),
+        (NamespaceKind::Uts, "--uts", &asked.uts),
+        (NamespaceKind::Cgroup, "--cgroupns", &asked.cgroup),
     ];
-    for (kind, name, option, choice) in choices {
+    let mut shared = Vec::new();
+    for (kind, option, choice) in choices {
         let path = match *choice {
             Some(Asked::Host) => {
                 namespaces.retain(|namespace| namespace.kind != kind);
                 continue;
             }
             Some(Asked::Container(other)) => match (parts.containers)(other) {
-                Ok(pid) => text!("/proc/{pid}/ns/{name}"),
+                Ok((id, pid)) => {
+                    shared.push(text!("{}={id}", kind.name()));
+                    launch::namespace_path(pid, kind.name())
+                }
                 Err(error) => return Err(error.option(option)),
             },
             Some(Asked::Path(path)) => path,
@@ -183,12 +207,15 @@ fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>) -> Result<()> 
             }
         }
     }
+    if !shared.is_empty() {
+        annotations.push((launch::SHARED, &*shared.join(",").leak()));
+    }
     Ok(())
 }
 
+/// The limits as the specification has them.
 #[inline(never)]
-fn limits(options: Options, resources: &mut Resources) -> Result<()> {
-    let limits = &options.limits;
+pub(in crate::cli) fn limits(limits: &Limits<'static>, resources: &mut Resources) -> Result<()> {
     for asked in &limits.device_rules {
         let kind = match asked.kind {
             b'a' => "a",

@@ -18,6 +18,7 @@ impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Action::Join { path, .. } => write!(f, "join the namespace {}", Path(path)),
+            Action::Enter { container, .. } => write!(f, "join the namespaces of process {}", container.pid),
             Action::Take { source, .. } => write!(f, "take {}", Path(source)),
             Action::Private => f.write_str("make all mounts private"),
             Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
@@ -37,7 +38,8 @@ impl Display for Action {
             Action::Directory { path } => write!(f, "make the directory {}", Path(path)),
             Action::Device { path, major, minor, .. } => write!(f, "make the device {} ({major}:{minor})", Path(path)),
             Action::Link { target, path } => write!(f, "link {} to {}", Path(path), Path(target)),
-            Action::Console => f.write_str("make a pseudo-terminal and bind it to /dev/console"),
+            Action::Console { first: true } => f.write_str("make a pseudo-terminal and bind it to /dev/console"),
+            Action::Console { first: false } => f.write_str("make a pseudo-terminal"),
             Action::Mask { path } => write!(f, "hide {}", Path(path)),
             Action::ReadOnly { path } | Action::Seal { path } => write!(f, "make {} read-only", Path(path)),
             Action::HostName { name } => write!(f, "set the host name {name}"),

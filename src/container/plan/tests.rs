@@ -82,7 +82,7 @@ fn devices_lie_on_the_containers_own_dev_and_the_console_on_its_own_devpts() {
     let dev = place(&actions, |action| is_at(action, "/dev"));
     let device = place(&actions, |action| matches!(action, Action::Device { .. }));
     let pts = place(&actions, |action| is_at(action, "/dev/pts"));
-    let console = place(&actions, |action| *action == Action::Console);
+    let console = place(&actions, |action| *action == Action::Console { first: true });
     assert!(dev < device && pts < console);
 }
 

@@ -9,8 +9,6 @@
 
 #[cfg(test)]
 pub(super) mod tests;
-#[cfg(test)]
-mod whiteout_tests;
 
 use alloc::borrow::Cow;
 use alloc::ffi::CString;
@@ -79,7 +77,7 @@ impl How {
 /// Unpacks an archive into the directory `root` and reads the archive to its end. Whatever links are there, and whoever
 /// changes the directory meanwhile, nothing outside of it is touched.
 ///
-/// `progress` gets the number of bytes that have been read. Sets this process's file mode mask to 0 and leaves it so.
+/// `progress` gets the number of bytes that have been read. This process's file mode mask must be 0.
 ///
 /// # Errors
 /// A damaged archive with the place, one that tries to leave the root, and the kernel's.
@@ -89,7 +87,6 @@ pub fn unpack<S: Source<Error = Error>>(
     how: How,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
-    file::umask(0);
     let mut tree = Tree::new(root, how)?;
     while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
         how.give(&mut entry);

@@ -136,15 +136,16 @@ pub fn status_flags(file: FdRef<'_>) -> Result<i32> {
         .map_err(|errno| fail_on(errno, "fcntl", file.number()))
 }
 
-/// Marks every descriptor from `first` on close-on-exec (Linux 5.11).
+/// Closes every descriptor from `first` on: `now` (Linux 5.9), or when this process executes a program (Linux 5.11).
 ///
 /// # Errors
 /// `close_range(2)`; `ENOSYS` or `EINVAL` on older kernels.
-pub fn close_on_exec_from(first: i32) -> Result<()> {
-    // SAFETY: nothing is closed now.
-    unsafe { sys!(close_range, first, i32::MAX, libc::CLOSE_RANGE_CLOEXEC) }
+pub fn close_from(first: i32, now: bool) -> Result<()> {
+    let flags = if now { 0 } else { libc::CLOSE_RANGE_CLOEXEC };
+    // SAFETY: whoever has all closed now owns all, and uses none of them any more.
+    unsafe { sys!(close_range, first, i32::MAX, flags) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "mark files close-on-exec", ""))
+        .map_err(|errno| fail_on(errno, "close all files", ""))
 }
 
 /// Marks one descriptor close-on-exec.
@@ -152,6 +153,35 @@ pub fn close_on_exec_from(first: i32) -> Result<()> {
 /// # Errors
 /// fcntl(2).
 pub fn close_on_exec(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFD, libc::FD_CLOEXEC)
+}
+
+/// Has one descriptor stay open in the program that this process executes next.
+///
+/// # Errors
+/// fcntl(2).
+pub fn keep_on_exec(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFD, 0)
+}
+
+/// Has reads and writes fail with `EAGAIN` where they would wait. This holds for every descriptor of the same opening.
+///
+/// # Errors
+/// fcntl(2).
+pub fn never_wait(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFL, libc::O_NONBLOCK)
+}
+
+fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [libc::F_SETFD as usize, libc::FD_CLOEXEC as usize, 0, 0], "fcntl") }.map(drop)
+    unsafe { on(Sysno::fcntl, file, [operation as usize, value as usize, 0, 0], "fcntl") }.map(drop)
+}
+
+/// Waits until what was written to a file is on the disk.
+///
+/// # Errors
+/// fsync(2).
+pub fn sync(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::fsync, file, [0; 4], "write to the disk") }.map(drop)
 }

@@ -10,6 +10,8 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("label-file", &[""], "empty", "a path"),
     ("env-file", &[""], "empty", "a path"),
     ("cidfile", &[""], "empty", "a path"),
+    ("log-driver", &["", "None", "syslog", "journald", "k8s-file local", "none "], "no such driver", "k8s-file json-file local none"),
+    ("log-opt", &["", "max-size", "max-size=", "max-size=0", "max-size=1023", "max-size=-1", "max-size=1x", "max-file=0", "max-file=101", "max-file=", "max-file=1k", "mode=non-blocking", "=1", "max-files=2"], "no such option", "max-size=SIZE"),
     ("env", &["", "=x"], "no name", "NAME=VALUE"),
     ("workdir", &["", "tmp", "./tmp"], "not absolute", "an absolute path"),
     ("user", &["4294967295", "4294967296", "0:4294967295"], "too large", "numbers from 0 to 4294967294"),
@@ -92,6 +94,9 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("cgroup-parent", &["", "/", "..", "/a/../b", "./a"], "not a path below the cgroup root", "such as /jobs"),
     ("cap-add", &["", "NET", "CAP_", "0", "net-admin"], "no such capability", "NET_ADMIN"),
     ("cap-add", &["NET_ADMN"], "did you mean NET_ADMIN?", "capabilities(7)"),
+    ("restart", &["", "never", "always:1", "on-failure:x"], "no such policy", "on-failure[:COUNT]"),
+    ("stop-timeout", &["x", "1.5"], "not a whole number", "from -1"),
+    ("detach-keys", &["", "ctrl-P", "ab"], "not keys", "ctrl-LETTER"),
     ("cap-drop", &["", "FOO"], "no such capability", "capabilities(7)"),
     ("security-opt", &["", "seccomp=unconfined", "no-new-privileges=maybe", "no-new-privilegesx", "no-new-privileges="], "no such option", "no-new-privileges[=true|false]"),
 ];

@@ -1,9 +1,9 @@
 //! Archives built byte by byte, and what reads them.
 
-mod corpus;
 mod formats;
 mod hostile;
 mod names;
+mod oracle;
 mod sparse;
 
 use super::{Entry, Failure, Reader, What};

@@ -1,35 +1,54 @@
-//! Tests on the kernel that runs them. They need root and skip, saying why, without it or without the controller.
+//! Control groups by themselves, in the library: made, joined, changed, killed and removed on the kernel that runs the tests.
 //!
 //! A thread joins alone by v1's `tasks`, so most tests enter a group with a thread of the test program.
 
-use std::format;
 use std::fs;
 use std::process::{Command, Stdio};
-use std::string::{String, ToString};
 use std::thread;
-use std::time::{Duration, Instant};
-use std::vec;
-use std::vec::Vec;
 
-use super::*;
-use crate::base::errno::Errno;
-use crate::sys::{self, process};
+use vial::base::errno::Errno;
+use vial::base::json::{self, Value};
+use vial::kernel::cgroup::{Directory, Extent, Group, GroupPath, Hierarchies, Hierarchy, Version};
+use vial::sys::ledger::Role;
+use vial::sys::process;
 
-fn character(allow: bool, major: u32, minor: u32, access: &str) -> DeviceRule {
-    let access = Access::parse(access).unwrap();
-    DeviceRule { allow, kind: DeviceKind::Character, major: Some(major), minor: Some(minor), access }
+use crate::util::Scene;
+use crate::util::container::eventually;
+use crate::util::disk::Disk;
+
+trials! {
+    a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known [Root, CgroupV1("memory")];
+    a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again [Root, CgroupV1("memory")];
+    a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there [Root, CgroupV1("pids")];
+    a_fork_beyond_the_limit_on_processes_is_refused [Root, CgroupV1("pids")];
+    processors_are_those_of_the_set_and_nodes_come_from_above [Root, CgroupV1("cpuset")];
+    shares_quota_and_burst_are_set [Root, CgroupV1("cpu")];
+    a_block_device_is_throttled_and_one_that_is_not_there_refused [Root, CgroupV1("blkio"), Tool("losetup"), Kernel("loop")];
+    only_devices_that_are_allowed_can_be_opened_in_v1 [Root, CgroupV1("devices")];
+    only_devices_that_are_allowed_can_be_opened_in_v2 [Root, CgroupV2(&[])];
+    a_controller_of_v2_is_switched_on_down_to_the_group [Root, CgroupV2(&["hugetlb"]), File("/sys/kernel/mm/hugepages/hugepages-2048kB")];
+    a_process_can_be_born_in_a_v2_group [Root, CgroupV2(&[])];
+    a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1 [Root, CgroupV1("freezer")];
+    a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2 [Root, CgroupV2(&[])];
+    an_accounted_group_is_found_again_and_removed_without_a_rest [Root, CgroupV1("memory")];
+    a_directory_above_that_was_there_before_stays [Root, CgroupV1("freezer")];
+    a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning [Root, CgroupV1("cpu")];
+    groups_are_made_while_others_remove_the_directory_above_them [Root, CgroupV1("freezer")];
 }
 
-/// The host's hierarchies if a test can run: root, and this v1 controller (`v2`: that hierarchy).
-fn host(controller: &str) -> Option<Hierarchies> {
-    let found = Hierarchies::detect().unwrap();
-    let there = if controller == "v2" { found.v2().is_some() } else { found.v1(controller).is_some() };
-    let lacks = [(process::geteuid() != 0, "root"), (!there, controller)];
-    if let Some((_, what)) = lacks.iter().find(|(lacking, _)| *lacking) {
-        std::eprintln!("skipped: needs {what}");
-        return None;
-    }
-    Some(found)
+/// `linux.resources` of the runtime specification.
+fn resources(text: &str) -> Value {
+    json::parse(text.as_bytes()).unwrap()
+}
+
+fn host() -> Hierarchies {
+    Hierarchies::detect().unwrap()
+}
+
+/// The processes in the group at this directory; none if it is gone.
+fn processes(directory: &str) -> Vec<u32> {
+    let list = fs::read_to_string(format!("{directory}/cgroup.procs")).unwrap_or_default();
+    list.lines().map(|line| line.parse().unwrap()).collect()
 }
 
 /// A group below a directory of this test's own; killed and removed at the end, and then nothing may be left.
@@ -38,7 +57,7 @@ struct Throwaway {
     parent: String,
 }
 
-fn make(hierarchies: &Hierarchies, name: &str, limits: &Limits, extent: Extent) -> Throwaway {
+fn make(hierarchies: &Hierarchies, name: &str, limits: &Value, extent: Extent) -> Throwaway {
     let parent = format!("vial-test-{}-{name}", std::process::id());
     let path = GroupPath::of_container(Some(&parent), "x").unwrap();
     let (group, warnings) = Group::create(hierarchies, limits, &path, extent, false).unwrap();
@@ -89,10 +108,9 @@ impl Throwaway {
     }
 }
 
-#[test]
-fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known() {
-    let Some(host) = host("memory") else { return };
-    let limits = Limits { memory: Some(16 << 20), memory_swap: Some(16 << 20), ..Limits::default() };
+fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known(_: &Scene) {
+    let host = host();
+    let limits = resources(r#"{"memory":{"limit":16777216,"swap":16777216}}"#);
     let made = make(&host, "memory", &limits, Extent::Needed);
     assert_eq!(made.file("memory", "memory.limit_in_bytes"), "16777216");
     assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), "16777216");
@@ -102,13 +120,11 @@ fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known()
     assert!(made.group.was_oom_killed().unwrap());
 }
 
-#[test]
-fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again() {
-    let Some(host) = host("memory") else { return };
-    let limits = |megabytes: i64| Limits {
-        memory: Some(megabytes << 20),
-        memory_swap: Some(megabytes << 20),
-        ..Limits::default()
+fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again(_: &Scene) {
+    let host = host();
+    let limits = |megabytes: i64| {
+        let bytes = megabytes << 20;
+        resources(&format!("{{\"memory\":{{\"limit\":{bytes},\"swap\":{bytes}}}}}"))
     };
     let mut made = make(&host, "change", &limits(16), Extent::Needed);
     for megabytes in [64, 8] {
@@ -117,77 +133,62 @@ fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again()
     }
 }
 
-#[test]
-fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there() {
-    let Some(host) = host("pids") else { return };
-    let mut made = make(&host, "move", &Limits::default(), Extent::Needed);
+fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there(_: &Scene) {
+    let host = host();
+    let mut made = make(&host, "move", &Value::Null, Extent::Needed);
     let mut sleeper = made.shell("exec sleep 60").spawn().unwrap();
-    let freezer = made.group.holding("freezer").unwrap().path.clone();
-    until(|| !kill::processes(&freezer).unwrap().is_empty());
-    made.group.change(&host, &Limits { pids: Some(7), ..Limits::default() }, false).unwrap();
+    let freezer = made.group.holding("freezer").unwrap().path;
+    eventually("it is in the group", || (!processes(freezer).is_empty()).then_some(()));
+    made.group.change(&host, &resources(r#"{"pids":{"limit":7}}"#), false).unwrap();
     assert_eq!(made.file("pids", "pids.max"), "7");
     assert_eq!(made.file("pids", "cgroup.procs"), sleeper.id().to_string());
     drop(made);
     assert!(!sleeper.wait().unwrap().success());
 }
 
-#[test]
-fn a_fork_beyond_the_limit_on_processes_is_refused() {
-    let Some(host) = host("pids") else { return };
+fn a_fork_beyond_the_limit_on_processes_is_refused(_: &Scene) {
+    let host = host();
     let script = "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0";
-    let few = make(&host, "pids", &Limits { pids: Some(2), ..Limits::default() }, Extent::Needed);
+    let few = make(&host, "pids", &resources(r#"{"pids":{"limit":2}}"#), Extent::Needed);
     assert!(!few.shell(script).status().unwrap().success());
     drop(few);
-    let enough = make(&host, "pids", &Limits { pids: Some(-1), ..Limits::default() }, Extent::Needed);
+    let enough = make(&host, "pids", &resources(r#"{"pids":{"limit":-1}}"#), Extent::Needed);
     assert_eq!(enough.file("pids", "pids.max"), "max");
     assert!(enough.shell(script).status().unwrap().success());
 }
 
-#[test]
-fn processors_are_those_of_the_set_and_nodes_come_from_above() {
-    let Some(host) = host("cpuset") else { return };
-    let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+fn processors_are_those_of_the_set_and_nodes_come_from_above(_: &Scene) {
+    let host = host();
+    let limits = resources(r#"{"cpu":{"cpus":"0"}}"#);
     let made = make(&host, "cpuset", &limits, Extent::Needed);
     assert_eq!(made.file("cpuset", "cpuset.cpus"), "0");
     assert!(!made.file("cpuset", "cpuset.mems").is_empty());
     assert_eq!(made.inside(process::processors), 1);
-    let limits = Limits { cpuset_cpus: Some("4000".to_string()), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"cpus":"4000"}}"#);
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("4000 to ") && error.contains("--cpuset-cpus"), "{error}");
 }
 
-#[test]
-fn shares_quota_and_burst_are_set() {
-    let Some(host) = host("cpu") else { return };
-    let limits = Limits {
-        cpu_shares: Some(512),
-        cpu_quota: Some(50_000),
-        cpu_period: Some(200_000),
-        cpu_burst: Some(10_000),
-        ..Limits::default()
-    };
+fn shares_quota_and_burst_are_set(_: &Scene) {
+    let host = host();
+    let limits = resources(r#"{"cpu":{"shares":512,"quota":50000,"period":200000,"burst":10000}}"#);
     let made = make(&host, "cpu", &limits, Extent::Needed);
     let files = ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"];
     assert_eq!(files.map(|file| made.file("cpu", file)), ["512", "50000", "200000", "10000"]);
 }
 
-#[test]
-fn a_block_device_is_throttled_and_one_that_is_not_there_refused() {
-    let Some(host) = host("blkio") else { return };
-    let partitions = fs::read_to_string("/proc/partitions").unwrap();
-    let Some(disk) = partitions.lines().find(|line| line.ends_with("da")) else {
-        return std::eprintln!("skipped: needs a disk");
-    };
-    let mut numbers = disk.split_whitespace().map(|number| number.parse().unwrap_or(0));
-    let device = (numbers.next().unwrap(), numbers.next().unwrap());
-    let limits = |device| Limits {
-        block_throttles: vec![BlockThrottle { device, kind: ThrottleKind::WriteBytes, rate: 1 << 20 }],
-        ..Limits::default()
+fn a_block_device_is_throttled_and_one_that_is_not_there_refused(scene: &Scene) {
+    let host = host();
+    let disk = Disk::new(scene);
+    let (major, minor) = disk.number.split_once(':').unwrap();
+    let device = (major.parse().unwrap(), minor.parse().unwrap());
+    let limits = |(major, minor): (u32, u32)| {
+        let device = format!("{{\"major\":{major},\"minor\":{minor},\"rate\":1048576}}");
+        resources(&format!("{{\"blockIO\":{{\"throttleWriteBpsDevice\":[{device}]}}}}"))
     };
     let made = make(&host, "blkio", &limits(device), Extent::Needed);
-    let expected = format!("{}:{} 1048576", device.0, device.1);
-    assert_eq!(made.file("blkio", "blkio.throttle.write_bps_device"), expected);
+    assert_eq!(made.file("blkio", "blkio.throttle.write_bps_device"), format!("{} 1048576", disk.number));
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
     let error = Group::create(&host, &limits((4000, 1)), &path, Extent::Needed, false).unwrap_err();
     assert!(error.is(Errno::ENODEV), "{error}");
@@ -195,22 +196,17 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused() {
 }
 
 /// `/dev/null` may be read and written, `/dev/zero` only read, `/dev/full` not at all.
-fn few_devices() -> Limits {
-    let everything = DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
-    Limits {
-        devices: vec![
-            everything,
-            character(true, 1, 3, "rw"),
-            character(true, 1, 5, "rwm"),
-            character(false, 1, 5, "w"),
-        ],
-        ..Limits::default()
-    }
+fn few_devices() -> Value {
+    resources(
+        r#"{"devices":[{"allow":false},
+            {"allow":true,"type":"c","major":1,"minor":3,"access":"rw"},
+            {"allow":true,"type":"c","major":1,"minor":5,"access":"rwm"},
+            {"allow":false,"type":"c","major":1,"minor":5,"access":"w"}]}"#,
+    )
 }
 
-#[test]
-fn only_devices_that_are_allowed_can_be_opened_in_v1() {
-    let Some(host) = host("devices") else { return };
+fn only_devices_that_are_allowed_can_be_opened_in_v1(_: &Scene) {
+    let host = host();
     let made = make(&host, "devices", &few_devices(), Extent::Needed);
     let open = |path: &str, write: bool| match fs::File::options().read(true).write(write).open(path) {
         Ok(_) => 0,
@@ -224,14 +220,11 @@ fn only_devices_that_are_allowed_can_be_opened_in_v1() {
 
 /// A host that has only v2, as far as the planner can tell.
 fn only_v2(host: &Hierarchies) -> Hierarchies {
-    let v2 = host.v2().unwrap();
-    let controllers: Vec<&str> = v2.controllers.iter().map(String::as_str).collect();
-    Hierarchies::of(&[(Version::V2, &v2.mount, &controllers)])
+    host.v2().copied().into_iter().collect()
 }
 
-#[test]
-fn only_devices_that_are_allowed_can_be_opened_in_v2() {
-    let Some(host) = host("v2") else { return };
+fn only_devices_that_are_allowed_can_be_opened_in_v2(_: &Scene) {
+    let host = host();
     let made = make(&only_v2(&host), "filter", &few_devices(), Extent::Needed);
     let runs = |script: &str| made.shell(script).status().unwrap().success();
     assert!(runs(": <> /dev/null"));
@@ -241,15 +234,11 @@ fn only_devices_that_are_allowed_can_be_opened_in_v2() {
     assert!(!runs("mknod /dev/shm/vial-test-null c 1 3"), "mknod is not among the uses");
 }
 
-#[test]
-fn a_controller_of_v2_is_switched_on_down_to_the_group() {
-    let Some(host) = host("v2") else { return };
-    if !host.v2().unwrap().has("hugetlb") || !fs::exists("/sys/kernel/mm/hugepages/hugepages-2048kB").unwrap() {
-        return std::eprintln!("skipped: needs the hugetlb controller on v2 and pages of 2 MiB");
-    }
+fn a_controller_of_v2_is_switched_on_down_to_the_group(_: &Scene) {
+    let host = host();
     let control = format!("{}/cgroup.subtree_control", host.v2().unwrap().mount);
     let before = fs::read_to_string(&control).unwrap();
-    let limits = Limits { hugepages: vec![("2MB".to_string(), 4 << 20)], ..Limits::default() };
+    let limits = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);
     let made = make(&host, "huge", &limits, Extent::Needed);
     let file = format!("{}/hugetlb.2MB.max", made.group.unified().unwrap().path);
     assert_eq!(fs::read_to_string(file).unwrap().trim(), "4194304");
@@ -260,30 +249,21 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group() {
     }
 }
 
-#[test]
-fn a_process_can_be_born_in_a_v2_group() {
-    let Some(host) = host("v2") else { return };
-    let made = make(&only_v2(&host), "born", &Limits::default(), Extent::Needed);
+fn a_process_can_be_born_in_a_v2_group(_: &Scene) {
+    let host = host();
+    let made = make(&only_v2(&host), "born", &Value::Null, Extent::Needed);
     let directory = made.group.open_for_clone().unwrap().unwrap();
     // The child of a program with threads may do nothing but enter the kernel.
-    match process::clone_into(directory.by_ref(), 0, sys::ledger::Role::Helper) {
+    match process::clone_into(directory.by_ref(), 0, Role::Helper) {
         Ok(process::Side::Child) => loop {
             process::sleep(1000);
         },
         Ok(process::Side::Parent(pid)) => {
-            assert_eq!(kill::processes(&made.group.unified().unwrap().path).unwrap(), [pid]);
+            assert_eq!(processes(made.group.unified().unwrap().path), [pid]);
             made.group.kill_all().unwrap();
             assert_eq!(process::wait(Some(pid), true).unwrap().unwrap().ended, process::Ended::Killed(9));
         }
         Err(error) => assert!(error.is(Errno::ENOSYS), "{error}"),
-    }
-}
-
-fn until(mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(Instant::now() < end, "it does not come");
-        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -294,44 +274,38 @@ fn kill_a_fork_bomb(made: &Throwaway, inner: &str) {
          bomb() {{ (setsid true; bomb) & }}; while :; do bomb; sleep 0.02; done"
     );
     let mut shell = made.shell(&script).spawn().unwrap();
-    until(|| {
-        kill::processes(inner).unwrap().len() > 3 && !kill::processes(&format!("{inner}/own")).unwrap().is_empty()
+    eventually("they are there", || {
+        (processes(inner).len() > 3 && !processes(&format!("{inner}/own")).is_empty()).then_some(())
     });
     made.group.kill_all().unwrap();
     shell.wait().unwrap();
-    assert!(kill::processes(inner).unwrap().is_empty());
+    assert!(processes(inner).is_empty());
     made.group.remove().unwrap();
     assert!(!fs::exists(inner).unwrap());
 }
 
-#[test]
-fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1() {
-    let Some(host) = host("freezer") else { return };
+fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1(_: &Scene) {
+    let host = host();
     // The limit is only there for the host's sake, should the test fail.
-    let made = make(&host, "bomb1", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.holding("freezer").unwrap().path);
+    let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    kill_a_fork_bomb(&made, made.group.holding("freezer").unwrap().path);
 }
 
-#[test]
-fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2() {
-    let Some(host) = host("v2") else { return };
-    let mut known = vec![(Version::V2, host.v2().unwrap().mount.as_str(), &["pids"] as &[&str])];
-    if let Some(pids) = host.v1("pids") {
-        known[0].2 = &[];
-        known.push((Version::V1, &pids.mount, &["pids"]));
-    }
-    let made =
-        make(&Hierarchies::of(&known), "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
+fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2(_: &Scene) {
+    let host = host();
+    // With pids in v1, where v1 has it, and everything else in v2.
+    let is_known = |at: &&Hierarchy| at.version == Version::V2 || at.has("pids");
+    let known = host.iter().filter(is_known).copied().collect();
+    let made = make(&known, "bomb2", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    kill_a_fork_bomb(&made, made.group.unified().unwrap().path);
 }
 
-#[test]
-fn an_accounted_group_is_found_again_and_removed_without_a_rest() {
-    let Some(host) = host("memory") else { return };
+fn an_accounted_group_is_found_again_and_removed_without_a_rest(_: &Scene) {
+    let host = host();
     let made = make(&host, "again", &few_devices(), Extent::Accounted);
     let found = Group::open_existing(&host, made.group.path()).unwrap();
     let paths = |group: &Group| {
-        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.clone()).collect();
+        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.to_string()).collect();
         paths.sort();
         paths
     };
@@ -341,23 +315,21 @@ fn an_accounted_group_is_found_again_and_removed_without_a_rest() {
     assert_eq!(Group::open_existing(&host, made.group.path()).unwrap().directories(), []);
 }
 
-#[test]
-fn a_directory_above_that_was_there_before_stays() {
-    let Some(host) = host("freezer") else { return };
+fn a_directory_above_that_was_there_before_stays(_: &Scene) {
+    let host = host();
     let parent = format!("{}/vial-test-{}-there", host.v1("freezer").unwrap().mount, std::process::id());
     fs::create_dir(&parent).unwrap();
     let path = GroupPath::of_container(parent.rsplit('/').next(), "x").unwrap();
-    let (group, _) = Group::create(&host, &Limits::default(), &path, Extent::Needed, false).unwrap();
+    let (group, _) = Group::create(&host, &Value::Null, &path, Extent::Needed, false).unwrap();
     group.remove().unwrap();
     assert!(fs::exists(&parent).unwrap());
     fs::remove_dir(&parent).unwrap();
 }
 
-#[test]
-fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning() {
-    let Some(host) = host("cpu") else { return };
+fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning(_: &Scene) {
+    let host = host();
     let path = GroupPath::of_container(Some(&format!("vial-test-{}-refused", std::process::id())), "x").unwrap();
-    let limits = Limits { cpu_quota: Some(1), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"quota":1}}"#);
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("EINVAL") && error.contains("--cpu-quota"), "{error}");
     let above = format!("{}/vial-test-{}-refused", host.v1("cpu").unwrap().mount, std::process::id());
@@ -368,9 +340,8 @@ fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning() {
     assert!(!fs::exists(&above).unwrap());
 }
 
-#[test]
-fn groups_are_made_while_others_remove_the_directory_above_them() {
-    let Some(host) = host("freezer") else { return };
+fn groups_are_made_while_others_remove_the_directory_above_them(_: &Scene) {
+    let host = host();
     let parent = format!("vial-test-{}-race", std::process::id());
     thread::scope(|scope| {
         for worker in 0..3 {
@@ -378,7 +349,7 @@ fn groups_are_made_while_others_remove_the_directory_above_them() {
             scope.spawn(move || {
                 for _ in 0..200 {
                     let path = GroupPath::of_container(Some(parent), &format!("w{worker}")).unwrap();
-                    Group::create(host, &Limits::default(), &path, Extent::Needed, false).unwrap().0.remove().unwrap();
+                    Group::create(host, &Value::Null, &path, Extent::Needed, false).unwrap().0.remove().unwrap();
                 }
             });
         }
@@ -386,33 +357,4 @@ fn groups_are_made_while_others_remove_the_directory_above_them() {
     // One that was not marked yet when its last group went is about to get a group of who made it, and goes with that.
     let above = format!("{}/{parent}", host.v1("freezer").unwrap().mount);
     assert!(!fs::exists(&above).unwrap(), "{above}");
-}
-
-#[test]
-fn limits_are_in_force_where_v2_has_the_controllers() {
-    let Some(host) = host("v2") else { return };
-    let v2 = host.v2().unwrap();
-    if !["memory", "pids", "cpu"].iter().all(|controller| v2.has(controller)) {
-        return std::eprintln!("skipped: needs memory, pids and cpu on v2");
-    }
-    let limits = Limits {
-        memory: Some(16 << 20),
-        memory_swap: Some(16 << 20),
-        pids: Some(3),
-        cpu_shares: Some(1024),
-        cpu_quota: Some(50_000),
-        ..Limits::default()
-    };
-    let found = Hierarchies::detect_for(&limits, Extent::Accounted).unwrap();
-    let mut made = make(&found, "v2", &limits, Extent::Accounted);
-    let directory = made.group.unified().unwrap().path.clone();
-    let value = |file: &str| fs::read_to_string(format!("{directory}/{file}")).unwrap().trim().to_string();
-    let files = ["memory.max", "pids.max", "cpu.weight", "cpu.max"];
-    assert_eq!(files.map(value), ["16777216", "3", "39", "50000 100000"]);
-    assert!(!made.group.was_oom_killed().unwrap());
-    assert!(!made.shell("head -c 90000000 /dev/zero | tail -c 80000000").status().unwrap().success());
-    assert!(made.group.was_oom_killed().unwrap());
-    assert!(!made.shell("sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0").status().unwrap().success());
-    made.group.change(&found, &Limits { memory: Some(-1), ..Limits::default() }, false).unwrap();
-    assert_eq!(value("memory.max"), "max");
 }

@@ -1,0 +1,130 @@
+//! One run of a container by the process that owns it: from the control group to what is left when the workload has ended.
+
+use alloc::string::String;
+use core::fmt::Display;
+
+use super::bundle::Bundles;
+use super::control::Control;
+use super::launch::{self, Launch};
+use super::plan::{self, Setting};
+use super::process;
+use super::remains;
+use super::run::{self, Container, Running, Surroundings};
+use super::state::{State, Status};
+use super::volume::Volumes;
+use crate::base::error::Result;
+use crate::base::text::Cut;
+use crate::sys::fd::{self, Fd};
+use crate::sys::process::Ended;
+use crate::sys::{because, file, process as kernel};
+
+/// A container and all that its owner has in hand.
+pub struct Life<'a> {
+    /// The directory of all state.
+    pub root: &'a Fd,
+    /// The containers.
+    pub bundles: &'a Bundles,
+    /// The container's ID.
+    pub id: &'a str,
+    /// Its name, if it is known.
+    pub name: &'a str,
+    /// Its directory, locked.
+    pub directory: &'a Fd,
+    /// What it is.
+    pub launch: &'a mut Launch,
+    /// What became of it.
+    pub state: State,
+    /// Its control group, once it is made.
+    pub control: Option<Control>,
+}
+
+/// This moment, as states hold it.
+#[must_use]
+pub fn now() -> String {
+    kernel::clock(libc::CLOCK_REALTIME).rfc3339()
+}
+
+/// Says what could not be had but need not stop anything.
+pub fn warn(warning: &dyn Display) {
+    let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
+}
+
+impl Life<'_> {
+    /// Makes what the container needs and starts it; returns when the workload has been executed.
+    ///
+    /// # Errors
+    /// Whatever failed; nothing of the container runs any more then, but its control group may be there.
+    #[inline(never)]
+    pub fn start(&mut self, surroundings: &Surroundings<'_>) -> Result<Running> {
+        self.launch.find_shared(self.bundles)?;
+        let fills = self.launch.make_volumes(self.root.by_ref())?;
+        let best_effort = !self.launch.annotation(launch::BEST_EFFORT).is_empty();
+        let control = self.control.insert(Control::create(self.launch.spec, best_effort)?);
+        for warning in &control.warnings {
+            warn(warning);
+        }
+        let spec = &*self.launch.spec;
+        let setting = Setting { root: self.launch.root(self.state.remove), cgroups: control.mounts(), fills };
+        let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
+        let container = Container {
+            spec,
+            steps: plan::plan(spec, &setting)?,
+            directory: self.directory.by_ref(),
+            namespaces,
+            pid_namespace,
+            args: self.launch.args,
+            env: self.launch.env,
+            wanted: self.launch.wanted,
+            interactive: !self.launch.annotation(launch::INPUT).is_empty(),
+            init: !self.launch.annotation(launch::INIT).is_empty(),
+            group: control.group.as_ref(),
+        };
+        let (state, directory) = (&mut self.state, self.directory);
+        let running = run::start(&container, surroundings, &mut |pid| {
+            // Should vial be killed now, this tells whom to look for.
+            let _why = because("write down which process is going to be the workload");
+            note_process(state, pid);
+            state.save(directory.by_ref())
+        })?;
+        let noted = self.note_start(&running);
+        noted.inspect_err(|_| Running::kill(running.pid))?;
+        Ok(running)
+    }
+
+    fn note_start(&mut self, running: &Running) -> Result<()> {
+        let _why = because("write down that the container runs");
+        note_process(&mut self.state, running.pid);
+        let state = &mut self.state;
+        (state.status, state.started, state.exit_code, state.oom_killed) = (Status::Running, now(), 0, false);
+        state.finished.clear();
+        state.error.clear();
+        self.state.save(self.directory.by_ref())
+    }
+
+    /// Removes the container with all that belongs to it.
+    ///
+    /// # Errors
+    /// The first removal that fails: what tells of the rest stays, so that `vial gc` finds it.
+    pub fn discard(&self) -> Result<()> {
+        for volume in launch::annotation(self.launch.spec, remains::VOLUMES).parts(b',').filter(|name| !name.is_empty())
+        {
+            Volumes::open(self.root.by_ref())?.remove(volume, self.bundles, self.id)?;
+        }
+        self.bundles.remove(self.id, self.name)
+    }
+}
+
+/// Notes the first process and its owner.
+fn note_process(state: &mut State, pid: u32) {
+    if state.pid != pid {
+        (state.pid, state.pid_start) = (pid, process::began(pid));
+        state.owner = kernel::getpid();
+        state.owner_start = process::began(state.owner);
+    }
+}
+
+/// The exit code for a workload that ended so; 255 if nobody can tell.
+#[must_use]
+pub fn code(ended: Option<Ended>) -> u8 {
+    ended.map_or(255, Ended::code)
+}

@@ -1,0 +1,502 @@
+//! The monitor: the process that stays with a detached container, as its parent and the owner of its directory.
+//!
+//! There is one for each container and nothing above them. It is made by the command that starts the container, tells that
+//! command when the workload has been executed or why not, and then executes vial anew, so that none of the memory that
+//! starting took stays with it. It keeps the other ends of the workload's pipes or terminal, writes the log, serves those
+//! that are attached, and when the workload ends writes that down, takes down what was put up, and starts it again if that
+//! is the container's policy.
+//!
+//! A workload outlives its monitor. Whichever command meets a container that runs without one makes another ([`adopt`]),
+//! which finds the pipes where the workload has them. A terminal is lost with its monitor, as when a line hangs up.
+
+mod clients;
+mod policy;
+mod watch;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::act::{ERROR, READY};
+use super::bundle::{Bundle, Bundles};
+use super::launch::{self, Launch};
+use super::life::{self, Life};
+use super::log::{LogOptions, write::Log};
+use super::remains::{self, With};
+use super::run::{self, Surroundings};
+use super::state::{State, Status};
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::{Cut, decimal_i64};
+use crate::sys::fd::{self, CWD, Fd, FdRef};
+use crate::sys::ledger::{self, Role};
+use crate::sys::poll::{self, Signals};
+use crate::sys::process::{self, Side, Strings};
+use crate::sys::{because, file, net, terminal};
+
+pub use clients::{ATTACH, CLOSE, ENDED, INPUT, OUTPUT, SIZE};
+use clients::{Client, Queue};
+pub use policy::Policy;
+
+/// The name under which vial executes itself to become a monitor.
+pub const NAME: &CStr = c"vial-monitor";
+/// The monitor's socket in the container's directory.
+pub const SOCKET: &str = "attach";
+/// The mark in a container's directory that the user stopped it: its policy does not start it again.
+pub const STOPPED: &CStr = c"stopped";
+/// The mark that it is about to be started again.
+pub const RESTARTING: &CStr = c"restarting";
+
+/// How a container is started.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Whether the caller gets what the workload writes, from its first byte on.
+    pub attach: bool,
+    /// The signal mask that vial was started with.
+    pub signals: Signals,
+}
+
+/// All that a monitor has.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct Monitor {
+    root: Fd,
+    directory: Fd,
+    id: String,
+    /// Standard output and standard error; the first is the terminal if there is one.
+    outputs: [Option<Fd>; 2],
+    input: Option<Fd>,
+    listener: Option<Fd>,
+    clients: Vec<Client>,
+    /// What not all of them have taken.
+    queue: Queue,
+    /// The first process.
+    pid: u32,
+    /// Whether it is this process's child; otherwise it was adopted.
+    is_parent: bool,
+    /// Whether input ends with the first who is attached to it.
+    once: bool,
+    /// Whether the workload has a terminal.
+    tty: bool,
+    /// Whether the monitor was told to end the container.
+    told: bool,
+    signals: Signals,
+    /// How long the next restart waits, in milliseconds.
+    delay: u32,
+    /// How the log is kept.
+    log_options: LogOptions,
+    /// The log, while there is something to be written to it.
+    log: Option<Log>,
+}
+
+/// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
+/// to its monitor.
+///
+/// # Errors
+/// Why the workload was not executed; nothing of the container runs then.
+pub fn start(root: &Fd, bundle: &Bundle, how: &How) -> Result<Fd> {
+    make(root, bundle, Some(how))
+}
+
+/// Makes a monitor for a container that runs without one, and whose directory the caller has locked.
+///
+/// # Errors
+/// It can't be made.
+pub fn adopt(root: &Fd, bundle: &Bundle) -> Result<()> {
+    let _why = because("give a container whose monitor was killed another one");
+    make(root, bundle, None).map(drop)
+}
+
+/// Makes the process and waits for its word. Without `how` the container runs already.
+fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
+    let (here, there) = {
+        let _why = because("make the channel on which the container's monitor reports");
+        net::socket_pair()?
+    };
+    let side = {
+        let _why = because("make the process that stays with the container, its monitor");
+        process::clone(0, Role::Monitor)?
+    };
+    if let Side::Child = side {
+        drop(here);
+        let _why = because("be on one's own: in a session without a terminal");
+        let _ = process::setsid();
+        let (root, directory) = (Fd::from_number(root.number()), Fd::from_number(bundle.directory.number()));
+        let mut monitor = Monitor {
+            root,
+            directory,
+            id: bundle.id.clone(),
+            outputs: [None, None],
+            input: None,
+            listener: None,
+            clients: Vec::new(),
+            queue: Queue::new(),
+            pid: 0,
+            is_parent: true,
+            once: false,
+            tty: false,
+            told: false,
+            signals: how.map_or(0, |how| how.signals),
+            delay: policy::FIRST_DELAY,
+            log_options: LogOptions::default(),
+            log: None,
+        };
+        let result = if how.is_some() { monitor.launch() } else { monitor.take_over() };
+        ledger::leave();
+        if result.is_ok() && how.is_some_and(|how| how.attach) {
+            monitor.clients.push(Client::new(Fd::from_number(there.number()), true));
+        }
+        Monitor::report(result, &there);
+        monitor.stay()
+    }
+    drop(there);
+    let _why = because("wait until the container's workload has been executed, or its monitor says why not");
+    let mut message = alloc::vec![0u8; 8 << 10];
+    let length = net::receive(here.by_ref(), &mut message)?.0;
+    match message[..length].split_first() {
+        Some((&READY, _)) => {
+            ledger::executed();
+            Ok(here)
+        }
+        Some((&ERROR, wire)) => Err(Error::decode(wire).unwrap_or_else(killed)),
+        _ => Err(killed()),
+    }
+}
+
+fn killed() -> Error {
+    Error::new("the container's monitor ended before the workload was executed").hint("vial gc removes what is left")
+}
+
+impl Monitor {
+    /// Tells the command that made this process; ends it if there is nothing to stay with.
+    fn report(result: Result<()>, channel: &Fd) {
+        let _why = because("tell the command that started the container");
+        match result {
+            Ok(()) => drop(net::send(channel.by_ref(), &[READY], None)),
+            Err(error) => {
+                let mut message = alloc::vec![ERROR];
+                message.extend(error.encode());
+                let _ = net::send(channel.by_ref(), &message, None);
+                process::exit(error.exit_code());
+            }
+        }
+    }
+
+    /// Starts the container and keeps the other ends of its standard files.
+    #[inline(never)]
+    fn launch(&mut self) -> Result<()> {
+        self.listen();
+        let bundles = Bundles::open(self.root.by_ref())?;
+        let mut launch = Launch::read(self.directory.by_ref())?;
+        let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        self.log_options = launch.log;
+        // It is there when the command that starts the container has ended, and whether it can be is known.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options)?;
+        self.tty = launch.terminal();
+        let input = launch.annotation(launch::INPUT);
+        self.once = input == "once";
+        state.pipes.clear();
+        if state.remove && !state.started.is_empty() {
+            // The kernel refuses a volatile overlay a second time: the machine may have crashed meanwhile. It has not.
+            let _ = file::remove_tree(self.directory.by_ref(), c"work/work/incompat");
+        }
+        if self.pid == 0 {
+            // Not again, but by a command.
+            state.restarts = 0;
+        }
+        let mut theirs: [Option<Fd>; 3] = [None, None, None];
+        self.outputs = [None, None];
+        self.input = None;
+        if !self.tty {
+            let _why = because("make the pipes between the workload and its monitor");
+            if !input.is_empty() {
+                let (read, write) = file::pipe()?;
+                file::never_wait(write.by_ref())?;
+                (theirs[0], self.input) = (Some(read), Some(write));
+            }
+            for (place, output) in self.outputs.iter_mut().enumerate() {
+                let (read, write) = file::pipe()?;
+                state.pipes.push(file::stat(read.by_ref(), c"")?.ino);
+                // Also open for reading, so that writing to it does not fail while a killed monitor is being replaced.
+                let both = file::path(text!("/proc/self/fd/{}", write.number()))?;
+                theirs[place + 1] = Some(file::open(CWD, both, libc::O_RDWR).unwrap_or(write));
+                *output = Some(read);
+            }
+        }
+        let mut life = Life {
+            root: &self.root,
+            bundles: &bundles,
+            id: &self.id,
+            name: "",
+            directory: &self.directory,
+            launch: &mut launch,
+            state,
+            control: None,
+        };
+        let standard = [0, 1, 2].map(|place| theirs[place].as_ref().map(Fd::by_ref));
+        match life.start(&Surroundings { standard, stays: true, signals: self.signals }) {
+            Ok(running) => {
+                self.pid = running.pid;
+                self.is_parent = true;
+                if let Some(master) = running.master {
+                    file::never_wait(master.by_ref())?;
+                    self.input = if input.is_empty() { None } else { Some(file::duplicate(master.by_ref())?) };
+                    self.outputs[0] = Some(master);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(control) = &life.control {
+                    let _ = control.remove();
+                }
+                (life.state.pid, life.state.pid_start) = (0, 0);
+                life.state.error = alloc::format!("{error}");
+                life.state.exit_code = error.exit_code().into();
+                let _ = life.state.save(self.directory.by_ref());
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds what the killed monitor had.
+    fn take_over(&mut self) -> Result<()> {
+        self.listen();
+        let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        // If that is damaged, the container is adopted all the same.
+        self.log_options = Launch::read(self.directory.by_ref()).map(|launch| launch.log).unwrap_or_default();
+        self.pid = state.pid;
+        self.is_parent = false;
+        for (place, inode) in state.pipes.iter().enumerate().take(2) {
+            self.outputs[place] = find_pipe(state.pid, *inode);
+        }
+        state.owner = process::getpid();
+        state.owner_start = super::process::began(state.owner);
+        if state.status != Status::Running {
+            // The monitor was killed when the workload had just been executed.
+            (state.status, state.started) = (Status::Running, life::now());
+        }
+        state.save(self.directory.by_ref())
+    }
+
+    /// Opens the socket that others attach to. A container can do without, where there is no `/proc`.
+    fn listen(&mut self) {
+        if self.listener.is_none() {
+            let _why = because("make the socket at which others attach to the container");
+            let _ = file::unlink(self.directory.by_ref(), c"attach");
+            self.listener = net::listen_at(self.directory.by_ref(), SOCKET).ok();
+        }
+    }
+
+    /// Lets go of everything that was the command's, and stays with the container until it has ended for good.
+    fn stay(mut self) -> ! {
+        let _why = because("stay with the container");
+        let _ = file::chdir(c"/");
+        if let Ok(null) = file::open(CWD, c"/dev/null", libc::O_RDWR) {
+            for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
+                let _ = file::put_in_place(null.by_ref(), standard);
+            }
+        }
+        let _ = poll::block_signals(run::watched_signals());
+        self.shed();
+        self.live()
+    }
+
+    /// Executes vial anew with nothing but open files and numbers; goes on here if that can't be done.
+    fn shed(&mut self) {
+        let number = |file: &Option<Fd>| file.as_ref().map_or(-1, |file| i64::from(file.number()));
+        let mut numbers = alloc::vec![
+            i64::from(self.root.number()),
+            i64::from(self.directory.number()),
+            number(&self.outputs[0]),
+            number(&self.outputs[1]),
+            number(&self.input),
+            number(&self.listener),
+            i64::from(self.pid),
+            i64::from(self.is_parent),
+            i64::from(self.once),
+            i64::from(self.tty),
+            self.signals as i64,
+            i64::from(self.delay),
+            if self.log_options.keeps() { self.log_options.max_size as i64 } else { 0 },
+            i64::from(self.log_options.max_file),
+        ];
+        let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
+        kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
+        for client in &self.clients {
+            numbers.push(i64::from(client.gets_output));
+            numbers.push(client.socket.number().into());
+            kept.push(client.socket.by_ref());
+        }
+        let mut line = String::new();
+        for number in numbers {
+            line.push_str(text!("{number} "));
+        }
+        // What the command's caller had open is nothing to the monitor.
+        let prepared = super::child::close_on_exec().and_then(|()| kept.into_iter().try_for_each(file::keep_on_exec));
+        if prepared.is_err() {
+            return;
+        }
+        if let (Ok(id), Ok(line)) = (file::path(&self.id), file::path(line)) {
+            let _ = process::execve(c"/proc/self/exe", &Strings::new(&[NAME, id, line]), &Strings::new(&[]));
+        }
+    }
+
+    /// Watches the container, and starts it again as its policy says; ends with it.
+    fn live(mut self) -> ! {
+        let _ = process::prctl_not_dumpable();
+        loop {
+            let ended = self.watch();
+            let mut end = self.finish(ended);
+            while end.is_none() {
+                self.pause();
+                end = if self.is_stopped() {
+                    Some(self.give_up())
+                } else if let Err(error) = self.launch() {
+                    // As if the workload had failed at once.
+                    self.end_with(error.exit_code(), false)
+                } else {
+                    break;
+                };
+            }
+            if let Some(code) = end {
+                self.say_end(code);
+            }
+            // What somebody has not taken yet is kept in memory.
+            if self.queue.is_empty() {
+                self.shed();
+            }
+        }
+    }
+
+    /// Whether the user, or whoever told the monitor to end, wants no restart.
+    fn is_stopped(&self) -> bool {
+        self.told || file::exists(self.directory.by_ref(), STOPPED)
+    }
+
+    /// Takes down what was put up for a workload that has ended; the exit code if that is not to be started again.
+    fn finish(&mut self, ended: Option<process::Ended>) -> Option<u8> {
+        let _why = because("take down what was put up for the container");
+        let config = remains::config(self.directory.by_ref(), &self.id);
+        let oom_killed = remains::was_oom_killed(&config, &self.id);
+        let _ = remains::remove_group(&config, &self.id, None, false);
+        self.drain();
+        self.end_with(life::code(ended), oom_killed)
+    }
+
+    /// Writes down how the workload ended; the exit code if it is not to be started again.
+    fn end_with(&mut self, code: u8, oom_killed: bool) -> Option<u8> {
+        let directory = self.directory.by_ref();
+        let config = remains::config(directory, &self.id);
+        let mut state = State::load(directory).ok().flatten().unwrap_or_default();
+        let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
+        let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
+        let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
+        self.delay = policy::next_delay(self.delay, &state.started);
+        state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
+        state.restarts += u32::from(again);
+        let _ = state.save(directory);
+        if again {
+            return None;
+        }
+        let _ = file::unlink(directory, c"attach");
+        if state.remove && !file::exists(directory, RESTARTING) {
+            self.discard(&state, &config);
+        }
+        Some(code)
+    }
+
+    /// Writes down that another start, which was about to come, does not come; the last exit code.
+    fn give_up(&mut self) -> u8 {
+        let directory = self.directory.by_ref();
+        let mut code = 0;
+        if let Ok(Some(mut state)) = State::load(directory) {
+            state.status = Status::Exited;
+            code = state.exit_code as u8;
+            let _ = state.save(directory);
+        }
+        let _ = file::unlink(directory, c"attach");
+        code
+    }
+
+    fn discard(&self, state: &State, config: &Value) {
+        let _why = because("remove the container, as was asked for (--rm)");
+        let with = With { config: Some(config), state: Some(state), volumes: !state.keep_volumes };
+        let discard =
+            || remains::discard(self.root.by_ref(), &Bundles::open(self.root.by_ref())?, (&self.id, ""), &with);
+        let _ = discard();
+    }
+}
+
+/// Opens the reading end of a pipe that a process has as standard output or standard error. Whatever else it may have there
+/// is left alone.
+fn find_pipe(pid: u32, inode: u64) -> Option<Fd> {
+    for number in [1, 2] {
+        let path = file::path(text!("/proc/{pid}/fd/{number}")).ok()?;
+        let stat = file::stat_follow(CWD, path).ok()?;
+        if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFIFO && stat.ino == inode {
+            let opened = file::open(CWD, path, libc::O_RDONLY | libc::O_NONBLOCK).ok()?;
+            return file::stat(opened.by_ref(), c"").is_ok_and(|stat| stat.ino == inode).then_some(opened);
+        }
+    }
+    None
+}
+
+/// Becomes the monitor that executed vial anew: the words are its ID and its numbers.
+pub fn resume(args: &[&CStr]) -> ! {
+    let word = |place: usize| args.get(place).and_then(|word| word.to_str().ok()).unwrap_or_default();
+    let mut numbers = word(2).words().filter_map(decimal_i64);
+    let mut next = || numbers.next().unwrap_or(-1);
+    let mut monitor = {
+        let [root, directory] = [next(), next()].map(|number| Fd::from_number(number as i32));
+        let mut file = || Some(next()).filter(|number| *number > 2).map(|number| Fd::from_number(number as i32));
+        let (outputs, input, listener) = ([file(), file()], file(), file());
+        Monitor {
+            root,
+            directory,
+            id: word(1).into(),
+            outputs,
+            input,
+            listener,
+            clients: Vec::new(),
+            queue: Queue::new(),
+            pid: next() as u32,
+            is_parent: next() == 1,
+            once: next() == 1,
+            tty: next() == 1,
+            told: false,
+            signals: next() as u64,
+            delay: next() as u32,
+            log_options: LogOptions::of(next() as u64, next() as u32),
+            log: None,
+        }
+    };
+    while let Some(gets_output) = numbers.next() {
+        let socket = Fd::from_number(numbers.next().unwrap_or(-1) as i32);
+        monitor.clients.push(Client::new(socket, gets_output == 1));
+    }
+    if monitor.directory.number() < 3 {
+        let _ = file::write_all(fd::STDERR, b"vial: this is what vial makes of itself to stay with a container\n");
+        process::exit(125);
+    }
+    let _ = super::child::close_on_exec();
+    monitor.live()
+}
+
+/// A size of a terminal in its wire form: rows and columns.
+#[must_use]
+pub fn size_message(size: crate::sys::uapi::WindowSize) -> [u8; 5] {
+    let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
+    [SIZE, a, b, c, d]
+}
+
+/// Sets the terminal's size as a message says.
+fn set_size(terminal: FdRef<'_>, message: &[u8]) {
+    if let [a, b, c, d] = *message {
+        let size = crate::sys::uapi::WindowSize {
+            rows: u16::from_le_bytes([a, b]),
+            columns: u16::from_le_bytes([c, d]),
+            ..Default::default()
+        };
+        let _ = terminal::set_size(terminal, size);
+    }
+}

@@ -1,0 +1,286 @@
+//! What a monitor does while the workload runs: waits for several files at once, and never longer in one than in another.
+
+use alloc::vec::Vec;
+
+use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE, hand_out};
+use super::{Monitor, set_size};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::container::log::{Stream, write::Log};
+use crate::container::{process as known, run};
+use crate::sys::fd::Fd;
+use crate::sys::poll::{self, Waiting};
+use crate::sys::process::{self, Ended};
+use crate::sys::{because, file, net};
+
+/// The most that is read from the workload at once, and the byte before it.
+const CHUNK: usize = 16 << 10;
+/// The most that is read from a pipe when the workload has ended. Few have room for more, pipe(7); who writes on then was not
+/// in the container's control group, and need not come to an end.
+const LAST: usize = 1 << 20;
+/// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
+const INPUT_CHUNK: usize = 4 << 10;
+
+/// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
+fn end_of(held: &Fd) -> Option<Ended> {
+    for _ in 0..200 {
+        if let Some(ended) = process::end_of(held.by_ref()) {
+            return Some(ended);
+        }
+        process::sleep(10);
+    }
+    None
+}
+
+/// Where what is on its way passes through.
+struct Buffers {
+    /// A message for those attached, which begins with its kind.
+    output: Vec<u8>,
+    input: Vec<u8>,
+    /// How many bytes at the beginning of the input's buffer are for the workload.
+    waiting: usize,
+}
+
+impl Monitor {
+    /// Watches until the workload has ended; `None` if nobody can tell how.
+    pub(super) fn watch(&mut self) -> Option<Ended> {
+        let _why = because("watch the container: its output, its end, and who attaches");
+        let signals = poll::signalfd(run::watched_signals()).ok()?;
+        // Without its parent's knowledge a process is held by a descriptor.
+        let held = if self.is_parent { None } else { known::hold(self.pid, known::began(self.pid)) };
+        if !self.is_parent && held.is_none() {
+            return None;
+        }
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
+        let mut buffers = Buffers { output: alloc::vec![0; CHUNK], input: alloc::vec![0; INPUT_CHUNK + 1], waiting: 0 };
+        let mut files: Vec<Waiting> = Vec::with_capacity(16);
+        loop {
+            let flowing = self.queue.is_empty();
+            let reading = |file: &Option<Fd>, on: bool| match file {
+                Some(file) if on => Waiting::readable(file.by_ref()),
+                _ => Waiting::nothing(),
+            };
+            files.clear();
+            files.push(Waiting::readable(signals.by_ref()));
+            files.push(reading(&held, true));
+            files.push(reading(&self.outputs[0], flowing));
+            files.push(reading(&self.outputs[1], flowing));
+            files.push(reading(&self.listener, true));
+            files.push(match &self.input {
+                Some(input) if buffers.waiting > 0 => Waiting::writable(input.by_ref()),
+                _ => Waiting::nothing(),
+            });
+            for client in &self.clients {
+                files.push(match client {
+                    _ if client.is_behind(&self.queue) => Waiting::writable(client.socket.by_ref()),
+                    _ if buffers.waiting > 0 => Waiting::nothing(),
+                    _ => Waiting::readable(client.socket.by_ref()),
+                });
+            }
+            poll::poll(&mut files).ok()?;
+            for (place, ready) in files[6..].iter().enumerate() {
+                if ready.is_ready() {
+                    self.serve(place, &mut buffers);
+                }
+            }
+            if files[5].is_ready() {
+                self.write_input(&mut buffers);
+            }
+            for which in [0, 1] {
+                if files[2 + which].is_ready() && self.queue.is_empty() {
+                    self.pass(which, &mut buffers.output);
+                }
+            }
+            if files[4].is_ready()
+                && let Some(Ok(socket)) = self.listener.as_ref().map(|listener| net::accept(listener.by_ref()))
+            {
+                self.clients.push(Client::new(socket, false));
+            }
+            self.settle();
+            if let (Some(held), true) = (&held, files[1].is_ready()) {
+                return end_of(held);
+            }
+            if files[0].is_ready()
+                && let Ok(Some(ended)) = self.handle_signal(&signals)
+            {
+                return Some(ended);
+            }
+        }
+    }
+
+    /// Forgets those that are gone, and messages that all have taken.
+    fn settle(&mut self) {
+        if self.clients.iter().any(|client| client.gone) {
+            self.clients.retain(|client| !client.gone);
+        }
+        if !self.clients.iter().any(|client| client.is_behind(&self.queue)) {
+            self.queue.clear();
+        }
+    }
+
+    /// Reads what the workload wrote and hands it to those that are attached; how much that was.
+    fn pass(&mut self, which: usize, buffer: &mut [u8]) -> usize {
+        let Some(output) = &self.outputs[which] else { return 0 };
+        match file::read(output.by_ref(), &mut buffer[1..]) {
+            Err(error) if error.is(Errno::EAGAIN) => 0,
+            // EIO: nobody has the terminal's other side open any more, pty(7).
+            Ok(0) | Err(_) => {
+                self.outputs[which] = None;
+                0
+            }
+            Ok(count) => {
+                buffer[0] = OUTPUT + which as u8;
+                if let Some(log) = &mut self.log {
+                    let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
+                    log.append(stream, process::clock(libc::CLOCK_REALTIME), &buffer[1..=count]);
+                }
+                hand_out(&mut self.clients, &mut self.queue, &buffer[..=count]);
+                count
+            }
+        }
+    }
+
+    /// Takes a client's message, or hands it what it has not taken yet.
+    fn serve(&mut self, place: usize, buffers: &mut Buffers) {
+        let client = &mut self.clients[place];
+        if client.is_behind(&self.queue) {
+            return client.catch_up(&self.queue);
+        }
+        let Ok((length, _)) = net::receive(client.socket.by_ref(), &mut buffers.input) else {
+            client.gone = true;
+            return;
+        };
+        match buffers.input[..length].split_first() {
+            None => client.gone = true,
+            Some((&ATTACH, _)) => client.gets_output = true,
+            Some((&SIZE, size)) => {
+                if let (Some(master), true) = (&self.outputs[0], self.tty) {
+                    set_size(master.by_ref(), size);
+                }
+            }
+            Some((&CLOSE, _)) if self.once && !self.tty => {
+                self.input = None;
+            }
+            Some((&INPUT, _)) if self.input.is_some() => {
+                buffers.input.copy_within(1..length, 0);
+                buffers.waiting = length - 1;
+                self.write_input(buffers);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Gives the workload what it can take of its input.
+    fn write_input(&mut self, buffers: &mut Buffers) {
+        let Some(input) = &self.input else { return };
+        match file::write(input.by_ref(), &buffers.input[..buffers.waiting]) {
+            Ok(count) => {
+                buffers.input.copy_within(count..buffers.waiting, 0);
+                buffers.waiting -= count;
+            }
+            Err(error) if error.is(Errno::EAGAIN) => {}
+            Err(_) => {
+                // Nobody reads it any more.
+                self.input = None;
+                buffers.waiting = 0;
+            }
+        }
+    }
+
+    fn handle_signal(&mut self, signals: &Fd) -> Result<Option<Ended>> {
+        match poll::next_signal(signals.by_ref())? {
+            libc::SIGCHLD if self.is_parent => {
+                return Ok(process::wait(Some(self.pid), false)?.map(|waited| waited.ended));
+            }
+            libc::SIGTERM | libc::SIGINT => {
+                // Whoever ends all processes, as when the machine goes down, ends the container.
+                self.told = true;
+                known::signal(self.pid, known::began(self.pid), libc::SIGTERM)?;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Passes on what the workload left in its pipes. It is gone, but what it started outside its group may hold them open.
+    pub(super) fn drain(&mut self) {
+        let mut buffer = alloc::vec![0; CHUNK];
+        for which in [0, 1] {
+            let mut room = LAST;
+            while let Some(output) = &self.outputs[which] {
+                let mut ready = [Waiting::readable(output.by_ref())];
+                if room == 0 || poll::poll_now(&mut ready).is_err() || !ready[0].is_ready() {
+                    break;
+                }
+                room = room.saturating_sub(self.pass(which, &mut buffer));
+            }
+            self.outputs[which] = None;
+        }
+        if let Some(mut log) = self.log.take() {
+            // What was lost and not told yet.
+            log.append(Stream::System, process::clock(libc::CLOCK_REALTIME), b"");
+        }
+        self.input = None;
+    }
+
+    /// Waits before the next start, unless the monitor is told to end.
+    pub(super) fn pause(&mut self) {
+        let _why = because("wait before the container is started again");
+        let Ok(signals) = poll::signalfd(run::watched_signals()) else { return };
+        let began = process::clock(libc::CLOCK_MONOTONIC).milliseconds();
+        loop {
+            let passed = process::clock(libc::CLOCK_MONOTONIC).milliseconds() - began;
+            if passed >= self.delay.into() {
+                return;
+            }
+            let mut ready = [Waiting::readable(signals.by_ref())];
+            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
+                return;
+            }
+            if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
+                self.told = true;
+                return;
+            }
+        }
+    }
+
+    /// Tells all that the container has ended for good, serves those that are slow as long as they take, and ends.
+    pub(super) fn say_end(mut self, code: u8) -> ! {
+        let _why = because("tell those that are attached how the container ended");
+        // Whoever has connected and was not served yet.
+        while let Some(listener) = &self.listener {
+            let mut ready = [Waiting::readable(listener.by_ref())];
+            match poll::poll_now(&mut ready) {
+                Ok(()) if ready[0].is_ready() => match net::accept(listener.by_ref()) {
+                    Ok(socket) => self.clients.push(Client::new(socket, false)),
+                    Err(_) => break,
+                },
+                _ => break,
+            }
+        }
+        self.listener = None;
+        // The container is nobody's now: whoever has not read to the end must not keep others from it.
+        let _ = file::unlock(self.directory.by_ref());
+        hand_out(&mut self.clients, &mut self.queue, &[ENDED, code]);
+        loop {
+            self.settle();
+            if self.queue.is_empty() {
+                process::exit(0);
+            }
+            let mut files = Vec::new();
+            for client in &self.clients {
+                let behind = client.is_behind(&self.queue);
+                files.push(if behind { Waiting::writable(client.socket.by_ref()) } else { Waiting::nothing() });
+            }
+            // From here on anybody may end it.
+            if poll::block_signals(0).is_err() || poll::poll(&mut files).is_err() {
+                process::exit(0);
+            }
+            for (client, ready) in self.clients.iter_mut().zip(&files) {
+                if ready.is_ready() {
+                    client.catch_up(&self.queue);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Machines of their own, for what the kernel under the tests is not: a kernel booted in an emulator, which takes about three
+//! seconds and neither root nor hardware that helps.
+//!
+//! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
+//! scripts. `init` runs them, and what each did is read from the console.
+
+pub mod control;
+mod cpio;
+pub mod harness;
+pub mod kernel;
+pub mod limits;
+
+use std::fmt::Write as _;
+use std::fs;
+
+use crate::util::Scene;
+use crate::util::command::{Output, VIAL};
+use cpio::Cpio;
+
+/// The program that emulates a machine.
+pub const EMULATOR: &str = "qemu-system-x86_64";
+
+/// More than a boot and its steps take on a machine under load, in seconds.
+const LIMIT: &str = "300";
+
+/// A machine that is about to be booted.
+pub struct Machine {
+    modules: Vec<String>,
+    steps: Vec<(String, String)>,
+}
+
+/// What happened on a machine from its start to its end.
+pub struct Booted {
+    steps: Vec<(String, Output)>,
+}
+
+impl Machine {
+    /// A machine that loads these modules when it starts.
+    pub fn with(modules: &[&str]) -> Machine {
+        Machine { modules: modules.iter().map(ToString::to_string).collect(), steps: Vec::new() }
+    }
+
+    /// A shell script, run when those before have ended; a minute is its time. What it mounts stays mounted.
+    pub fn step(mut self, name: &str, script: impl Into<String>) -> Machine {
+        self.steps.push((name.to_owned(), script.into()));
+        self
+    }
+
+    /// Boots it, lets it run to its end, and gives what the steps did.
+    ///
+    /// # Errors
+    /// The console's text, when the machine did not come to its end.
+    pub fn boot(self, scene: &Scene) -> Result<Booted, String> {
+        let kernel = kernel::kernel().ok_or("there is no kernel to boot")?;
+        let disk = scene.path("initramfs");
+        fs::write(&disk, self.root(scene, &kernel)).map_err(|error| format!("{}: {error}", disk.display()))?;
+        let console = "console=ttyS0 loglevel=1 panic=-1";
+        // timeout(1), since a run that takes too long is to be told and not to end the test at once.
+        let qemu = scene.command("timeout", [LIMIT, EMULATOR]).limit(std::time::Duration::from_mins(6));
+        let qemu = qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config"]);
+        let qemu = qemu.args(["-display", "none", "-serial", "stdio", "-no-reboot", "-append", console]);
+        let output =
+            qemu.args(["-kernel".as_ref(), kernel.image.as_os_str()]).args(["-initrd".as_ref(), disk.as_os_str()]);
+        let output = output.run();
+        self.read(&output.stdout).map_err(|what| format!("{what}: {}", output.shown()))
+    }
+
+    /// The first root file system.
+    fn root(&self, scene: &Scene, kernel: &kernel::Kernel) -> Vec<u8> {
+        let mut root = Cpio::default();
+        root.tree(scene.rootfs());
+        root.program("bin/vial", &fs::read(VIAL).expect("read vial"));
+        root.program("init", include_bytes!("init"));
+        for directory in ["data", "modules", "steps"] {
+            root.directory(directory);
+        }
+        for (at, module) in kernel.modules(&self.modules).iter().enumerate() {
+            root.program(&format!("modules/{at:03}"), module);
+        }
+        for (at, (_, script)) in self.steps.iter().enumerate() {
+            root.program(&format!("steps/{at:03}"), script.as_bytes());
+        }
+        root.finish()
+    }
+
+    /// Finds in the console's text what the steps did.
+    fn read(&self, console: &str) -> Result<Booted, String> {
+        let mut steps = Vec::new();
+        let mut output = Output { line: String::new(), code: -1, stdout: String::new(), stderr: String::new() };
+        for line in console.lines().map(|line| line.trim_end_matches('\r')) {
+            let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let Some((name, script)) = self.steps.get(steps.len()) else {
+                if mark == "@done" {
+                    return Ok(Booted { steps });
+                }
+                continue;
+            };
+            match mark {
+                "@begin" => output.line = format!("step {name}: {script}"),
+                "@out" => writeln!(output.stdout, "{rest}").expect("a string takes all"),
+                "@err" => writeln!(output.stderr, "{rest}").expect("a string takes all"),
+                "@end" => {
+                    output.code = rest.parse().map_err(|_| format!("no exit code: {line}"))?;
+                    let next = Output { line: String::new(), code: -1, stdout: String::new(), stderr: String::new() };
+                    steps.push((name.clone(), std::mem::replace(&mut output, next)));
+                }
+                "@failed" => return Err(format!("the machine {rest}")),
+                _ => {}
+            }
+        }
+        Err(format!("the machine ended in step {} of {}", steps.len() + 1, self.steps.len()))
+    }
+}
+
+impl Booted {
+    /// What a step did. Its output is told by lines, so that the last one always ends.
+    ///
+    /// # Panics
+    /// When there is no step of this name.
+    #[track_caller]
+    pub fn step(&self, name: &str) -> Output {
+        let found = self.steps.iter().find(|(step, _)| step == name);
+        found.unwrap_or_else(|| panic!("there is no step {name}")).1.clone()
+    }
+}
