@@ -107,14 +107,16 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
     ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
+    ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
+    ("commit", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
 
 /// Options that any text fits.
-const ANY_TEXT: &[&str] = &["entrypoint", "message"];
+const ANY_TEXT: &[&str] = &["entrypoint", "message", "author"];
 /// Options for which an empty value means something.
-const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message"];
+const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message", "author"];
 /// Options that take bytes: the kernel's paths and variables need not be UTF-8.
-const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to"];
+const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output"];
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {

@@ -8,8 +8,11 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod commit;
 mod control_groups;
+mod cp;
 mod debian;
+mod diff_export;
 mod floors;
 mod foreground;
 mod freezer;
@@ -27,6 +30,7 @@ mod old_kernels;
 mod stats;
 mod update;
 mod vm;
+mod whiteouts;
 mod workload;
 
 use std::process::ExitCode;
@@ -40,8 +44,11 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        commit::trials(),
+        cp::trials(),
         control_groups::trials(),
         debian::trials(),
+        diff_export::trials(),
         floors::trials(),
         foreground::trials(),
         freezer::trials(),
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),
+        whiteouts::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -51,6 +51,18 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The positionals as text.
+    pub(super) fn words(&self) -> Result<alloc::vec::Vec<&'a str>> {
+        let mut words = alloc::vec::Vec::new();
+        for word in &self.parsed.positionals {
+            words.push(
+                core::str::from_utf8(word)
+                    .map_err(|_| crate::base::error::Error::new(text!("not UTF-8: {}", keep::lossy(word))))?,
+            );
+        }
+        Ok(words)
+    }
+
     /// Opens the directory of all state, making it if it is missing.
     pub(super) fn open_root(&self) -> Result<Fd> {
         let _why = because("open the directory that holds all of vial's state");

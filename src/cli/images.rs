@@ -14,6 +14,7 @@ use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
 use crate::container::launch::LAYERS;
+use crate::image::layer::Unpacked;
 use crate::image::reference::Reference;
 use crate::image::store::Store;
 use crate::sys::file::Lock;
@@ -42,12 +43,7 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
     let imported = imported?;
-    if imported.unpacked.lost_attributes > 0 {
-        let lost = imported.unpacked.lost_attributes;
-        let warning = Error::new(text!("{lost} extended attributes were not kept"))
-            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
-        Context::warn(&[warning]);
-    }
+    warn_of_lost(&imported.unpacked);
     super::print_line(text!("sha256:{}", imported.id))?;
     Ok(0)
 }
@@ -58,6 +54,17 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
     match core::str::from_utf8(word) {
         Ok(word) => Ok(Some(word)),
         Err(_) => Err(Error::new("an image's name must be UTF-8")),
+    }
+}
+
+/// Tells of attributes that were lost.
+#[inline(never)]
+pub(super) fn warn_of_lost(unpacked: &Unpacked) {
+    let lost = unpacked.lost_attributes;
+    if lost > 0 {
+        let warning = Error::new(text!("{lost} extended attributes were not kept"))
+            .hint("the file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&[warning]);
     }
 }
 
@@ -111,8 +118,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     };
     let now = process::clock(libc::CLOCK_REALTIME);
     for image in store(context)?.list()? {
-        let id =
-            if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(&image.id), false) };
+        let id = if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
         let cells = [
             id,
             text!("{} ago", human_duration(now.seconds_since(image.created))),
@@ -173,7 +179,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
         match store.remove(image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
             Ok(done) => {
                 for line in done {
-                    super::print_line(&line)?;
+                    super::print_line(line)?;
                 }
             }
             // As docker's: with --force it is fine for the image to be gone already.

@@ -1,8 +1,11 @@
 //! Floor 5: the command line.
 
 mod attach;
+mod commit;
 mod context;
+mod cp;
 mod exec;
+mod files;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -108,6 +111,10 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "update" => update::update(context),
         "logs" => logs::logs(context),
         "rm" => rm::remove(context),
+        "cp" => cp::copy(context),
+        "diff" => files::diff(context),
+        "export" => files::export(context),
+        "commit" => commit::commit(context),
         "import" => images::import(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod bundle;
+pub mod changes;
 pub mod child;
 pub mod control;
 pub mod defaults;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod process;
 mod relay;
 pub mod remains;
+pub mod root;
 pub mod run;
 pub mod spec;
 pub mod state;

@@ -286,17 +286,7 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
     let target = match setting.root {
         Root::Overlay { layers, upper, work, target, volatile } => {
-            let mut data = String::from("lowerdir");
-            let mut before = '=';
-            for layer in layers {
-                data.push(before);
-                escape(&mut data, layer);
-                before = ':';
-            }
-            data.push_str(",upperdir=");
-            escape(&mut data, upper);
-            data.push_str(",workdir=");
-            escape(&mut data, work);
+            let data = overlay(layers, upper, work);
             plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
             target
         }
@@ -312,6 +302,28 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
 }
 
 /// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
+/// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.
+///
+/// Whatever the kernel's defaults are: a directory that is renamed and a file whose owner is changed are copied whole, so that
+/// the upper directory alone tells what was changed; and directories may belong to two overlays (`overlayfs.rst`).
+pub(super) fn overlay(layers: &[&str], upper: &str, work: &str) -> String {
+    let mut data = String::from("lowerdir");
+    let mut before = '=';
+    for layer in layers {
+        data.push(before);
+        escape(&mut data, layer);
+        before = ':';
+    }
+    if !upper.is_empty() {
+        data.push_str(",upperdir=");
+        escape(&mut data, upper);
+        data.push_str(",workdir=");
+        escape(&mut data, work);
+    }
+    data.push_str(",redirect_dir=off,metacopy=off,index=off");
+    data
+}
+
 fn escape(data: &mut String, path: &str) {
     for character in path.chars() {
         if matches!(character, ',' | ':' | '\\') {

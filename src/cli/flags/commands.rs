@@ -1,9 +1,9 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, EXEC, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, LOGS,
-    NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP, VOLUME_INSPECT, VOLUME_LISTING,
-    VOLUME_RM, WORKLOAD,
+    ATTACH, ATTACHED, BOOT, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS,
+    LISTING, LOGS, NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP, VOLUME_INSPECT,
+    VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -211,6 +211,49 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("rm web", ""), ("rm -f web db", "also if they run")],
         args: (1, ANY),
         groups: &[&RM],
+        ..BLANK
+    },
+    Command {
+        name: "cp",
+        aliases: &["container cp"],
+        usage: "[OPTIONS] CONTAINER:SRC|SRC|- CONTAINER:DST|DST|-",
+        help: "Copy files between a container and the host",
+        examples: &[
+            ("cp web:/etc/hosts .", "a file out of a container"),
+            ("cp ./site/. web:/var/www", "what is in a directory, into a container"),
+            ("cp web:/var/log -", "a directory as an archive on standard output"),
+        ],
+        args: (2, 2),
+        groups: &[&CP],
+        ..BLANK
+    },
+    Command {
+        name: "diff",
+        aliases: &["container diff"],
+        usage: "CONTAINER",
+        help: "List what a container has added, changed and deleted",
+        examples: &[("diff web", "")],
+        args: (1, 1),
+        ..BLANK
+    },
+    Command {
+        name: "export",
+        aliases: &["container export"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Write a container's root as a tar archive",
+        examples: &[("export -o web.tar web", ""), ("export web", "to standard output, for vial import - say")],
+        args: (1, 1),
+        groups: &[&EXPORT],
+        ..BLANK
+    },
+    Command {
+        name: "commit",
+        aliases: &["container commit"],
+        usage: "[OPTIONS] CONTAINER [IMAGE[:TAG]]",
+        help: "Make an image of a container, one layer above its own",
+        examples: &[("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
+        args: (1, 2),
+        groups: &[&COMMIT],
         ..BLANK
     },
     Command {

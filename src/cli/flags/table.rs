@@ -150,6 +150,22 @@ flags! {
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";
     }
+    /// `cp`.
+    CP "Options" {
+        Archive           b'a' "archive"            Switch   ""               "Keep owners; else root's inside, and yours outside";
+        FollowLink        b'L' "follow-link"        Switch   ""               "Copy what a link as SRC leads to";
+        CpQuiet           b'q' "quiet"              Switch   ""               "Do not say how much was copied";
+    }
+    /// `export`.
+    EXPORT "Options" {
+        Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
+    }
+    /// `commit`.
+    COMMIT "Options" {
+        Author            b'a' "author"             One      "NAME"           "Note who made the image";
+        CommitMessage     b'm' "message"            One      "TEXT"           "Note why it was made";
+        Change            b'c' "change"             Many     "INSTRUCTION"    "Change its configuration: 'CMD [\"sh\"]', 'ENV A=1'";
+    }
     /// `images`.
     IMAGES "Options" {
         AllImages         b'a' "all"                Switch   ""               "Show images without a name too";

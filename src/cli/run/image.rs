@@ -81,7 +81,7 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
         Ok(stored) => Box::leak(Box::new(stored)),
         Err(error) => return Err(error.because("find the image to run")),
     };
-    found.id = &stored.id;
+    found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
     if let Some(config) = stored.config.get("config") {
         configure(found, config);
