@@ -49,6 +49,7 @@ fn is_child(pid: u32, parent: u32) -> bool {
 ///
 /// # Errors
 /// What can't be killed.
+#[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
     if let Some(path) = group_path(config, id) {
