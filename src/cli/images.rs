@@ -141,6 +141,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 }
 
 /// What is known of an image, if there is one of this name.
+#[inline(never)]
 pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let store = store(context)?;
     let Ok(image) = store.find(name) else { return Ok(None) };

@@ -48,6 +48,7 @@ pub(super) fn mount_point(context: &Context<'_>, name: &str) -> Result<&'static 
 }
 
 /// What is known of a volume, if there is one of this name.
+#[inline(never)]
 pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let Some(made) = open(context)?.made(name)? else { return Ok(None) };
     let mut described = Value::default();

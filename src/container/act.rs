@@ -247,7 +247,6 @@ fn simple(action: &Action) -> Result<()> {
 
 /// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
 /// whoever wrote it.
-#[inline(never)]
 fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
     let mount = |data: &CStr| mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data));
     if volatile {

@@ -254,6 +254,7 @@ fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
 type Taken = &'static [(&'static Options, Option<usize>)];
 
 /// Plans to take the sources of all bind mounts.
+#[inline(never)]
 fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
     plan.why = "take the host's files and directories that the container gets in hand, while they can be seen";
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));

@@ -68,6 +68,7 @@ pub fn was_oom_killed(config: &Value, id: &str) -> bool {
 ///
 /// # Errors
 /// What can't be killed.
+#[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
     if let Ok(group) = group(config, id)
