@@ -61,7 +61,10 @@ fn archive(members: &[&str]) -> Vec<u8> {
             _ => EntryType::Regular,
         });
         header.set_mode(0o755);
-        (header.set_uid(0), header.set_gid(0), header.set_size(0), header.set_mtime(1_000_000_000));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(0);
+        header.set_mtime(1_000_000_000);
         if target.is_empty() {
             builder.append_data(&mut header, name, &b""[..]).expect("add a member");
         } else {
