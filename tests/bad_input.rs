@@ -155,7 +155,7 @@ fn names_option_and_value(output: &Output, flag: &Flag, value: &str) {
     let (first, hint) = said(output);
     let quoted = if value.is_empty() { "\"\"".to_owned() } else { value.to_owned() };
     let shown = first.contains(&quoted) || first.contains(&format!("{value:?}"));
-    assert!(first.contains(&format!("--{}", flag.long)) && shown, "{}", output.shown());
+    assert!(first.contains(&format!("--{}", flag.long())) && shown, "{}", output.shown());
     assert!(hint.len() > 3, "the hint does not help: {}", output.shown());
 }
 
@@ -163,17 +163,17 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     let mut without = Vec::new();
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
         let own =
-            BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, like(row), "*"].contains(command));
+            BAD.iter().find(|(command, name, _)| *name == flag.long() && [row.name, like(row), "*"].contains(command));
         let Some((.., values)) = own else {
-            if !ANY_TEXT.contains(&flag.long) {
-                without.push(format!("{} --{}", row.name, flag.long));
+            if !ANY_TEXT.contains(&flag.long()) {
+                without.push(format!("{} --{}", row.name, flag.long()));
             }
             continue;
         };
         for value in *values {
             // Files are looked for only when all else is right, and with the root directory open.
-            let files = ["env-file", "label-file", "cidfile"].contains(&flag.long) && !value.is_empty();
-            let words = line(row, format!("--{}={value}", flag.long));
+            let files = ["env-file", "label-file", "cidfile"].contains(&flag.long()) && !value.is_empty();
+            let words = line(row, format!("--{}={value}", flag.long()));
             let output = if files { scene.vial(words).run().ends(125).prints("") } else { refused(scene, &words) };
             names_option_and_value(&output, flag, value);
             if files {
@@ -184,7 +184,7 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     }
     assert!(without.is_empty(), "no bad value is tried for:\n{}", without.join("\n"));
     let stale = BAD.iter().filter(|(command, name, _)| {
-        !options().any(|(row, flag)| *name == flag.long && (*command == "*" || *command == row.name))
+        !options().any(|(row, flag)| *name == flag.long() && (*command == "*" || *command == row.name))
     });
     assert_eq!(stale.map(|(command, name, _)| format!("{command} --{name}")).collect::<Vec<_>>(), [""; 0]);
 }
@@ -192,7 +192,7 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
 fn every_switch_refuses_a_value_that_is_not_yes_or_no(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| flag.takes == Takes::Switch) {
         for value in ["perhaps", "", "2", "TRUE!"] {
-            let output = refused(scene, &line(row, format!("--{}={value}", flag.long)));
+            let output = refused(scene, &line(row, format!("--{}={value}", flag.long())));
             names_option_and_value(&output, flag, value);
             assert!(said(&output).1.contains("=true or =false"), "{}", output.shown());
         }
@@ -204,7 +204,7 @@ fn every_switch_refuses_a_value_that_is_not_yes_or_no(scene: &Scene) {
 fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| matches!(flag.takes, Takes::One | Takes::Many)) {
         let mut words: Vec<String> = row.name.split(' ').map(String::from).collect();
-        let mut forms = vec![format!("--{}", flag.long)];
+        let mut forms = vec![format!("--{}", flag.long())];
         if flag.short != b' ' {
             forms.push(format!("-{}", char::from(flag.short)));
         }
@@ -212,8 +212,8 @@ fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
             words.push(form);
             let output = refused(scene, &words);
             let (first, hint) = said(&output);
-            assert_eq!(first, format!("missing value for --{}", flag.long), "{}", output.shown());
-            assert!(hint.contains(flag.value) && hint.contains(flag.help), "{}", output.shown());
+            assert_eq!(first, format!("missing value for --{}", flag.long()), "{}", output.shown());
+            assert!(hint.contains(flag.value()) && hint.contains(flag.help()), "{}", output.shown());
             words.pop();
         }
     }
@@ -221,28 +221,28 @@ fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
 
 fn every_option_is_refused_empty_unless_that_means_something(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
-        if !MAY_BE_EMPTY.contains(&flag.long) {
-            let output = refused(scene, &line(row, format!("--{}=", flag.long)));
+        if !MAY_BE_EMPTY.contains(&flag.long()) {
+            let output = refused(scene, &line(row, format!("--{}=", flag.long())));
             names_option_and_value(&output, flag, "");
         }
     }
 }
 
 fn every_option_is_refused_if_it_is_not_utf8_unless_it_takes_bytes(scene: &Scene) {
-    for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch && !BYTES.contains(&flag.long)) {
-        let option = [b"--", flag.long.as_bytes(), b"=A\xff"].concat();
+    for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch && !BYTES.contains(&flag.long())) {
+        let option = [b"--", flag.long().as_bytes(), b"=A\xff"].concat();
         let output = refused(scene, &line(row, OsStr::from_bytes(&option)));
         names_option_and_value(&output, flag, "A\u{fffd}");
     }
 }
 
 fn a_misspelt_option_of_every_command_is_answered_with_the_one_that_was_meant(scene: &Scene) {
-    for (row, flag) in options().filter(|(_, flag)| flag.long.len() > 3) {
-        let misspelt = format!("--{}x{}", &flag.long[..2], &flag.long[2..]);
+    for (row, flag) in options().filter(|(_, flag)| flag.long().len() > 3) {
+        let misspelt = format!("--{}x{}", &flag.long()[..2], &flag.long()[2..]);
         let output = refused(scene, &line(row, &misspelt));
         let (first, hint) = said(&output);
         assert_eq!(first, format!("unknown flag {misspelt} for vial {}", row.name));
-        assert!(hint.starts_with(&format!("did you mean --{}?", flag.long)), "{}", output.shown());
+        assert!(hint.starts_with(&format!("did you mean --{}?", flag.long())), "{}", output.shown());
     }
     for row in COMMANDS {
         let output =

@@ -48,7 +48,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     }
     let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
     let commit = Commit {
-        base: &files.state.image_id,
+        base: files.state.image_id,
         upper: upper.by_ref(),
         places: &files.places(),
         command: files.state.command.join(" "),
@@ -107,8 +107,7 @@ fn inherit(config: &mut Value, files: &Files) {
     if !begins {
         config.set("Entrypoint", Value::Null);
     }
-    let words: Vec<Value> = command.iter().skip(skipped).map(|word| word.as_str().into()).collect();
-    config.set("Cmd", words.into());
+    config.set("Cmd", Value::texts(command.get(skipped..).unwrap_or_default(), ""));
     let mut env: Vec<Value> = Vec::new();
     for line in files.config.at(&["process", "env"]).and_then(Value::as_array).unwrap_or_default() {
         let text = line.as_str().unwrap_or_default();
@@ -130,6 +129,6 @@ fn inherit(config: &mut Value, files: &Files) {
         }
     }
     for (name, value) in &files.state.labels {
-        config.member("Labels").set(name, value.as_str().into());
+        config.member("Labels").text(name, value);
     }
 }

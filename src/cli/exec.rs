@@ -35,9 +35,9 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     }
     let variables = variables(&asked, tty)?;
     let name = parsed.word(0);
-    let (_, _, seen) = lifecycle::look(context, &name)?;
+    let (_, _, seen) = lifecycle::look(context, name)?;
     if seen.condition == Condition::Paused {
-        return Err(pause::unpause_first(&name));
+        return Err(pause::unpause_first(name));
     }
     if seen.condition != Condition::Running {
         return Err(Error::new(text!("container {name} does not run")).hint(text!("start it with: vial start {name}")));

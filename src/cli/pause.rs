@@ -1,5 +1,7 @@
 //! `vial pause` and `vial unpause`.
 
+use alloc::boxed::Box;
+
 use super::context::Context;
 use super::lifecycle;
 use crate::base::errno::Errno;
@@ -12,7 +14,7 @@ use crate::sys::{because, file};
 ///
 /// # Errors
 /// There is none of this name, it does not run, or its state can't be told.
-pub(super) fn running(context: &Context<'_>, wanted: &str) -> Result<Seen> {
+pub(super) fn running(context: &Context<'_>, wanted: &str) -> Result<Box<Seen>> {
     let (_, _, seen) = lifecycle::look(context, wanted)?;
     if seen.condition.is_running() { Ok(seen) } else { Err(is_not(wanted, "running")) }
 }

@@ -3,12 +3,13 @@
 //! This runs for as long as the user likes. So whatever is made each second is given back, and of a container no more is
 //! looked at than whether it still is as it was; its files are read when that changes.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
-use super::output::{self, Field, Format};
+use super::output::{FLAGS, List};
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::text::{human_binary_size, human_size};
@@ -21,17 +22,8 @@ use crate::sys::file::Lock;
 use crate::sys::{because, fd, file, ledger, process, terminal};
 
 /// docker's columns.
-const FIELDS: [Field; 9] = [
-    Field { name: "ID", heading: "CONTAINER ID" },
-    Field { name: "Name", heading: "NAME" },
-    Field { name: "CPUPerc", heading: "CPU %" },
-    Field { name: "MemUsage", heading: "MEM USAGE / LIMIT" },
-    Field { name: "MemPerc", heading: "MEM %" },
-    Field { name: "NetIO", heading: "NET I/O" },
-    Field { name: "BlockIO", heading: "BLOCK I/O" },
-    Field { name: "PIDs", heading: "PIDS" },
-    Field { name: "Container", heading: "" },
-];
+const FIELDS: &str = "ID=CONTAINER ID|Name=NAME|CPUPerc=CPU %|MemUsage=MEM USAGE / LIMIT|MemPerc=MEM %|NetIO=NET I/O\
+                      |BlockIO=BLOCK I/O|PIDs=PIDS|Container=";
 
 /// Milliseconds between two looks.
 const INTERVAL: u32 = 1000;
@@ -39,7 +31,7 @@ const INTERVAL: u32 = 1000;
 /// A container that is followed.
 struct Followed {
     /// As it was when its files were read. Its directory has no name any more when the container is gone.
-    seen: Seen,
+    seen: Box<Seen>,
     /// Its group while it runs, and whether its interfaces are not the host's.
     runs: Option<(Group, bool)>,
     /// What it used at the last look but one and at the last.
@@ -47,7 +39,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn new(seen: Seen) -> Followed {
+    fn new(seen: Box<Seen>) -> Followed {
         let mut runs = None;
         if seen.condition.is_running()
             && let Ok(group) = seen.group()
@@ -93,17 +85,17 @@ impl Followed {
             None => percent(0, 0),
         };
         let pair = |write: fn(u64) -> String, [one, other]: [u64; 2]| [&*write(one), " / ", &write(other)].concat();
-        let id = &self.seen.id;
+        let id = self.seen.id;
         alloc::vec![
-            if whole { id.clone() } else { id.chars().take(12).collect() },
-            self.seen.name.clone(),
+            if whole { id } else { id.get(..12).unwrap_or(id) }.to_string(),
+            self.seen.name.to_string(),
             used,
             pair(human_binary_size, [sample.memory, sample.limit]),
             percent(sample.memory, sample.limit),
             pair(human_size, sample.network),
             pair(human_size, sample.block),
             alloc::format!("{}", sample.pids),
-            id.clone(),
+            id.to_string(),
         ]
     }
 }
@@ -122,8 +114,7 @@ fn percent(part: u64, whole: u64) -> String {
 #[inline(never)]
 pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;
-    output::list(&format, &FIELDS, &[])?;
+    List::new(parsed, FLAGS, FIELDS)?.text()?;
     let bundles = Bundles::open(context.open_root()?.by_ref())?;
     let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new() };
     for name in &parsed.positionals {
@@ -141,7 +132,9 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
                 rows.push(followed.row(parsed.on(Id::NoTrunc)));
             }
         }
-        let text = output::list(&format, &FIELDS, &rows)?;
+        let mut list = List::new(parsed, FLAGS, FIELDS)?;
+        list.cells.extend(rows.iter().flatten().map(String::as_str));
+        let text = list.text()?;
         super::print(&if live { redrawn(&text) } else { text })?;
         if once || (!watch.named.is_empty() && watch.followed.is_empty()) {
             return Ok(0);
@@ -167,7 +160,7 @@ fn redrawn(text: &str) -> String {
 struct Watch {
     bundles: Bundles,
     /// The IDs of those that were asked for; none for all.
-    named: Vec<String>,
+    named: Vec<&'static str>,
     /// The newest first.
     followed: Vec<Followed>,
 }

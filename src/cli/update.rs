@@ -8,7 +8,7 @@ use super::lifecycle;
 use super::options::limits::Limits;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
-use crate::base::json::record::Field;
+use crate::base::json::record;
 use crate::base::json::{Value, object};
 use crate::base::keep::text;
 use crate::container::bundle::read_json;
@@ -49,7 +49,7 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
     let limits = limits(context.parsed, Some(&config))?;
     let mut resources = Resources::default();
     super::run::limits(&limits, &mut resources)?;
-    let asked = resources.write();
+    let asked = record::write(&mut resources);
     merge(&mut config, object([("linux", object([("resources", asked.clone())]))]));
     // First what can fail for want of room, then the kernel, and last what can't fail any more.
     file::write_file(directory, c"config.json.new", config.to_compact().as_bytes(), 0o644)?;

@@ -7,7 +7,7 @@ use super::plan::CgroupMount;
 use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::json::record::Field;
+use crate::base::json::record;
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Version};
 use crate::sys::because;
 
@@ -25,10 +25,10 @@ pub struct Control {
 }
 
 /// What to limit, and where.
-fn parts(spec: &Spec) -> Result<(Value, GroupPath)> {
-    let linux = spec.linux.as_ref();
-    let resources = linux.and_then(|linux| linux.resources.as_ref()).map(Field::write).unwrap_or_default();
-    Ok((resources, GroupPath::new(linux.and_then(|linux| linux.cgroups_path).unwrap_or("/vial"))?))
+fn parts(spec: &mut Spec) -> Result<(Value, GroupPath)> {
+    let Some(linux) = &mut spec.linux else { return Ok((Value::default(), GroupPath::new("/vial")?)) };
+    let resources = linux.resources.as_mut().map(|resources| record::write(resources)).unwrap_or_default();
+    Ok((resources, GroupPath::new(linux.cgroups_path.unwrap_or("/vial"))?))
 }
 
 impl Control {
@@ -36,7 +36,7 @@ impl Control {
     ///
     /// # Errors
     /// A limit that can't be set, by controller and option.
-    pub fn create(spec: &Spec, best_effort: bool) -> Result<Control> {
+    pub fn create(spec: &mut Spec, best_effort: bool) -> Result<Control> {
         let _why = because("make the container's control group and set its limits, before anything of it runs");
         let (resources, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
@@ -91,7 +91,7 @@ impl Control {
     ///
     /// # Errors
     /// As `create`, but nothing is made.
-    pub fn describe(spec: &Spec) -> Result<(String, &'static [CgroupMount])> {
+    pub fn describe(spec: &mut Spec) -> Result<(String, &'static [CgroupMount])> {
         let (resources, path) = parts(spec)?;
         let plan = cgroup::plan(&Hierarchies::detect()?, &resources, &path, Extent::Needed)?;
         let mut text = String::from("make the container's control group and set its limits\n");

@@ -196,7 +196,7 @@ pub fn namespace_path(pid: u32, kind: &str) -> &'static str {
 pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32)> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition.is_running()) {
-        Some(seen) => Ok((seen.id.leak(), seen.state.pid)),
+        Some(seen) => Ok((seen.id, seen.state.pid)),
         None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }
 }

@@ -68,6 +68,7 @@ pub fn was_oom_killed(config: &Value, id: &str) -> bool {
 ///
 /// # Errors
 /// What can't be killed.
+#[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
     if let Ok(group) = group(config, id)
@@ -94,7 +95,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     if found {
         if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
-            return Err(Error::new(alloc::format!("container {id} runs, but its owner has no lock on it"))
+            return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
                 .hint("this directory is a copy of the one that the container belongs to"));
         }
         group.kill_all()?;

@@ -2,7 +2,6 @@
 //! same layers where nobody else sees it.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
@@ -26,7 +25,7 @@ const OPEN: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
 /// A container whose files are used. Until this is dropped it is not started or removed, unless it runs.
 pub struct Files {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// Its directory.
     pub directory: Fd,
     /// Its state.
@@ -47,8 +46,8 @@ impl Files {
         let _why = because("keep the container from being started or removed meanwhile");
         for _ in 0..ROUNDS {
             let (found, word) = match lock {
-                Lock::Shared => (bundles.look(&id)?, true),
-                Lock::Exclusive => (bundles.take(&id)?, false),
+                Lock::Shared => (bundles.look(id)?, true),
+                Lock::Exclusive => (bundles.take(id)?, false),
             };
             let Some((directory, owned)) = found else { break };
             let owned = owned == word;

@@ -76,6 +76,7 @@ impl Value {
     }
 
     /// Sets the member `key`; what is not an object becomes one.
+    #[inline(never)]
     pub fn set(&mut self, key: &str, value: Value) {
         *self.member(key) = value;
     }
@@ -92,6 +93,22 @@ impl Value {
             members.len() - 1
         });
         &mut members[place].1
+    }
+
+    /// Sets the member `key` to a text.
+    #[inline(never)]
+    pub fn text(&mut self, key: &str, text: &str) {
+        self.set(key, text.into());
+    }
+
+    /// An array of texts, with something before each.
+    #[must_use]
+    pub fn texts<T: AsRef<str>>(texts: &[T], before: &str) -> Value {
+        let mut elements = Vec::new();
+        for text in texts {
+            elements.push(Value::String([before, text.as_ref()].concat()));
+        }
+        Value::Array(elements)
     }
 
     /// The text, if this is a string.

@@ -13,7 +13,14 @@ macro_rules! flags {
         pub enum Id { $($(#[doc = $help] $id,)*)* }
 
         $($(#[$doc])* pub static $group: Group = Group { title: $title, flags: &[
-            $(Flag { id: Id::$id, short: $short, long: $long, takes: Takes::$takes, value: $value, help: $help },)*
+            $(Flag {
+                id: Id::$id,
+                short: $short,
+                takes: Takes::$takes,
+                // The lengths are known where the table is made, so that a row needs one reference only.
+                ends: ($long.len() as u8, ($long.len() + $value.len()) as u8),
+                text: concat!($long, $value, $help),
+            },)*
         ] };)*
     };
 }

@@ -125,7 +125,7 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         let mut monitor = Monitor {
             root,
             directory,
-            id: bundle.id.clone(),
+            id: bundle.id.into(),
             outputs: [None, None],
             input: None,
             listener: None,
@@ -250,7 +250,7 @@ impl Monitor {
                     let _ = control.remove();
                 }
                 (life.state.pid, life.state.pid_start) = (0, 0);
-                life.state.error = alloc::format!("{error}");
+                life.state.error = text!("{error}");
                 life.state.exit_code = error.exit_code().into();
                 let _ = life.state.save(self.directory.by_ref());
                 Err(error)
@@ -391,7 +391,7 @@ impl Monitor {
         let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
-        self.delay = policy::next_delay(self.delay, &state.started);
+        self.delay = policy::next_delay(self.delay, state.started);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
         let _ = state.save(directory);

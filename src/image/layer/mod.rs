@@ -10,7 +10,6 @@
 #[cfg(test)]
 pub(super) mod tests;
 
-use alloc::borrow::Cow;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use alloc::{format, string::String};
@@ -469,7 +468,7 @@ fn in_the_way(there: &str, new: &str) -> Error {
 }
 
 fn needs_root(error: Error) -> Error {
-    let hint: Cow<'static, str> = "only root can give files to others and make devices".into();
+    let hint = "only root can give files to others and make devices";
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
 }
 
