@@ -84,7 +84,7 @@ fn freeze(files: &Files) -> Result<Option<Group>> {
         return Ok(None);
     }
     let _why = because("freeze the container's processes");
-    let group = remains::group(files.config, &files.id)?;
+    let group = remains::group(files.config, files.id)?;
     // Before, so that whatever is frozen is known to be, even if vial is killed here.
     file::write_file(directory, PAUSED, b"", 0o600)?;
     match group.freeze(true) {
