@@ -360,6 +360,12 @@ fn a_container_that_does_not_run_is_told(scene: &Scene) {
     exec(scene, "made", &[], "true").ends(125).prints("").says("made").says("vial start made");
     scene.vial(["run", "--name", "ended", &rootfs, "true"]).ok();
     exec(scene, "ended", &["-d"], "true").ends(125).prints("").says("ended does not run");
+    scene.vial(["run", "-d", "--name", "paused", &rootfs, "sleep", "600"]).ok();
+    scene.vial(["pause", "paused"]).ok();
+    exec(scene, "paused", &[], "true").ends(125).prints("").says("paused").says("vial unpause paused");
+    scene.vial(["unpause", "paused"]).ok();
+    assert_eq!(inside(scene, "paused", &[], "echo on"), "on\n");
+    scene.vial(["rm", "-f", "paused"]).ok();
     exec(scene, "nobody", &[], "true").ends(125).says("no such container: nobody");
     scene.vial(["exec", "made"]).ends(125).says("exec");
     scene.vial(["rm", "made", "ended"]).ok();

@@ -8,11 +8,15 @@ mod util;
 
 mod bad_input;
 mod command_line;
+mod commit;
 mod control_groups;
+mod cp;
 mod debian;
+mod diff_export;
 mod exec;
 mod floors;
 mod foreground;
+mod freezer;
 mod harness;
 mod hostile;
 mod images;
@@ -22,9 +26,13 @@ mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod logs;
 mod memory;
 mod old_kernels;
+mod stats;
+mod update;
 mod vm;
+mod whiteouts;
 mod workload;
 
 use std::process::ExitCode;
@@ -38,11 +46,15 @@ fn main() -> ExitCode {
     let trials = [
         bad_input::trials(),
         command_line::trials(),
+        commit::trials(),
+        cp::trials(),
         control_groups::trials(),
         debian::trials(),
         exec::trials(),
+        diff_export::trials(),
         floors::trials(),
         foreground::trials(),
+        freezer::trials(),
         harness::trials(),
         hostile::trials(),
         images::trials(),
@@ -52,11 +64,16 @@ fn main() -> ExitCode {
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        logs::trials(),
         memory::trials(),
         old_kernels::trials(),
         vm::exec::trials(),
+        stats::trials(),
+        update::trials(),
         vm::harness::trials(),
+        vm::control::trials(),
         vm::limits::trials(),
+        whiteouts::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

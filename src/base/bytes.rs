@@ -10,3 +10,39 @@ pub trait Source {
     /// Whatever the underlying stream reports.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error>;
 }
+
+/// Where the first `byte` is, looking at eight bytes at a time.
+#[must_use]
+pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        // The lowest high bit that is set stands in the first byte that is zero; those above may be wrong.
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Some(number * 8 + zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    Some(bytes.len() - rest.len() + rest.iter().position(|known| *known == byte)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn the_first_of_several_is_found_at_every_place() {
+        for length in 0..40usize {
+            for filler in [0u8, 1, 9, 11, 0x7f, 0x80, 0x8a, 0xff] {
+                let mut bytes = std::vec![filler; length];
+                assert_eq!(find(&bytes, b'\n'), None);
+                for at in (0..length).rev() {
+                    bytes[at] = b'\n';
+                    assert_eq!(find(&bytes, b'\n'), Some(at), "{length} {filler}");
+                    assert_eq!(find(&bytes[at + 1..], b'\n').is_some(), at + 1 < length);
+                }
+            }
+        }
+    }
+}

@@ -1,6 +1,5 @@
 //! Calendar time without a clock: the proleptic Gregorian calendar in UTC, without leap seconds, as the kernel counts.
 
-use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -27,11 +26,33 @@ impl Timestamp {
     /// The format has years of four digits; a moment outside them becomes the nearest one inside.
     #[must_use]
     pub fn rfc3339(self) -> String {
+        String::from_utf8_lossy(&self.rfc3339_bytes()).into_owned()
+    }
+
+    /// The same without the heap.
+    #[must_use]
+    pub fn rfc3339_bytes(self) -> [u8; 30] {
         let Timestamp { secs, nanos } = self.clamped();
         let (year, month, day) = date(secs.div_euclid(DAY));
         let second = secs.rem_euclid(DAY);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        // Where each number ends; all have fewer digits than there are zeros.
+        for (mut end, mut number) in [
+            (4, year),
+            (7, month),
+            (10, day),
+            (13, second / 3600),
+            (16, second / 60 % 60),
+            (19, second % 60),
+            (29, i64::from(nanos)),
+        ] {
+            while number > 0 {
+                end -= 1;
+                text[end] = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        text
     }
 
     /// `2026-01-02T03:04:05.12Z`: the fraction without its final zeros, as docker's `inspect` prints and Go's `RFC3339Nano`.

@@ -1,37 +1,55 @@
 //! What happens to containers between being made and being removed: `start`, `stop`, `restart`, `kill`, `wait`, `rename`,
 //! `port`.
 
+use alloc::boxed::Box;
+
 use super::attach::{self, Manner};
 use super::context::Context;
 use super::flags::Id;
 use super::parse::Parsed;
+use super::pause;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
-use crate::base::text::{decimal_i64, is_name};
-use crate::base::{signal, text};
+use crate::base::keep::text;
+use crate::base::signal;
+use crate::base::text::{Quoted, decimal_i64, is_name};
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::launch;
 use crate::container::monitor::{self, How, RESTARTING, STOPPED};
-use crate::container::state::{Condition, Seen, State};
+use crate::container::state::{Condition, PAUSED, Seen, State};
 use crate::container::{process, remains};
-use crate::sys::file::Lock;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{Fd, because, file, net, process as kernel};
 
+/// How often a container is stopped that is started again meanwhile.
+const STOPS: u32 = 5;
 /// How many seconds a workload has between being asked to stop and being killed.
 const STOP_TIMEOUT: i64 = 10;
 
+/// Milliseconds between two looks at what another process is about to do.
+const PAUSE: u32 = 2;
+/// How many looks one waits for it.
+const ROUNDS: u32 = 1000;
+
 /// Finds a container and looks at it. One whose monitor was killed gets another.
-pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, Seen)> {
+pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, Box<Seen>)> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
-    let gone = || Error::new(alloc::format!("no such container: {wanted}"));
-    let seen = Seen::look(&bundles, bundles.find(wanted)?)?.ok_or_else(gone)?;
-    if let Some(problem) = &seen.problem {
-        return Err(problem.clone());
+    let mut seen = Seen::look(&bundles, bundles.find(wanted)?)?.ok_or_else(|| gone(wanted))?;
+    if let Some(problem) = seen.problem.take() {
+        return Err(problem);
     }
     adopt(&root, &bundles, &seen);
     Ok((root, bundles, seen))
+}
+
+/// What has become of a container since; `None` if it is gone.
+fn look_again(bundles: &Bundles, seen: &Seen) -> Result<Option<Box<Seen>>> {
+    Seen::look(bundles, (seen.id, seen.name))
+}
+
+fn gone(name: &str) -> Error {
+    Error::new(text!("no such container: {name}"))
 }
 
 /// Makes a monitor for a container that runs without one.
@@ -39,12 +57,27 @@ pub(super) fn adopt(root: &Fd, bundles: &Bundles, seen: &Seen) {
     if !seen.orphan {
         return;
     }
-    // Another command may be doing so at this moment.
-    if let Ok(directory) = launch::own(bundles, &seen.id, &seen.name) {
-        let bundle = Bundle { id: seen.id.clone(), name: seen.name.clone(), directory };
-        if let Err(error) = monitor::adopt(root, &bundle) {
-            Context::warn(&[error]);
+    let adopted = match bundles.take(seen.id) {
+        Ok(Some((directory, true))) => {
+            let bundle = Bundle { id: seen.id, name: seen.name, directory };
+            monitor::adopt(root, &bundle)
         }
+        // Another command is doing so at this moment.
+        Ok(Some((directory, false))) => {
+            let _why = because("wait until another command has made the container's new monitor");
+            let mut rounds = 0;
+            while rounds < ROUNDS
+                && State::load(directory.by_ref()).is_ok_and(|state| state.is_some_and(|state| state.is_orphan()))
+            {
+                rounds += 1;
+                kernel::sleep(PAUSE);
+            }
+            Ok(())
+        }
+        result => result.map(drop),
+    };
+    if let Err(error) = adopted {
+        Context::warn(&[error]);
     }
 }
 
@@ -69,7 +102,7 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("you cannot start and attach multiple containers at once"));
     }
     let name = parsed.word(0);
-    match start_one(context, &name, true)? {
+    match start_one(context, name, true)? {
         Some((session, seen)) => {
             manner.tty = seen.state.tty;
             attach::follow(&session, &seen.directory, &manner)
@@ -79,21 +112,31 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
 }
 
 /// Starts a container; the connection to its monitor, or nothing if it runs already.
-fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(Fd, Seen)>> {
-    let (root, bundles, seen) = look(context, name)?;
-    match seen.condition {
-        Condition::Running | Condition::Restarting => return Ok(None),
-        Condition::Dead => {
-            return Err(Error::new(alloc::format!("container {name} is dead: it was given up half-way"))
-                .hint(alloc::format!("remove it with: vial rm {name}")));
+fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(Fd, Box<Seen>)>> {
+    let (root, bundles, mut seen) = look(context, name)?;
+    for _ in 0..ROUNDS {
+        match seen.condition {
+            Condition::Running | Condition::Restarting => return Ok(None),
+            Condition::Paused => return Err(pause::unpause_first(name)),
+            Condition::Dead => {
+                return Err(Error::new(text!("container {name} is dead: it was given up half-way"))
+                    .hint(text!("remove it with: vial rm {name}")));
+            }
+            Condition::Created | Condition::Exited => {}
         }
-        Condition::Created | Condition::Exited => {}
+        if let Some((directory, true)) = bundles.take(seen.id)? {
+            for stale in [STOPPED, PAUSED] {
+                let _ = file::unlink(directory.by_ref(), stale);
+            }
+            let bundle = Bundle { id: seen.id, name: seen.name, directory };
+            let session = monitor::start(&root, &bundle, &How { attach, signals: 0 })?;
+            return Ok(Some((session, seen)));
+        }
+        // Somebody else starts it, has just ended it, or looks at it.
+        kernel::sleep(PAUSE);
+        seen = look_again(&bundles, &seen)?.ok_or_else(|| gone(name))?;
     }
-    let directory = launch::own(&bundles, &seen.id, name)?;
-    let _ = file::unlink(directory.by_ref(), STOPPED);
-    let bundle = Bundle { id: seen.id.clone(), name: seen.name.clone(), directory };
-    let session = monitor::start(&root, &bundle, &How { attach, signals: 0 })?;
-    Ok(Some((session, seen)))
+    Err(Error::new(text!("container {name} is being started or removed by another process")))
 }
 
 /// How to stop: with which signal, and how many seconds later to kill.
@@ -127,28 +170,36 @@ pub(super) fn stop(context: &Context<'static>) -> Result<u8> {
 
 /// Asks the workload to stop, kills it if it does not, and waits until its owner has cleaned up.
 fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
-    let (_, bundles, seen) = look(context, name)?;
-    let state = &seen.state;
+    let (_, bundles, mut seen) = look(context, name)?;
     let config = seen.config()?;
     let own = |name| config.at(&["annotations", name]).and_then(Value::as_str);
-    match seen.condition {
-        Condition::Running => {
-            mark(&seen.directory, STOPPED)?;
-            let signal = how.signal.or(own(launch::STOP_SIGNAL).and_then(signal::parse).map(i32::from));
-            let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
+    let signal = how.signal.or(own(launch::STOP_SIGNAL).and_then(signal::parse).map(i32::from));
+    let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
+    // More than once if it is started again at the very moment.
+    for _ in 0..STOPS {
+        if !(seen.condition.is_running() || seen.condition == Condition::Restarting) {
+            return Ok(());
+        }
+        let state = &seen.state;
+        mark(&seen.directory, STOPPED)?;
+        if seen.condition.is_running() {
             let _why = because("ask the workload to stop, and kill it if it does not in time");
             process::signal(state.pid, state.pid_start, signal.unwrap_or(libc::SIGTERM))?;
+            pause::let_go_on(&seen);
             if !ends(state, seconds) {
-                remains::kill(&config, &seen.id, state)?;
+                remains::kill(&config, seen.id, state)?;
             }
-        }
-        Condition::Restarting => {
-            mark(&seen.directory, STOPPED)?;
+        } else {
             process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
         }
-        _ => return Ok(()),
+        if settle(&bundles, seen.id)? {
+            return Ok(());
+        }
+        let Some(again) = look_again(&bundles, &seen)? else { return Ok(()) };
+        seen = again;
     }
-    settle(&bundles, &seen.id)
+    Err(Error::new(text!("container {name} has ended, but the vial process that it belongs to does not"))
+        .hint("is it stopped, or traced?"))
 }
 
 /// Makes a mark in a container's directory.
@@ -168,20 +219,23 @@ fn ends(state: &State, seconds: i64) -> bool {
         return rounds > 0;
     };
     let mut ready = [Waiting::readable(held.by_ref())];
-    let waited = match u32::try_from(seconds) {
-        Ok(seconds) => poll::poll_until(&mut ready, seconds.saturating_mul(1000)),
+    let waited = match u64::try_from(seconds) {
+        Ok(seconds) => poll::poll_within(&mut ready, seconds.saturating_mul(1000)),
         Err(_) => poll::poll(&mut ready),
     };
     waited.is_ok() && ready[0].is_ready()
 }
 
-/// Waits until the process that owns a container lets go of it.
-fn settle(bundles: &Bundles, id: &str) -> Result<()> {
+/// Waits until the process that owns a container lets go of it, but no longer than that should take; whether it has.
+fn settle(bundles: &Bundles, id: &str) -> Result<bool> {
     let _why = because("wait until the container's owner has cleaned up");
-    match bundles.look(id)? {
-        Some((directory, true)) => file::lock(directory.by_ref(), Lock::Shared),
-        _ => Ok(()),
+    for _ in 0..ROUNDS {
+        if !bundles.look(id)?.is_some_and(|(_, owned)| owned) {
+            return Ok(true);
+        }
+        kernel::sleep(PAUSE);
     }
+    Ok(false)
 }
 
 /// `vial restart`.
@@ -201,12 +255,18 @@ pub(super) fn restart(context: &Context<'static>) -> Result<u8> {
 pub(super) fn kill(context: &Context<'static>) -> Result<u8> {
     let chosen = signal_of(context.parsed)?.unwrap_or(libc::SIGKILL);
     Ok(each(context, &mut |name| {
-        let (_, _, seen) = look(context, name)?;
+        let (_, bundles, seen) = look(context, name)?;
         let state = &seen.state;
         if chosen == libc::SIGKILL {
             mark(&seen.directory, STOPPED)?;
         }
-        let sent = seen.condition == Condition::Running && process::signal(state.pid, state.pid_start, chosen)?;
+        let sent = seen.condition.is_running() && process::signal(state.pid, state.pid_start, chosen)?;
+        if sent && chosen == libc::SIGKILL {
+            // v1's freezer keeps a process from dying.
+            pause::let_go_on(&seen);
+            // As docker's, so that what comes next finds it ended.
+            settle(&bundles, seen.id)?;
+        }
         if sent {
             return Ok(());
         }
@@ -226,7 +286,7 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
     let _why = because("wait until the container has ended");
     let (_, bundles, seen) = look(context, name)?;
     match seen.condition {
-        Condition::Running | Condition::Restarting => {}
+        Condition::Running | Condition::Paused | Condition::Restarting => {}
         Condition::Created => return Ok(0),
         _ => return Ok(seen.state.exit_code),
     }
@@ -238,11 +298,11 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
             }
         }
         // The monitor was killed; what is known now is what the next one writes down.
-        return wait_one(context, name);
+        return wait_one(context, seen.id);
     }
     // It runs in the foreground of another vial, which lets go of its directory at the end.
     ends(&seen.state, -1);
-    settle(&bundles, &seen.id)?;
+    while !settle(&bundles, seen.id)? {}
     match State::load(seen.directory.by_ref())? {
         Some(state) => Ok(state.exit_code),
         None => Err(Error::new(alloc::format!("container {name} was removed, and its exit code with it"))),
@@ -252,22 +312,22 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
 /// `vial rename`.
 pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
     let (old, new) = (context.parsed.word(0), context.parsed.word(1));
-    if !is_name(&new) {
-        return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", text::Quoted(&new)))
+    if !is_name(new) {
+        return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", Quoted(new)))
             .hint("accepted: letters, digits, _ . and -, beginning with a letter or digit, at most 128"));
     }
-    let (_, bundles, seen) = look(context, &old)?;
+    let (_, bundles, seen) = look(context, old)?;
     if seen.name == new {
         return Err(Error::new(alloc::format!("container {old} has this name already")));
     }
-    bundles.rename(&seen.id, &seen.name, &new)?;
+    bundles.rename(seen.id, seen.name, new)?;
     Ok(0)
 }
 
 /// The ports that are published: none, as long as containers have no network to be reached through.
 pub(super) fn port(context: &Context<'static>) -> Result<u8> {
     let (name, asked) = (context.parsed.word(0), context.parsed.word(1));
-    look(context, &name)?;
+    look(context, name)?;
     if asked.is_empty() {
         Ok(0)
     } else {
@@ -287,8 +347,8 @@ pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
         if seen.condition != Condition::Exited || !wants_start(&seen) {
             continue;
         }
-        match start_one(context, &seen.id, false) {
-            Ok(_) => super::print(&[&seen.name, "\n"].concat())?,
+        match start_one(context, seen.id, false) {
+            Ok(_) => super::print(&[seen.name, "\n"].concat())?,
             Err(error) => {
                 super::report(&error);
                 code = EXIT_FAILURE;

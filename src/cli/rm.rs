@@ -4,8 +4,8 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
-use crate::container::bundle::{Bundles, read_json};
+use crate::base::keep::text;
+use crate::container::bundle::Bundles;
 use crate::container::monitor::STOPPED;
 use crate::container::process;
 use crate::container::remains::{self, With};
@@ -27,8 +27,8 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
             None if parsed.on(Id::ForceRemove) => return Ok(()),
             None => bundles.find(wanted)?,
         };
-        if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
-            let config = config(&directory);
+        if let Some(directory) = take(&bundles, id, wanted, parsed.on(Id::ForceRemove))? {
+            let config = remains::config(directory.by_ref(), id);
             let mut state = State::load(directory.by_ref()).unwrap_or_default();
             let mut volumes = true;
             if let Some(state) = &mut state {
@@ -37,17 +37,12 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 (state.remove, state.keep_volumes) = (true, !volumes);
                 state.save(directory.by_ref())?;
             }
-            let with = With { config: config.as_ref(), state: state.as_ref(), volumes };
-            remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
+            let with = With { config: Some(&config), state: state.as_deref(), volumes };
+            remains::discard(root.by_ref(), &bundles, (id, name), &with)?;
         }
-        super::print(&[wanted, "\n"].concat())
+        super::print_line(wanted)
     });
     Ok(code)
-}
-
-/// The `config.json` of a container that is to go, as far as there is one.
-fn config(directory: &Fd) -> Option<Value> {
-    read_json(directory.by_ref(), c"config.json").unwrap_or_default()
 }
 
 /// Takes the container's lock, with `force` by killing what runs, so that the owner ends; `None` if the container went then.
@@ -56,9 +51,12 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
     let _why = because("make sure that no process owns the container");
     for _ in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
-        let state =
-            if free { State::load(directory.by_ref()).unwrap_or_default() } else { State::load(directory.by_ref())? };
-        if free && !state.as_ref().is_some_and(State::is_orphan) {
+        let state = match State::load(directory.by_ref()) {
+            Err(error) if !free && !force => return Err(error.because(text!("look at container {wanted}"))),
+            // Damaged: whatever is known of it, it is to go.
+            state => state.unwrap_or_default(),
+        };
+        if free && !state.as_ref().is_some_and(|state| state.is_orphan()) {
             return Ok(Some(directory));
         }
         let runs = match state.as_ref().map(|state| state.status) {
@@ -68,15 +66,13 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             Some(Status::Exited) => "",
         };
         if !runs.is_empty() && !force {
-            return Err(Error::new(alloc::format!("cannot remove container {wanted}: container is {runs}"))
-                .hint(alloc::format!("stop the container before removing it, or force: vial rm -f {wanted}")));
+            return Err(Error::new(text!("cannot remove container {wanted}: container is {runs}"))
+                .hint(text!("stop the container before removing it, or force: vial rm -f {wanted}")));
         }
-        if !runs.is_empty()
-            && let Some(config) = config(&directory)
-        {
+        if !runs.is_empty() {
             let state = state.unwrap_or_default();
             mark(&directory, STOPPED)?;
-            remains::kill(&config, id, &state)?;
+            remains::kill(&remains::config(directory.by_ref(), id), id, &state)?;
             if state.status == Status::Restarting {
                 process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
             }
@@ -84,8 +80,6 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         drop(directory);
         kernel::sleep(5);
     }
-    Err(Error::new(alloc::format!(
-        "cannot remove container {wanted}: the vial process that it belongs to does not end"
-    ))
-    .hint("is it stopped, or traced?"))
+    Err(Error::new(text!("cannot remove container {wanted}: the vial process that it belongs to does not end"))
+        .hint("is it stopped, or traced?"))
 }

@@ -131,7 +131,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     if job.init {
         if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
-            init::run(pid, channel);
+            init::run(pid);
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
@@ -202,7 +202,7 @@ fn each_open(act: &mut dyn FnMut(i32) -> Result<()>) -> Result<()> {
 
 /// Has every open file but the standard ones closed when this process executes a program.
 pub(super) fn close_on_exec() -> Result<()> {
-    match file::close_on_exec_from(3) {
+    match file::close_from(3, false) {
         Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
             // Before Linux 5.11.
             each_open(&mut |number| match file::close_on_exec(fd::FdRef::from_number(number)) {

@@ -1,14 +1,18 @@
 //! vial as the container's init (`--init`): it collects processes that nobody waits for and passes signals on.
 
 use crate::sys::fd::{Fd, FdRef};
-use crate::sys::{because, poll, process};
+use crate::sys::{because, file, poll, process};
 
 /// Runs until the workload ends, then ends with its exit code; the kernel then kills what is left in the PID namespace.
 ///
-/// The channel is closed first: its end tells vial that the workload runs, and that must not wait for this process.
-pub fn run(workload: u32, channel: &Fd) -> ! {
+/// All files are closed first. The end of the channel tells vial that the workload runs, and must not wait for this process;
+/// the lock on the container's directory is to go with its owner; and nothing of the host's stays open in the container.
+pub fn run(workload: u32) -> ! {
     let _why = because("be the container's init: collect what has ended, pass signals on");
-    drop(Fd::from_number(channel.number()));
+    if file::close_from(3, true).is_err() {
+        // Before Linux 5.9, and there need not be a /proc here.
+        (3..1024).for_each(|number| drop(Fd::from_number(number)));
+    }
     let code = supervise(workload).unwrap_or(crate::base::error::EXIT_FAILURE);
     process::exit(code)
 }

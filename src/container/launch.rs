@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::bundle::{Bundles, read_json};
+use super::log::LogOptions;
 use super::plan::Root;
 use super::spec::Spec;
-use super::state::{Condition, Seen};
+use super::state::Seen;
 use super::user::Wanted;
 use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
@@ -67,6 +68,8 @@ pub struct Launch {
     pub env: Words,
     /// Who the workload is to be.
     pub wanted: Wanted<'static>,
+    /// How its log is kept.
+    pub log: LogOptions,
     layers: &'static [&'static str],
 }
 
@@ -101,7 +104,7 @@ impl Launch {
             Some(process) => (words(&process.args)?, words(&process.env)?),
             None => (&[][..], &[][..]),
         };
-        Ok(Launch { spec, args, env, wanted, layers: layers.leak() })
+        Ok(Launch { spec, args, env, wanted, log: LogOptions::default(), layers: layers.leak() })
     }
 
     /// Reads a container's `config.json`.
@@ -118,7 +121,8 @@ impl Launch {
             return Err(Error::new("the container's command or environment holds bytes that are not UTF-8")
                 .hint("it could be run once only; make it anew with vial run"));
         }
-        Launch::new(alloc::boxed::Box::leak(alloc::boxed::Box::new(spec)))
+        let launch = Launch::new(alloc::boxed::Box::leak(alloc::boxed::Box::new(spec)))?;
+        Ok(Launch { log: LogOptions::from_annotations(config), ..launch })
     }
 
     /// What an annotation says; empty without it.
@@ -191,8 +195,8 @@ pub fn namespace_path(pid: u32, kind: &str) -> &'static str {
 /// There is none of this name, or it does not run.
 pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32)> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
-    match seen.filter(|seen| seen.condition == Condition::Running) {
-        Some(seen) => Ok((seen.id.leak(), seen.state.pid)),
+    match seen.filter(|seen| seen.condition.is_running()) {
+        Some(seen) => Ok((seen.id, seen.state.pid)),
         None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }
 }

@@ -4,19 +4,24 @@
 //! after clone does nothing but carry it out.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+pub(super) use self::layers::overlay;
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
+use crate::base::text::place;
 use crate::kernel::mounts::Options;
 use crate::kernel::security::caps;
 use crate::sys::file;
 
 mod describe;
+mod enter;
+
+pub use enter::{Entered, enter};
+mod layers;
 
 /// `MS_*`.
 type Flags = libc::c_ulong;
@@ -148,7 +153,7 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: "" }));
     join_namespaces(plan, spec)?;
     let taken = take_trees(plan, spec)?;
-    root(plan, setting)?;
+    layers::root(plan, setting)?;
     names(plan, spec);
     mounts(plan, spec, setting, taken)?;
     devices(plan, spec)?;
@@ -157,42 +162,6 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
         process_limits(plan, process)?;
         process_rights(plan, process)?;
     }
-    Ok(&plan.steps)
-}
-
-/// A process of a container that runs, to be joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entered {
-    /// A descriptor that holds it; -1 before Linux 5.3.
-    pub held: i32,
-    /// Its number.
-    pub pid: u32,
-    /// When it began.
-    pub then: u64,
-}
-
-/// The plan of a further process in a container that runs. What must not be led astray by the container's files comes before
-/// its namespaces are entered. The process itself stays outside of the PID namespace, where nothing of the container can see or
-/// trace it; only what it clones in the end is in there.
-///
-/// # Errors
-/// What the specification asks for and can't be done.
-pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
-    process_limits(plan, process)?;
-    plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
-    let kinds = libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNS;
-    plan.add(Action::Enter { container, kinds });
-    if process.terminal {
-        plan.why = "make a terminal of the container's own";
-        plan.add(Action::Console { first: false });
-    }
-    process_rights(plan, process)?;
     Ok(&plan.steps)
 }
 
@@ -258,6 +227,7 @@ fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
 type Taken = &'static [(&'static Options, Option<usize>)];
 
 /// Plans to take the sources of all bind mounts.
+#[inline(never)]
 fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
     plan.why = "take the host's files and directories that the container gets in hand, while they can be seen";
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
@@ -281,48 +251,6 @@ fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
 #[inline(never)]
 fn missing(mount: &Mount, member: &str) -> Error {
     Error::new(text!("mounts: the mount at {} has no {member}", mount.destination))
-}
-
-#[inline(never)]
-fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
-    plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
-    plan.add(Action::Private);
-    plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
-    let target = match setting.root {
-        Root::Overlay { layers, upper, work, target, volatile } => {
-            let mut data = String::from("lowerdir");
-            let mut before = '=';
-            for layer in layers {
-                data.push(before);
-                escape(&mut data, layer);
-                before = ':';
-            }
-            data.push_str(",upperdir=");
-            escape(&mut data, upper);
-            data.push_str(",workdir=");
-            escape(&mut data, work);
-            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
-            target
-        }
-        Root::Directory(path) => {
-            let place = file::path(path)?;
-            plan.add(Action::BindRoot { source: place, target: place });
-            path
-        }
-    };
-    plan.why = "make it the root directory; from here on no path leads back to the host's files";
-    plan.add(Action::EnterRoot { target: file::path(target)? });
-    Ok(())
-}
-
-/// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
-fn escape(data: &mut String, path: &str) {
-    for character in path.chars() {
-        if matches!(character, ',' | ':' | '\\') {
-            data.push('\\');
-        }
-        data.push(character);
-    }
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {
@@ -376,23 +304,20 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
 
 /// Shows the container's own control groups, read-only.
 fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, setting: &Setting<'_>) -> Result<()> {
-    let source = c"cgroup";
-    match setting.cgroups {
-        [] => return Ok(()),
-        [CgroupMount { name: "", kind, data }] => {
-            plan.add(Action::Filesystem { source, kind, target, flags, data: file::path(data)? });
-            return Ok(());
+    let alone = matches!(setting.cgroups, [] | [CgroupMount { name: "", .. }]);
+    if !alone {
+        let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
+        plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
+    }
+    for &CgroupMount { name, kind, data } in setting.cgroups {
+        let mut place = target;
+        if !alone {
+            place = file::path(text!("{}/{name}", keep::lossy(target.to_bytes())))?;
+            plan.add(Action::Directory { path: place });
         }
-        _ => {}
+        plan.add(Action::Filesystem { source: c"cgroup", kind, target: place, flags, data: file::path(data)? });
     }
-    let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
-    plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
-    for hierarchy in setting.cgroups {
-        let target = file::path(text!("{}/{}", target.to_string_lossy(), hierarchy.name))?;
-        plan.add(Action::Directory { path: target });
-        plan.add(Action::Filesystem { source, kind: hierarchy.kind, target, flags, data: file::path(hierarchy.data)? });
-    }
-    if flags & libc::MS_RDONLY != 0 {
+    if !alone && flags & libc::MS_RDONLY != 0 {
         plan.add(Action::Seal { path: target });
     }
     Ok(())
@@ -463,24 +388,8 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
 }
 
 /// Names of the resources as the specification has them, by number; getrlimit(2).
-const RESOURCES: [&str; 16] = [
-    "CPU",
-    "FSIZE",
-    "DATA",
-    "STACK",
-    "CORE",
-    "RSS",
-    "NPROC",
-    "NOFILE",
-    "MEMLOCK",
-    "AS",
-    "LOCKS",
-    "SIGPENDING",
-    "MSGQUEUE",
-    "NICE",
-    "RTPRIO",
-    "RTTIME",
-];
+const RESOURCES: &str =
+    "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
 
 #[inline(never)]
 fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
@@ -490,9 +399,9 @@ fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
     }
     for limit in &process.rlimits {
         let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(limit.kind);
-        let Some(resource) = RESOURCES.iter().position(|known| *known == name) else {
+        let Some(resource) = place(RESOURCES, name) else {
             return Err(Error::new(text!("process.rlimits: unknown resource {}", limit.kind))
-                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.join(", "))));
+                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.replace(' ', ", "))));
         };
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }

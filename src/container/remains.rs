@@ -3,13 +3,14 @@
 
 use alloc::vec::Vec;
 
-use super::bundle::Bundles;
+use super::bundle::{Bundles, read_json};
 use super::control::PARENTS;
 use super::process;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
+use crate::base::json::{self, Value};
+use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
 use crate::sys::{FdRef, because};
@@ -17,11 +18,28 @@ use crate::sys::{FdRef, because};
 /// The annotation of `config.json` that lists the volumes made for the container alone.
 pub const VOLUMES: &str = "vial.volumes";
 
+/// A container's `config.json`. If it is damaged or missing, the control group is taken to be where vial makes one unless told
+/// otherwise, so that what runs can be ended.
+#[must_use]
+pub fn config(directory: FdRef<'_>, id: &str) -> Value {
+    let assumed = || json::parse(text!("{{\"linux\":{{\"cgroupsPath\":\"/vial/{id}\"}}}}").as_bytes());
+    read_json(directory, c"config.json").ok().flatten().or_else(|| assumed().ok()).unwrap_or(Value::Null)
+}
+
 /// The container's control group by its `config.json`. One that does not end in the container's own ID is somebody else's too,
 /// and is left alone.
 fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     let path = GroupPath::new(config.at(&["linux", "cgroupsPath"])?.as_str()?).ok()?;
     path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
+}
+
+/// The container's control group, in those hierarchies where it has a directory.
+///
+/// # Errors
+/// Its group is somebody else's too, or what hides the host's control groups.
+pub fn group(config: &Value, id: &str) -> Result<Group> {
+    let path = group_path(config, id).ok_or_else(|| Error::new("the container has no control group of its own"))?;
+    Group::open_existing(&Hierarchies::detect()?, &path)
 }
 
 /// The control group of a container that runs, also one that it shares with others.
@@ -36,31 +54,27 @@ pub fn group_of(config: &Value) -> Result<Group> {
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.has_processes())
+    group(config, id).is_ok_and(|group| group.has_processes())
 }
 
 /// Whether the kernel killed a process of the container because memory was short.
 #[must_use]
 pub fn was_oom_killed(config: &Value, id: &str) -> bool {
     let _why = because("see whether memory ran out");
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
+    group(config, id).is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
 }
 
 /// Kills everything in a container whose owner lives. On a host without control groups that is the first process.
 ///
 /// # Errors
 /// What can't be killed.
+#[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
-    if let Some(path) = group_path(config, id) {
-        let group = Group::open_existing(&Hierarchies::detect()?, &path)?;
-        if !group.directories().is_empty() {
-            return group.kill_all();
-        }
+    if let Ok(group) = group(config, id)
+        && !group.directories().is_empty()
+    {
+        return group.kill_all();
     }
     process::signal(state.pid, state.pid_start, libc::SIGKILL).map(drop)
 }
@@ -81,7 +95,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     if found {
         if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
-            return Err(Error::new(alloc::format!("container {id} runs, but its owner has no lock on it"))
+            return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
                 .hint("this directory is a copy of the one that the container belongs to"));
         }
         group.kill_all()?;

@@ -125,6 +125,8 @@ calls! {
     llistxattr [Str, Memory, Int] "list the extended attributes of a symbolic link";
     lgetxattr [Str, Str, Memory, Int] "read an extended attribute of a symbolic link";
     flock [Fd, Int] "lock a container or an image against other vial processes";
+    inotify_init1 [Bits(Names::Open)] "be told of what changes in a container's directory";
+    inotify_add_watch [Fd, Str, Bits(Names::Inotify)] "name the directory to be told about";
     umask [Octal] "set which mode bits new files lack";
     chdir [Str] "change the current directory";
     fchdir [Fd] "change the current directory to an open one";

@@ -11,6 +11,7 @@ pub mod data;
 pub mod fd;
 pub mod file;
 pub mod heap;
+pub mod inotify;
 pub mod ledger;
 pub mod mount;
 pub mod net;

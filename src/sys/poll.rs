@@ -101,12 +101,14 @@ pub fn poll_now(files: &mut [Waiting]) -> Result<()> {
     poll_for(files, Some([0, 0]))
 }
 
-/// Waits until one of the files is ready, but no longer than so many milliseconds.
+/// Waits until one of the files is ready, or for so many milliseconds.
 ///
 /// # Errors
 /// poll(2).
-pub fn poll_until(files: &mut [Waiting], milliseconds: u32) -> Result<()> {
-    poll_for(files, Some([milliseconds as usize / 1000, milliseconds as usize % 1000 * 1_000_000]))
+pub fn poll_within(files: &mut [Waiting], milliseconds: u64) -> Result<()> {
+    // The longest that a word of seconds has room for is for ever.
+    let seconds = (milliseconds / 1000).min(isize::MAX as u64);
+    poll_for(files, Some([seconds as usize, (milliseconds % 1000) as usize * 1_000_000]))
 }
 
 fn poll_for(files: &mut [Waiting], time: Option<[usize; 2]>) -> Result<()> {

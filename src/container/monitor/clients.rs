@@ -2,12 +2,15 @@
 //!
 //! Each message is a packet whose first byte says what it is. One side sends [`ATTACH`] to get what the workload writes from
 //! then on, [`INPUT`] for it to read, [`CLOSE`] at the end of that, and [`SIZE`] for its terminal. The other sends
-//! [`OUTPUT`] and [`ENDED`]. Nobody else is waited for: what one that is attached has not taken stops the workload's
-//! writing, as a pipe that is full does.
+//! [`OUTPUT`] and [`ENDED`]. What one that is attached has not taken stops the workload's writing, as a pipe that is full does,
+//! and nothing else.
+
+use alloc::vec::Vec;
 
 use crate::base::errno::Errno;
-use crate::sys::fd::Fd;
-use crate::sys::net;
+use crate::sys::fd::{Fd, FdRef};
+use crate::sys::uapi::WindowSize;
+use crate::sys::{net, terminal};
 
 /// Asks for what the workload writes.
 pub const ATTACH: u8 = b'a';
@@ -27,23 +30,73 @@ pub(super) struct Client {
     pub(super) socket: Fd,
     /// Whether it gets what the workload writes.
     pub(super) gets_output: bool,
-    /// Whether it has not taken the latest of that.
-    pub(super) behind: bool,
+    /// The first message of the queue that it lacks; beyond all if there is none.
+    taken: usize,
     /// Whether it is gone.
     pub(super) gone: bool,
 }
 
 impl Client {
     pub(super) fn new(socket: Fd, gets_output: bool) -> Client {
-        Client { socket, gets_output, behind: false, gone: false }
+        Client { socket, gets_output, taken: usize::MAX, gone: false }
     }
 
-    /// Hands it a message, now or, if it has no room, later.
-    pub(super) fn hand(&mut self, message: &[u8]) {
+    /// Whether there is something that it has not taken.
+    pub(super) fn is_behind(&self, queue: &Queue) -> bool {
+        self.taken < queue.len() && !self.gone
+    }
+
+    /// Hands it a message; whether it has taken it.
+    fn takes(&mut self, message: &[u8]) -> bool {
         match net::try_send(self.socket.by_ref(), message) {
-            Ok(()) => self.behind = false,
-            Err(error) if error.is(Errno::EAGAIN) => self.behind = true,
-            Err(_) => (self.gone, self.behind) = (true, false),
+            Err(error) if error.is(Errno::EAGAIN) => return false,
+            result => self.gone |= result.is_err(),
         }
+        true
+    }
+
+    /// Hands it as much of the queue as it has room for.
+    pub(super) fn catch_up(&mut self, queue: &Queue) {
+        while self.is_behind(queue) && self.takes(&queue[self.taken]) {
+            self.taken += 1;
+        }
+        if self.taken == queue.len() {
+            self.taken = usize::MAX;
+        }
+    }
+}
+
+/// Messages that not all have taken, the oldest first.
+pub(super) type Queue = Vec<Vec<u8>>;
+
+/// Hands a message to all that get it; the queue keeps it for those that have no room.
+pub(super) fn hand_out(clients: &mut [Client], queue: &mut Queue, message: &[u8]) {
+    let mut late = false;
+    for client in clients {
+        let gets_it = client.gets_output || message[0] == ENDED;
+        if gets_it && (client.is_behind(queue) || !client.takes(message)) {
+            // What it lacks begins with this message, if not before.
+            client.taken = client.taken.min(queue.len());
+            late = true;
+        }
+    }
+    if late {
+        queue.push(message.to_vec());
+    }
+}
+
+/// A size of a terminal in its wire form: rows and columns.
+#[must_use]
+pub fn size_message(size: WindowSize) -> [u8; 5] {
+    let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
+    [SIZE, a, b, c, d]
+}
+
+/// Sets the terminal's size as a message says.
+pub(super) fn set_size(terminal: FdRef<'_>, message: &[u8]) {
+    if let [a, b, c, d] = *message {
+        let size =
+            WindowSize { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]), ..Default::default() };
+        let _ = terminal::set_size(terminal, size);
     }
 }

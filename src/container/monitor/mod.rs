@@ -18,23 +18,25 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::act::{ERROR, READY};
-use super::bundle::{Bundle, Bundles, read_json};
+use super::bundle::{Bundle, Bundles};
 use super::launch::{self, Launch};
 use super::life::{self, Life};
+use super::log::{LogOptions, write::Log};
 use super::remains::{self, With};
 use super::run::{self, Surroundings};
 use super::state::{State, Status};
 use crate::base::error::{Error, Result};
+use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_i64};
-use crate::sys::fd::{self, CWD, Fd, FdRef};
+use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Side, Strings};
-use crate::sys::{because, file, net, terminal};
+use crate::sys::{because, file, net};
 
-use clients::Client;
-pub use clients::{ATTACH, CLOSE, ENDED, INPUT, OUTPUT, SIZE};
+pub use clients::{ATTACH, CLOSE, ENDED, INPUT, OUTPUT, SIZE, size_message};
+use clients::{Client, Queue};
 pub use policy::Policy;
 
 /// The name under which vial executes itself to become a monitor.
@@ -66,6 +68,8 @@ struct Monitor {
     input: Option<Fd>,
     listener: Option<Fd>,
     clients: Vec<Client>,
+    /// What not all of them have taken.
+    queue: Queue,
     /// The first process.
     pid: u32,
     /// Whether it is this process's child; otherwise it was adopted.
@@ -79,6 +83,10 @@ struct Monitor {
     signals: Signals,
     /// How long the next restart waits, in milliseconds.
     delay: u32,
+    /// How the log is kept.
+    log_options: LogOptions,
+    /// The log, while there is something to be written to it.
+    log: Option<Log>,
 }
 
 /// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
@@ -117,11 +125,12 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         let mut monitor = Monitor {
             root,
             directory,
-            id: bundle.id.clone(),
+            id: bundle.id.into(),
             outputs: [None, None],
             input: None,
             listener: None,
             clients: Vec::new(),
+            queue: Queue::new(),
             pid: 0,
             is_parent: true,
             once: false,
@@ -129,6 +138,8 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
             told: false,
             signals: how.map_or(0, |how| how.signals),
             delay: policy::FIRST_DELAY,
+            log_options: LogOptions::default(),
+            log: None,
         };
         let result = if how.is_some() { monitor.launch() } else { monitor.take_over() };
         ledger::leave();
@@ -178,10 +189,21 @@ impl Monitor {
         let bundles = Bundles::open(self.root.by_ref())?;
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        self.log_options = launch.log;
+        // It is there when the command that starts the container has ended, and whether it can be is known.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options)?;
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";
         state.pipes.clear();
+        if state.remove && !state.started.is_empty() {
+            // The kernel refuses a volatile overlay a second time: the machine may have crashed meanwhile. It has not.
+            let _ = file::remove_tree(self.directory.by_ref(), c"work/work/incompat");
+        }
+        if self.pid == 0 {
+            // Not again, but by a command.
+            state.restarts = 0;
+        }
         let mut theirs: [Option<Fd>; 3] = [None, None, None];
         self.outputs = [None, None];
         self.input = None;
@@ -228,7 +250,7 @@ impl Monitor {
                     let _ = control.remove();
                 }
                 (life.state.pid, life.state.pid_start) = (0, 0);
-                life.state.error = alloc::format!("{error}");
+                life.state.error = text!("{error}");
                 life.state.exit_code = error.exit_code().into();
                 let _ = life.state.save(self.directory.by_ref());
                 Err(error)
@@ -240,6 +262,8 @@ impl Monitor {
     fn take_over(&mut self) -> Result<()> {
         self.listen();
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
+        // If that is damaged, the container is adopted all the same.
+        self.log_options = Launch::read(self.directory.by_ref()).map(|launch| launch.log).unwrap_or_default();
         self.pid = state.pid;
         self.is_parent = false;
         for (place, inode) in state.pipes.iter().enumerate().take(2) {
@@ -247,6 +271,10 @@ impl Monitor {
         }
         state.owner = process::getpid();
         state.owner_start = super::process::began(state.owner);
+        if state.status != Status::Running {
+            // The monitor was killed when the workload had just been executed.
+            (state.status, state.started) = (Status::Running, life::now());
+        }
         state.save(self.directory.by_ref())
     }
 
@@ -289,6 +317,8 @@ impl Monitor {
             i64::from(self.tty),
             self.signals as i64,
             i64::from(self.delay),
+            if self.log_options.keeps() { self.log_options.max_size as i64 } else { 0 },
+            i64::from(self.log_options.max_file),
         ];
         let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
         kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
@@ -316,21 +346,25 @@ impl Monitor {
         let _ = process::prctl_not_dumpable();
         loop {
             let ended = self.watch();
-            if !self.finish(ended) {
-                process::exit(0);
+            let mut end = self.finish(ended);
+            while end.is_none() {
+                self.pause();
+                end = if self.is_stopped() {
+                    Some(self.give_up())
+                } else if let Err(error) = self.launch() {
+                    // As if the workload had failed at once.
+                    self.end_with(error.exit_code(), false)
+                } else {
+                    break;
+                };
             }
-            self.pause();
-            if self.is_stopped() {
-                self.give_up();
+            if let Some(code) = end {
+                self.say_end(code);
             }
-            if let Err(error) = self.launch() {
-                // As if the workload had failed at once.
-                if !self.end_with(error.exit_code(), false) {
-                    process::exit(0);
-                }
-                continue;
+            // What somebody has not taken yet is kept in memory.
+            if self.queue.is_empty() {
+                self.shed();
             }
-            self.shed();
         }
     }
 
@@ -339,44 +373,40 @@ impl Monitor {
         self.told || file::exists(self.directory.by_ref(), STOPPED)
     }
 
-    /// Takes down what was put up for a workload that has ended; whether it is to be started again.
-    fn finish(&mut self, ended: Option<process::Ended>) -> bool {
+    /// Takes down what was put up for a workload that has ended; the exit code if that is not to be started again.
+    fn finish(&mut self, ended: Option<process::Ended>) -> Option<u8> {
         let _why = because("take down what was put up for the container");
-        let config = read_json(self.directory.by_ref(), c"config.json").ok().flatten();
-        let mut oom_killed = false;
-        if let Some(config) = &config {
-            oom_killed = remains::was_oom_killed(config, &self.id);
-            let _ = remains::remove_group(config, &self.id, None, false);
-        }
+        let config = remains::config(self.directory.by_ref(), &self.id);
+        let oom_killed = remains::was_oom_killed(&config, &self.id);
+        let _ = remains::remove_group(&config, &self.id, None, false);
         self.drain();
         self.end_with(life::code(ended), oom_killed)
     }
 
-    /// Writes down how the workload ended; whether it is to be started again.
-    fn end_with(&mut self, code: u8, oom_killed: bool) -> bool {
+    /// Writes down how the workload ended; the exit code if it is not to be started again.
+    fn end_with(&mut self, code: u8, oom_killed: bool) -> Option<u8> {
         let directory = self.directory.by_ref();
-        let config = read_json(directory, c"config.json").ok().flatten();
+        let config = remains::config(directory, &self.id);
         let mut state = State::load(directory).ok().flatten().unwrap_or_default();
-        let policy = config.as_ref().and_then(|config| config.at(&["annotations", launch::RESTART])?.as_str());
+        let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
-        self.delay = policy::next_delay(self.delay, &state.started);
+        self.delay = policy::next_delay(self.delay, state.started);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
         let _ = state.save(directory);
-        if !again {
-            if state.remove {
-                self.discard(&state, config.as_ref());
-            } else {
-                let _ = file::unlink(directory, c"attach");
-            }
-            self.say_end(code);
+        if again {
+            return None;
         }
-        again
+        let _ = file::unlink(directory, c"attach");
+        if state.remove && !file::exists(directory, RESTARTING) {
+            self.discard(&state, &config);
+        }
+        Some(code)
     }
 
-    /// Ends without another start, which was about to come.
-    fn give_up(&mut self) -> ! {
+    /// Writes down that another start, which was about to come, does not come; the last exit code.
+    fn give_up(&mut self) -> u8 {
         let directory = self.directory.by_ref();
         let mut code = 0;
         if let Ok(Some(mut state)) = State::load(directory) {
@@ -385,13 +415,12 @@ impl Monitor {
             let _ = state.save(directory);
         }
         let _ = file::unlink(directory, c"attach");
-        self.say_end(code);
-        process::exit(0)
+        code
     }
 
-    fn discard(&self, state: &State, config: Option<&crate::base::json::Value>) {
+    fn discard(&self, state: &State, config: &Value) {
         let _why = because("remove the container, as was asked for (--rm)");
-        let with = With { config, state: Some(state), volumes: !state.keep_volumes };
+        let with = With { config: Some(config), state: Some(state), volumes: !state.keep_volumes };
         let discard =
             || remains::discard(self.root.by_ref(), &Bundles::open(self.root.by_ref())?, (&self.id, ""), &with);
         let _ = discard();
@@ -429,6 +458,7 @@ pub fn resume(args: &[&CStr]) -> ! {
             input,
             listener,
             clients: Vec::new(),
+            queue: Queue::new(),
             pid: next() as u32,
             is_parent: next() == 1,
             once: next() == 1,
@@ -436,6 +466,8 @@ pub fn resume(args: &[&CStr]) -> ! {
             told: false,
             signals: next() as u64,
             delay: next() as u32,
+            log_options: LogOptions::of(next() as u64, next() as u32),
+            log: None,
         }
     };
     while let Some(gets_output) = numbers.next() {
@@ -448,23 +480,4 @@ pub fn resume(args: &[&CStr]) -> ! {
     }
     let _ = super::child::close_on_exec();
     monitor.live()
-}
-
-/// A size of a terminal in its wire form: rows and columns.
-#[must_use]
-pub fn size_message(size: crate::sys::uapi::WindowSize) -> [u8; 5] {
-    let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
-    [SIZE, a, b, c, d]
-}
-
-/// Sets the terminal's size as a message says.
-fn set_size(terminal: FdRef<'_>, message: &[u8]) {
-    if let [a, b, c, d] = *message {
-        let size = crate::sys::uapi::WindowSize {
-            rows: u16::from_le_bytes([a, b]),
-            columns: u16::from_le_bytes([c, d]),
-            ..Default::default()
-        };
-        let _ = terminal::set_size(terminal, size);
-    }
 }

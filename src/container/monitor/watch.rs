@@ -2,22 +2,24 @@
 
 use alloc::vec::Vec;
 
-use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE};
-use super::{Monitor, set_size};
+use super::Monitor;
+use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE, hand_out, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::container::log::{Stream, write::Log};
 use crate::container::{process as known, run};
 use crate::sys::fd::Fd;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
 use crate::sys::{because, file, net};
 
-/// The most that is read from the workload at once.
+/// The most that is read from the workload at once, and the byte before it.
 const CHUNK: usize = 16 << 10;
+/// The most that is read from a pipe when the workload has ended. Few have room for more, pipe(7); who writes on then was not
+/// in the container's control group, and need not come to an end.
+const LAST: usize = 1 << 20;
 /// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
 const INPUT_CHUNK: usize = 4 << 10;
-/// How long one that is attached may take for the last of the output, in milliseconds.
-const PATIENCE: u32 = 5000;
 
 /// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
 fn end_of(held: &Fd) -> Option<Ended> {
@@ -30,11 +32,10 @@ fn end_of(held: &Fd) -> Option<Ended> {
     None
 }
 
-/// What is on its way: a message for those attached, which begins with its kind, and bytes for the workload.
-pub(super) struct Buffers {
+/// Where what is on its way passes through.
+struct Buffers {
+    /// A message for those attached, which begins with its kind.
     output: Vec<u8>,
-    /// How much of the output's buffer is a message that not all have taken.
-    pending: usize,
     input: Vec<u8>,
     /// How many bytes at the beginning of the input's buffer are for the workload.
     waiting: usize,
@@ -50,15 +51,11 @@ impl Monitor {
         if !self.is_parent && held.is_none() {
             return None;
         }
-        let mut buffers = Buffers {
-            output: alloc::vec![0; CHUNK + 1],
-            pending: 0,
-            input: alloc::vec![0; INPUT_CHUNK + 1],
-            waiting: 0,
-        };
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
+        let mut buffers = Buffers { output: alloc::vec![0; CHUNK], input: alloc::vec![0; INPUT_CHUNK + 1], waiting: 0 };
         let mut files: Vec<Waiting> = Vec::with_capacity(16);
         loop {
-            let flowing = buffers.pending == 0;
+            let flowing = self.queue.is_empty();
             let reading = |file: &Option<Fd>, on: bool| match file {
                 Some(file) if on => Waiting::readable(file.by_ref()),
                 _ => Waiting::nothing(),
@@ -75,7 +72,7 @@ impl Monitor {
             });
             for client in &self.clients {
                 files.push(match client {
-                    Client { behind: true, .. } => Waiting::writable(client.socket.by_ref()),
+                    _ if client.is_behind(&self.queue) => Waiting::writable(client.socket.by_ref()),
                     _ if buffers.waiting > 0 => Waiting::nothing(),
                     _ => Waiting::readable(client.socket.by_ref()),
                 });
@@ -90,8 +87,8 @@ impl Monitor {
                 self.write_input(&mut buffers);
             }
             for which in [0, 1] {
-                if files[2 + which].is_ready() && buffers.pending == 0 {
-                    self.pass(which, &mut buffers);
+                if files[2 + which].is_ready() && self.queue.is_empty() {
+                    self.pass(which, &mut buffers.output);
                 }
             }
             if files[4].is_ready()
@@ -99,7 +96,7 @@ impl Monitor {
             {
                 self.clients.push(Client::new(socket, false));
             }
-            self.settle(&mut buffers);
+            self.settle();
             if let (Some(held), true) = (&held, files[1].is_ready()) {
                 return end_of(held);
             }
@@ -111,28 +108,34 @@ impl Monitor {
         }
     }
 
-    /// Forgets those that are gone, and a message that all have taken.
-    fn settle(&mut self, buffers: &mut Buffers) {
+    /// Forgets those that are gone, and messages that all have taken.
+    fn settle(&mut self) {
         if self.clients.iter().any(|client| client.gone) {
             self.clients.retain(|client| !client.gone);
         }
-        if !self.clients.iter().any(|client| client.behind) {
-            buffers.pending = 0;
+        if !self.clients.iter().any(|client| client.is_behind(&self.queue)) {
+            self.queue.clear();
         }
     }
 
-    /// Reads what the workload wrote, keeps it in the log, and hands it to those that are attached.
-    fn pass(&mut self, which: usize, buffers: &mut Buffers) {
-        let Some(output) = &self.outputs[which] else { return };
-        match file::read(output.by_ref(), &mut buffers.output[1..]) {
-            Err(error) if error.is(Errno::EAGAIN) => {}
+    /// Reads what the workload wrote and hands it to those that are attached; how much that was.
+    fn pass(&mut self, which: usize, buffer: &mut [u8]) -> usize {
+        let Some(output) = &self.outputs[which] else { return 0 };
+        match file::read(output.by_ref(), &mut buffer[1..]) {
+            Err(error) if error.is(Errno::EAGAIN) => 0,
             // EIO: nobody has the terminal's other side open any more, pty(7).
-            Ok(0) | Err(_) => self.outputs[which] = None,
+            Ok(0) | Err(_) => {
+                self.outputs[which] = None;
+                0
+            }
             Ok(count) => {
-                buffers.output[0] = OUTPUT + which as u8;
-                let message = &buffers.output[..=count];
-                self.clients.iter_mut().filter(|client| client.gets_output).for_each(|client| client.hand(message));
-                buffers.pending = count + 1;
+                buffer[0] = OUTPUT + which as u8;
+                if let Some(log) = &mut self.log {
+                    let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
+                    log.append(stream, process::clock(libc::CLOCK_REALTIME), &buffer[1..=count]);
+                }
+                hand_out(&mut self.clients, &mut self.queue, &buffer[..=count]);
+                count
             }
         }
     }
@@ -140,9 +143,8 @@ impl Monitor {
     /// Takes a client's message, or hands it what it has not taken yet.
     fn serve(&mut self, place: usize, buffers: &mut Buffers) {
         let client = &mut self.clients[place];
-        if client.behind {
-            client.hand(&buffers.output[..buffers.pending]);
-            return;
+        if client.is_behind(&self.queue) {
+            return client.catch_up(&self.queue);
         }
         let Ok((length, _)) = net::receive(client.socket.by_ref(), &mut buffers.input) else {
             client.gone = true;
@@ -202,31 +204,23 @@ impl Monitor {
 
     /// Passes on what the workload left in its pipes. It is gone, but what it started outside its group may hold them open.
     pub(super) fn drain(&mut self) {
-        let mut buffers = Buffers { output: alloc::vec![0; CHUNK + 1], pending: 0, input: Vec::new(), waiting: 0 };
+        let mut buffer = alloc::vec![0; CHUNK];
         for which in [0, 1] {
+            let mut room = LAST;
             while let Some(output) = &self.outputs[which] {
                 let mut ready = [Waiting::readable(output.by_ref())];
-                if poll::poll_now(&mut ready).is_err() || !ready[0].is_ready() {
+                if room == 0 || poll::poll_now(&mut ready).is_err() || !ready[0].is_ready() {
                     break;
                 }
-                self.pass(which, &mut buffers);
-                self.press(&mut buffers);
+                room = room.saturating_sub(self.pass(which, &mut buffer));
             }
             self.outputs[which] = None;
         }
-        self.input = None;
-    }
-
-    /// Waits for those that are behind, but not for ever.
-    fn press(&mut self, buffers: &mut Buffers) {
-        for client in self.clients.iter_mut().filter(|client| client.behind) {
-            let mut ready = [Waiting::writable(client.socket.by_ref())];
-            if poll::poll_until(&mut ready, PATIENCE).is_ok() && ready[0].is_ready() {
-                client.hand(&buffers.output[..buffers.pending]);
-            }
-            client.gone |= client.behind;
+        if let Some(mut log) = self.log.take() {
+            // What was lost and not told yet.
+            log.append(Stream::System, process::clock(libc::CLOCK_REALTIME), b"");
         }
-        self.settle(buffers);
+        self.input = None;
     }
 
     /// Waits before the next start, unless the monitor is told to end.
@@ -240,7 +234,7 @@ impl Monitor {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_until(&mut ready, self.delay - passed as u32).is_err() {
+            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
@@ -250,8 +244,8 @@ impl Monitor {
         }
     }
 
-    /// Tells all that the container has ended for good.
-    pub(super) fn say_end(&mut self, code: u8) {
+    /// Tells all that the container has ended for good, serves those that are slow as long as they take, and ends.
+    pub(super) fn say_end(mut self, code: u8) -> ! {
         let _why = because("tell those that are attached how the container ended");
         // Whoever has connected and was not served yet.
         while let Some(listener) = &self.listener {
@@ -264,8 +258,29 @@ impl Monitor {
                 _ => break,
             }
         }
-        for client in &self.clients {
-            let _ = net::try_send(client.socket.by_ref(), &[ENDED, code]);
+        self.listener = None;
+        // The container is nobody's now: whoever has not read to the end must not keep others from it.
+        let _ = file::unlock(self.directory.by_ref());
+        hand_out(&mut self.clients, &mut self.queue, &[ENDED, code]);
+        loop {
+            self.settle();
+            if self.queue.is_empty() {
+                process::exit(0);
+            }
+            let mut files = Vec::new();
+            for client in &self.clients {
+                let behind = client.is_behind(&self.queue);
+                files.push(if behind { Waiting::writable(client.socket.by_ref()) } else { Waiting::nothing() });
+            }
+            // From here on anybody may end it.
+            if poll::block_signals(0).is_err() || poll::poll(&mut files).is_err() {
+                process::exit(0);
+            }
+            for (client, ready) in self.clients.iter_mut().zip(&files) {
+                if ready.is_ready() {
+                    client.catch_up(&self.queue);
+                }
+            }
         }
     }
 }

@@ -159,15 +159,16 @@ pub fn status_flags(file: FdRef<'_>) -> Result<i32> {
         .map_err(|errno| fail_on(errno, "fcntl", file.number()))
 }
 
-/// Marks every descriptor from `first` on close-on-exec (Linux 5.11).
+/// Closes every descriptor from `first` on: `now` (Linux 5.9), or when this process executes a program (Linux 5.11).
 ///
 /// # Errors
 /// `close_range(2)`; `ENOSYS` or `EINVAL` on older kernels.
-pub fn close_on_exec_from(first: i32) -> Result<()> {
-    // SAFETY: nothing is closed now.
-    unsafe { sys!(close_range, first, i32::MAX, libc::CLOSE_RANGE_CLOEXEC) }
+pub fn close_from(first: i32, now: bool) -> Result<()> {
+    let flags = if now { 0 } else { libc::CLOSE_RANGE_CLOEXEC };
+    // SAFETY: whoever has all closed now owns all, and uses none of them any more.
+    unsafe { sys!(close_range, first, i32::MAX, flags) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "mark files close-on-exec", ""))
+        .map_err(|errno| fail_on(errno, "close all files", ""))
 }
 
 /// Closes the descriptors from `first` to `last` (Linux 5.9).

@@ -10,6 +10,8 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("label-file", &[""], "empty", "a path"),
     ("env-file", &[""], "empty", "a path"),
     ("cidfile", &[""], "empty", "a path"),
+    ("log-driver", &["", "None", "syslog", "journald", "k8s-file local", "none "], "no such driver", "k8s-file json-file local none"),
+    ("log-opt", &["", "max-size", "max-size=", "max-size=0", "max-size=1023", "max-size=-1", "max-size=1x", "max-file=0", "max-file=101", "max-file=", "max-file=1k", "mode=non-blocking", "=1", "max-files=2"], "no such option", "max-size=SIZE"),
     ("env", &["", "=x"], "no name", "NAME=VALUE"),
     ("workdir", &["", "tmp", "./tmp"], "not absolute", "an absolute path"),
     ("user", &["4294967295", "4294967296", "0:4294967295"], "too large", "numbers from 0 to 4294967294"),
@@ -129,19 +131,19 @@ fn every_bad_value_is_refused_by_the_name_of_its_flag_with_what_is_accepted() {
 #[test]
 fn every_flag_of_run_that_takes_a_value_has_bad_values_above() {
     for flag in command("run").unwrap().flags().filter(|flag| flag.takes != Takes::Switch) {
-        let known = BAD.iter().any(|(name, ..)| *name == flag.long) || THROTTLES.contains(&flag.long);
+        let known = BAD.iter().any(|(name, ..)| *name == flag.long()) || THROTTLES.contains(&flag.long());
         // Any text is an entrypoint.
-        assert!(known || flag.id == Id::Entrypoint, "--{}", flag.long);
+        assert!(known || flag.id == Id::Entrypoint, "--{}", flag.long());
     }
 }
 
 #[test]
 fn values_of_run_that_are_no_utf8_are_refused_unless_they_are_paths_or_variables() {
     for flag in command("run").unwrap().flags().filter(|flag| flag.takes != Takes::Switch) {
-        let long = [b"--", flag.long.as_bytes(), b"=A\xff"].concat();
+        let long = [b"--", flag.long().as_bytes(), b"=A\xff"].concat();
         let words: [&[u8]; 3] = [b"run", &long, b"host"];
         let accepted = RunOptions::from_parsed(&parse(&words).unwrap()).is_ok();
         let bytes = matches!(flag.id, Id::Env | Id::EnvFile | Id::LabelFile | Id::CidFile | Id::Entrypoint);
-        assert_eq!(accepted, bytes, "--{}", flag.long);
+        assert_eq!(accepted, bytes, "--{}", flag.long());
     }
 }
