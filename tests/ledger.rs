@@ -101,6 +101,7 @@ fn run_with_a_terminal_is_told_as_strace_sees_it(scene: &Scene) {
 }
 
 fn run_with_an_init_is_told_as_strace_sees_it(scene: &Scene) {
+    compare(scene, 3, &["run", "--rm", "--pid", "host", "host", "sh", "-c", "exit 3"]);
     let ledger = compare(scene, 3, &["run", "--rm", "--init", "host", "sh", "-c", "exit 3"]);
     assert!(roles(&ledger).contains(&"workload"), "{:?}", roles(&ledger));
 }

@@ -9,6 +9,7 @@ mod util;
 mod bad_input;
 mod command_line;
 mod commit;
+mod confinement;
 mod control_groups;
 mod cp;
 mod debian;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         bad_input::trials(),
         command_line::trials(),
         commit::trials(),
+        confinement::trials(),
         cp::trials(),
         control_groups::trials(),
         debian::trials(),

@@ -177,6 +177,7 @@ calls! {
     setgroups [Int, Memory] "set the supplementary groups";
     setresgid [Int, Int, Int] "become the workload's group";
     setresuid [Int, Int, Int] "become the workload's user";
+    seccomp [Int, Hex, Memory] "give up system calls";
     bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
     // Signals and waiting.
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";

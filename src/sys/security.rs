@@ -115,6 +115,18 @@ pub fn setresuid(uid: u32) -> Result<()> {
     unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, "become user", uid))
 }
 
+/// Has every call of this process, and of all that it starts, decided by a program.
+///
+/// # Errors
+/// seccomp(2): `EACCES` without `CAP_SYS_ADMIN` and `no_new_privs`; `ENOSYS` or `EINVAL` on a kernel without filters.
+pub fn seccomp_set_filter(program: &[libc::sock_filter]) -> Result<()> {
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel only reads the program, which is alive and that long.
+    unsafe { sys!(seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, "set a filter of system calls", ""))
+}
+
 /// `union bpf_attr` for `BPF_PROG_LOAD`, as far as it is used here, bpf(2).
 #[repr(C)]
 #[derive(Default)]

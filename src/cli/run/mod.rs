@@ -21,7 +21,9 @@ pub(super) use specification::limits;
 use super::attach;
 use super::context::Context;
 use super::options::RunOptions;
+use super::options::namespaces::Namespace;
 use super::options::process::Who;
+use super::sealed;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::base::text::Cut;
@@ -45,6 +47,10 @@ type Options = &'static RunOptions<'static>;
 /// Runs a container and cleans up behind it, or leaves it to its monitor.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let options: Options = RunOptions::from_parsed(context.parsed)?;
+    if !matches!(options.namespaces.pid, None | Some(Namespace::Private)) {
+        // Others, that may be no friends, are where the container's processes are made.
+        sealed::go_on(context)?;
+    }
     let signals = {
         let _why = because("read signals as a file later, and give files exactly the modes that are asked for");
         file::umask(0);

@@ -10,6 +10,7 @@
 //! which finds the pipes where the workload has them. A terminal is lost with its monitor, as when a line hangs up.
 
 mod clients;
+pub mod confine;
 mod policy;
 mod watch;
 
@@ -344,6 +345,7 @@ impl Monitor {
     /// Watches the container, and starts it again as its policy says; ends with it.
     fn live(mut self) -> ! {
         let _ = process::prctl_not_dumpable();
+        self.confine();
         loop {
             let ended = self.watch();
             let mut end = self.finish(ended);

@@ -1,3 +1,4 @@
-//! What a process may do: capabilities.
+//! What a process may do: capabilities, and filters of system calls.
 
 pub mod caps;
+pub mod filter;

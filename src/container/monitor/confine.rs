@@ -1,0 +1,41 @@
+//! What a monitor may still ask of the kernel once its container runs.
+//!
+//! It is in touch with what the workload writes and with whoever attaches, for as long as the container lives, and has root's
+//! rights. So it gives up all calls that watching and cleaning up don't need. A filter holds for all that a process starts too:
+//! one that may have to start the workload again can't have any.
+
+use syscalls::Sysno;
+
+use super::{Monitor, Policy};
+use crate::container::{launch, remains};
+use crate::kernel::security::filter;
+use crate::sys::because;
+
+/// The calls of a monitor that does nothing but watch and clean up: on files, on processes that are there, on memory.
+#[rustfmt::skip]
+pub const CALLS: &[Sysno] = &[
+    // What it waits for, and what passes through it.
+    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvmsg, Sysno::sendmsg, Sysno::accept4, Sysno::signalfd4, Sysno::ioctl,
+    Sysno::fcntl, Sysno::close, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall,
+    // State, logs, and what is removed.
+    Sysno::openat, Sysno::statx, Sysno::statfs, Sysno::faccessat, Sysno::readlinkat, Sysno::getdents64, Sysno::lseek,
+    Sysno::ftruncate, Sysno::fsync, Sysno::flock, Sysno::mkdirat, Sysno::renameat2, Sysno::unlinkat, Sysno::fgetxattr,
+    Sysno::lsetxattr,
+    // The container's processes.
+    Sysno::wait4, Sysno::kill, Sysno::pidfd_open, Sysno::pidfd_send_signal,
+    // Itself.
+    Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
+];
+
+impl Monitor {
+    /// Gives up all other calls, unless the container's policy may want another start. A kernel without filters is no reason
+    /// not to go on: the monitor is no workload.
+    pub(super) fn confine(&self) {
+        let _why = because("give up what watching does not need");
+        let config = remains::config(self.directory.by_ref(), &self.id);
+        let policy = config.at(&["annotations", launch::RESTART]).and_then(|policy| policy.as_str());
+        if policy.and_then(Policy::parse).unwrap_or(Policy::No) == Policy::No {
+            let _ = filter::allow_only(CALLS);
+        }
+    }
+}
