@@ -377,7 +377,12 @@ pub(super) fn children(path: &str) -> Result<Vec<String>> {
         directory => directory?,
     };
     let mut groups = Vec::new();
-    for entry in file::list(directory.by_ref())? {
+    // ENOENT: it went after it was opened.
+    let entries = match file::list(directory.by_ref()) {
+        Err(error) if error.is(Errno::ENOENT) => return Ok(groups),
+        entries => entries?,
+    };
+    for entry in entries {
         if entry.kind == libc::DT_DIR {
             groups.push([path, "/", &entry.name.to_string_lossy()].concat());
         }
