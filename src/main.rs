@@ -9,6 +9,6 @@ mod rt;
 use core::ffi::CStr;
 
 /// Runs a command line; the exit code.
-fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
+fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
     vial::cli::main(args, env)
 }

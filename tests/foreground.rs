@@ -134,7 +134,7 @@ fn closed_standard_files_do_no_harm(scene: &Scene) {
 }
 
 /// Runs a shell script on a terminal of its own; vial is `$VIAL`, the busybox root `$ROOT`.
-fn on_a_terminal(scene: &Scene, script: &str, input: &str) -> Output {
+pub fn on_a_terminal(scene: &Scene, script: &str, input: &str) -> Output {
     fs::write(scene.path("script"), script).expect("write a script");
     let words = ["-qefc", "bash ./script", "/dev/null"];
     let mut output = scene.command("script", words).env("VIAL", VIAL).env("ROOT", scene.rootfs()).input(input).run();

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::util::command::{Output, VIAL, shell_line};
+use crate::util::container::Container;
 use crate::util::strace::Outcome::{Never, Value};
 use crate::util::{Scene, account, strace};
 
@@ -13,6 +14,7 @@ trials! {
     run_in_a_busybox_root_is_told_as_strace_sees_it [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("run")];
     run_with_a_terminal_is_told_as_strace_sees_it [Root, Tool("strace"), Tool("script"), Kernel("overlay"), Command("run")];
     run_with_an_init_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
+    exec_is_told_as_strace_sees_it [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("exec")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
     copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
@@ -101,6 +103,18 @@ fn run_with_a_terminal_is_told_as_strace_sees_it(scene: &Scene) {
 fn run_with_an_init_is_told_as_strace_sees_it(scene: &Scene) {
     let ledger = compare(scene, 3, &["run", "--rm", "--init", "host", "sh", "-c", "exit 3"]);
     assert!(roles(&ledger).contains(&"workload"), "{:?}", roles(&ledger));
+}
+
+fn exec_is_told_as_strace_sees_it(scene: &Scene) {
+    let container = Container::start(scene, &[], "exec sleep 600");
+    let ledger = compare(scene, 7, &["exec", &container.id, "sh", "-c", "exit 7"]);
+    assert!(roles(&ledger).contains(&"workload"), "{:?}", roles(&ledger));
+    compare(scene, 0, &["exec", "-d", "-u", "user", &container.id, "true"]);
+    compare(scene, 127, &["exec", &container.id, "/nonexistent"]);
+    let (output, trace, ledger) = traced(scene, &["exec", "-it", &container.id, "tty"], true);
+    output.ends(0).shows("/dev/");
+    account_for(scene, &trace, &ledger);
+    container.stop();
 }
 
 fn a_failing_run_is_told_as_strace_sees_it(scene: &Scene) {

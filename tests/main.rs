@@ -13,10 +13,12 @@ mod control_groups;
 mod cp;
 mod debian;
 mod diff_export;
+mod exec;
 mod floors;
 mod foreground;
 mod freezer;
 mod harness;
+mod hostile;
 mod images;
 mod import;
 mod isolation;
@@ -48,11 +50,13 @@ fn main() -> ExitCode {
         cp::trials(),
         control_groups::trials(),
         debian::trials(),
+        exec::trials(),
         diff_export::trials(),
         floors::trials(),
         foreground::trials(),
         freezer::trials(),
         harness::trials(),
+        hostile::trials(),
         images::trials(),
         import::trials(),
         isolation::trials(),
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        vm::exec::trials(),
         stats::trials(),
         update::trials(),
         vm::harness::trials(),

@@ -12,13 +12,21 @@ use crate::sys::{Fd, because, fd, file, process};
 pub(super) struct Context<'a> {
     /// The command line.
     pub(super) parsed: &'a Parsed<'a>,
-    env: &'a [&'static CStr],
+    /// All words, the program's name first.
+    pub(super) args: &'a [&'static CStr],
+    /// The environment.
+    pub(super) env: &'a [&'static CStr],
 }
 
 impl<'a> Context<'a> {
     /// For this command line in this environment.
-    pub(super) fn new(parsed: &'a Parsed<'a>, env: &'a [&'static CStr]) -> Context<'a> {
-        Context { parsed, env }
+    pub(super) fn new(parsed: &'a Parsed<'a>, args: &'a [&'static CStr], env: &'a [&'static CStr]) -> Context<'a> {
+        Context { parsed, args, env }
+    }
+
+    /// Whether this is the copy that [`super::sealed`] makes.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.args.first() == Some(&super::sealed::NAME)
     }
 
     /// A variable of vial's own environment.

@@ -6,15 +6,16 @@ use super::context::Context;
 use super::flags::Id;
 use super::options::process::{Process as Asked, Variable, Who};
 use super::run::{lossy, option_file};
-use super::{lifecycle, pause};
-use crate::base::error::{Error, Result};
+use super::{lifecycle, pause, sealed};
+use crate::base::errno::Errno;
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_env_file;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
 use crate::container::run::{self, Container, Running, Surroundings};
 use crate::container::spec::Process;
-use crate::container::state::Condition;
+use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
 use crate::kernel::security::caps;
@@ -33,6 +34,11 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
             .hint("leave out -t to pipe data in: vial exec -i ..."));
     }
+    if tty && detach {
+        return Err(Error::new("--tty with --detach: nobody would hold the terminal's other end")
+            .hint("leave out one of them; a detached container can have a terminal: vial run -dt ..."));
+    }
+    sealed::go_on(context)?;
     let variables = variables(&asked, tty)?;
     let name = parsed.word(0);
     let (_, _, seen) = lifecycle::look(context, name)?;
@@ -42,6 +48,24 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     if seen.condition != Condition::Running {
         return Err(Error::new(text!("container {name} does not run")).hint(text!("start it with: vial start {name}")));
     }
+    let (pid, then) = (seen.state.pid, seen.state.pid_start);
+    join(context, &seen, &asked, &variables).map_err(|error| {
+        // ESRCH: it has no namespaces any more, but is still there.
+        let ended = error.is(Errno::ESRCH) || !process::is_alive(pid, then);
+        if ended && error.exit_code() == EXIT_FAILURE { Error::new(text!("container {name} has ended")) } else { error }
+    })
+}
+
+/// Joins a container that runs.
+#[inline(never)]
+fn join(
+    context: &Context<'static>,
+    seen: &Seen,
+    asked: &Asked<'static>,
+    variables: &[Variable<'static>],
+) -> Result<u8> {
+    let parsed = context.parsed;
+    let (detach, tty) = (parsed.on(Id::Detach), parsed.on(Id::Tty));
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
     let signals = poll::block_signals(run::watched_signals())?;
     // Held, so that it can't become another process; its number alone would not do.
@@ -61,27 +85,32 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     if parsed.on(Id::Privileged) {
         grant_all(process)?;
     }
-    let env = environment(context, &variables, launch.env)?;
-    let group = remains::group_of(&seen.config()?)?;
-    let container = Container {
-        spec: launch.spec,
-        steps: plan::enter(
-            launch.spec.process.as_ref().unwrap_or(&Process::default()),
-            Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
-        )?,
-        directory: seen.directory.by_ref(),
-        namespaces: 0,
-        pid_namespace: Some(file::path(text!("/proc/{pid}/ns/pid"))?),
-        args,
-        env,
-        wanted: wanted(&asked, launch.wanted),
-        interactive,
-        init: false,
-        group: Some(&group),
+    let env = environment(context, variables, launch.env)?;
+    let steps = plan::enter(
+        launch.spec.process.as_ref().unwrap_or(&Process::default()),
+        Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
+    )?;
+    let mut group = remains::group_of(&seen.config()?)?;
+    let running = loop {
+        let container = Container {
+            spec: launch.spec,
+            steps,
+            directory: seen.directory.by_ref(),
+            namespaces: 0,
+            pid_namespace: None,
+            args,
+            env,
+            wanted: wanted(asked, launch.wanted),
+            interactive: parsed.on(Id::Interactive) && !detach,
+            init: false,
+            group: Some(&group),
+        };
+        let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
+        match run::start(&container, &surroundings, &mut |_| Ok(())) {
+            Err(error) if error.is(Errno::EBUSY) && group.follow(pid) => {}
+            result => break result?,
+        }
     };
-    let null = file::open(fd::CWD, c"/dev/null", libc::O_RDWR)?;
-    let standard = if detach { [Some(null.by_ref()); 3] } else { [None; 3] };
-    let running = run::start(&container, &Surroundings { standard, stays: detach, signals }, &mut |_| Ok(()))?;
     if detach {
         return Ok(0);
     }

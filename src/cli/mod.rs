@@ -21,6 +21,7 @@ mod pause;
 mod ps;
 mod rm;
 mod run;
+mod sealed;
 mod stats;
 mod syscalls;
 mod top;
@@ -42,7 +43,7 @@ use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code.
 #[must_use]
-pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
+pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
     if args.first() == Some(&monitor::NAME) {
         monitor::resume(args);
     }
@@ -54,8 +55,9 @@ pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
         Err((globals, _)) => globals,
     };
     let _why = because(parsed.as_ref().map_or("say what is wrong with the command line", |parsed| parsed.command.help));
-    let result = open_ledger(globals).and_then(|()| match parsed {
-        Ok(parsed) => dispatch(&Context::new(parsed, env)),
+    let again = args.first() == Some(&sealed::NAME);
+    let result = open_ledger(globals, again).and_then(|()| match parsed {
+        Ok(parsed) => dispatch(&Context::new(parsed, args, env)),
         Err((_, error)) => Err(error.clone()),
     });
     result.unwrap_or_else(|error| {
@@ -70,8 +72,8 @@ fn report(error: &Error) {
     let _ = file::write_all(fd::STDERR, text!("vial: {error}\n").as_bytes());
 }
 
-/// Starts the ledger, if it was asked for, before anything else is done.
-fn open_ledger(globals: &Globals<'_>) -> Result<()> {
+/// Starts the ledger, if it was asked for, before anything else is done; or goes on with it.
+fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
     let format = match (globals.explain, globals.explain_to) {
         (Some(Explain::Json), _) => ledger::Format::Json,
         (Some(Explain::Text), _) | (None, Some(_)) => ledger::Format::Text,
@@ -80,7 +82,7 @@ fn open_ledger(globals: &Globals<'_>) -> Result<()> {
     ledger::open(format)?;
     let Some(path) = globals.explain_to else { return Ok(()) };
     let _why = because("open the file that the ledger goes to");
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND | if again { 0 } else { libc::O_TRUNC };
     let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644)
         .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
     // Stays open until the process ends.

@@ -41,6 +41,8 @@ pub const TERMINAL: u8 = b'T';
 pub const READY: u8 = b'R';
 /// The message to the first process that it may become the workload.
 pub const GO: u8 = b'G';
+/// The message that another process is going to be the workload: its number, the lowest byte first.
+pub const HEIR: u8 = b'H';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 
@@ -112,7 +114,8 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files.
+    /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files. What
+    /// enters a container does not keep it: it would hang up when this process ends.
     fn console(&mut self, first: bool) -> Result<()> {
         let pair = tty::open_pair(self.size)?;
         if first {
@@ -122,7 +125,9 @@ impl<'a> Actor<'a> {
             mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
         }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
-        terminal::make_controlling(pair.slave.by_ref())?;
+        if first {
+            terminal::make_controlling(pair.slave.by_ref())?;
+        }
         for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
             file::put_in_place(pair.slave.by_ref(), standard)?;
         }
@@ -169,7 +174,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
     let held = FdRef::from_number(container.held);
     match process::setns(held, kinds) {
         Err(error) if [Errno::EINVAL, Errno::EBADF].contains(&error.errno()) => {}
-        result => return result.map_err(|error| gone(error, container)),
+        result => return result,
     }
     let mut namespaces = Vec::with_capacity(8);
     for (name, kind) in [
@@ -177,22 +182,16 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         ("ipc", libc::CLONE_NEWIPC),
         ("net", libc::CLONE_NEWNET),
         ("cgroup", libc::CLONE_NEWCGROUP),
+        ("pid", libc::CLONE_NEWPID),
         ("mnt", libc::CLONE_NEWNS),
     ] {
         let path = file::path(text!("/proc/{}/ns/{name}", container.pid))?;
-        namespaces.push((file::open(CWD, path, libc::O_RDONLY).map_err(|error| gone(error, container))?, kind));
+        namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
     if !known::is_alive(container.pid, container.then) {
-        return Err(gone(Error::os(Errno::ESRCH, "", ""), container));
+        return Err(Error::os(Errno::ESRCH, "find the container's first process", ""));
     }
     namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
-}
-
-fn gone(error: Error, container: Entered) -> Error {
-    if known::is_alive(container.pid, container.then) {
-        return error;
-    }
-    Error::new("the container has ended")
 }
 
 /// Actions that need nothing but themselves.

@@ -3,9 +3,9 @@
 use alloc::string::String;
 use core::ffi::CStr;
 
-use super::act::{Actor, ERROR, READY};
+use super::act::{Actor, ERROR, HEIR, READY};
 use super::init;
-use super::plan::Step;
+use super::plan::{Action, Entered, Step};
 use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
@@ -16,7 +16,7 @@ use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::process::{self, Side, Strings};
 use crate::sys::uapi::WindowSize;
-use crate::sys::{because, file, net, poll};
+use crate::sys::{because, file, net, poll, terminal};
 
 /// All that the first process needs to know.
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing that the user asked for or not")]
@@ -69,7 +69,6 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     {
         let _why = because("end with vial, and keep its open files from the workload");
         process::prctl_die_with_parent(libc::SIGKILL)?;
-        close_on_exec()?;
         process::prctl_not_dumpable()?;
         process::setsid()?;
         file::umask(0);
@@ -78,6 +77,8 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
                 file::put_in_place(*file, place)?;
             }
         }
+        // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
+        close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
     }
     if let Some(group) = job.group {
         let _why = because("join the container's control group, before anything of it runs");
@@ -92,20 +93,41 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     actor.size = job.size;
     actor.perform(job.steps)?;
     let _why = because("become the workload");
+    let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {
-        let null = file::open(CWD, c"/dev/null", libc::O_RDONLY)?;
-        file::put_in_place(null.by_ref(), fd::STDIN)?;
+        let all = stays && job.surroundings.standard[1].is_none();
+        take_null_device(&[fd::STDIN, fd::STDOUT, fd::STDERR][..if all { 3 } else { 1 }])?;
     }
     // A change of user takes the tie to the parent away, prctl(2).
     process::prctl_die_with_parent(libc::SIGKILL)?;
     file::umask(job.umask);
-    if job.surroundings.stays {
+    if stays {
         // Until vial has written down whose process this is, they end together.
         let mut message = [0u8; 1];
         if net::receive(channel.by_ref(), &mut message)?.0 == 0 {
             process::exit(EXIT_FAILURE);
         }
         process::prctl_die_with_parent(0)?;
+    }
+    if let Some(container) = entered(job) {
+        drop(Fd::from_number(container.held));
+        // Only now, with no more rights than the workload, is a process where the container's processes can see it. It takes
+        // this one's place with the parent.
+        // ENOMEM also says that process 1 has ended, pid_namespaces(7).
+        let side = process::clone(libc::CLONE_PARENT, Role::Workload)
+            .map_err(|error| error.hint("memory is short (--memory, --pids-limit), or the container ends"))?;
+        if let Side::Parent(pid) = side {
+            let [a, b, c, d] = pid.to_le_bytes();
+            net::send(channel.by_ref(), &[HEIR, a, b, c, d], None)?;
+            process::exit(0);
+        }
+        if !stays {
+            process::prctl_die_with_parent(libc::SIGKILL)?;
+        }
+        process::setsid()?;
+        if is_console(job) {
+            terminal::make_controlling(fd::STDIN)?;
+        }
     }
     if job.init {
         if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
@@ -118,7 +140,64 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
 }
 
 fn is_console(job: &Job<'_>) -> bool {
-    job.steps.iter().any(|step| matches!(step.action, super::plan::Action::Console { .. }))
+    job.steps.iter().any(|step| matches!(step.action, Action::Console { .. }))
+}
+
+/// The container whose namespaces are entered, if it is there already.
+fn entered(job: &Job<'_>) -> Option<Entered> {
+    job.steps.iter().find_map(|step| match step.action {
+        Action::Enter { container, .. } => Some(container),
+        _ => None,
+    })
+}
+
+/// Makes the container's null device these standard files. What is there may be the container's doing.
+fn take_null_device(places: &[fd::FdRef<'_>]) -> Result<()> {
+    let mode = if places.len() > 1 { libc::O_RDWR } else { libc::O_RDONLY };
+    // A FIFO would be waited for.
+    let flags = mode | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let null = file::open(CWD, c"/dev/null", flags)?;
+    let stat = file::stat(null.by_ref(), c"")?;
+    // `linux/major.h`, MEM_MAJOR.
+    if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFCHR || (stat.rdev_major, stat.rdev_minor) != (1, 3) {
+        return Err(Error::new("/dev/null in the container is not the null device"));
+    }
+    places.iter().try_for_each(|place| file::put_in_place(null.by_ref(), *place))
+}
+
+/// Closes every open file but the standard ones and these.
+fn close_all_but(one: i32, other: i32) -> Result<()> {
+    let mut first = 3;
+    for kept in [one.min(other), one.max(other), i32::MAX] {
+        if kept > first {
+            match file::close_range(first, kept - 1) {
+                Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
+                    // Before Linux 5.9.
+                    return each_open(&mut |number| {
+                        if number != one && number != other {
+                            drop(Fd::from_number(number));
+                        }
+                        Ok(())
+                    });
+                }
+                result => result?,
+            }
+        }
+        first = first.max(kept.saturating_add(1));
+    }
+    Ok(())
+}
+
+/// Does something with every open file but the standard ones.
+fn each_open(act: &mut dyn FnMut(i32) -> Result<()>) -> Result<()> {
+    let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    let entries = file::list(listed.by_ref())?;
+    drop(listed);
+    entries
+        .iter()
+        .filter_map(|entry| entry.name.to_str().ok()?.parse().ok())
+        .filter(|number| *number > 2)
+        .try_for_each(act)
 }
 
 /// Has every open file but the standard ones closed when this process executes a program.
@@ -126,14 +205,11 @@ pub(super) fn close_on_exec() -> Result<()> {
     match file::close_from(3, false) {
         Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
             // Before Linux 5.11.
-            let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
-            for entry in file::list(listed.by_ref())? {
-                match entry.name.to_str().ok().and_then(|name| name.parse().ok()) {
-                    Some(number) if number > 2 => file::close_on_exec(fd::FdRef::from_number(number))?,
-                    _ => {}
-                }
-            }
-            Ok(())
+            each_open(&mut |number| match file::close_on_exec(fd::FdRef::from_number(number)) {
+                // The list's own.
+                Err(error) if error.is(Errno::EBADF) => Ok(()),
+                result => result,
+            })
         }
         result => result,
     }

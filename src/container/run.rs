@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, GO, READY, TERMINAL};
+use super::act::{ERROR, GO, HEIR, READY, TERMINAL};
 use super::child::{self, Job};
 use super::plan::Step;
 use super::relay;
@@ -128,13 +128,12 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
-    if surroundings.stays
-        && let Err(error) = note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None))
-    {
-        Running::kill(pid);
-        return Err(error);
+    if surroundings.stays {
+        note(pid).inspect_err(|_| Running::kill(pid))?;
+        // Should it fail, that process has ended, and has said why.
+        let _ = net::send(here.by_ref(), &[GO], None);
     }
-    await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
+    await_execution(pid, &here).map(|(pid, master)| Running { pid, master, interactive: container.interactive })
 }
 
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
@@ -151,11 +150,12 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
     process::clone(job.namespaces, Role::Container)
 }
 
-/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before.
+/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
+/// process is the workload.
 #[inline(never)]
-fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
+fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
     let _why = because("wait until the container's first process has become the workload, or says why not");
-    let (mut master, mut ready) = (None, false);
+    let (mut master, mut ready, mut failed) = (None, false, None);
     let mut message = alloc::vec![0u8; 8 << 10];
     loop {
         let (length, file) = net::receive(channel.by_ref(), &mut message)?;
@@ -163,17 +163,22 @@ fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
             None => break,
             Some((&TERMINAL, _)) => master = file,
             Some((&READY, _)) => ready = true,
-            Some((&ERROR, wire)) => {
-                let error = Error::decode(wire).unwrap_or_else(|| Error::new("the container's first process failed"));
+            Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;
-                return Err(error);
+                pid = u32::from_le_bytes([a, b, c, d]);
             }
+            // The heir's may come before it is known; all have let go of the channel in the end.
+            Some((&ERROR, wire)) => failed = Some(Error::decode(wire)),
             Some(_) => {}
         }
     }
+    if let Some(error) = failed {
+        process::wait(Some(pid), true)?;
+        return Err(error.unwrap_or_else(|| Error::new("the container's first process failed")));
+    }
     if ready {
         ledger::executed();
-        return Ok(master);
+        return Ok((pid, master));
     }
     // The channel also ends when the process dies without a word.
     let ended = process::wait(Some(pid), true)?.map(|waited| waited.ended);
@@ -181,8 +186,8 @@ fn await_execution(pid: u32, channel: &Fd) -> Result<Option<Fd>> {
         Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
         _ => "ended".into(),
     };
-    Err(Error::new(alloc::format!("the container's first process {how} before it became the workload"))
-        .hint("too little memory (--memory), or somebody killed it"))
+    Err(Error::new(alloc::format!("the container's process {how} before it became the workload"))
+        .hint("too little memory (--memory), or somebody killed it or the container"))
 }
 
 impl Running {

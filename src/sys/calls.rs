@@ -96,6 +96,8 @@ calls! {
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
     lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
+    memfd_create [Str, Bits(Names::Memfd)] "make a file in memory, for a copy of vial";
+    sendfile [Fd, Fd, Memory, Int] "copy vial to memory";
     ftruncate [Fd, Int] "give a file its size";
     fsync [Fd] "make sure that a file is on the disk";
     copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";

@@ -14,7 +14,7 @@ use syscalls::Sysno;
 
 use super::arch;
 use super::call::{call, enter, outcome};
-use super::calls::{self, Text};
+use super::calls::{self, SEPARATOR, Text};
 use crate::base::error::Result;
 
 mod print;
@@ -45,6 +45,14 @@ struct Shared {
     pids: [AtomicU32; PROCESSES],
     /// What each process is: an index into `ROLES`.
     roles: [AtomicU32; PROCESSES],
+}
+
+/// A call of the printing process's own that is printed before it is made.
+struct Last<'a> {
+    call: Sysno,
+    args: &'a str,
+    result: Option<usize>,
+    why: &'a str,
 }
 
 /// One call. The text of its arguments follows.
@@ -361,7 +369,7 @@ pub fn print_done() {
 /// Prints everything that is left and, as its last line, the call by which this process is about to end.
 pub(super) fn print_last(code: i32) {
     if PROCESS.load(Ordering::Relaxed) == 0 {
-        print(Some(code));
+        print(Some(&Last { call: Sysno::exit_group, args: &alloc::format!("{code}"), result: None, why: print::END }));
     } else {
         let _why = because(print::END);
         // Begun and never completed: the first process prints it with `?` for its result, as strace does.
@@ -369,7 +377,15 @@ pub(super) fn print_last(code: i32) {
     }
 }
 
-fn print(last: Option<i32>) {
+/// Prints everything and, as its last line, the execve by which this process is about to go on as another program.
+pub(super) fn print_replaced(args: &[usize; 6]) {
+    let mut text = Text::new();
+    calls::describe(Sysno::execve, args, &mut text);
+    let args = core::str::from_utf8(text.as_bytes()).unwrap_or_default();
+    print(Some(&Last { call: Sysno::execve, args, result: Some(0), why: reason() }));
+}
+
+fn print(last: Option<&Last<'_>>) {
     let Some(shared) = shared() else { return };
     let _why = because(print::OWN);
     let now = nanoseconds();
@@ -419,7 +435,7 @@ fn print(last: Option<i32>) {
 }
 
 /// Writes the page, to which this adds the line of the very call that writes it, and the last call's if there is one.
-fn write_out(shared: &Shared, page: &mut print::Page, last: Option<i32>) {
+fn write_out(shared: &Shared, page: &mut print::Page, last: Option<&Last<'_>>) {
     page.note_lost(shared.lost.swap(0, Ordering::Relaxed));
     let sink = SINK.load(Ordering::Relaxed) as usize;
     let body = page.text.len();
@@ -427,9 +443,10 @@ fn write_out(shared: &Shared, page: &mut print::Page, last: Option<i32>) {
     let mut total = body;
     for _ in 0..8 {
         page.text.truncate(body);
-        page.add_own(shared, Sysno::write, sink, Some(total));
-        if let Some(code) = last {
-            page.add_own(shared, Sysno::exit_group, code as usize, None);
+        let args = alloc::format!("{sink}{SEPARATOR}\"the lines above\"{SEPARATOR}{total}");
+        page.add_own(shared, &Last { call: Sysno::write, args: &args, result: Some(total), why: print::OWN });
+        if let Some(last) = last {
+            page.add_own(shared, last);
         }
         if page.text.len() == total {
             break;

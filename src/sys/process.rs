@@ -4,12 +4,12 @@
 use core::ffi::{CStr, c_char};
 use core::ptr;
 
-use super::call::{enter, sys};
+use super::call::{enter, outcome, sys};
 use super::fd::{Fd, FdRef};
 use super::file::{fail, fail_on};
 use super::ledger::{self, Role};
 use crate::base::errno::Errno;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::keep::text;
 use crate::base::time::Timestamp;
@@ -131,6 +131,17 @@ pub fn execve(program: &CStr, args: &Strings<'_>, env: &Strings<'_>) -> Errno {
         Err(errno) => errno,
         Ok(_) => Errno::NONE,
     }
+}
+
+/// Executes a program that goes on as this process, and keeps its ledger too; returns only if that fails, and then the ledger is
+/// wrong in its last line.
+#[must_use]
+pub fn go_on_as(program: &CStr, args: &[&CStr], env: &[&CStr]) -> Error {
+    let (args, env) = (Strings::new(args), Strings::new(env));
+    let words = [program.as_ptr() as usize, args.pointers.as_ptr() as usize, env.pointers.as_ptr() as usize, 0, 0, 0];
+    ledger::print_replaced(&words);
+    let register = enter(syscalls::Sysno::execve as usize, &words);
+    fail(outcome(register).err().unwrap_or(Errno::NONE), "execute", program)
 }
 
 /// Ends this process, after the ledger has been printed.
@@ -314,8 +325,16 @@ pub fn prctl_keep_capabilities() -> Result<()> {
     prctl(libc::PR_SET_KEEPCAPS, 1, "keep capabilities over the change of user")
 }
 
+/// Sets the name that `ps` shows.
+///
+/// # Errors
+/// prctl(2).
+pub fn prctl_name(name: &'static CStr) -> Result<()> {
+    prctl(libc::PR_SET_NAME, name.as_ptr() as usize, "set the name of the process")
+}
+
 fn prctl(option: i32, value: usize, operation: &'static str) -> Result<()> {
-    // SAFETY: the options used here take numbers only.
+    // SAFETY: the options used here take numbers, or a string that is valid.
     unsafe { sys!(prctl, option, value, 0, 0, 0) }.map(drop).map_err(|errno| fail_on(errno, operation, ""))
 }
 

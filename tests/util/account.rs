@@ -85,7 +85,9 @@ pub fn differences(traced: &Traced, ledger: &Ledger) -> Vec<String> {
             [start, rest @ ..] if pid == traced.first && start.executed() => rest,
             _ => calls,
         };
-        let until = calls.iter().position(Call::executed).map_or(calls.len(), |at| at + 1);
+        // Its own copy in memory, as which vial goes on, has no other path.
+        let is_workload = |call: &Call| call.executed() && !call.line.contains("(\"/proc/self/fd/");
+        let until = calls.iter().position(is_workload).map_or(calls.len(), |at| at + 1);
         let (own, workload) = calls.split_at(until);
         foreign.extend(workload.iter().filter_map(Call::child));
         let entries = ledger.processes.get(&id).map_or(&[][..], Vec::as_slice);

@@ -6,6 +6,7 @@
 
 pub mod control;
 mod cpio;
+pub mod exec;
 pub mod harness;
 pub mod kernel;
 pub mod limits;

@@ -19,7 +19,8 @@ pub struct Entered {
 }
 
 /// The plan of a further process in a container that runs. What must not be led astray by the container's files comes before
-/// its namespaces are entered.
+/// its namespaces are entered. The process itself stays outside of the PID namespace, where nothing of the container can see or
+/// trace it; only what it clones in the end is in there.
 ///
 /// # Errors
 /// What the specification asks for and can't be done.
@@ -27,8 +28,12 @@ pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
     process_limits(plan, process)?;
     plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
-    let kinds =
-        libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP | libc::CLONE_NEWNS;
+    let kinds = libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWCGROUP
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNS;
     plan.add(Action::Enter { container, kinds });
     if process.terminal {
         plan.why = "make a terminal of the container's own";

@@ -288,6 +288,22 @@ impl Group {
         Ok(())
     }
 
+    /// Goes to the group of a process in v2, if it is below this one; whether it is. A group that has handed controllers to those
+    /// below it takes no processes (`cgroups(7)`, "no internal processes" rule): then what is to join a container's group joins
+    /// its first process, as with crun.
+    pub fn follow(&mut self, pid: u32) -> bool {
+        let Ok(own) = read(text!("/proc/{pid}"), "cgroup") else { return false };
+        let path = own.parts(b'\n').find_map(|line| line.strip_prefix("0::/")?.strip_prefix(self.path.as_str()));
+        let unified = self.directories.iter_mut().find(|directory| directory.version == Version::V2);
+        match (path.filter(|path| path.starts_with('/')), unified) {
+            (Some(below), Some(unified)) if !unified.path.ends_with(below) => {
+                unified.path = text!("{}{below}", unified.path);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the kernel killed one of its processes because memory ran out.
     ///
     /// # Errors

@@ -116,6 +116,29 @@ pub fn put_in_place(file: FdRef<'_>, target: FdRef<'_>) -> Result<()> {
     unsafe { sys!(dup3, file.number(), target.number(), 0) }.map(drop).map_err(|errno| fail_on(errno, "dup", ""))
 }
 
+/// A file in memory with another's content, which nobody can change any more.
+///
+/// # Errors
+/// `memfd_create(2)`, sendfile(2).
+pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
+    /// `MFD_EXEC` (Linux 6.3), without which a file may come without permission to execute it.
+    const EXEC: u32 = 0x10;
+    let fail = |errno| fail_on(errno, "make a sealed copy", "");
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a valid string.
+    let create = |flags: u32| unsafe { sys!(memfd_create, c"vial".as_ptr(), flags) };
+    let made = match create(flags | EXEC) {
+        Err(Errno::EINVAL) => create(flags),
+        made => made,
+    };
+    let copy = made.map(Fd::from_kernel).map_err(fail)?;
+    // SAFETY: the place to read from is the file's own.
+    while unsafe { sys!(sendfile, copy.number(), file.number(), 0, 1 << 30) }.map_err(fail)? > 0 {}
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    fcntl(copy.by_ref(), libc::F_ADD_SEALS, seals)?;
+    Ok(copy)
+}
+
 /// A second descriptor for the same opening.
 ///
 /// # Errors
@@ -146,6 +169,15 @@ pub fn close_from(first: i32, now: bool) -> Result<()> {
     unsafe { sys!(close_range, first, i32::MAX, flags) }
         .map(drop)
         .map_err(|errno| fail_on(errno, "close all files", ""))
+}
+
+/// Closes the descriptors from `first` to `last` (Linux 5.9).
+///
+/// # Errors
+/// `close_range(2)`; `ENOSYS` on older kernels.
+pub fn close_range(first: i32, last: i32) -> Result<()> {
+    // SAFETY: whoever calls this means to close them all, and uses none of them any more.
+    unsafe { sys!(close_range, first, last, 0) }.map(drop).map_err(|errno| fail_on(errno, "close files", ""))
 }
 
 /// Marks one descriptor close-on-exec.

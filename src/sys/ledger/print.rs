@@ -4,10 +4,8 @@ use alloc::string::String;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use syscalls::Sysno;
-
 use super::super::calls::{self, SEPARATOR};
-use super::{ROLES, Seen, Shared};
+use super::{Last, ROLES, Seen, Shared};
 use crate::base::errno::Errno;
 use crate::sys::call::outcome;
 
@@ -89,17 +87,12 @@ impl Page {
         );
     }
 
-    /// Adds the printing process's own `write` of this page (to `first`, of `result` bytes) or its `exit_group`.
-    pub(super) fn add_own(&mut self, shared: &Shared, call: Sysno, first: usize, result: Option<usize>) {
-        let mut args = String::new();
-        let _ = match result {
-            Some(total) => write!(args, "{first}{SEPARATOR}\"the lines above\"{SEPARATOR}{total}"),
-            None => write!(args, "{first}"),
-        };
-        let why = if result.is_some() { OWN } else { END };
+    /// Adds a call that the printing process is about to make: the `write` of this page, or its last one.
+    pub(super) fn add_own(&mut self, shared: &Shared, own: &Last<'_>) {
         let pid = shared.pids[0].load(Ordering::Relaxed);
-        let call = calls::name(call as usize);
-        self.line(shared, &Line { process: 0, pid, why, call, args: &args, result, nanoseconds: 0 });
+        let call = calls::name(own.call as usize);
+        let Last { args, result, why, .. } = *own;
+        self.line(shared, &Line { process: 0, pid, why, call, args, result, nanoseconds: 0 });
     }
 
     /// Says how many calls found no room, if any.
