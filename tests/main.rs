@@ -10,6 +10,7 @@ mod bad_input;
 mod command_line;
 mod control_groups;
 mod debian;
+mod detached;
 mod floors;
 mod foreground;
 mod harness;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         command_line::trials(),
         control_groups::trials(),
         debian::trials(),
+        detached::trials(),
         floors::trials(),
         foreground::trials(),
         harness::trials(),

@@ -278,6 +278,8 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
     let (_, bundles, seen) = look(context, name)?;
     match seen.condition {
         Condition::Running | Condition::Restarting => {}
+        // Without a state it is being made, or being removed.
+        Condition::Created if seen.state.created.is_empty() => return Err(gone(name)),
         Condition::Created => return Ok(0),
         _ => return Ok(seen.state.exit_code),
     }

@@ -121,6 +121,8 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         drop(here);
         let _why = because("be on one's own: in a session without a terminal");
         let _ = process::setsid();
+        // Before there is a workload, whose end could be missed.
+        let _ = poll::block_signals(run::watched_signals());
         let (root, directory) = (Fd::from_number(root.number()), Fd::from_number(bundle.directory.number()));
         let mut monitor = Monitor {
             root,
@@ -190,6 +192,10 @@ impl Monitor {
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
         self.log_options = launch.log;
+        if self.log_options.keeps() {
+            // Whoever asks for the log at once finds an empty one.
+            let _ = file::create(self.directory.by_ref(), c"log", libc::O_WRONLY | libc::O_CREAT, 0o600);
+        }
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";
@@ -294,7 +300,6 @@ impl Monitor {
                 let _ = file::put_in_place(null.by_ref(), standard);
             }
         }
-        let _ = poll::block_signals(run::watched_signals());
         self.shed();
         self.live()
     }
