@@ -6,6 +6,7 @@
 #[macro_use]
 mod util;
 
+mod attached;
 mod bad_input;
 mod command_line;
 mod control_groups;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     util::keep_panics();
     let groups = util::leaks::control_groups();
     let trials = [
+        attached::trials(),
         bad_input::trials(),
         command_line::trials(),
         control_groups::trials(),

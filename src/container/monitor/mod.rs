@@ -35,7 +35,7 @@ use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Side, Strings};
 use crate::sys::{because, file, net, terminal};
 
-pub use clients::{ATTACH, CLOSE, ENDED, INPUT, OUTPUT, SIZE};
+pub use clients::{ATTACH, CLOSE, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE};
 use clients::{Client, Queue};
 pub use policy::Policy;
 
