@@ -48,8 +48,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "workdir", &["a", "./a", "~"]),
     ("run", "user", &["-1", "4294967295", "4294967296", "99999999999999999999", "+1", "a b", "0:-1", "0:4294967295", ":", ":0", "0:", "a:b:c", "root/x"]),
     ("run", "network", &["bridge0", "nat", "HOST", "container:", "ns:", "ns:relative", "none:x", "container:../x"]),
-    ("run", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
-    ("run", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
+    ("*", "memory", &["x", "-1", "12x", "1.5.5m", "0", "1k", "5m", "99999999999999999999", "64 m", "0x10"]),
+    ("*", "cpus", &["x", "-1", "0", "0.001", "1e3", "1.0000000001", "99999999999999999999", "1,5"]),
     ("run", "env-file", &["/nonexistent/file"]),
     ("run", "label-file", &["/nonexistent/file"]),
     ("run", "group-add", &["-1", "4294967295", "a:b", "a b"]),
@@ -75,21 +75,22 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("run", "uts", &["none", "container:"]),
     ("run", "cgroupns", &["none", "container:a"]),
     ("run", "sysctl", &["net.ipv4.ip_forward", "kernel.panic=1", "vm.swappiness=1", "net.a/../../kernel/panic=1", "=1"]),
-    ("run", "memory-reservation", &["x", "1k", "-1"]),
-    ("run", "memory-high", &["x", "1k", "-1"]),
+    ("*", "memory-reservation", &["x", "1k", "-1"]),
+    ("*", "memory-high", &["x", "1k", "-1"]),
     ("run", "memory-swap", &["x", "64m", "-2", "-1"]),
-    ("run", "memory-swappiness", &["x", "-1", "101"]),
-    ("run", "cpu-quota", &["x", "0", "999", "-2"]),
-    ("run", "cpu-period", &["x", "0", "999", "1000001"]),
-    ("run", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
-    ("run", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
-    ("run", "cpuset-mems", &["x", "1-0", "0,"]),
-    ("run", "pids-limit", &["x", "-2", "1.5"]),
-    ("run", "blkio-weight", &["x", "0", "9", "1001"]),
-    ("run", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
-    ("run", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
-    ("run", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("update", "memory-swap", &["x", "1m", "-2"]),
+    ("*", "memory-swappiness", &["x", "-1", "101"]),
+    ("*", "cpu-quota", &["x", "0", "999", "-2"]),
+    ("*", "cpu-period", &["x", "0", "999", "1000001"]),
+    ("*", "cpu-shares", &["x", "0", "1", "262145", "-5"]),
+    ("*", "cpuset-cpus", &["x", "1-0", "0,", ",0", "0-", "0--1", "0 1"]),
+    ("*", "cpuset-mems", &["x", "1-0", "0,"]),
+    ("*", "pids-limit", &["x", "-2", "1.5"]),
+    ("*", "blkio-weight", &["x", "0", "9", "1001"]),
+    ("*", "device-read-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-write-bps", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:x", "sda:1m"]),
+    ("*", "device-read-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
+    ("*", "device-write-iops", &["x", "/dev/sda", "/dev/sda:0", "/dev/sda:1m", "sda:1"]),
     ("run", "device-cgroup-rule", &["x", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 x", "c -1:3 r"]),
     ("run", "cgroup-parent", &["/", "..", "/a/../b", "/a/.."]),
     ("run", "cap-add", &["NET", "CAP_", "0", "NET_ADMIN,SYS_ADMIN"]),
@@ -106,14 +107,16 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
     ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
+    ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
+    ("commit", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
 
 /// Options that any text fits.
-const ANY_TEXT: &[&str] = &["entrypoint", "message"];
+const ANY_TEXT: &[&str] = &["entrypoint", "message", "author"];
 /// Options for which an empty value means something.
-const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message"];
+const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message", "author"];
 /// Options that take bytes: the kernel's paths and variables need not be UTF-8.
-const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to"];
+const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output"];
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
@@ -152,7 +155,7 @@ fn names_option_and_value(output: &Output, flag: &Flag, value: &str) {
     let (first, hint) = said(output);
     let quoted = if value.is_empty() { "\"\"".to_owned() } else { value.to_owned() };
     let shown = first.contains(&quoted) || first.contains(&format!("{value:?}"));
-    assert!(first.contains(&format!("--{}", flag.long)) && shown, "{}", output.shown());
+    assert!(first.contains(&format!("--{}", flag.long())) && shown, "{}", output.shown());
     assert!(hint.len() > 3, "the hint does not help: {}", output.shown());
 }
 
@@ -160,17 +163,17 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     let mut without = Vec::new();
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
         let own =
-            BAD.iter().find(|(command, name, _)| *name == flag.long && [row.name, like(row), "*"].contains(command));
+            BAD.iter().find(|(command, name, _)| *name == flag.long() && [row.name, like(row), "*"].contains(command));
         let Some((.., values)) = own else {
-            if !ANY_TEXT.contains(&flag.long) {
-                without.push(format!("{} --{}", row.name, flag.long));
+            if !ANY_TEXT.contains(&flag.long()) {
+                without.push(format!("{} --{}", row.name, flag.long()));
             }
             continue;
         };
         for value in *values {
             // Files are looked for only when all else is right, and with the root directory open.
-            let files = ["env-file", "label-file", "cidfile"].contains(&flag.long) && !value.is_empty();
-            let words = line(row, format!("--{}={value}", flag.long));
+            let files = ["env-file", "label-file", "cidfile"].contains(&flag.long()) && !value.is_empty();
+            let words = line(row, format!("--{}={value}", flag.long()));
             let output = if files { scene.vial(words).run().ends(125).prints("") } else { refused(scene, &words) };
             names_option_and_value(&output, flag, value);
             if files {
@@ -181,7 +184,7 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     }
     assert!(without.is_empty(), "no bad value is tried for:\n{}", without.join("\n"));
     let stale = BAD.iter().filter(|(command, name, _)| {
-        !options().any(|(row, flag)| *name == flag.long && (*command == "*" || *command == row.name))
+        !options().any(|(row, flag)| *name == flag.long() && (*command == "*" || *command == row.name))
     });
     assert_eq!(stale.map(|(command, name, _)| format!("{command} --{name}")).collect::<Vec<_>>(), [""; 0]);
 }
@@ -189,7 +192,7 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
 fn every_switch_refuses_a_value_that_is_not_yes_or_no(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| flag.takes == Takes::Switch) {
         for value in ["perhaps", "", "2", "TRUE!"] {
-            let output = refused(scene, &line(row, format!("--{}={value}", flag.long)));
+            let output = refused(scene, &line(row, format!("--{}={value}", flag.long())));
             names_option_and_value(&output, flag, value);
             assert!(said(&output).1.contains("=true or =false"), "{}", output.shown());
         }
@@ -201,7 +204,7 @@ fn every_switch_refuses_a_value_that_is_not_yes_or_no(scene: &Scene) {
 fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| matches!(flag.takes, Takes::One | Takes::Many)) {
         let mut words: Vec<String> = row.name.split(' ').map(String::from).collect();
-        let mut forms = vec![format!("--{}", flag.long)];
+        let mut forms = vec![format!("--{}", flag.long())];
         if flag.short != b' ' {
             forms.push(format!("-{}", char::from(flag.short)));
         }
@@ -209,8 +212,8 @@ fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
             words.push(form);
             let output = refused(scene, &words);
             let (first, hint) = said(&output);
-            assert_eq!(first, format!("missing value for --{}", flag.long), "{}", output.shown());
-            assert!(hint.contains(flag.value) && hint.contains(flag.help), "{}", output.shown());
+            assert_eq!(first, format!("missing value for --{}", flag.long()), "{}", output.shown());
+            assert!(hint.contains(flag.value()) && hint.contains(flag.help()), "{}", output.shown());
             words.pop();
         }
     }
@@ -218,28 +221,28 @@ fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
 
 fn every_option_is_refused_empty_unless_that_means_something(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
-        if !MAY_BE_EMPTY.contains(&flag.long) {
-            let output = refused(scene, &line(row, format!("--{}=", flag.long)));
+        if !MAY_BE_EMPTY.contains(&flag.long()) {
+            let output = refused(scene, &line(row, format!("--{}=", flag.long())));
             names_option_and_value(&output, flag, "");
         }
     }
 }
 
 fn every_option_is_refused_if_it_is_not_utf8_unless_it_takes_bytes(scene: &Scene) {
-    for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch && !BYTES.contains(&flag.long)) {
-        let option = [b"--", flag.long.as_bytes(), b"=A\xff"].concat();
+    for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch && !BYTES.contains(&flag.long())) {
+        let option = [b"--", flag.long().as_bytes(), b"=A\xff"].concat();
         let output = refused(scene, &line(row, OsStr::from_bytes(&option)));
         names_option_and_value(&output, flag, "A\u{fffd}");
     }
 }
 
 fn a_misspelt_option_of_every_command_is_answered_with_the_one_that_was_meant(scene: &Scene) {
-    for (row, flag) in options().filter(|(_, flag)| flag.long.len() > 3) {
-        let misspelt = format!("--{}x{}", &flag.long[..2], &flag.long[2..]);
+    for (row, flag) in options().filter(|(_, flag)| flag.long().len() > 3) {
+        let misspelt = format!("--{}x{}", &flag.long()[..2], &flag.long()[2..]);
         let output = refused(scene, &line(row, &misspelt));
         let (first, hint) = said(&output);
         assert_eq!(first, format!("unknown flag {misspelt} for vial {}", row.name));
-        assert!(hint.starts_with(&format!("did you mean --{}?", flag.long)), "{}", output.shown());
+        assert!(hint.starts_with(&format!("did you mean --{}?", flag.long())), "{}", output.shown());
     }
     for row in COMMANDS {
         let output =
@@ -328,6 +331,8 @@ fn options_that_contradict_each_other_are_refused_by_both_names(scene: &Scene) {
         let (first, hint) = said(&output);
         assert!(named.iter().all(|name| first.contains(name)) && !hint.is_empty(), "{}", output.shown());
     }
+    // Limits that the container has already are compared when it is known.
+    refused(scene, &["update", "x"]).says("no limit is given");
     let output = refused(scene, &["images", "--format=json", "--json"]);
     assert!(said(&output).0.contains("--json is given too"), "{}", output.shown());
 }

@@ -7,10 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use vial::base::errno::Errno;
-use vial::kernel::cgroup::{
-    Access, BlockThrottle, DeviceKind, DeviceRule, Directory, Extent, Group, GroupPath, Hierarchies, Hierarchy, Limits,
-    ThrottleKind, Version,
-};
+use vial::base::json::{self, Value};
+use vial::kernel::cgroup::{Directory, Extent, Group, GroupPath, Hierarchies, Hierarchy, Version};
 use vial::sys::ledger::Role;
 use vial::sys::process;
 
@@ -38,9 +36,9 @@ trials! {
     groups_are_made_while_others_remove_the_directory_above_them [Root, CgroupV1("freezer")];
 }
 
-fn character(allow: bool, major: u32, minor: u32, access: &str) -> DeviceRule {
-    let access = Access::parse(access).unwrap();
-    DeviceRule { allow, kind: DeviceKind::Character, major: Some(major), minor: Some(minor), access }
+/// `linux.resources` of the runtime specification.
+fn resources(text: &str) -> Value {
+    json::parse(text.as_bytes()).unwrap()
 }
 
 fn host() -> Hierarchies {
@@ -59,7 +57,7 @@ struct Throwaway {
     parent: String,
 }
 
-fn make(hierarchies: &Hierarchies, name: &str, limits: &Limits, extent: Extent) -> Throwaway {
+fn make(hierarchies: &Hierarchies, name: &str, limits: &Value, extent: Extent) -> Throwaway {
     let parent = format!("vial-test-{}-{name}", std::process::id());
     let path = GroupPath::of_container(Some(&parent), "x").unwrap();
     let (group, warnings) = Group::create(hierarchies, limits, &path, extent, false).unwrap();
@@ -112,7 +110,7 @@ impl Throwaway {
 
 fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known(_: &Scene) {
     let host = host();
-    let limits = Limits { memory: Some(16 << 20), memory_swap: Some(16 << 20), ..Limits::default() };
+    let limits = resources(r#"{"memory":{"limit":16777216,"swap":16777216}}"#);
     let made = make(&host, "memory", &limits, Extent::Needed);
     assert_eq!(made.file("memory", "memory.limit_in_bytes"), "16777216");
     assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), "16777216");
@@ -124,10 +122,9 @@ fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known(_
 
 fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again(_: &Scene) {
     let host = host();
-    let limits = |megabytes: i64| Limits {
-        memory: Some(megabytes << 20),
-        memory_swap: Some(megabytes << 20),
-        ..Limits::default()
+    let limits = |megabytes: i64| {
+        let bytes = megabytes << 20;
+        resources(&format!("{{\"memory\":{{\"limit\":{bytes},\"swap\":{bytes}}}}}"))
     };
     let mut made = make(&host, "change", &limits(16), Extent::Needed);
     for megabytes in [64, 8] {
@@ -138,11 +135,11 @@ fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again(_
 
 fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there(_: &Scene) {
     let host = host();
-    let mut made = make(&host, "move", &Limits::default(), Extent::Needed);
+    let mut made = make(&host, "move", &Value::Null, Extent::Needed);
     let mut sleeper = made.shell("exec sleep 60").spawn().unwrap();
-    let freezer = made.group.holding("freezer").unwrap().path.clone();
-    eventually("it is in the group", || (!processes(&freezer).is_empty()).then_some(()));
-    made.group.change(&host, &Limits { pids: Some(7), ..Limits::default() }, false).unwrap();
+    let freezer = made.group.holding("freezer").unwrap().path;
+    eventually("it is in the group", || (!processes(freezer).is_empty()).then_some(()));
+    made.group.change(&host, &resources(r#"{"pids":{"limit":7}}"#), false).unwrap();
     assert_eq!(made.file("pids", "pids.max"), "7");
     assert_eq!(made.file("pids", "cgroup.procs"), sleeper.id().to_string());
     drop(made);
@@ -152,22 +149,22 @@ fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there(_: 
 fn a_fork_beyond_the_limit_on_processes_is_refused(_: &Scene) {
     let host = host();
     let script = "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0";
-    let few = make(&host, "pids", &Limits { pids: Some(2), ..Limits::default() }, Extent::Needed);
+    let few = make(&host, "pids", &resources(r#"{"pids":{"limit":2}}"#), Extent::Needed);
     assert!(!few.shell(script).status().unwrap().success());
     drop(few);
-    let enough = make(&host, "pids", &Limits { pids: Some(-1), ..Limits::default() }, Extent::Needed);
+    let enough = make(&host, "pids", &resources(r#"{"pids":{"limit":-1}}"#), Extent::Needed);
     assert_eq!(enough.file("pids", "pids.max"), "max");
     assert!(enough.shell(script).status().unwrap().success());
 }
 
 fn processors_are_those_of_the_set_and_nodes_come_from_above(_: &Scene) {
     let host = host();
-    let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"cpus":"0"}}"#);
     let made = make(&host, "cpuset", &limits, Extent::Needed);
     assert_eq!(made.file("cpuset", "cpuset.cpus"), "0");
     assert!(!made.file("cpuset", "cpuset.mems").is_empty());
     assert_eq!(made.inside(process::processors), 1);
-    let limits = Limits { cpuset_cpus: Some("4000".to_string()), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"cpus":"4000"}}"#);
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("4000 to ") && error.contains("--cpuset-cpus"), "{error}");
@@ -175,13 +172,7 @@ fn processors_are_those_of_the_set_and_nodes_come_from_above(_: &Scene) {
 
 fn shares_quota_and_burst_are_set(_: &Scene) {
     let host = host();
-    let limits = Limits {
-        cpu_shares: Some(512),
-        cpu_quota: Some(50_000),
-        cpu_period: Some(200_000),
-        cpu_burst: Some(10_000),
-        ..Limits::default()
-    };
+    let limits = resources(r#"{"cpu":{"shares":512,"quota":50000,"period":200000,"burst":10000}}"#);
     let made = make(&host, "cpu", &limits, Extent::Needed);
     let files = ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"];
     assert_eq!(files.map(|file| made.file("cpu", file)), ["512", "50000", "200000", "10000"]);
@@ -192,9 +183,9 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused(scene: &Scene) 
     let disk = Disk::new(scene);
     let (major, minor) = disk.number.split_once(':').unwrap();
     let device = (major.parse().unwrap(), minor.parse().unwrap());
-    let limits = |device| Limits {
-        block_throttles: vec![BlockThrottle { device, kind: ThrottleKind::WriteBytes, rate: 1 << 20 }],
-        ..Limits::default()
+    let limits = |(major, minor): (u32, u32)| {
+        let device = format!("{{\"major\":{major},\"minor\":{minor},\"rate\":1048576}}");
+        resources(&format!("{{\"blockIO\":{{\"throttleWriteBpsDevice\":[{device}]}}}}"))
     };
     let made = make(&host, "blkio", &limits(device), Extent::Needed);
     assert_eq!(made.file("blkio", "blkio.throttle.write_bps_device"), format!("{} 1048576", disk.number));
@@ -205,17 +196,13 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused(scene: &Scene) 
 }
 
 /// `/dev/null` may be read and written, `/dev/zero` only read, `/dev/full` not at all.
-fn few_devices() -> Limits {
-    let everything = DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
-    Limits {
-        devices: vec![
-            everything,
-            character(true, 1, 3, "rw"),
-            character(true, 1, 5, "rwm"),
-            character(false, 1, 5, "w"),
-        ],
-        ..Limits::default()
-    }
+fn few_devices() -> Value {
+    resources(
+        r#"{"devices":[{"allow":false},
+            {"allow":true,"type":"c","major":1,"minor":3,"access":"rw"},
+            {"allow":true,"type":"c","major":1,"minor":5,"access":"rwm"},
+            {"allow":false,"type":"c","major":1,"minor":5,"access":"w"}]}"#,
+    )
 }
 
 fn only_devices_that_are_allowed_can_be_opened_in_v1(_: &Scene) {
@@ -233,7 +220,7 @@ fn only_devices_that_are_allowed_can_be_opened_in_v1(_: &Scene) {
 
 /// A host that has only v2, as far as the planner can tell.
 fn only_v2(host: &Hierarchies) -> Hierarchies {
-    host.v2().cloned().into_iter().collect()
+    host.v2().copied().into_iter().collect()
 }
 
 fn only_devices_that_are_allowed_can_be_opened_in_v2(_: &Scene) {
@@ -251,7 +238,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group(_: &Scene) {
     let host = host();
     let control = format!("{}/cgroup.subtree_control", host.v2().unwrap().mount);
     let before = fs::read_to_string(&control).unwrap();
-    let limits = Limits { hugepages: vec![("2MB".to_string(), 4 << 20)], ..Limits::default() };
+    let limits = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);
     let made = make(&host, "huge", &limits, Extent::Needed);
     let file = format!("{}/hugetlb.2MB.max", made.group.unified().unwrap().path);
     assert_eq!(fs::read_to_string(file).unwrap().trim(), "4194304");
@@ -264,7 +251,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group(_: &Scene) {
 
 fn a_process_can_be_born_in_a_v2_group(_: &Scene) {
     let host = host();
-    let made = make(&only_v2(&host), "born", &Limits::default(), Extent::Needed);
+    let made = make(&only_v2(&host), "born", &Value::Null, Extent::Needed);
     let directory = made.group.open_for_clone().unwrap().unwrap();
     // The child of a program with threads may do nothing but enter the kernel.
     match process::clone_into(directory.by_ref(), 0, Role::Helper) {
@@ -272,7 +259,7 @@ fn a_process_can_be_born_in_a_v2_group(_: &Scene) {
             process::sleep(1000);
         },
         Ok(process::Side::Parent(pid)) => {
-            assert_eq!(processes(&made.group.unified().unwrap().path), [pid]);
+            assert_eq!(processes(made.group.unified().unwrap().path), [pid]);
             made.group.kill_all().unwrap();
             assert_eq!(process::wait(Some(pid), true).unwrap().unwrap().ended, process::Ended::Killed(9));
         }
@@ -300,17 +287,17 @@ fn kill_a_fork_bomb(made: &Throwaway, inner: &str) {
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1(_: &Scene) {
     let host = host();
     // The limit is only there for the host's sake, should the test fail.
-    let made = make(&host, "bomb1", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.holding("freezer").unwrap().path);
+    let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    kill_a_fork_bomb(&made, made.group.holding("freezer").unwrap().path);
 }
 
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2(_: &Scene) {
     let host = host();
     // With pids in v1, where v1 has it, and everything else in v2.
     let is_known = |at: &&Hierarchy| at.version == Version::V2 || at.has("pids");
-    let known = host.iter().filter(is_known).cloned().collect();
-    let made = make(&known, "bomb2", &Limits { pids: Some(200), ..Limits::default() }, Extent::Needed);
-    kill_a_fork_bomb(&made, &made.group.unified().unwrap().path);
+    let known = host.iter().filter(is_known).copied().collect();
+    let made = make(&known, "bomb2", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    kill_a_fork_bomb(&made, made.group.unified().unwrap().path);
 }
 
 fn an_accounted_group_is_found_again_and_removed_without_a_rest(_: &Scene) {
@@ -318,7 +305,7 @@ fn an_accounted_group_is_found_again_and_removed_without_a_rest(_: &Scene) {
     let made = make(&host, "again", &few_devices(), Extent::Accounted);
     let found = Group::open_existing(&host, made.group.path()).unwrap();
     let paths = |group: &Group| {
-        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.clone()).collect();
+        let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.to_string()).collect();
         paths.sort();
         paths
     };
@@ -333,7 +320,7 @@ fn a_directory_above_that_was_there_before_stays(_: &Scene) {
     let parent = format!("{}/vial-test-{}-there", host.v1("freezer").unwrap().mount, std::process::id());
     fs::create_dir(&parent).unwrap();
     let path = GroupPath::of_container(parent.rsplit('/').next(), "x").unwrap();
-    let (group, _) = Group::create(&host, &Limits::default(), &path, Extent::Needed, false).unwrap();
+    let (group, _) = Group::create(&host, &Value::Null, &path, Extent::Needed, false).unwrap();
     group.remove().unwrap();
     assert!(fs::exists(&parent).unwrap());
     fs::remove_dir(&parent).unwrap();
@@ -342,7 +329,7 @@ fn a_directory_above_that_was_there_before_stays(_: &Scene) {
 fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning(_: &Scene) {
     let host = host();
     let path = GroupPath::of_container(Some(&format!("vial-test-{}-refused", std::process::id())), "x").unwrap();
-    let limits = Limits { cpu_quota: Some(1), ..Limits::default() };
+    let limits = resources(r#"{"cpu":{"quota":1}}"#);
     let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
     assert!(error.contains("EINVAL") && error.contains("--cpu-quota"), "{error}");
     let above = format!("{}/vial-test-{}-refused", host.v1("cpu").unwrap().mount, std::process::id());
@@ -362,7 +349,7 @@ fn groups_are_made_while_others_remove_the_directory_above_them(_: &Scene) {
             scope.spawn(move || {
                 for _ in 0..200 {
                     let path = GroupPath::of_container(Some(parent), &format!("w{worker}")).unwrap();
-                    Group::create(host, &Limits::default(), &path, Extent::Needed, false).unwrap().0.remove().unwrap();
+                    Group::create(host, &Value::Null, &path, Extent::Needed, false).unwrap().0.remove().unwrap();
                 }
             });
         }

@@ -15,6 +15,7 @@ trials! {
     run_with_an_init_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
+    copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
     a_workload_that_makes_processes_is_left_out [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     the_flag_may_follow_the_command [Root, Kernel("overlay"), Command("run")];
     the_list_of_calls_is_the_table [Command("syscalls")];
@@ -104,6 +105,19 @@ fn run_with_an_init_is_told_as_strace_sees_it(scene: &Scene) {
 
 fn a_failing_run_is_told_as_strace_sees_it(scene: &Scene) {
     compare(scene, 127, &["run", "--rm", "host", "/nonexistent"]);
+}
+
+fn copies_and_commits_are_told_as_strace_sees_them(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    scene.vial(["import", &rootfs, "base"]).ok();
+    scene.vial(["run", "--name", "c", "base", "sh", "-c", "rm -r /mnt; echo f > /f"]).ok();
+    let ledger = compare(scene, 0, &["cp", "c:/etc", "etc"]);
+    assert!(roles(&ledger).contains(&"helper"), "{:?}", roles(&ledger));
+    compare(scene, 0, &["cp", "etc/passwd", "c:/new"]);
+    compare(scene, 0, &["commit", "c", "mine"]);
+    compare(scene, 0, &["diff", "c"]);
+    compare(scene, 0, &["export", "-o", "c.tar", "c"]);
+    scene.vial(["rm", "c"]).ok();
 }
 
 fn import_is_told_as_strace_sees_it(scene: &Scene) {

@@ -37,6 +37,10 @@ trials! {
     every_call_while_following_states_its_reason [Root, Busybox, Kernel("overlay"), Command("logs")];
     a_container_without_a_log_is_told_apart [Root, Busybox, Kernel("overlay"), Command("logs")];
     a_full_disk_loses_what_does_not_fit_and_says_how_much [Root, Tool("mount"), Kernel("tmpfs")];
+    what_a_container_in_the_background_prints_is_kept_byte_for_byte [Root, Busybox, Kernel("overlay"), Command("logs")];
+    following_goes_on_over_restarts_and_ends_with_the_container [Root, Busybox, Kernel("overlay"), Command("logs")];
+    following_shows_all_that_a_container_that_goes_has_printed [Root, Busybox, Kernel("overlay"), Command("logs")];
+    following_goes_on_when_the_monitor_is_killed [Root, Busybox, Kernel("overlay"), Command("logs")];
     the_options_are_written_down [Root, Busybox, Kernel("overlay"), Command("logs")];
 }
 
@@ -246,11 +250,11 @@ fn following_goes_on_over_rotations_and_restarts_and_sleeps_in_between(scene: &S
         let status = fs::read_to_string(format!("/proc/{}/status", follower.id())).expect("it runs");
         status.lines().filter(|line| line.contains("ctxt_switches")).map(str::to_owned).collect::<Vec<_>>()
     };
-    // What it does after it has shown something.
-    thread::sleep(Duration::from_millis(100));
-    let before = switches();
-    thread::sleep(Duration::from_millis(500));
-    assert_eq!(switches(), before, "it wakes up though nothing happens");
+    eventually("it sleeps while nothing happens", || {
+        let before = switches();
+        thread::sleep(Duration::from_millis(400));
+        (switches() == before).then_some(())
+    });
 
     for round in 0..3 {
         for number in 0..200 {
@@ -455,6 +459,107 @@ fn a_full_disk_loses_what_does_not_fit_and_says_how_much(scene: &Scene) {
     }
     drop(directory);
     scene.command("umount", [&target]).ok();
+}
+
+/// `vial run -d` of a shell script, as `web`.
+fn background(scene: &Scene, options: &[&str], script: &str) {
+    let rootfs = scene.rootfs().display().to_string();
+    scene.vial(["run", "-d", "--name", "web"]).args(options).args([&rootfs, "sh", "-c", script]).ok();
+}
+
+/// `vial logs` with these options, in the background, into files.
+fn follow<'a>(scene: &'a Scene, options: &str) -> Running<'a> {
+    scene.command("sh", ["-c", &format!("exec {VIAL} logs -f {options} web >out 2>errors")]).start()
+}
+
+/// Waits until standard output was shown to end so.
+fn ends(scene: &Scene, text: &str) {
+    eventually(text, || fs::read_to_string(scene.path("out")).ok().filter(|out| out.ends_with(text)));
+}
+
+fn what_a_container_in_the_background_prints_is_kept_byte_for_byte(scene: &Scene) {
+    let script = "printf 'one\\n\\n\\r\\n\\0\\377'; echo words >&2; cat /bin/busybox; printf 'no end' >&2";
+    background(scene, &[], script);
+    scene.vial(["wait", "web"]).ok().prints("0\n");
+    scene.command("sh", ["-c", &format!("exec {VIAL} logs web >out 2>errors")]).ok();
+    let program = fs::read(scene.rootfs().join("bin/busybox")).expect("read busybox");
+    let expected = [b"one\n\n\r\n\0\xff", program.as_slice()].concat();
+    assert!(fs::read(scene.path("out")).expect("it was shown") == expected);
+    assert_eq!(fs::read_to_string(scene.path("errors")).expect("it was shown"), "words\nno end");
+    scene.vial(["rm", "web"]).ok();
+    // A terminal has one stream.
+    background(scene, &["-t"], "echo out; echo words >&2");
+    scene.vial(["wait", "web"]).ok();
+    scene.vial(["logs", "web"]).ok().prints("out\r\nwords\r\n").silent();
+    scene.vial(["rm", "web"]).ok();
+    background(scene, &["--log-driver=none"], "echo out");
+    scene.vial(["logs", "web"]).ends(125).says("its logging driver is none");
+    scene.vial(["rm", "-f", "web"]).ok();
+}
+
+fn following_goes_on_over_restarts_and_ends_with_the_container(scene: &Scene) {
+    let script = "trap 'echo bye; exit' TERM; seq 300; echo ready; while :; do sleep 0.02; done";
+    background(scene, &["--log-opt", "max-size=4k", "--log-opt", "max-file=90"], script);
+    let follower = follow(scene, "");
+    let numbers: String = (1..=300).map(|number| format!("{number}\n")).collect();
+    let mut expected = format!("{numbers}ready\n");
+    ends(scene, &expected);
+    for _ in 0..3 {
+        scene.vial(["restart", "web"]).ok();
+        expected = format!("{expected}bye\n{numbers}ready\n");
+        ends(scene, &expected);
+    }
+    scene.vial(["stop", "web"]).ok();
+    follower.wait().ends(0);
+    expected.push_str("bye\n");
+    assert_eq!(fs::read_to_string(scene.path("out")).expect("it was shown"), expected);
+    assert_eq!(fs::read_to_string(scene.path("errors")).expect("it was shown"), "");
+    scene.vial(["logs", "web"]).ok().prints(&expected).silent();
+    scene.vial(["rm", "web"]).ok();
+    // Those of a policy too.
+    background(scene, &["--restart", "on-failure:2"], "sleep 0.3; echo failed; exit 1");
+    follow(scene, "").wait().ends(0);
+    assert_eq!(fs::read_to_string(scene.path("out")).expect("it was shown"), "failed\n".repeat(3));
+    scene.vial(["rm", "web"]).ok();
+}
+
+fn following_shows_all_that_a_container_that_goes_has_printed(scene: &Scene) {
+    let share = format!("{}:/mnt", scene.directory().display());
+    for script in ["seq 2000; exit 3", "seq 2000; kill -9 $$"] {
+        let script = format!("while [ ! -e /mnt/go ]; do sleep 0.02; done; {script}");
+        background(scene, &["--rm", "-v", &share], &script);
+        let follower = follow(scene, "");
+        // It has the log open before there is anything to lose.
+        let opened = || {
+            let files = fs::read_dir(format!("/proc/{}/fd", follower.id())).into_iter().flatten().flatten();
+            files.filter_map(|file| fs::read_link(file.path()).ok()).any(|path| path.ends_with("log")).then_some(())
+        };
+        eventually("the log is open", opened);
+        fs::write(scene.path("go"), "").expect("write a file");
+        follower.wait().ends(0);
+        let expected: String = (1..=2000).map(|number| format!("{number}\n")).collect();
+        assert!(fs::read_to_string(scene.path("out")).expect("it was shown") == expected);
+        scene.assert_nothing_left();
+        fs::remove_file(scene.path("go")).expect("remove a file");
+    }
+}
+
+fn following_goes_on_when_the_monitor_is_killed(scene: &Scene) {
+    let share = format!("{}:/mnt", scene.directory().display());
+    let script = "echo first; while [ ! -e /mnt/go ]; do sleep 0.02; done; echo second; exit 4";
+    background(scene, &["-v", &share], script);
+    let follower = follow(scene, "");
+    ends(scene, "first\n");
+    let state = crate::util::container::states(scene).remove(0).1;
+    signal(state["owner"].as_u64().expect("it has an owner") as u32, "KILL");
+    eventually("another monitor is there", || {
+        let now = crate::util::container::states(scene).remove(0).1;
+        (now["owner"] != state["owner"]).then_some(())
+    });
+    fs::write(scene.path("go"), "").expect("write a file");
+    follower.wait().ends(0);
+    assert_eq!(fs::read_to_string(scene.path("out")).expect("it was shown"), "first\nsecond\n");
+    scene.vial(["rm", "web"]).ok();
 }
 
 fn the_options_are_written_down(scene: &Scene) {

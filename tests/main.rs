@@ -9,11 +9,15 @@ mod util;
 mod attached;
 mod bad_input;
 mod command_line;
+mod commit;
 mod control_groups;
+mod cp;
 mod debian;
 mod detached;
+mod diff_export;
 mod floors;
 mod foreground;
+mod freezer;
 mod harness;
 mod images;
 mod import;
@@ -25,7 +29,10 @@ mod limits;
 mod logs;
 mod memory;
 mod old_kernels;
+mod stats;
+mod update;
 mod vm;
+mod whiteouts;
 mod workload;
 
 use std::process::ExitCode;
@@ -40,11 +47,15 @@ fn main() -> ExitCode {
         attached::trials(),
         bad_input::trials(),
         command_line::trials(),
+        commit::trials(),
+        cp::trials(),
         control_groups::trials(),
         debian::trials(),
         detached::trials(),
+        diff_export::trials(),
         floors::trials(),
         foreground::trials(),
+        freezer::trials(),
         harness::trials(),
         images::trials(),
         import::trials(),
@@ -56,8 +67,12 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        stats::trials(),
+        update::trials(),
         vm::harness::trials(),
+        vm::control::trials(),
         vm::limits::trials(),
+        whiteouts::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

@@ -8,7 +8,6 @@
 //! hint: the upper directory must not lie on overlayfs
 //! ```
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -35,46 +34,67 @@ pub struct Error(Box<Inner>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Inner {
     errno: Errno,
-    operation: Cow<'static, str>,
+    operation: &'static str,
     object: String,
-    reason: Cow<'static, str>,
-    hint: Cow<'static, str>,
+    reason: &'static str,
+    hint: &'static str,
     exit: u8,
+}
+
+/// Words of an error, which stay: they end what they are about, so there are few of them. What failed in passing names its
+/// object only, and that is owned.
+#[derive(Clone, Copy, Debug)]
+pub struct Text(&'static str);
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Text {
+        Text(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Text {
+        Text(text.leak())
+    }
 }
 
 impl Error {
     /// The kernel refused `operation` on `object`.
     #[expect(clippy::needless_pass_by_value, reason = "texts and references to them come here alike")]
-    pub fn os(errno: Errno, operation: impl Into<Cow<'static, str>>, object: impl ToString) -> Error {
-        Error::made(errno, operation.into(), object.to_string())
+    pub fn os(errno: Errno, operation: impl Into<Text>, object: impl ToString) -> Error {
+        Error::made(errno, operation.into().0, object.to_string())
     }
 
     /// What the constructors share; they are generic, so that each of their uses would be a copy of this.
+    #[cold]
     #[inline(never)]
-    fn made(errno: Errno, operation: Cow<'static, str>, object: String) -> Error {
-        let (reason, hint) = (Cow::Borrowed(""), Cow::Borrowed(""));
-        Error(Box::new(Inner { errno, operation, object, reason, hint, exit: EXIT_FAILURE }))
+    fn made(errno: Errno, operation: &'static str, object: String) -> Error {
+        Error(Box::new(Inner { errno, operation, object, reason: "", hint: "", exit: EXIT_FAILURE }))
     }
 
     /// vial itself refuses: `message` is the whole first line.
-    pub fn new(message: impl Into<Cow<'static, str>>) -> Error {
-        Error::made(Errno::NONE, message.into(), String::new())
+    pub fn new(message: impl Into<Text>) -> Error {
+        Error::made(Errno::NONE, message.into().0, String::new())
     }
 
     /// Adds what to do about it. The first hint stays: it was given nearest to the cause.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Error {
-        if self.0.hint.is_empty() {
-            self.0.hint = hint.into();
-        }
-        self
+    pub fn hint(self, hint: impl Into<Text>) -> Error {
+        self.with(|inner| &mut inner.hint, hint.into())
     }
 
     /// Adds the step that was under way. The first reason stays: it is the innermost.
     #[must_use]
-    pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Error {
-        if self.0.reason.is_empty() {
-            self.0.reason = reason.into();
+    pub fn because(self, reason: impl Into<Text>) -> Error {
+        self.with(|inner| &mut inner.reason, reason.into())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with(mut self, place: fn(&mut Inner) -> &mut &'static str, text: Text) -> Error {
+        let place = place(&mut self.0);
+        if place.is_empty() {
+            *place = text.0;
         }
         self
     }
@@ -83,7 +103,7 @@ impl Error {
     #[must_use]
     #[cold]
     pub fn option(mut self, option: &str) -> Error {
-        self.0.operation = [option, ": ", &*self.0.operation].concat().into();
+        self.0.operation = [option, ": ", self.0.operation].concat().leak();
         self
     }
 
@@ -119,7 +139,7 @@ impl Error {
         let mut wire = Vec::with_capacity(64);
         wire.extend_from_slice(&inner.errno.0.to_le_bytes());
         wire.push(inner.exit);
-        for text in [&*inner.operation, &*inner.object, &*inner.reason, &*inner.hint] {
+        for text in [inner.operation, &inner.object, inner.reason, inner.hint] {
             wire.extend_from_slice(&(text.len() as u32).to_le_bytes());
             wire.extend_from_slice(text.as_bytes());
         }
@@ -141,10 +161,10 @@ impl Error {
         let [operation, object, reason, hint] = texts;
         Some(Error(Box::new(Inner {
             errno: Errno(i32::from_le_bytes(*errno)),
-            operation: operation.into(),
+            operation: operation.leak(),
             object,
-            reason: reason.into(),
-            hint: hint.into(),
+            reason: reason.leak(),
+            hint: hint.leak(),
             exit: *exit,
         })))
     }
@@ -154,7 +174,7 @@ impl fmt::Display for Error {
     /// One to three lines without the leading `vial: ` and without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        f.write_str(&inner.operation)?;
+        f.write_str(inner.operation)?;
         if !inner.object.is_empty() {
             write!(f, " {}", inner.object)?;
         }

@@ -21,6 +21,13 @@ pub fn copy(text: &str) -> &'static str {
     String::from(text).leak()
 }
 
+/// Bytes as text that stays, with a mark in the place of what is not UTF-8.
+#[must_use]
+#[inline(never)]
+pub fn lossy(bytes: &[u8]) -> &'static str {
+    String::from_utf8_lossy(bytes).into_owned().leak()
+}
+
 /// `text!("{name}.json")`: as `format!`, for text that stays.
 macro_rules! text {
     ($($words:tt)*) => { $crate::base::keep::format(format_args!($($words)*)) };

@@ -40,8 +40,8 @@ pub fn parse(text: &str) -> Option<u8> {
 pub fn name(number: u8) -> String {
     match NAMES.parts(b' ').nth(usize::from(number).wrapping_sub(1)) {
         Some(name) => format!("SIG{name}"),
-        None if (34..=64).contains(&number) => format!("SIGRTMIN+{}", number - 34),
-        None => format!("{number}"),
+        None if (34..=64).contains(&number) => format!("SIGRTMIN+{}", u32::from(number) - 34),
+        None => format!("{}", u32::from(number)),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::json;
@@ -106,6 +105,13 @@ impl fmt::Display for Quoted<'_> {
 #[inline(never)]
 pub fn place(list: &str, word: &str) -> Option<usize> {
     list.parts(b' ').position(|known| known == word)
+}
+
+/// The word at `index` in `list`, whose words have a space behind each; empty if there are not so many.
+#[must_use]
+#[inline(never)]
+pub fn word(list: &'static str, index: usize) -> &'static str {
+    list.parts(b' ').nth(index).unwrap_or_default()
 }
 
 /// Whether this is an IPv4 or IPv6 address, without brackets, port, prefix length or zone.
@@ -272,22 +278,31 @@ pub fn duration(text: &str) -> Option<u64> {
 /// `true` and `false` as Go's `ParseBool` reads them, because docker's switches do.
 #[must_use]
 pub fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+    const WORDS: &str = "1 t T true TRUE True 0 f F false FALSE False";
+    place(WORDS, text).map(|at| at < 6)
 }
 
-/// A list of CPUs or memory nodes as `cpuset(7)` writes it: `0-2,4` is `[(0, 2), (4, 4)]`. Ranges must not run backwards.
+/// Whether this is a list of CPUs or memory nodes as `cpuset(7)` writes it: `0-2,4`. Ranges must not run backwards.
 #[must_use]
-pub fn cpu_list(text: &str) -> Option<Vec<(u32, u32)>> {
-    let range = |part: &str| {
+pub fn is_cpu_list(text: &str) -> bool {
+    text.parts(b',').all(|part| {
         let (first, last) = part.cut(b'-').unwrap_or((part, part));
-        let (first, last) = (decimal_u32(first)?, decimal_u32(last)?);
-        (first <= last).then_some((first, last))
-    };
-    text.parts(b',').map(range).collect()
+        matches!((decimal_u32(first), decimal_u32(last)), (Some(first), Some(last)) if first <= last)
+    })
+}
+
+/// Text with `\040` and its kin, which stand for bytes that would break the lines of a table, `proc_pid_mountinfo(5)`.
+#[must_use]
+pub fn unescape_octal(text: &str) -> String {
+    let mut plain = alloc::vec::Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
+        let byte = octal.and_then(|digits| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 /// Longest name of a container or volume: it is part of file names, with room for suffixes below the kernel's 255.
@@ -322,7 +337,7 @@ pub fn clean_path(text: &str) -> Option<String> {
     for part in text.strip_prefix('/')?.parts(b'/') {
         match part {
             "" | "." => {}
-            ".." => clean.truncate(clean.rfind('/').unwrap_or(0)),
+            ".." => clean.truncate(clean.cut_last(b'/').map_or(0, |(before, _)| before.len())),
             _ => {
                 clean.push('/');
                 clean.push_str(part);
@@ -378,7 +393,7 @@ pub fn nearest<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) ->
 }
 
 /// `bytes` in units of powers of `base` with at most `significant` digits and no trailing zeros.
-fn human(bytes: u64, base: u64, significant: usize, units: [&str; 7]) -> String {
+fn human(bytes: u64, base: u64, significant: usize, units: &'static str) -> String {
     let (mut unit, mut index) = (1u64, 0);
     while bytes / unit >= base {
         unit *= base;
@@ -395,7 +410,7 @@ fn human(bytes: u64, base: u64, significant: usize, units: [&str; 7]) -> String 
         (rest, divisor) = (rest >> 10, divisor >> 10);
     }
     let mut number = whole * scale + (rest * scale + divisor / 2) / divisor;
-    if number >= base * scale && index + 1 < units.len() {
+    if number >= base * scale && index < 6 {
         // 999.9 kB rounds up to 1 MB.
         (number, scale, decimals, index) = (1, 1, 0, index + 1);
     }
@@ -403,24 +418,20 @@ fn human(bytes: u64, base: u64, significant: usize, units: [&str; 7]) -> String 
     while decimals > 0 && part.is_multiple_of(10) {
         (part, decimals) = (part / 10, decimals - 1);
     }
-    let whole = number / scale;
-    if decimals == 0 {
-        format!("{whole}{}", units[index])
-    } else {
-        format!("{whole}.{part:0decimals$}{}", units[index])
-    }
+    let (whole, unit) = (number / scale, word(units, index));
+    if decimals == 0 { format!("{whole}{unit}") } else { format!("{whole}.{part:0decimals$}{unit}") }
 }
 
 /// A size as docker prints images': powers of 1000, three significant digits: `1.23MB`.
 #[must_use]
 pub fn human_size(bytes: u64) -> String {
-    human(bytes, 1000, 3, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+    human(bytes, 1000, 3, "B kB MB GB TB PB EB ")
 }
 
 /// A size as docker prints memory: powers of 1024, four significant digits: `64MiB`, `1.953GiB`.
 #[must_use]
 pub fn human_binary_size(bytes: u64) -> String {
-    human(bytes, 1024, 4, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+    human(bytes, 1024, 4, "B KiB MiB GiB TiB PiB EiB ")
 }
 
 #[cfg(test)]

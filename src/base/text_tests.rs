@@ -92,11 +92,29 @@ fn durations_follow_go_and_bare_numbers_are_seconds() {
 
 #[test]
 fn cpu_lists_hold_numbers_and_forward_ranges() {
-    assert_eq!(cpu_list("0-2,4"), Some(vec![(0, 2), (4, 4)]));
-    assert_eq!(cpu_list("7"), Some(vec![(7, 7)]));
-    for bad in ["", ",", "1,", "2-1", "1-", "-1", "a", "0-1-2", "0 ,1"] {
-        assert_eq!(cpu_list(bad), None, "{bad:?}");
+    for good in ["0-2,4", "7", "3-3"] {
+        assert!(is_cpu_list(good), "{good}");
     }
+    for bad in ["", ",", "1,", "2-1", "1-", "-1", "a", "0-1-2", "0 ,1"] {
+        assert!(!is_cpu_list(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn truth_has_twelve_words() {
+    for (words, truth) in
+        [("1 t T true TRUE True", Some(true)), ("0 f F false FALSE False", Some(false)), ("yes no tRUE 2", None)]
+    {
+        assert!(words.split(' ').all(|word| boolean(word) == truth), "{words}");
+    }
+    assert_eq!([boolean(""), boolean("t T")], [None, None]);
+}
+
+#[test]
+fn words_are_found_by_their_place() {
+    let list = "a bc d ";
+    assert_eq!([0, 1, 2, 3, 9].map(|index| word(list, index)), ["a", "bc", "d", "", ""]);
+    assert_eq!([place("a bc d", "bc"), place("a bc d", "b"), place("a bc d", "")], [Some(1), None, None]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
-use super::lifecycle;
 use super::parse::Parsed;
+use super::{lifecycle, pause};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::Cut;
@@ -20,7 +20,7 @@ use crate::sys::{Fd, because, fd, file, ledger, net, terminal};
 const KEYS: &str = "ctrl-p,ctrl-q";
 
 /// How to be attached.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Manner {
     /// Whether the container has a terminal.
     pub tty: bool,
@@ -66,13 +66,16 @@ pub(super) fn attach(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     let name = parsed.word(0);
     let mut manner = Manner::new(parsed, !parsed.on(Id::NoStdin))?;
-    let (_, _, seen) = lifecycle::look(context, &name)?;
+    let (_, _, seen) = lifecycle::look(context, name)?;
+    if seen.condition == Condition::Paused {
+        return Err(pause::unpause_first(name));
+    }
     if seen.condition != Condition::Running {
         return Err(Error::new(alloc::format!("cannot attach to container {name}: it does not run"))
             .hint(alloc::format!("start it and attach with: vial start -a {name}")));
     }
     manner.tty = seen.state.tty;
-    let session = connect(&seen.directory, &name)?;
+    let session = connect(&seen.directory, name)?;
     net::send(session.by_ref(), &[ATTACH], None)?;
     follow(&session, &seen.directory, &manner)
 }

@@ -1,10 +1,10 @@
 //! What every command knows: its command line, the environment, and where the state lies.
 
-use alloc::string::{String, ToString};
 use core::ffi::CStr;
 
 use super::parse::Parsed;
 use crate::base::error::Result;
+use crate::base::keep::{self, text};
 use crate::container::life;
 use crate::sys::{Fd, because, fd, file, process};
 
@@ -34,32 +34,44 @@ impl<'a> Context<'a> {
     }
 
     /// The directory of all state: `--root`, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.
-    pub(super) fn root_path(&self) -> String {
+    pub(super) fn root_path(&self) -> &'static str {
         if let Some(root) = self.parsed.globals.root {
-            return String::from_utf8_lossy(root).into_owned();
+            return keep::lossy(root);
         }
         if let Some(root) = self.text_variable("VIAL_ROOT") {
-            return root.to_string();
+            return root;
         }
         if process::geteuid() == 0 {
-            return "/var/lib/vial".to_string();
+            return "/var/lib/vial";
         }
         match (self.text_variable("XDG_DATA_HOME"), self.text_variable("HOME")) {
-            (Some(data), _) => alloc::format!("{data}/vial"),
-            (None, Some(home)) => alloc::format!("{home}/.local/share/vial"),
-            (None, None) => "/var/lib/vial".to_string(),
+            (Some(data), _) => text!("{data}/vial"),
+            (None, Some(home)) => text!("{home}/.local/share/vial"),
+            (None, None) => "/var/lib/vial",
         }
+    }
+
+    /// The positionals as text.
+    pub(super) fn words(&self) -> Result<alloc::vec::Vec<&'a str>> {
+        let mut words = alloc::vec::Vec::new();
+        for word in &self.parsed.positionals {
+            words.push(
+                core::str::from_utf8(word)
+                    .map_err(|_| crate::base::error::Error::new(text!("not UTF-8: {}", keep::lossy(word))))?,
+            );
+        }
+        Ok(words)
     }
 
     /// Opens the directory of all state, making it if it is missing.
     pub(super) fn open_root(&self) -> Result<Fd> {
         let _why = because("open the directory that holds all of vial's state");
         let path = self.root_path();
-        let name = file::path(&path)?;
+        let name = file::path(path)?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         match file::open(fd::CWD, name, flags) {
             Err(error) if error.is(crate::base::errno::Errno::ENOENT) => {
-                file::mkdir_all(&path, 0o700)?;
+                file::mkdir_all(path, 0o700)?;
                 file::open(fd::CWD, name, flags)
             }
             result => result,
@@ -76,12 +88,12 @@ impl<'a> Context<'a> {
     }
 
     /// A path of the user's as an absolute one.
-    pub(super) fn absolute(path: &str) -> Result<String> {
+    pub(super) fn absolute(path: &str) -> Result<&'static str> {
         if path.starts_with('/') {
-            return Ok(path.to_string());
+            return Ok(keep::copy(path));
         }
         let here = file::getcwd()?;
-        Ok(alloc::format!("{}/{path}", here.to_string_lossy()))
+        Ok(text!("{}/{path}", keep::lossy(here.to_bytes())))
     }
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.

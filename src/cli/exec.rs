@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
-use super::lifecycle;
 use super::options::process::{Process as Asked, Variable, Who};
 use super::run::{lossy, option_file};
+use super::{lifecycle, pause};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::cli::options::files::parse_env_file;
@@ -35,7 +35,10 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     }
     let variables = variables(&asked, tty)?;
     let name = parsed.word(0);
-    let (_, _, seen) = lifecycle::look(context, &name)?;
+    let (_, _, seen) = lifecycle::look(context, name)?;
+    if seen.condition == Condition::Paused {
+        return Err(pause::unpause_first(name));
+    }
     if seen.condition != Condition::Running {
         return Err(Error::new(text!("container {name} does not run")).hint(text!("start it with: vial start {name}")));
     }

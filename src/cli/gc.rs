@@ -8,6 +8,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Result};
+use crate::base::keep::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::monitor;
 use crate::container::remains::{self, With};
@@ -19,6 +20,7 @@ use crate::sys::{Fd, because, fd, file, process};
 const ROUNDS: u32 = 25;
 
 /// Removes it and says what, a line each; with `--dry-run` only says.
+#[inline(never)]
 pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     let dry = context.parsed.on(Id::GcDryRun);
     let root = context.open_root()?;
@@ -46,7 +48,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
 }
 
 fn say(kind: &str, what: &str) -> Result<()> {
-    super::print(&[kind, " ", what, "\n"].concat())
+    super::print_line(text!("{kind} {what}"))
 }
 
 struct Collector<'a> {
@@ -75,7 +77,7 @@ impl Collector<'_> {
                 return Ok(Some(directory));
             }
             let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
-            if owner != 0 && file::exists(fd::CWD, file::path(alloc::format!("/proc/{owner}"))?) {
+            if owner != 0 && file::exists(fd::CWD, file::path(text!("/proc/{owner}"))?) {
                 break;
             }
             drop(directory);
@@ -84,21 +86,22 @@ impl Collector<'_> {
         Ok(None)
     }
 
-    fn container(&self, id: &str, name: &str) -> Result<()> {
+    #[inline(never)]
+    fn container(&self, id: &'static str, name: &'static str) -> Result<()> {
         let Some(directory) = self.take(id)? else { return Ok(()) };
         let _why = because("remove what is left of a container that no process owns");
-        let state = State::load(directory.by_ref())?;
+        let mut state = State::load(directory.by_ref())?;
         let config = match read_json(directory.by_ref(), c"config.json") {
             // Without a state it was cut short.
             Err(error) if state.is_some() => return Err(error),
             config => config.unwrap_or_default(),
         };
-        if state.as_ref().is_some_and(State::is_orphan) && config.is_some() {
-            let bundle = Bundle { id: id.into(), name: name.into(), directory };
+        if state.as_ref().is_some_and(|state| state.is_orphan()) && config.is_some() {
+            let bundle = Bundle { id, name, directory };
             return if self.dry { Ok(()) } else { monitor::adopt(self.root, &bundle) };
         }
-        let (Some(config), Some(state)) = (&config, &state) else {
-            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_ref(), volumes: true });
+        let (Some(config), Some(state)) = (&config, &mut state) else {
+            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_deref(), volumes: true });
         };
         if state.is_waste() {
             let volumes = !state.keep_volumes;
@@ -108,7 +111,6 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
-            let mut state = state.clone();
             state.abandon();
             state.save(directory.by_ref())?;
         }
@@ -126,7 +128,7 @@ impl Collector<'_> {
 
     fn volumes(&self) -> Result<()> {
         for name in Volumes::open(self.root.by_ref())?.clean(self.dry)? {
-            say("volume", &name)?;
+            say("volume", name)?;
         }
         Ok(())
     }
@@ -137,6 +139,6 @@ impl Collector<'_> {
             return Ok(());
         }
         let done = images::store(context)?.clean(&mut |layer| images::user_of(self.root.by_ref(), layer))?;
-        done.iter().try_for_each(|line| super::print(&[line, "\n"].concat()))
+        done.iter().try_for_each(|line| super::print_line(line))
     }
 }

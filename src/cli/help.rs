@@ -8,18 +8,20 @@ use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, COMMANDS, Command, Flag, Group, Takes};
 use super::parse;
 use crate::base::error::Result;
+use crate::base::keep;
 
 /// The help for `vial help WORDS`: all commands, those of one noun, or one command.
 ///
 /// # Errors
 /// There is no such command.
+#[inline(never)]
 pub fn topic(words: &[&[u8]]) -> Result<String> {
     let mut name = String::new();
     for word in words {
         if !name.is_empty() {
             name.push(' ');
         }
-        name.push_str(&String::from_utf8_lossy(word));
+        name.push_str(keep::lossy(word));
     }
     if name.is_empty() {
         return Ok(overview());
@@ -46,8 +48,8 @@ pub fn overview() -> String {
     for command in COMMANDS {
         row(&mut out, 16, command.name, command.help);
     }
-    group(&mut out, &TOP);
-    group(&mut out, &GLOBAL);
+    group(&mut out, &TOP, "");
+    group(&mut out, &GLOBAL, "");
     out.push_str("\n`vial COMMAND --help` explains a command.\n");
     out
 }
@@ -68,6 +70,7 @@ fn noun(noun: &str) -> String {
 
 /// Everything about one command.
 #[must_use]
+#[inline(never)]
 pub fn command(command: &Command) -> String {
     let mut out = format!("{}\n\nUsage: vial {} {}\n", command.help, command.name, command.usage);
     for (index, alias) in command.aliases.iter().enumerate() {
@@ -86,17 +89,22 @@ pub fn command(command: &Command) -> String {
             let _ = writeln!(out, "  vial {line}\n      {purpose}");
         }
     }
+    let mut before = "";
     for flags in command.groups {
-        group(&mut out, flags);
+        group(&mut out, flags, before);
+        before = flags.title;
     }
-    group(&mut out, &GLOBAL);
+    group(&mut out, &GLOBAL, before);
     out
 }
 
-fn group(out: &mut String, group: &Group) {
-    let _ = write!(out, "\n{}:\n", group.title);
+/// One group, which goes on with the one before if that has the same title.
+fn group(out: &mut String, group: &Group, before: &str) {
+    if group.title != before {
+        let _ = write!(out, "\n{}:\n", group.title);
+    }
     for flag in group.flags {
-        row(out, 32, &left(flag), flag.help);
+        row(out, 32, &left(flag), flag.help());
     }
 }
 
@@ -106,11 +114,11 @@ fn left(flag: &Flag) -> String {
         b' ' => String::from("    --"),
         short => format!("-{}, --", char::from(short)),
     };
-    left.push_str(flag.long);
+    left.push_str(flag.long());
     let _ = match flag.takes {
         Takes::Switch => Ok(()),
-        Takes::Optional => write!(left, "[={}]", flag.value),
-        Takes::One | Takes::Many => write!(left, " {}", flag.value),
+        Takes::Optional => write!(left, "[={}]", flag.value()),
+        Takes::One | Takes::Many => write!(left, " {}", flag.value()),
     };
     left
 }
@@ -136,7 +144,11 @@ mod tests {
             let page = command(entry);
             assert!(page.starts_with(entry.help));
             for flag in entry.flags().chain(GLOBAL.flags) {
-                assert!(page.contains(&format!("--{}", flag.long)) && page.contains(flag.help), "--{}", flag.long);
+                assert!(
+                    page.contains(&format!("--{}", flag.long())) && page.contains(flag.help()),
+                    "--{}",
+                    flag.long()
+                );
             }
         }
     }

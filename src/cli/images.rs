@@ -1,54 +1,71 @@
 //! `import`, `images` and `rmi`.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 
 use super::context::Context;
 use super::flags::Id;
-use super::output::{self, Field, Format};
+use super::output::{self, List};
+use super::ps::short;
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
-use crate::base::keep::text;
+use crate::base::json::Value;
+use crate::base::keep::{self, text};
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
 use crate::container::launch::LAYERS;
+use crate::image::layer::Unpacked;
 use crate::image::reference::Reference;
-use crate::image::store::{Store, Summary};
+use crate::image::store::Store;
 use crate::sys::file::Lock;
 use crate::sys::{FdRef, fd, file, process, terminal};
 
 /// Opens the images.
 pub(super) fn store(context: &Context<'_>) -> Result<Store> {
-    Store::open(&context.root_path())
+    Store::open(context.root_path())
 }
 
 /// Makes an image of an archive or a directory; prints its ID.
+#[inline(never)]
 pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let source = parsed.positionals.first().copied().unwrap_or_default();
-    let name = match parsed.positionals.get(1) {
-        Some(word) => {
-            let word = core::str::from_utf8(word).map_err(|_| Error::new("an image's name must be UTF-8"))?;
-            Some(Reference::parse_new(word)?)
-        }
+    let name = match name_at(context, 1)? {
+        Some(word) => Some(Reference::parse_new(word)?),
         None => None,
     };
-    let message = parsed.last(Id::Message).map(|given| given.text()).transpose()?.unwrap_or_default();
+    let message = match parsed.last(Id::Message) {
+        Some(given) => given.text()?,
+        None => "",
+    };
     file::umask(0);
     let mut progress = Progress::new();
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();
     let imported = imported?;
-    if imported.unpacked.lost_attributes > 0 {
-        let lost = imported.unpacked.lost_attributes;
-        let warning = Error::new(alloc::format!("{lost} extended attributes were not kept"))
-            .hint("the store's file system does not take them; --root DIR puts the store elsewhere");
-        Context::warn(&alloc::vec![warning]);
-    }
-    super::print(&alloc::format!("sha256:{}\n", imported.id))?;
+    warn_of_lost(&imported.unpacked);
+    super::print_line(text!("sha256:{}", imported.id))?;
     Ok(0)
+}
+
+/// An image's name on the command line.
+fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
+    let Some(word) = context.parsed.positionals.get(index) else { return Ok(None) };
+    match core::str::from_utf8(word) {
+        Ok(word) => Ok(Some(word)),
+        Err(_) => Err(Error::new("an image's name must be UTF-8")),
+    }
+}
+
+/// Tells of attributes that were lost.
+#[inline(never)]
+pub(super) fn warn_of_lost(unpacked: &Unpacked) {
+    let lost = unpacked.lost_attributes;
+    if lost > 0 {
+        let warning = Error::new(text!("{lost} extended attributes were not kept"))
+            .hint("the file system does not take them; --root DIR puts the store elsewhere");
+        Context::warn(&[warning]);
+    }
 }
 
 /// How far an import is, on a terminal.
@@ -85,108 +102,89 @@ impl Progress {
     }
 }
 
-/// The columns of `images`.
-const FIELDS: &[Field] = &[
-    Field { name: "Repository", heading: "REPOSITORY" },
-    Field { name: "Tag", heading: "TAG" },
-    Field { name: "ID", heading: "IMAGE ID" },
-    Field { name: "CreatedSince", heading: "CREATED" },
-    Field { name: "Size", heading: "SIZE" },
-    Field { name: "CreatedAt", heading: "" },
-];
-
 /// Lists images, a row for each name.
 #[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;
-    let wanted = match parsed.positionals.first() {
-        Some(word) => {
-            let word = core::str::from_utf8(word).map_err(|_| Error::new("an image's name must be UTF-8"))?;
-            Some(Reference::parse(word)?)
-        }
+    let fields = "Repository=REPOSITORY|Tag=TAG|ID=IMAGE ID|CreatedSince=CREATED|Size=SIZE|CreatedAt=";
+    let mut list = List::new(parsed, output::FLAGS, fields)?;
+    let wanted = match name_at(context, 0)? {
+        Some(word) => Some(Reference::parse(word)?),
         None => None,
     };
-    let fits = |name: &str| match &wanted {
+    let fits = |repository: &str, tag: &str| match &wanted {
         None => true,
-        Some(wanted) => name.cut_last(b':').is_some_and(|(repository, tag)| {
-            repository == wanted.name && wanted.tag.is_none_or(|wanted| wanted == tag)
-        }),
+        Some(wanted) => repository == wanted.name && wanted.tag.is_none_or(|wanted| wanted == tag),
     };
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    let mut ids: Vec<String> = Vec::new();
+    let now = process::clock(libc::CLOCK_REALTIME);
     for image in store(context)?.list()? {
-        let id =
-            if parsed.on(Id::NoTrunc) { alloc::format!("sha256:{}", image.id) } else { image.id[..12].to_string() };
-        for name in image.names.iter().filter(|name| fits(name)) {
-            rows.push(row(&image, &id, name.cut_last(b':').unwrap_or((name, "<none>"))));
-            ids.push(id.clone());
+        let id = if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
+        let cells = [
+            id,
+            text!("{} ago", human_duration(now.seconds_since(image.created))),
+            text::human_size(image.size).leak(),
+            image.created.rfc3339_short().leak(),
+        ];
+        for name in &image.names {
+            let (repository, tag) = name.cut_last(b':').unwrap_or((name, "<none>"));
+            if fits(repository, tag) {
+                list.cells.extend_from_slice(&[keep::copy(repository), keep::copy(tag)]);
+                list.cells.extend_from_slice(&cells);
+            }
         }
         if image.names.is_empty() && wanted.is_none() {
-            rows.push(row(&image, &id, ("<none>", "<none>")));
-            ids.push(id);
+            list.cells.extend_from_slice(&["<none>", "<none>"]);
+            list.cells.extend_from_slice(&cells);
         }
     }
-    if parsed.on(Id::Quiet) {
-        ids.dedup();
-        super::print(&ids.iter().map(|id| alloc::format!("{id}\n")).collect::<String>())?;
-    } else {
-        super::print(&output::list(&format, FIELDS, &rows)?)?;
-    }
-    Ok(0)
-}
-
-fn row(image: &Summary, id: &str, (repository, tag): (&str, &str)) -> Vec<String> {
-    let age = process::clock(libc::CLOCK_REALTIME).seconds_since(image.created);
-    alloc::vec![
-        repository.to_string(),
-        tag.to_string(),
-        id.to_string(),
-        alloc::format!("{} ago", human_duration(age)),
-        text::human_size(image.size),
-        image.created.rfc3339_short(),
-    ]
+    list.print()
 }
 
 /// What is known of an image, if there is one of this name.
+#[inline(never)]
 pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let store = store(context)?;
     let Ok(image) = store.find(name) else { return Ok(None) };
-    let digest = |layer: &String| Value::from(["sha256:", layer].concat());
-    let member = |name: &str| image.config.get(name).cloned().unwrap_or_default();
     let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
     let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
-    let size = store.list()?.iter().find(|summary| summary.id == image.id).map_or(0, |summary| summary.size);
-    Ok(Some(object([
-        ("Id", digest(&image.id)),
-        ("RepoTags", image.names.iter().map(|name| name.as_str().into()).collect::<Vec<Value>>().into()),
-        ("Comment", comment.into()),
-        ("Created", member("created")),
-        ("Architecture", member("architecture")),
-        ("Os", member("os")),
-        ("Size", size.into()),
-        (
-            "RootFS",
-            object([
-                ("Type", "layers".into()),
-                ("Layers", image.layers.iter().map(digest).collect::<Vec<Value>>().into()),
-            ]),
-        ),
-        ("Config", member("config")),
-    ])))
+    let mut size = 0;
+    for summary in store.list()? {
+        if summary.id == image.id {
+            size = summary.size;
+        }
+    }
+    let mut described = Value::default();
+    described.text("Id", text!("sha256:{}", image.id));
+    described.set("RepoTags", Value::texts(&image.names, ""));
+    described.text("Comment", comment);
+    for (name, member) in [("Created", "created"), ("Architecture", "architecture"), ("Os", "os")] {
+        described.set(name, image.config.get(member).cloned().unwrap_or_default());
+    }
+    described.set("Size", size.into());
+    let mut layers = Value::default();
+    layers.text("Type", "layers");
+    layers.set("Layers", Value::texts(&image.layers, "sha256:"));
+    described.set("RootFS", layers);
+    described.set("Config", image.config.get("config").cloned().unwrap_or_default());
+    Ok(Some(described))
 }
 
 /// Removes images; goes on after one that can't be removed.
+#[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let store = store(context)?;
     let root = context.open_root()?;
     let mut failure = None;
     for word in &context.parsed.positionals {
-        let image = String::from_utf8_lossy(word);
-        match store.remove(&image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
-            Ok(done) => super::print(&done.iter().map(|line| alloc::format!("{line}\n")).collect::<String>())?,
+        let image = keep::lossy(word);
+        match store.remove(image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
+            Ok(done) => {
+                for line in done {
+                    super::print_line(line)?;
+                }
+            }
             // As docker's: with --force it is fine for the image to be gone already.
-            Err(error) if context.parsed.on(Id::ForceImage) && store.find(&image).is_err() => super::report(&error),
+            Err(error) if context.parsed.on(Id::ForceImage) && store.find(image).is_err() => super::report(&error),
             Err(error) => {
                 if let Some(before) = failure.replace(error) {
                     super::report(&before);
@@ -201,18 +199,23 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 /// be read may use any.
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
-    let uses = |(id, name): &(String, String)| {
-        let directory = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH).ok()?;
-        let used = match bundle::read_json(directory.by_ref(), c"config.json") {
-            Ok(spec) => {
-                let spec = spec?;
-                spec.at(&["annotations", LAYERS])?.as_str()?.parts(b',').any(|used| used == layer)
-            }
+    for (id, name) in bundles.list().ok()? {
+        let Ok(directory) = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH) else {
+            continue;
+        };
+        let uses = match bundle::read_json(directory.by_ref(), c"config.json") {
+            Ok(Some(spec)) => spec
+                .at(&["annotations", LAYERS])
+                .and_then(Value::as_str)
+                .is_some_and(|layers| layers.parts(b',').any(|used| used == layer)),
+            Ok(None) => false,
             Err(_) => true,
         };
-        used.then(|| if name.is_empty() { id.clone() } else { name.clone() })
-    };
-    bundles.list().ok()?.iter().find_map(uses)
+        if uses {
+            return Some(String::from(if name.is_empty() { id } else { name }));
+        }
+    }
+    None
 }
 
 /// Keeps images from being removed until a container that uses one shows it.

@@ -1,81 +1,87 @@
 //! `vial inspect` and `vial volume inspect`: all that is known of something, as JSON in docker's shape.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
-use super::output::{self, Format};
+use super::output::{self, Form, Format};
 use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::json::record::Field;
-use crate::base::json::{Value, object};
-use crate::base::text::Cut;
+use crate::base::json::{Value, parse, record};
+use crate::base::keep::text;
+use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen};
 use crate::container::{defaults, volume as volumes};
 
-/// Describes the one of a kind that has this name, if there is one.
-type Describe = fn(&Context<'_>, &str) -> Result<Option<Value>>;
-
 /// What can be inspected, in the order in which a name is looked up.
-const KINDS: &[(&str, Describe)] =
-    &[("container", container), ("image", images::describe), ("volume", volume::describe)];
+const KINDS: [&str; 3] = ["container", "image", "volume"];
 
 /// `inspect`.
 pub(super) fn inspect(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    let mut kinds: Vec<&(&str, Describe)> = KINDS.iter().collect();
-    if !parsed.noun.is_empty() {
-        kinds.retain(|(kind, _)| *kind == parsed.noun);
-    }
+    let mut only = parsed.noun;
     if let Some(given) = parsed.last(Id::InspectType) {
         let wanted = given.text()?;
-        kinds.retain(|(kind, _)| *kind == wanted);
-        given.check((!kinds.is_empty()).then_some(()), "no such type", "container, image or volume")?;
+        let known = KINDS.contains(&wanted) && (only.is_empty() || only == wanted);
+        given.check(known.then_some(()), "no such type", "container, image or volume")?;
+        only = wanted;
     }
-    print(context, &kinds, parsed.last(Id::InspectFormat))
+    print(context, only, parsed.last(Id::InspectFormat))
 }
 
 /// `volume inspect`.
 pub(super) fn volumes(context: &Context<'_>) -> Result<u8> {
-    print(context, &[&("volume", volume::describe)], context.parsed.last(Id::VolumeTemplate))
+    print(context, "volume", context.parsed.last(Id::VolumeTemplate))
+}
+
+/// Describes what has this name: of one kind, or the first that there is.
+fn describe(context: &Context<'_>, only: &str, name: &str) -> Result<Option<Value>> {
+    for kind in KINDS {
+        let found = match kind {
+            _ if !only.is_empty() && only != kind => None,
+            "container" => container(context, name)?,
+            "image" => images::describe(context, name)?,
+            _ => volume::describe(context, name)?,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 #[inline(never)]
-fn print(context: &Context<'_>, kinds: &[&(&str, Describe)], format: Option<Given<'_>>) -> Result<u8> {
-    let parsed = match format {
-        None => None,
-        Some(given) => match Format::new(Some(given), false)? {
-            Format::Table | Format::TemplateTable(_) => {
-                return Err(given.refuse("no table", "json or a template such as '{{.Name}}'"));
-            }
-            format => Some(format),
-        },
-    };
+fn print(context: &Context<'_>, only: &str, given: Option<Given<'_>>) -> Result<u8> {
+    let format = Format::new(given, false)?;
+    if let (Some(given), Form::Table) = (given, format.form) {
+        return Err(given.refuse("no table", "json or a template such as '{{.Name}}'"));
+    }
     let mut found: Vec<Value> = Vec::new();
     let mut code = super::each(&context.parsed.positionals, &mut |name| {
-        for (_, describe) in kinds {
-            if let Some(value) = describe(context, name)? {
-                found.push(value);
-                return Ok(());
-            }
-        }
-        let kind = if let [(kind, _)] = kinds { kind } else { "object" };
-        Err(Error::new(alloc::format!("no such {kind}: {name}")))
-    });
-    let Some(format) = parsed else {
-        super::print(&[&Value::from(found).to_pretty(), "\n"].concat())?;
-        return Ok(code);
-    };
-    for value in &found {
-        let line = match &format {
-            Format::Template(template) => template.render(&mut |path, json| lookup(value, path, json)),
-            _ => Ok(value.to_compact()),
+        let Some(value) = describe(context, only, name)? else {
+            let kind = if only.is_empty() { "object" } else { only };
+            return Err(Error::new(text!("no such {kind}: {name}")));
         };
-        match line {
-            Ok(line) => super::print(&[&line, "\n"].concat())?,
+        found.push(value);
+        Ok(())
+    });
+    if given.is_none() {
+        super::print_line(&Value::from(found).to_pretty())?;
+        return Ok(code);
+    }
+    for value in &found {
+        let mut line = String::new();
+        let result = if format.form == Form::Template {
+            format.render(&mut line, &mut |out, path, json| lookup(value, out, path, json))
+        } else {
+            line = value.to_compact();
+            Ok(())
+        };
+        match result {
+            Ok(()) => super::print_line(&line)?,
             Err(error) => {
                 super::report(&error);
                 code = EXIT_FAILURE;
@@ -90,137 +96,126 @@ fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     path.parts(b'.').try_fold(value, |value, name| value.get(name))
 }
 
-/// A template's field.
-fn lookup(value: &Value, path: &str, json: bool) -> Result<String> {
+/// Writes a template's field.
+fn lookup(value: &Value, out: &mut String, path: &str, json: bool) -> Result<()> {
     let found = if path.is_empty() { Some(value) } else { at(value, path) };
     match found {
-        Some(Value::String(text)) if !json => Ok(text.clone()),
-        Some(found) => Ok(found.to_compact()),
+        Some(Value::String(text)) if !json => out.push_str(text),
+        Some(found) => out.push_str(&found.to_compact()),
         None => {
             let members = value.as_object().unwrap_or_default();
-            Err(output::unknown_field(path, &mut members.iter().map(|(name, _)| name.as_str())))
+            return Err(output::unknown_field(path, &mut members.iter().map(|(name, _)| name.as_str())));
         }
     }
+    Ok(())
 }
 
-/// A member of what is printed: its name, the path to its value among the [`facts`], and what is there instead if that is not.
-type Row = (&'static str, &'static str, Absent);
-
-/// What docker prints for something that was not asked for or has not happened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Absent {
-    Zero,
-    Empty,
-    No,
-    Null,
-    Nothing,
-    Never,
+/// Rows of what is printed: a member's name, the path to its value among the [`facts`], and in JSON what docker prints instead
+/// for something that was not asked for or has not happened. A dot leads to nothing.
+macro_rules! rows {
+    ($($name:literal $path:literal $absent:literal,)*) => { concat!($($name, " ", $path, " ", $absent, "\n"),*) };
 }
 
-use Absent::{Empty, Never, No, Nothing, Null, Zero};
+/// For a moment that has not come; empty text stands for it too.
+const NEVER: &str = "\"0001-01-01T00:00:00Z\"";
 
 #[rustfmt::skip]
-const TOP: &[Row] = &[
-    ("Id",                 "id",                                     Empty),
-    ("Created",            "state.created",                          Never),
-    ("Path",               "program",                                Empty),
-    ("Args",               "arguments",                              Null),
-    ("State",              "",                                       Null),
-    ("Image",              "image",                                  Empty),
-    ("Name",               "name",                                   Empty),
-    ("Driver",             "driver",                                 Empty),
-    ("Platform",           "platform",                               Empty),
-    ("Bundle",             "bundle",                                 Empty),
-];
+const TOP: &str = rows! {
+    "Id"                 "id"                                     "\"\"",
+    "Created"            "state.created"                          "never",
+    "Path"               "program"                                "\"\"",
+    "Args"               "arguments"                              "null",
+    "State"              "."                                      "null",
+    "Image"              "image"                                  "\"\"",
+    "Name"               "name"                                   "\"\"",
+    "Driver"             "driver"                                 "\"\"",
+    "Platform"           "platform"                               "\"\"",
+    "Bundle"             "bundle"                                 "\"\"",
+};
 
 #[rustfmt::skip]
-const STATE: &[Row] = &[
-    ("Status",             "status",                                 Empty),
-    ("Running",            "running",                                No),
-    ("Paused",             "paused",                                 No),
-    ("OOMKilled",          "state.oomKilled",                        No),
-    ("Dead",               "dead",                                   No),
-    ("Pid",                "state.pid",                              Zero),
-    ("ExitCode",           "state.exitCode",                         Zero),
-    ("Error",              "state.error",                            Empty),
-    ("StartedAt",          "state.started",                          Never),
-    ("FinishedAt",         "state.finished",                         Never),
-];
+const STATE: &str = rows! {
+    "Status"             "status"                                 "\"\"",
+    "Running"            "running"                                "false",
+    "Paused"             "paused"                                 "false",
+    "OOMKilled"          "state.oomKilled"                        "false",
+    "Dead"               "dead"                                   "false",
+    "Pid"                "state.pid"                              "0",
+    "ExitCode"           "state.exitCode"                         "0",
+    "Error"              "state.error"                            "\"\"",
+    "StartedAt"          "state.started"                          "never",
+    "FinishedAt"         "state.finished"                         "never",
+};
 
 #[rustfmt::skip]
-const HOST_CONFIG: &[Row] = &[
-    ("Memory",             "linux.resources.memory.limit",           Zero),
-    ("MemoryReservation",  "linux.resources.memory.reservation",     Zero),
-    ("MemorySwap",         "linux.resources.memory.swap",            Zero),
-    ("MemorySwappiness",   "linux.resources.memory.swappiness",      Null),
-    ("OomKillDisable",     "linux.resources.memory.disableOOMKiller", No),
-    ("CpuShares",          "linux.resources.cpu.shares",             Zero),
-    ("CpuPeriod",          "linux.resources.cpu.period",             Zero),
-    ("CpuQuota",           "linux.resources.cpu.quota",              Zero),
-    ("CpusetCpus",         "linux.resources.cpu.cpus",               Empty),
-    ("CpusetMems",         "linux.resources.cpu.mems",               Empty),
-    ("PidsLimit",          "linux.resources.pids.limit",             Null),
-    ("BlkioWeight",        "linux.resources.blockIO.weight",         Zero),
-    ("Sysctls",            "linux.sysctl",                           Null),
-    ("Ulimits",            "process.rlimits",                        Null),
-    ("OomScoreAdj",        "process.oomScoreAdj",                    Zero),
-    ("ReadonlyRootfs",     "root.readonly",                          No),
-    ("CgroupPath",         "linux.cgroupsPath",                      Empty),
-    ("MaskedPaths",        "linux.maskedPaths",                      Null),
-    ("ReadonlyPaths",      "linux.readonlyPaths",                    Null),
-    ("AutoRemove",         "state.remove",                           No),
-];
+const HOST_CONFIG: &str = rows! {
+    "Memory"             "linux.resources.memory.limit"           "0",
+    "MemoryReservation"  "linux.resources.memory.reservation"     "0",
+    "MemorySwap"         "linux.resources.memory.swap"            "0",
+    "MemorySwappiness"   "linux.resources.memory.swappiness"      "null",
+    "OomKillDisable"     "linux.resources.memory.disableOOMKiller" "false",
+    "CpuShares"          "linux.resources.cpu.shares"             "0",
+    "CpuPeriod"          "linux.resources.cpu.period"             "0",
+    "CpuQuota"           "linux.resources.cpu.quota"              "0",
+    "CpusetCpus"         "linux.resources.cpu.cpus"               "\"\"",
+    "CpusetMems"         "linux.resources.cpu.mems"               "\"\"",
+    "PidsLimit"          "linux.resources.pids.limit"             "null",
+    "BlkioWeight"        "linux.resources.blockIO.weight"         "0",
+    "Sysctls"            "linux.sysctl"                           "null",
+    "Ulimits"            "process.rlimits"                        "null",
+    "OomScoreAdj"        "process.oomScoreAdj"                    "0",
+    "ReadonlyRootfs"     "root.readonly"                          "false",
+    "CgroupPath"         "linux.cgroupsPath"                      "\"\"",
+    "MaskedPaths"        "linux.maskedPaths"                      "null",
+    "ReadonlyPaths"      "linux.readonlyPaths"                    "null",
+    "AutoRemove"         "state.remove"                           "false",
+};
 
 #[rustfmt::skip]
-const CONFIG: &[Row] = &[
-    ("Hostname",           "hostname",                               Empty),
-    ("Domainname",         "domainname",                             Empty),
-    ("User",               "user",                                   Empty),
-    ("Tty",                "process.terminal",                       No),
-    ("Env",                "process.env",                            Null),
-    ("Cmd",                "process.args",                           Null),
-    ("Image",              "state.image",                            Empty),
-    ("WorkingDir",         "process.cwd",                            Empty),
-    ("Labels",             "state.labels",                           Nothing),
-    ("StopSignal",         "stopSignal",                             Empty),
-];
+const CONFIG: &str = rows! {
+    "Hostname"           "hostname"                               "\"\"",
+    "Domainname"         "domainname"                             "\"\"",
+    "User"               "user"                                   "\"\"",
+    "Tty"                "process.terminal"                       "false",
+    "Env"                "process.env"                            "null",
+    "Cmd"                "process.args"                           "null",
+    "Image"              "state.image"                            "\"\"",
+    "WorkingDir"         "process.cwd"                            "\"\"",
+    "Labels"             "state.labels"                           "{}",
+    "StopSignal"         "stopSignal"                             "\"\"",
+};
 
-/// Names and kinds of namespaces: docker's member, the specification's kind, what a container of its own has.
-const MODES: &[(&str, &str, &str)] = &[
-    ("NetworkMode", "network", "none"),
-    ("PidMode", "pid", ""),
-    ("IpcMode", "ipc", "private"),
-    ("UTSMode", "uts", ""),
-    ("CgroupnsMode", "cgroup", "private"),
-];
+/// Namespaces: docker's member, the specification's kind, what a container of its own has.
+const MODES: &str =
+    "NetworkMode network none\nPidMode pid \nIpcMode ipc private\nUTSMode uts \nCgroupnsMode cgroup private";
 
-fn copy(facts: &Value, rows: &[Row]) -> Value {
-    let mut copied = object([]);
-    for (name, path, absent) in rows {
-        let found = at(facts, path).filter(|found| *absent != Never || found.as_str() != Some("")).cloned();
-        let value = found.unwrap_or_else(|| match absent {
-            Zero => 0u32.into(),
-            Empty => "".into(),
-            No => false.into(),
-            Null => Value::Null,
-            Nothing => object([]),
-            Never => "0001-01-01T00:00:00Z".into(),
-        });
+/// Makes an object of the rows.
+fn copy(facts: &Value, rows: &str) -> Value {
+    let mut copied = Value::default();
+    for row in rows.parts(b'\n') {
+        let mut words = row.parts(b' ');
+        let (Some(name), Some(path), Some(absent)) = (words.next(), words.next(), words.next()) else { continue };
+        let never = absent == "never";
+        let value = match at(facts, path) {
+            Some(found) if !never || found.as_str() != Some("") => found.clone(),
+            _ => parse(if never { NEVER } else { absent }.as_bytes()).unwrap_or_default(),
+        };
         copied.set(name, value);
     }
     copied
 }
 
 /// What is known of a container.
+#[inline(never)]
 fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     let Some(found) = bundles.search(name)? else { return Ok(None) };
-    let Some(seen) = Seen::look(&bundles, found)? else { return Ok(None) };
-    if let Some(problem) = seen.problem {
+    let Some(mut seen) = Seen::look(&bundles, found)? else { return Ok(None) };
+    if let Some(problem) = seen.problem.take() {
         return Err(problem);
     }
-    let facts = facts(context, &seen)?;
+    let facts = facts(context, &mut seen)?;
     let mut described = copy(&facts, TOP);
     let mut host = copy(&facts, HOST_CONFIG);
     modes(&facts, &mut host);
@@ -235,50 +230,50 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
 }
 
 /// All that is known of a container: its `config.json`, and besides its members `state` and what follows from both.
-fn facts(context: &Context<'_>, seen: &Seen) -> Result<Value> {
+#[inline(never)]
+fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     // One that is being made has none yet.
     let mut facts = seen.config().unwrap_or_default();
     let annotation = |name: &str| facts.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
-    let (user, group) = (annotation("vial.user"), annotation("vial.group"));
-    let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
-    let stop_signal = annotation("vial.stopSignal").to_string();
-    let image = &seen.state.image_id;
-    let image = [if image.is_empty() { "" } else { "sha256:" }, image].concat();
-    let bundle = [&Context::absolute(&context.root_path())?, "/containers/", &seen.id].concat();
-    let texts = [
-        ("id", seen.id.clone()),
-        ("name", ["/", &seen.name].concat()),
-        ("image", image),
-        ("bundle", bundle),
-        ("user", user),
-        ("stopSignal", stop_signal),
-        ("status", seen.condition.name().to_string()),
-        ("driver", "overlay".to_string()),
-        ("platform", "linux".to_string()),
-    ];
-    for (name, text) in texts {
-        facts.set(name, text.into());
+    let (group, image) = (annotation("vial.group"), seen.state.image_id);
+    let (program, arguments) = seen.state.command.split_first().unwrap_or((&"", &[]));
+    for (name, text) in [
+        ("user", text!("{}{}{group}", annotation("vial.user"), if group.is_empty() { "" } else { ":" })),
+        ("stopSignal", text!("{}", annotation("vial.stopSignal"))),
+        ("id", seen.id),
+        ("name", text!("/{}", seen.name)),
+        ("image", text!("{}{image}", if image.is_empty() { "" } else { "sha256:" })),
+        ("bundle", text!("{}/containers/{}", Context::absolute(context.root_path())?, seen.id)),
+        ("status", seen.condition.name()),
+        ("driver", "overlay"),
+        ("platform", "linux"),
+        ("program", program),
+    ] {
+        facts.text(name, text);
     }
-    let mut words = seen.state.command.iter().map(|word| Value::from(word.as_str()));
-    facts.set("program", words.next().unwrap_or_else(|| "".into()));
-    facts.set("arguments", words.collect::<Vec<Value>>().into());
-    facts.set("running", (seen.condition == Condition::Running).into());
+    facts.set("arguments", Value::texts(arguments, ""));
+    facts.set("running", seen.condition.is_running().into());
+    facts.set("paused", (seen.condition == Condition::Paused).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());
-    facts.set("state", seen.state.write());
+    facts.set("state", record::write(&mut *seen.state));
     Ok(facts)
 }
 
 /// Whose namespaces a container has.
+#[inline(never)]
 fn modes(facts: &Value, host: &mut Value) {
     let Some(namespaces) = at(facts, "linux.namespaces").and_then(Value::as_array) else { return };
-    for (name, kind, own) in MODES {
+    for row in MODES.parts(b'\n') {
+        let mut words = row.parts(b' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (name, kind, own) = (word(), word(), word());
         let namespace = namespaces.iter().find(|namespace| namespace.get("type").and_then(Value::as_str) == Some(kind));
         let mode = match namespace.map(|namespace| namespace.get("path").and_then(Value::as_str)) {
-            None => "host".to_string(),
-            Some(None) => own.to_string(),
-            Some(Some(path)) => ["ns:", path].concat(),
+            None => "host",
+            Some(None) => own,
+            Some(Some(path)) => text!("ns:{path}"),
         };
-        host.set(name, mode.into());
+        host.text(name, mode);
     }
 }
 
@@ -289,27 +284,37 @@ fn mounts(context: &Context<'_>, facts: &Value) -> Result<Value> {
     for mount in facts.get("mounts").and_then(Value::as_array).unwrap_or_default() {
         let text = |member| mount.get(member).and_then(Value::as_str).unwrap_or_default();
         let (source, destination) = (text("source"), text("destination"));
-        let options = mount.get("options").and_then(Value::as_array).unwrap_or_default();
-        let has = |option: &str| options.iter().any(|given| given.as_str() == Some(option));
-        let (kind, name, source) = match volumes::name_in(source) {
-            Some(name) => ("volume", name, volume::mount_point(context, name)?),
-            None if source.starts_with('/') => ("bind", "", source.to_string()),
+        let mut described = Value::default();
+        match volumes::name_in(source) {
+            Some(name) => {
+                described.text("Type", "volume");
+                described.text("Name", name);
+                described.text("Driver", "local");
+                described.text("Source", volume::mount_point(context, name)?);
+            }
+            None if source.starts_with('/') => {
+                described.text("Type", "bind");
+                described.text("Source", source);
+            }
             None if text("type") == "tmpfs" && defaults.iter().all(|mount| mount.destination != destination) => {
-                ("tmpfs", "", String::new())
+                described.text("Type", "tmpfs");
+                described.text("Source", "");
             }
             None => continue,
-        };
-        let propagation =
-            ["private", "slave", "shared", "rprivate", "rslave", "rshared"].into_iter().rfind(|name| has(name));
-        let mut described = object([("Type", kind.into())]);
-        if !name.is_empty() {
-            described.set("Name", name.into());
-            described.set("Driver", "local".into());
         }
-        described.set("Source", source.into());
-        described.set("Destination", destination.into());
-        described.set("RW", (!has("ro")).into());
-        described.set("Propagation", propagation.unwrap_or_default().into());
+        let (mut writable, mut propagation) = (true, "");
+        for option in mount.get("options").and_then(Value::as_array).unwrap_or_default() {
+            match option.as_str().unwrap_or_default() {
+                "ro" => writable = false,
+                option if text::place("private slave shared rprivate rslave rshared", option).is_some() => {
+                    propagation = option;
+                }
+                _ => {}
+            }
+        }
+        described.text("Destination", destination);
+        described.set("RW", writable.into());
+        described.text("Propagation", propagation);
         asked.push(described);
     }
     Ok(asked.into())
@@ -318,7 +323,11 @@ fn mounts(context: &Context<'_>, facts: &Value) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::json::parse;
+
+    fn lookup(value: &Value, path: &str, json: bool) -> Result<String> {
+        let mut out = String::new();
+        super::lookup(value, &mut out, path, json).map(|()| out)
+    }
 
     #[test]
     fn templates_reach_into_objects_and_name_what_there_is() {

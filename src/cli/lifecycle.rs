@@ -1,10 +1,13 @@
 //! What happens to containers between being made and being removed: `start`, `stop`, `restart`, `kill`, `wait`, `rename`,
 //! `port`.
 
+use alloc::boxed::Box;
+
 use super::attach::{self, Manner};
 use super::context::Context;
 use super::flags::Id;
 use super::parse::Parsed;
+use super::pause;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
@@ -13,7 +16,7 @@ use crate::base::text::{Quoted, decimal_i64, is_name};
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::launch;
 use crate::container::monitor::{self, How, RESTARTING, STOPPED};
-use crate::container::state::{Condition, Seen, State};
+use crate::container::state::{Condition, PAUSED, Seen, State};
 use crate::container::{process, remains};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{Fd, because, file, net, process as kernel};
@@ -29,7 +32,7 @@ const PAUSE: u32 = 2;
 const ROUNDS: u32 = 1000;
 
 /// Finds a container and looks at it. One whose monitor was killed gets another.
-pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, Seen)> {
+pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, Box<Seen>)> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     let mut seen = Seen::look(&bundles, bundles.find(wanted)?)?.ok_or_else(|| gone(wanted))?;
@@ -41,8 +44,8 @@ pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, 
 }
 
 /// What has become of a container since; `None` if it is gone.
-fn look_again(bundles: &Bundles, seen: &Seen) -> Result<Option<Seen>> {
-    Seen::look(bundles, (seen.id.clone(), seen.name.clone()))
+fn look_again(bundles: &Bundles, seen: &Seen) -> Result<Option<Box<Seen>>> {
+    Seen::look(bundles, (seen.id, seen.name))
 }
 
 fn gone(name: &str) -> Error {
@@ -54,9 +57,9 @@ pub(super) fn adopt(root: &Fd, bundles: &Bundles, seen: &Seen) {
     if !seen.orphan {
         return;
     }
-    let adopted = match bundles.take(&seen.id) {
+    let adopted = match bundles.take(seen.id) {
         Ok(Some((directory, true))) => {
-            let bundle = Bundle { id: seen.id.clone(), name: seen.name.clone(), directory };
+            let bundle = Bundle { id: seen.id, name: seen.name, directory };
             monitor::adopt(root, &bundle)
         }
         // Another command is doing so at this moment.
@@ -99,7 +102,7 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
         return Err(Error::new("you cannot start and attach multiple containers at once"));
     }
     let name = parsed.word(0);
-    match start_one(context, &name, true)? {
+    match start_one(context, name, true)? {
         Some((session, seen)) => {
             manner.tty = seen.state.tty;
             attach::follow(&session, &seen.directory, &manner)
@@ -109,20 +112,23 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
 }
 
 /// Starts a container; the connection to its monitor, or nothing if it runs already.
-fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(Fd, Seen)>> {
+fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(Fd, Box<Seen>)>> {
     let (root, bundles, mut seen) = look(context, name)?;
     for _ in 0..ROUNDS {
         match seen.condition {
             Condition::Running | Condition::Restarting => return Ok(None),
+            Condition::Paused => return Err(pause::unpause_first(name)),
             Condition::Dead => {
                 return Err(Error::new(text!("container {name} is dead: it was given up half-way"))
                     .hint(text!("remove it with: vial rm {name}")));
             }
             Condition::Created | Condition::Exited => {}
         }
-        if let Some((directory, true)) = bundles.take(&seen.id)? {
-            let _ = file::unlink(directory.by_ref(), STOPPED);
-            let bundle = Bundle { id: seen.id.clone(), name: seen.name.clone(), directory };
+        if let Some((directory, true)) = bundles.take(seen.id)? {
+            for stale in [STOPPED, PAUSED] {
+                let _ = file::unlink(directory.by_ref(), stale);
+            }
+            let bundle = Bundle { id: seen.id, name: seen.name, directory };
             let session = monitor::start(&root, &bundle, &How { attach, signals: 0 })?;
             return Ok(Some((session, seen)));
         }
@@ -171,21 +177,22 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
     let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
     // More than once if it is started again at the very moment.
     for _ in 0..STOPS {
-        if !matches!(seen.condition, Condition::Running | Condition::Restarting) {
+        if !(seen.condition.is_running() || seen.condition == Condition::Restarting) {
             return Ok(());
         }
         let state = &seen.state;
         mark(&seen.directory, STOPPED)?;
-        if seen.condition == Condition::Running {
+        if seen.condition.is_running() {
             let _why = because("ask the workload to stop, and kill it if it does not in time");
             process::signal(state.pid, state.pid_start, signal.unwrap_or(libc::SIGTERM))?;
+            pause::let_go_on(&seen);
             if !ends(state, seconds) {
-                remains::kill(&config, &seen.id, state)?;
+                remains::kill(&config, seen.id, state)?;
             }
         } else {
             process::signal(state.owner, state.owner_start, libc::SIGTERM)?;
         }
-        if settle(&bundles, &seen.id)? {
+        if settle(&bundles, seen.id)? {
             return Ok(());
         }
         let Some(again) = look_again(&bundles, &seen)? else { return Ok(()) };
@@ -253,10 +260,12 @@ pub(super) fn kill(context: &Context<'static>) -> Result<u8> {
         if chosen == libc::SIGKILL {
             mark(&seen.directory, STOPPED)?;
         }
-        let sent = seen.condition == Condition::Running && process::signal(state.pid, state.pid_start, chosen)?;
+        let sent = seen.condition.is_running() && process::signal(state.pid, state.pid_start, chosen)?;
         if sent && chosen == libc::SIGKILL {
+            // v1's freezer keeps a process from dying.
+            pause::let_go_on(&seen);
             // As docker's, so that what comes next finds it ended.
-            settle(&bundles, &seen.id)?;
+            settle(&bundles, seen.id)?;
         }
         if sent {
             return Ok(());
@@ -277,7 +286,7 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
     let _why = because("wait until the container has ended");
     let (_, bundles, seen) = look(context, name)?;
     match seen.condition {
-        Condition::Running | Condition::Restarting => {}
+        Condition::Running | Condition::Paused | Condition::Restarting => {}
         // Without a state it is being made, or being removed.
         Condition::Created if seen.state.created.is_empty() => return Err(gone(name)),
         Condition::Created => return Ok(0),
@@ -291,11 +300,11 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
             }
         }
         // The monitor was killed; what is known now is what the next one writes down.
-        return wait_one(context, &seen.id);
+        return wait_one(context, seen.id);
     }
     // It runs in the foreground of another vial, which lets go of its directory at the end.
     ends(&seen.state, -1);
-    while !settle(&bundles, &seen.id)? {}
+    while !settle(&bundles, seen.id)? {}
     match State::load(seen.directory.by_ref())? {
         Some(state) => Ok(state.exit_code),
         None => Err(Error::new(alloc::format!("container {name} was removed, and its exit code with it"))),
@@ -305,22 +314,22 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
 /// `vial rename`.
 pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
     let (old, new) = (context.parsed.word(0), context.parsed.word(1));
-    if !is_name(&new) {
-        return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", Quoted(&new)))
+    if !is_name(new) {
+        return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", Quoted(new)))
             .hint("accepted: letters, digits, _ . and -, beginning with a letter or digit, at most 128"));
     }
-    let (_, bundles, seen) = look(context, &old)?;
+    let (_, bundles, seen) = look(context, old)?;
     if seen.name == new {
         return Err(Error::new(alloc::format!("container {old} has this name already")));
     }
-    bundles.rename(&seen.id, &seen.name, &new)?;
+    bundles.rename(seen.id, seen.name, new)?;
     Ok(0)
 }
 
 /// The ports that are published: none, as long as containers have no network to be reached through.
 pub(super) fn port(context: &Context<'static>) -> Result<u8> {
     let (name, asked) = (context.parsed.word(0), context.parsed.word(1));
-    look(context, &name)?;
+    look(context, name)?;
     if asked.is_empty() {
         Ok(0)
     } else {
@@ -340,8 +349,8 @@ pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
         if seen.condition != Condition::Exited || !wants_start(&seen) {
             continue;
         }
-        match start_one(context, &seen.id, false) {
-            Ok(_) => super::print(&[&seen.name, "\n"].concat())?,
+        match start_one(context, seen.id, false) {
+            Ok(_) => super::print(&[seen.name, "\n"].concat())?,
             Err(error) => {
                 super::report(&error);
                 code = EXIT_FAILURE;

@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
+use super::lifecycle;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::base::text;
 use crate::base::time::Timestamp;
-use crate::container::bundle::Bundles;
 use crate::container::log::follow::{Watch, is_over};
 use crate::container::log::read::{Reader, Wanted};
 use crate::container::log::{LogOptions, Stream};
@@ -23,23 +23,20 @@ const SECOND: u64 = 1_000_000_000;
 /// Shows a container's log.
 pub(super) fn logs(context: &Context<'_>) -> Result<u8> {
     let (wanted, until) = wanted(context.parsed)?;
-    let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
-    Ok(super::each(&context.parsed.positionals, &mut |name| match Seen::look(&bundles, bundles.find(name)?)? {
-        Some(seen) => show(&seen, name, wanted, until.filter(|_| context.parsed.on(Id::Follow))),
-        None => Err(Error::new(text!("no such container: {name}"))),
-    }))
+    let until = until.filter(|_| context.parsed.on(Id::Follow));
+    Ok(super::each(&context.parsed.positionals, &mut |name| show(context, name, wanted, until)))
 }
 
 /// Shows it, and with `until` also what comes by then, which is counted in nanoseconds since 1970.
-fn show(seen: &Seen, name: &str, wanted: Wanted, until: Option<u64>) -> Result<()> {
+fn show(context: &Context<'_>, name: &str, wanted: Wanted, until: Option<u64>) -> Result<()> {
+    let (root, bundles, seen) = lifecycle::look(context, name)?;
     let directory = seen.directory.by_ref();
     // What comes after the first look at the log is told of, so that nothing is missed in between.
     let mut watch = until.map(|_| Watch::new(directory)).transpose()?;
     let mut over = until.is_none() || is_over(directory)?;
     let mut reader = Reader::open(directory, wanted)?;
     if reader.is_empty() {
-        missing(seen, name)?;
+        missing(&seen, name)?;
     }
     let mut output = Output { stream: fd::STDOUT, bytes: Vec::with_capacity(ROOM) };
     loop {
@@ -48,12 +45,18 @@ fn show(seen: &Seen, name: &str, wanted: Wanted, until: Option<u64>) -> Result<(
         ledger::relieve();
         let (Some(watch), Some(until), false) = (&mut watch, until, over) else { return Ok(()) };
         let left = if until == u64::MAX { until } else { until.saturating_sub(now()) };
-        over = watch.wait(left.div_ceil(1_000_000))? && is_over(directory)? || left == 0;
+        if watch.wait(left.div_ceil(1_000_000))? {
+            // Its monitor may have been killed, and its output waits for another one.
+            if let Some(seen) = Seen::look(&bundles, (seen.id, seen.name))? {
+                lifecycle::adopt(&root, &bundles, &seen);
+            }
+            over = is_over(directory)?;
+        }
+        over |= left == 0;
     }
 }
 
 /// What is to be shown, and until when.
-#[inline(never)]
 fn wanted(parsed: &Parsed<'_>) -> Result<(Wanted, Option<u64>)> {
     let mut wanted = Wanted { timestamps: parsed.on(Id::Timestamps), ..Wanted::default() };
     if let Some(given) = parsed.last(Id::Tail).filter(|given| given.value != b"all") {
@@ -90,11 +93,7 @@ fn nanoseconds(time: Timestamp) -> u64 {
 }
 
 /// Why a container has no log, unless it is one that was never started.
-#[inline(never)]
 fn missing(seen: &Seen, name: &str) -> Result<()> {
-    if let Some(problem) = &seen.problem {
-        return Err(problem.clone());
-    }
     let (why, hint) = if !LogOptions::from_annotations(&seen.config()?).keeps() {
         ("its logging driver is none, which does not support reading", "make it without --log-driver none")
     } else if seen.state.status == Status::Created {
@@ -112,7 +111,6 @@ struct Output {
 }
 
 impl Output {
-    #[inline(never)]
     fn put(&mut self, stream: Stream, bytes: &[u8]) -> Result<()> {
         let stream = if stream == Stream::Stdout { fd::STDOUT } else { fd::STDERR };
         // One at a time, so that they keep their order where both are the same file.

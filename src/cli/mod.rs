@@ -1,8 +1,11 @@
 //! Floor 5: the command line.
 
 mod attach;
+mod commit;
 mod context;
+mod cp;
 mod exec;
+mod files;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -14,15 +17,18 @@ mod logs;
 pub mod options;
 pub mod output;
 pub mod parse;
+mod pause;
 mod ps;
 mod rm;
 mod run;
+mod stats;
 mod syscalls;
+mod top;
+mod update;
 mod version;
 mod volume;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -30,6 +36,7 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::base::keep::{self, text};
 use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
@@ -60,7 +67,7 @@ pub fn main(args: &[&'static CStr], env: &'static [&'static CStr]) -> u8 {
 /// Prints an error for a person.
 fn report(error: &Error) {
     let _why = because("say what went wrong");
-    let _ = file::write_all(fd::STDERR, alloc::format!("vial: {error}\n").as_bytes());
+    let _ = file::write_all(fd::STDERR, text!("vial: {error}\n").as_bytes());
 }
 
 /// Starts the ledger, if it was asked for, before anything else is done.
@@ -97,8 +104,17 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "boot" => lifecycle::start_all(context),
         "ps" => ps::list(context),
         "inspect" => inspect::inspect(context),
+        "stats" => stats::show(context),
+        "top" => top::list(context),
+        "pause" => Ok(pause::pause(context, true)),
+        "unpause" => Ok(pause::pause(context, false)),
+        "update" => update::update(context),
         "logs" => logs::logs(context),
         "rm" => rm::remove(context),
+        "cp" => cp::copy(context),
+        "diff" => files::diff(context),
+        "export" => files::export(context),
+        "commit" => commit::commit(context),
         "import" => images::import(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),
@@ -114,7 +130,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
             print(&help::topic(&context.parsed.positionals)?)?;
             Ok(0)
         }
-        name => Err(Error::new(alloc::format!("{name} is not built in")).exit(EXIT_FAILURE)),
+        name => Err(Error::new(text!("{name} is not built in")).exit(EXIT_FAILURE)),
     }
 }
 
@@ -122,7 +138,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
 fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     let mut code = 0;
     for name in names {
-        if let Err(error) = act(&String::from_utf8_lossy(name)) {
+        if let Err(error) = act(keep::lossy(name)) {
             report(&error);
             code = EXIT_FAILURE;
         }
@@ -130,7 +146,14 @@ fn each(names: &[&[u8]], act: &mut dyn FnMut(&str) -> Result<()>) -> u8 {
     code
 }
 
+/// Prints a result of one line to standard output.
+#[inline(never)]
+fn print_line(line: &str) -> Result<()> {
+    print(&[line, "\n"].concat())
+}
+
 /// Prints a result to standard output.
+#[inline(never)]
 fn print(text: &str) -> Result<()> {
     let _why = because("print the result");
     file::write_all(fd::STDOUT, text.as_bytes())

@@ -1,117 +1,65 @@
 //! How results print: columns, templates and JSON, from the same rows.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
-use super::parse::{Given, invalid};
+use super::flags::Id;
+use super::parse::{Given, Parsed, invalid};
 use crate::base::error::{Error, Result};
+use crate::base::json::write_string;
 use crate::base::text::Cut;
 
-/// One field of a list's rows: its name in templates and JSON, and its heading in a table.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// `ID`, as in `{{.ID}}`.
-    pub name: &'static str,
-    /// `CONTAINER ID`; empty for a field that the plain table leaves out.
-    pub heading: &'static str,
-}
-
-/// A piece of a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    /// `{{.Name}}` or `{{.State.Pid}}`, without the leading dot.
-    Field(String),
-    /// `{{json .Name}}`; empty for the whole row.
-    Json(String),
-}
-
-/// A `--format` template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
-
-/// What `--format` and `--json` ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Columns with headings.
+/// How something prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Columns with headings: the template's, or all that have a heading.
     Table,
-    /// The template's columns with headings: `table {{.A}}\t{{.B}}`.
-    TemplateTable(Template),
     /// The template once for each row.
-    Template(Template),
+    Template,
     /// One JSON object a line, as docker's `--format json`.
     JsonLines,
     /// One JSON array.
     JsonArray,
 }
 
-impl Format {
+/// What `--format` and `--json` ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Format<'a> {
+    /// How it prints.
+    pub form: Form,
+    /// The template, known to be well-formed; empty for none.
+    template: &'a str,
+}
+
+impl<'a> Format<'a> {
     /// What `--format` and `--json` ask for together; neither is a table.
     ///
     /// # Errors
     /// A malformed template, or both at once.
-    pub fn new(format: Option<Given<'_>>, json: bool) -> Result<Format> {
+    pub fn new(format: Option<Given<'a>>, json: bool) -> Result<Format<'a>> {
         let Some(given) = format else {
-            return Ok(if json { Format::JsonArray } else { Format::Table });
+            return Ok(Format { form: if json { Form::JsonArray } else { Form::Table }, template: "" });
         };
         if json {
             return Err(given.refuse("--json is given too", "one of --format and --json"));
         }
-        match given.text()? {
-            "table" => Ok(Format::Table),
-            "json" => Ok(Format::JsonLines),
-            "" => Err(given.refuse("empty", ACCEPTED)),
-            text => match text.strip_prefix("table ") {
-                Some(columns) => Template::parse(&given, columns.trim_ascii_start()).map(Format::TemplateTable),
-                None => Template::parse(&given, text).map(Format::Template),
-            },
-        }
-    }
-}
-
-const ACCEPTED: &str = "table, json, or text with fields such as '{{.ID}}' or '{{json .}}'";
-
-impl Template {
-    /// Reads a template; `\t` and `\n` are tab and newline.
-    ///
-    /// # Errors
-    /// Braces that do not close, or anything but a field between them.
-    fn parse(given: &Given<'_>, text: &str) -> Result<Template> {
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some((before, tail)) = rest.split_once("{{") {
-            let (inner, after) = tail.split_once("}}").ok_or_else(|| given.refuse("{{ without }}", ACCEPTED))?;
-            if !before.is_empty() {
-                pieces.push(Piece::Text(unescape(before)));
+        let text = given.text()?;
+        let (form, template) = match text.strip_prefix("table ") {
+            Some(columns) => (Form::Table, columns.trim_ascii_start()),
+            None if text == "table" => (Form::Table, ""),
+            None if text == "json" => (Form::JsonLines, ""),
+            None => (Form::Template, text),
+        };
+        let mut rest = template;
+        let wrong = loop {
+            match piece(rest) {
+                Ok(Some(piece)) => rest = piece.after,
+                Ok(None) if text.is_empty() => break "empty",
+                Ok(None) => return Ok(Format { form, template }),
+                Err(wrong) => break wrong,
             }
-            let inner = inner.trim_ascii();
-            let json = inner.strip_prefix("json ").map(str::trim_ascii_start);
-            let path = json.unwrap_or(inner).strip_prefix('.').filter(|path| is_path(path));
-            pieces.push(match (path, json) {
-                (Some(path), Some(_)) => Piece::Json(path.into()),
-                (Some(path), None) if !path.is_empty() => Piece::Field(path.into()),
-                _ => return Err(given.refuse("not a field", ACCEPTED)),
-            });
-            rest = after;
-        }
-        if !rest.is_empty() {
-            pieces.push(Piece::Text(unescape(rest)));
-        }
-        Ok(Template(pieces))
-    }
-
-    /// The template of the plain table: every field that has a heading, with tabs between.
-    fn columns(fields: &[Field]) -> Template {
-        let mut pieces = Vec::new();
-        for field in fields.iter().filter(|field| !field.heading.is_empty()) {
-            if !pieces.is_empty() {
-                pieces.push(Piece::Text("\t".into()));
-            }
-            pieces.push(Piece::Field(field.name.into()));
-        }
-        Template(pieces)
+        };
+        Err(given.refuse(wrong, "table, json, or text with fields such as '{{.ID}}' or '{{json .}}'"))
     }
 
     /// Fills the template in. `lookup` gets a field's path without its leading dot, empty for everything, and whether JSON
@@ -119,177 +67,243 @@ impl Template {
     ///
     /// # Errors
     /// Whatever `lookup` returns, [`unknown_field`] above all.
-    pub fn render(&self, lookup: &mut dyn FnMut(&str, bool) -> Result<String>) -> Result<String> {
-        let mut out = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Field(path) => out.push_str(&lookup(path, false)?),
-                Piece::Json(path) => out.push_str(&lookup(path, true)?),
-            }
+    pub fn render(&self, out: &mut String, lookup: &mut Lookup<'_>) -> Result<()> {
+        let mut rest = self.template;
+        while let Ok(Some(piece)) = piece(rest) {
+            unescape(out, piece.before);
+            lookup(out, piece.path, piece.json)?;
+            rest = piece.after;
         }
-        Ok(out)
+        unescape(out, rest);
+        Ok(())
     }
 }
 
-fn is_path(path: &str) -> bool {
-    path.is_empty()
-        || path
-            .parts(b'.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+/// Writes a field's value, for [`Format::render`].
+pub type Lookup<'l> = dyn FnMut(&mut String, &str, bool) -> Result<()> + 'l;
+
+/// A field in a template, with what stands before and behind it.
+struct Piece<'t> {
+    before: &'t str,
+    /// `Name` of `{{.Name}}`, `State.Pid` of `{{json .State.Pid}}`; empty for the whole row, which is JSON always.
+    path: &'t str,
+    json: bool,
+    after: &'t str,
 }
 
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let escaped = match letters.peek() {
-            Some('t') if letter == '\\' => Some('\t'),
-            Some('n') if letter == '\\' => Some('\n'),
-            _ => None,
+/// The first field of a template; what is wrong with it if it is malformed.
+fn piece(text: &str) -> core::result::Result<Option<Piece<'_>>, &'static str> {
+    let Some((before, tail)) = cut_pair(text, b'{') else { return Ok(None) };
+    let Some((inner, after)) = cut_pair(tail, b'}') else { return Err("{{ without }}") };
+    let inner = inner.trim_ascii();
+    let (inner, json) = inner.strip_prefix("json ").map_or((inner, false), |path| (path.trim_ascii_start(), true));
+    let named = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match inner.strip_prefix('.') {
+        Some(path) if (json && path.is_empty()) || path.parts(b'.').all(named) => {
+            Ok(Some(Piece { before, path, json, after }))
+        }
+        _ => Err("not a field"),
+    }
+}
+
+/// Before and behind the first two `brace`s in a row.
+fn cut_pair(text: &str, brace: u8) -> Option<(&str, &str)> {
+    let at = text.as_bytes().windows(2).position(|pair| pair == [brace, brace])?;
+    Some((text.get(..at)?, text.get(at + 2..)?))
+}
+
+/// Writes a template's text, in which `\t` and `\n` are tab and newline.
+fn unescape(out: &mut String, text: &str) {
+    for (index, part) in text.parts(b'\\').enumerate() {
+        let (escaped, rest) = match part.bytes().next() {
+            _ if index == 0 => ("", part),
+            Some(b't') => ("\t", &part[1..]),
+            Some(b'n') => ("\n", &part[1..]),
+            _ => ("\\", part),
         };
-        if escaped.is_some() {
-            letters.next();
-        }
-        out.push(escaped.unwrap_or(letter));
+        out.push_str(escaped);
+        out.push_str(rest);
     }
-    out
 }
 
-/// The error for a template's field that does not exist.
+/// The error for a template's field that does not exist; `known` are those that do.
+#[cold]
 pub fn unknown_field(name: &str, known: &mut dyn Iterator<Item = &str>) -> Error {
     let mut list = String::new();
     for name in known {
-        let _ = write!(list, "{}.{name}", if list.is_empty() { "" } else { ", " });
+        list.push_str(if list.is_empty() { "." } else { ", ." });
+        list.push_str(name);
     }
-    invalid(format!("{{{{.{name}}}}}").as_bytes(), "--format", "no such field", &list)
+    invalid(["{{.", name, "}}"].concat().as_bytes(), "--format", "no such field", &list)
 }
 
-/// Prints a list. Each row has one value for each field.
-///
-/// # Errors
-/// The format names a field that is not among `fields`; also if there are no rows.
-#[inline(never)]
-pub fn list(format: &Format, fields: &[Field], rows: &[Vec<String>]) -> Result<String> {
-    let mut out = String::new();
-    let plain;
-    let (template, table) = match format {
-        Format::Table => {
-            plain = Template::columns(fields);
-            (&plain, true)
+/// A list in the making: rows of cells, one for each field.
+#[derive(Debug)]
+pub struct List<'a> {
+    format: Format<'a>,
+    /// `Name=HEADING`, with bars between. A field without a heading is left out of the plain table.
+    fields: &'static str,
+    /// Whether only the first field is wanted that names a thing: `ID` or `Name`.
+    quiet: bool,
+    /// The cells of all rows, one row after the other.
+    pub cells: Vec<&'a str>,
+}
+
+/// The flags of a list: `--quiet`, `--format` and `--json`.
+pub const FLAGS: [Id; 3] = [Id::Quiet, Id::Format, Id::Json];
+
+impl<'a> List<'a> {
+    /// A list without rows, to be printed as the command line asks.
+    ///
+    /// # Errors
+    /// A malformed template, or several forms at once.
+    pub fn new(parsed: &Parsed<'a>, [quiet, format, json]: [Id; 3], fields: &'static str) -> Result<List<'a>> {
+        let format = Format::new(parsed.last(format), parsed.on(json))?;
+        Ok(List { format, fields, quiet: parsed.on(quiet), cells: Vec::new() })
+    }
+
+    /// The list as text.
+    ///
+    /// # Errors
+    /// The format names a field that does not exist; also if there are no rows.
+    pub fn text(&self) -> Result<String> {
+        let mut out = String::new();
+        let mut fields = Vec::new();
+        for field in self.fields.parts(b'|') {
+            fields.push(field.cut(b'=').unwrap_or((field, "")));
         }
-        Format::TemplateTable(template) => (template, true),
-        Format::Template(template) => (template, false),
-        Format::JsonLines | Format::JsonArray => {
-            objects(&mut out, fields, rows, *format == Format::JsonArray);
+        let rows = self.cells.chunks(fields.len());
+        let mut format = self.format;
+        let mut plain = String::new();
+        if self.quiet {
+            let name = fields.iter().position(|(name, _)| matches!(*name, "ID" | "Name")).unwrap_or(0);
+            let mut before = "";
+            for row in rows {
+                // One thing may have several rows, which follow each other.
+                if row[name] != before {
+                    before = row[name];
+                    out.push_str(before);
+                    out.push('\n');
+                }
+            }
             return Ok(out);
         }
-    };
-    // Without a table the headings only prove that every field exists, even if there is no row to fill in.
-    let headings = template.render(&mut |name, json| match name {
-        "" if json => Ok(String::new()),
-        _ => find(fields, name).map(|at| heading(&fields[at])),
-    })?;
-    let mut lines = Vec::with_capacity(rows.len() + 1);
-    lines.push(headings);
-    for row in rows {
-        lines.push(template.render(&mut |name, json| value(fields, row, name, json))?);
-    }
-    if table {
-        columns(&mut out, &lines);
-    } else {
+        if format.form == Form::JsonLines || format.form == Form::JsonArray {
+            objects(&mut out, &fields, rows, format.form == Form::JsonArray);
+            return Ok(out);
+        }
+        if format.template.is_empty() {
+            for (name, _) in fields.iter().filter(|(_, heading)| !heading.is_empty()) {
+                plain.push_str(if plain.is_empty() { "{{." } else { "\t{{." });
+                plain.push_str(name);
+                plain.push_str("}}");
+            }
+            format.template = &plain;
+        }
+        let mut lines = Vec::new();
+        // Without a table the headings only prove that every field exists, even if there is no row to fill in.
+        lines.push(line(&format, &fields, None)?);
+        for row in rows {
+            lines.push(line(&format, &fields, Some(row))?);
+        }
+        if format.form == Form::Table {
+            columns(&mut out, &lines, 10);
+            return Ok(out);
+        }
         for line in &lines[1..] {
             out.push_str(line);
             out.push('\n');
         }
+        Ok(out)
     }
+
+    /// Prints the list; the exit code.
+    ///
+    /// # Errors
+    /// As [`List::text`]; what write(2) refuses.
+    pub fn print(&self) -> Result<u8> {
+        super::print(&self.text()?)?;
+        Ok(0)
+    }
+}
+
+/// A field's name and heading.
+type Field = (&'static str, &'static str);
+
+/// The template filled in with a row, or with the headings.
+fn line(format: &Format<'_>, fields: &[Field], row: Option<&[&str]>) -> Result<String> {
+    let mut out = String::new();
+    format.render(&mut out, &mut |out, name, json| {
+        let found = fields.iter().position(|(known, _)| *known == name);
+        match (row, found) {
+            (None, None) if name.is_empty() => {}
+            (Some(row), None) if name.is_empty() => object(out, fields, row),
+            (_, None) => return Err(unknown_field(name, &mut fields.iter().map(|(name, _)| *name))),
+            (None, Some(at)) if fields[at].1.is_empty() => out.push_str(&name.to_ascii_uppercase()),
+            (None, Some(at)) => out.push_str(fields[at].1),
+            (Some(row), Some(at)) if json => drop(write_string(out, row[at])),
+            (Some(row), Some(at)) => out.push_str(row[at]),
+        }
+        Ok(())
+    })?;
     Ok(out)
 }
 
 /// Rows as JSON objects: one a line, or as one array.
-fn objects(out: &mut String, fields: &[Field], rows: &[Vec<String>], array: bool) {
+fn objects(out: &mut String, fields: &[Field], rows: core::slice::Chunks<'_, &str>, array: bool) {
     let (start, between, end) = if array { ("[\n  ", ",\n  ", "\n]\n") } else { ("", "\n", "\n") };
-    if rows.is_empty() {
+    if rows.len() == 0 {
         out.push_str(if array { "[]\n" } else { "" });
         return;
     }
-    for (index, row) in rows.iter().enumerate() {
+    for (index, row) in rows.enumerate() {
         out.push_str(if index == 0 { start } else { between });
-        out.push_str(&object(fields, row));
+        object(out, fields, row);
     }
     out.push_str(end);
 }
 
-/// Lays lines out in columns that tabs part, as docker does: at least ten wide, at least three spaces apart, nothing
-/// behind the last.
-pub fn columns(out: &mut String, lines: &[String]) {
+/// Lays lines out in columns that tabs part, as docker does: at least so wide, at least three spaces apart, nothing behind
+/// the last.
+pub fn columns(out: &mut String, lines: &[String], least: usize) {
     let mut widths: Vec<usize> = Vec::new();
     for line in lines {
         for (index, cell) in line.parts(b'\t').enumerate() {
             if index == widths.len() {
-                widths.push(10);
+                widths.push(least);
             }
-            widths[index] = widths[index].max(cell.chars().count() + 3);
+            widths[index] = widths[index].max(width(cell) + 3);
         }
     }
     for line in lines {
-        let last = line.parts(b'\t').count() - 1;
+        // What would come behind a cell comes before the next one.
+        let mut gap = 0;
         for (index, cell) in line.parts(b'\t').enumerate() {
-            let width = if index == last { 0 } else { widths[index] };
-            let _ = write!(out, "{cell:width$}");
+            out.extend(core::iter::repeat_n(' ', gap));
+            out.push_str(cell);
+            gap = widths[index] - width(cell);
         }
         out.push('\n');
     }
 }
 
-fn find(fields: &[Field], name: &str) -> Result<usize> {
-    let found = fields.iter().position(|field| field.name == name);
-    found.ok_or_else(|| unknown_field(name, &mut fields.iter().map(|field| field.name)))
+/// Letters of UTF-8: bytes that don't continue one.
+fn width(text: &str) -> usize {
+    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
 }
 
-fn heading(field: &Field) -> String {
-    if field.heading.is_empty() { field.name.to_ascii_uppercase() } else { field.heading.into() }
-}
-
-fn value(fields: &[Field], row: &[String], name: &str, json: bool) -> Result<String> {
-    if name.is_empty() {
-        return Ok(object(fields, row));
-    }
-    let value = &row[find(fields, name)?];
-    let mut out = String::new();
-    if json {
-        string(&mut out, value);
-    } else {
-        out.push_str(value);
-    }
-    Ok(out)
-}
-
-fn object(fields: &[Field], row: &[String]) -> String {
-    let mut out = String::from("{");
-    for (index, (field, value)) in fields.iter().zip(row).enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        string(&mut out, field.name);
+#[inline(never)]
+fn object(out: &mut String, fields: &[Field], row: &[&str]) {
+    let mut lead = '{';
+    for ((name, _), value) in fields.iter().zip(row) {
+        out.push(lead);
+        // Writing to a String can't fail.
+        let _ = write_string(out, name);
         out.push(':');
-        string(&mut out, value);
+        let _ = write_string(out, value);
+        lead = ',';
     }
     out.push('}');
-    out
-}
-
-/// A JSON string, RFC 8259.
-fn string(out: &mut String, text: &str) {
-    out.push('"');
-    for letter in text.chars() {
-        let _ = match letter {
-            '"' | '\\' => write!(out, "\\{letter}"),
-            '\0'..='\x1f' => write!(out, "\\u{:04x}", letter as u32),
-            _ => out.write_char(letter),
-        };
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
@@ -297,56 +311,52 @@ mod tests {
     use super::*;
     use crate::cli::flags::command;
 
-    const FIELDS: [Field; 3] = [
-        Field { name: "ID", heading: "CONTAINER ID" },
-        Field { name: "Image", heading: "IMAGE" },
-        Field { name: "Size", heading: "" },
-    ];
+    const ROWS: &[&str] = &["0123456789ab", "ünï:1", "1kB", "b", "x\"\n", "2kB"];
+    const TABLE: Format<'static> = Format { form: Form::Table, template: "" };
+    const ARRAY: Format<'static> = Format { form: Form::JsonArray, template: "" };
 
-    fn rows() -> Vec<Vec<String>> {
-        let row = |cells: [&str; 3]| cells.map(String::from).to_vec();
-        vec![row(["0123456789ab", "ünï:1", "1kB"]), row(["b", "x\"\n", "2kB"])]
-    }
-
-    fn format(text: &str) -> Result<Format> {
+    fn format(text: &str) -> Result<Format<'_>> {
         let flag = command("ps").unwrap().long("format").unwrap();
         Format::new(Some(Given { flag, value: text.as_bytes() }), false)
     }
 
+    fn list(format: Format<'_>, cells: &[&'static str]) -> Result<String> {
+        List { format, fields: "ID=CONTAINER ID|Image=IMAGE|Size=", quiet: false, cells: cells.to_vec() }.text()
+    }
+
     fn print(text: &str) -> String {
-        list(&format(text).unwrap(), &FIELDS, &rows()).unwrap()
+        list(format(text).unwrap(), ROWS).unwrap()
     }
 
     #[test]
     fn tables_are_laid_out_as_dockers() {
-        let rows = vec![vec!["0123456789ab".into(), "alpine".into(), "1kB".into()]];
-        let out = list(&Format::Table, &FIELDS, &rows).unwrap();
+        let out = list(TABLE, &["0123456789ab", "alpine", "1kB"]).unwrap();
         assert_eq!(out, "CONTAINER ID   IMAGE\n0123456789ab   alpine\n");
-        assert_eq!(list(&Format::Table, &FIELDS, &[]).unwrap(), "CONTAINER ID   IMAGE\n");
+        assert_eq!(list(TABLE, &[]).unwrap(), "CONTAINER ID   IMAGE\n");
     }
 
     #[test]
     fn columns_are_ten_wide_at_least_and_count_letters_not_bytes() {
         let mut out = String::new();
-        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()]);
+        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()], 10);
         assert_eq!(out, "TAG       X          Y\nünïcödé   abcdefgh   y\n");
     }
 
     #[test]
     fn templates_pick_fields() {
         assert_eq!(print("{{.Image}}={{ .Size }}!"), "ünï:1=1kB!\nx\"\n=2kB!\n");
-        assert_eq!(print("a\\tb"), "a\tb\na\tb\n");
-        assert_eq!(print("{{json .Image}}"), "\"ünï:1\"\n\"x\\\"\\u000a\"\n");
+        assert_eq!(print("a\\tb\\nc"), "a\tb\nc\n".repeat(2));
+        assert_eq!(print("\\\\t\\x\\"), "\\\t\\x\\\n".repeat(2));
+        assert_eq!(print("{{json .Image}}"), "\"ünï:1\"\n\"x\\\"\\n\"\n");
         assert_eq!(print("table {{.ID}}\\t{{.Size}}"), "CONTAINER ID   SIZE\n0123456789ab   1kB\nb              2kB\n");
     }
 
     #[test]
     fn json_is_read_back_by_a_json_parser() {
-        let array: serde_json::Value =
-            serde_json::from_str(&list(&Format::JsonArray, &FIELDS, &rows()).unwrap()).unwrap();
+        let array: serde_json::Value = serde_json::from_str(&list(ARRAY, ROWS).unwrap()).unwrap();
         assert_eq!(array[1]["Image"], "x\"\n");
         assert_eq!(array[0]["Size"], "1kB");
-        assert_eq!(list(&Format::JsonArray, &FIELDS, &[]).unwrap(), "[]\n");
+        assert_eq!(list(ARRAY, &[]).unwrap(), "[]\n");
         for text in ["json", "{{json .}}"] {
             let lines = print(text);
             let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -356,10 +366,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_list_names_each_thing_once() {
+        let cells = vec!["a", "ID1", "b", "ID1", "c", "ID2"];
+        let list = List { format: TABLE, fields: "Tag=TAG|ID=ID", quiet: true, cells };
+        assert_eq!(list.text().unwrap(), "ID1\nID2\n");
+    }
+
+    #[test]
     fn unknown_fields_are_refused_and_the_known_ones_named() {
         for text in ["{{.Nope}}", "table {{.Nope}}", "{{json .Nope}}"] {
-            for rows in [rows(), vec![]] {
-                let error = list(&format(text).unwrap(), &FIELDS, &rows).unwrap_err().to_string();
+            for rows in [ROWS, &[]] {
+                let error = list(format(text).unwrap(), rows).unwrap_err().to_string();
                 assert!(error.contains("\"{{.Nope}}\" for --format: no such field"), "{error}");
                 assert!(error.contains("accepted: .ID, .Image, .Size"), "{error}");
             }

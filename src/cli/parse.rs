@@ -2,14 +2,13 @@
 //!
 //! Words are bytes: a workload's arguments need not be UTF-8 and pass through unharmed.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
 use crate::base::error::{Error, Result};
+use crate::base::keep::{self, text};
 use crate::base::text::{self, Cut, Quoted};
 
 /// How `--explain` prints.
@@ -68,8 +67,8 @@ impl<'a> Parsed<'a> {
 
     /// A positional as text; empty if there is none.
     #[must_use]
-    pub fn word(&self, place: usize) -> String {
-        String::from_utf8_lossy(self.positionals.get(place).copied().unwrap_or_default()).into_owned()
+    pub fn word(&self, place: usize) -> &'static str {
+        keep::lossy(self.positionals.get(place).copied().unwrap_or_default())
     }
 
     /// A flag's last occurrence, which is the one that counts.
@@ -94,7 +93,15 @@ impl<'a> Given<'a> {
     #[cold]
     #[inline(never)]
     pub fn refuse(&self, why: &str, accepted: &str) -> Error {
-        invalid(self.value, &format!("--{}", self.flag.long), why, accepted)
+        invalid(self.value, text!("--{}", self.flag.long()), why, accepted)
+    }
+
+    /// What was read from the value, or the error with the reason why it could not be.
+    ///
+    /// # Errors
+    /// `read` is one.
+    pub fn take<T>(&self, read: core::result::Result<T, &'static str>, accepted: &str) -> Result<T> {
+        read.map_err(|why| self.refuse(why, accepted))
     }
 
     /// What was read from the value, or the error that it could not be.
@@ -109,8 +116,8 @@ impl<'a> Given<'a> {
 /// The one shape of errors about values: it names the value, where it was given, why it is refused, what is accepted.
 #[must_use]
 pub fn invalid(value: &[u8], place: &str, why: &str, accepted: &str) -> Error {
-    let value = String::from_utf8_lossy(value);
-    Error::new(format!("invalid value {} for {place}: {why}", Quoted(&value))).hint(format!("accepted: {accepted}"))
+    let value = keep::lossy(value);
+    Error::new(text!("invalid value {} for {place}: {why}", Quoted(value))).hint(text!("accepted: {accepted}"))
 }
 
 /// Takes the words after the program's name apart.
@@ -143,6 +150,7 @@ struct Parser<'a> {
 type Words<'w, 'a> = core::slice::Iter<'w, &'a [u8]>;
 
 impl<'a> Parser<'a> {
+    #[inline(never)]
     fn run(&mut self, words: &[&'a [u8]]) -> Result<&'static Command> {
         let mut words = words.iter();
         while self.instead.is_none()
@@ -178,9 +186,9 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         self.verbatim = false;
-        let name = String::from_utf8_lossy(word);
-        let command = if flags::verbs(&name).next().is_none() {
-            find(&name)?
+        let name = keep::lossy(word);
+        let command = if flags::verbs(name).next().is_none() {
+            find(name)?
         } else {
             let Some(verb) = words.clone().next().filter(|verb| !verb.starts_with(b"-")) else {
                 // A noun alone, or with `--help`.
@@ -189,10 +197,10 @@ impl<'a> Parser<'a> {
                 return Ok(());
             };
             words.next();
-            find(&format!("{name} {}", String::from_utf8_lossy(verb)))?
+            find(text!("{name} {}", keep::lossy(verb)))?
         };
-        if !command.name.starts_with(&*name) {
-            let alias = command.aliases.iter().find(|alias| alias.starts_with(&*name));
+        if !command.name.starts_with(name) {
+            let alias = command.aliases.iter().find(|alias| alias.starts_with(name));
             self.noun = alias.and_then(|alias| alias.parts(b' ').next()).unwrap_or("");
         }
         self.command = Some(command);
@@ -203,26 +211,27 @@ impl<'a> Parser<'a> {
     fn long(&mut self, word: &'a [u8], words: &mut Words<'_, 'a>) -> Result<()> {
         let split = word.iter().position(|&byte| byte == b'=');
         let (name, attached) = split.map_or((word, None), |at| (&word[..at], Some(&word[at + 1..])));
-        let name = String::from_utf8_lossy(name);
+        let name = keep::lossy(name);
         let flag = match self.command {
-            Some(command) => command.long(&name),
-            None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.long == name),
+            Some(command) => command.long(name),
+            None => flags::find(&[&TOP], &|flag| flag.long() == name),
         };
         match flag {
             Some(flag) => self.give(flag, attached, words),
-            None => Err(self.unknown(&format!("--{name}"))),
+            None => Err(self.unknown(text!("--{name}"))),
         }
     }
 
     /// The letters behind one dash: switches, the last of which may take the rest, or the next word, as its value.
+    #[inline(never)]
     fn shorts(&mut self, mut letters: &'a [u8], words: &mut Words<'_, 'a>) -> Result<()> {
         while let [letter, rest @ ..] = letters {
             let flag = match self.command {
                 Some(command) => command.short(*letter),
-                None => GLOBAL.flags.iter().chain(TOP.flags).find(|flag| flag.short == *letter && *letter != b' '),
+                None => flags::find(&[&TOP], &|flag| flag.short == *letter && *letter != b' '),
             };
             let Some(flag) = flag else {
-                return Err(self.unknown(&format!("-{}", String::from_utf8_lossy(&letters[..1]))));
+                return Err(self.unknown(text!("-{}", keep::lossy(&letters[..1]))));
             };
             let attached = match rest {
                 [b'=', value @ ..] => Some(value),
@@ -250,8 +259,12 @@ impl<'a> Parser<'a> {
             (_, Some(value)) => value,
             (Takes::Optional, None) => b"text",
             (_, None) => *words.next().ok_or_else(|| {
-                Error::new(format!("missing value for --{}", flag.long))
-                    .hint(format!("accepted: --{} {}: {}", flag.long, flag.value, flag.help))
+                Error::new(text!("missing value for --{}", flag.long())).hint(text!(
+                    "accepted: --{} {}: {}",
+                    flag.long(),
+                    flag.value(),
+                    flag.help()
+                ))
             })?,
         };
         self.note(Given { flag, value })
@@ -283,11 +296,11 @@ impl<'a> Parser<'a> {
         let (name, own) = self.command.map_or(("", [].as_slice()), |command| (command.name, command.groups));
         let space = if name.is_empty() { "" } else { " " };
         let everywhere: &[_] = if name.is_empty() { &[&TOP, &GLOBAL] } else { &[&GLOBAL] };
-        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(|flag| flag.long);
-        let error = Error::new(format!("unknown flag {word} for vial{space}{name}"));
+        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(Flag::long);
+        let error = Error::new(text!("unknown flag {word} for vial{space}{name}"));
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
-            Some(near) => error.hint(format!("did you mean --{near}? `vial{space}{name} --help` lists all")),
-            None => error.hint(format!("`vial{space}{name} --help` lists all flags")),
+            Some(near) => error.hint(text!("did you mean --{near}? `vial{space}{name} --help` lists all")),
+            None => error.hint(text!("`vial{space}{name} --help` lists all flags")),
         }
     }
 
@@ -301,8 +314,8 @@ impl<'a> Parser<'a> {
             _ => return Ok(()),
         };
         let plural = if number == 1 { "" } else { "s" };
-        Err(Error::new(format!("vial {} takes {bound} {number} argument{plural}, {count} given", command.name))
-            .hint(format!("usage: vial {} {}", command.name, command.usage)))
+        Err(Error::new(text!("vial {} takes {bound} {number} argument{plural}, {count} given", command.name))
+            .hint(text!("usage: vial {} {}", command.name, command.usage)))
     }
 }
 
@@ -312,9 +325,9 @@ impl<'a> Parser<'a> {
 /// There is none; the hint is the one that was probably meant.
 pub fn find(name: &str) -> Result<&'static Command> {
     flags::command(name).ok_or_else(|| {
-        let error = Error::new(format!("unknown command {}", Quoted(name)));
+        let error = Error::new(text!("unknown command {}", Quoted(name)));
         match text::nearest(name, &mut flags::names()) {
-            Some(near) => error.hint(format!("did you mean `vial {near}`? `vial help` lists all commands")),
+            Some(near) => error.hint(text!("did you mean `vial {near}`? `vial help` lists all commands")),
             None => error.hint("`vial help` lists all commands"),
         }
     })

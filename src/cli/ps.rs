@@ -1,38 +1,26 @@
 //! `vial ps`: the containers, newest first.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
 use super::lifecycle;
-use super::output::{self, Field, Format};
-use super::parse::{Given, Parsed};
+use super::output::{self, List};
+use super::parse::Parsed;
 use crate::base::error::Result;
 use crate::base::json::Value;
+use crate::base::keep::{self, text};
 use crate::base::sort::sort;
 use crate::base::text::{self, Cut};
-use crate::base::time::Timestamp;
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen, since};
 use crate::sys::{file, process};
 
-/// docker's columns and the further fields of its templates.
-const FIELDS: [Field; 11] = [
-    Field { name: "ID", heading: "CONTAINER ID" },
-    Field { name: "Image", heading: "IMAGE" },
-    Field { name: "Command", heading: "COMMAND" },
-    Field { name: "RunningFor", heading: "CREATED" },
-    Field { name: "Status", heading: "STATUS" },
-    Field { name: "Ports", heading: "PORTS" },
-    Field { name: "Names", heading: "NAMES" },
-    Field { name: "Size", heading: "" },
-    Field { name: "CreatedAt", heading: "" },
-    Field { name: "State", heading: "" },
-    Field { name: "Labels", heading: "" },
-];
-/// Where `Size` stands among them.
-const SIZE: usize = 7;
+/// docker's columns.
+const COLUMNS: &str =
+    "ID=CONTAINER ID|Image=IMAGE|Command=COMMAND|RunningFor=CREATED|Status=STATUS|Ports=PORTS|Names=NAMES";
 /// The longest command that is shown whole.
 const COMMAND: usize = 20;
 
@@ -40,42 +28,43 @@ const COMMAND: usize = 20;
 #[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    let format = Format::new(parsed.last(Id::Format), parsed.on(Id::Json))?;
+    let sized = parsed.on(Id::Size);
+    let fields = text!("{COLUMNS}|Size={}|CreatedAt=|State=|Labels=", if sized { "SIZE" } else { "" });
+    let mut list = List::new(parsed, output::FLAGS, fields)?;
     let filters = Filters::new(parsed)?;
     let last = newest(parsed)?;
-    let mut found: Vec<Seen> = Vec::new();
-    for seen in all(context)? {
-        let runs = matches!(seen.condition, Condition::Running | Condition::Restarting);
-        if filters.fit(&seen) && (last.is_some() || filters.any_state || runs) {
-            found.push(seen);
-        }
-    }
+    let mut found = all(context)?;
+    let runs = |seen: &Seen| seen.condition.is_running() || seen.condition == Condition::Restarting;
+    found.retain(|seen| filters.fit(seen) && (last.is_some() || filters.any_state || runs(seen)));
     sort(&mut found, |one, other| one.state.created > other.state.created);
     found.truncate(last.unwrap_or(usize::MAX));
-    let whole = parsed.on(Id::NoTrunc);
-    if parsed.on(Id::Quiet) {
-        let mut ids = String::new();
-        for seen in &found {
-            ids.push_str(short(&seen.id, whole));
-            ids.push('\n');
-        }
-        super::print(&ids)?;
-        return Ok(0);
-    }
-    let mut fields = FIELDS;
-    if parsed.on(Id::Size) {
-        fields[SIZE].heading = "SIZE";
-    }
-    let asks = |given: Given<'_>| given.value.windows(5).any(|word| word == b".Size");
-    let sizes = parsed.on(Id::Size) || parsed.last(Id::Format).is_some_and(asks);
+    let format = parsed.last(Id::Format).map_or(&b""[..], |given| given.value);
+    let sizes = sized || format.windows(5).any(|word| word == b".Size");
     let now = process::clock(libc::CLOCK_REALTIME);
-    let rows: Vec<Vec<String>> = found.iter().map(|seen| row(seen, now, whole, sizes)).collect();
-    super::print(&output::list(&format, &fields, &rows)?)?;
-    Ok(0)
+    let whole = parsed.on(Id::NoTrunc);
+    for seen in &found {
+        let state = &seen.state;
+        let size = if sizes { written(seen).ok() } else { None };
+        list.cells.extend_from_slice(&[
+            short(seen.id, whole),
+            if state.image == state.image_id { short(state.image, whole) } else { state.image },
+            quoted(&state.command.join(" "), whole),
+            since("", state.created, now, " ago"),
+            seen.status(now),
+            "",
+            seen.name,
+            size.map_or("", |bytes| text::human_size(bytes).leak()),
+            state.created,
+            seen.condition.name(),
+            labels(&state.labels),
+        ]);
+    }
+    list.print()
 }
 
 /// All containers; those whose state can't be told are said so of on standard error.
-pub(super) fn all(context: &Context<'_>) -> Result<Vec<Seen>> {
+#[expect(clippy::vec_box, reason = "sorting and handing on move what is boxed as one word")]
+pub(super) fn all(context: &Context<'_>) -> Result<Vec<Box<Seen>>> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     let mut all = Vec::new();
@@ -101,33 +90,21 @@ fn newest(parsed: &Parsed<'_>) -> Result<Option<usize>> {
 }
 
 /// An ID, or its beginning.
-fn short(id: &str, whole: bool) -> &str {
+pub(super) fn short(id: &'static str, whole: bool) -> &'static str {
     if whole { id } else { id.get(..12).unwrap_or(id) }
 }
 
-fn row(seen: &Seen, now: Timestamp, whole: bool, sizes: bool) -> Vec<String> {
-    let state = &seen.state;
-    let mut labels = String::new();
-    for (name, value) in &state.labels {
-        let comma = if labels.is_empty() { "" } else { "," };
+/// `name=value,name=value`.
+#[inline(never)]
+fn labels(labels: &[(&str, &str)]) -> &'static str {
+    let mut list = String::new();
+    for (name, value) in labels {
+        let comma = if list.is_empty() { "" } else { "," };
         for part in [comma, name, "=", value] {
-            labels.push_str(part);
+            list.push_str(part);
         }
     }
-    let image = if state.image == state.image_id { short(&state.image, whole) } else { &state.image };
-    alloc::vec![
-        short(&seen.id, whole).to_string(),
-        image.to_string(),
-        quoted(&state.command.join(" "), whole),
-        since("", &state.created, now, " ago"),
-        seen.status(now),
-        String::new(),
-        seen.name.clone(),
-        if sizes { written(seen).map(text::human_size).unwrap_or_default() } else { String::new() },
-        state.created.clone(),
-        seen.condition.name().to_string(),
-        labels,
-    ]
+    list.leak()
 }
 
 /// How many bytes a container has written to its root.
@@ -136,24 +113,30 @@ pub(super) fn written(seen: &Seen) -> Result<u64> {
 }
 
 /// A command in quotes, cut as docker does.
-fn quoted(command: &str, whole: bool) -> String {
+fn quoted(command: &str, whole: bool) -> &'static str {
     if command.is_empty() {
-        return String::new();
+        return "";
     }
-    let mut cut: String = command.chars().take(if whole { usize::MAX } else { COMMAND }).collect();
-    if cut.len() < command.len() {
-        cut.pop();
-        cut.push('…');
+    // Where the last letter that fits begins, and where the first that does not.
+    let (mut last, mut end) = (0, command.len());
+    for (index, (at, _)) in command.char_indices().enumerate() {
+        match index {
+            _ if whole => break,
+            COMMAND => end = at,
+            _ if index < COMMAND => last = at,
+            _ => {}
+        }
     }
-    Value::from(cut).to_compact()
+    let cut = if end < command.len() { text!("{}…", &command[..last]) } else { keep::copy(command) };
+    Value::from(cut).to_compact().leak()
 }
 
 /// What a filter is about.
-const KEYS: &[&str] = &["id", "name", "label", "status", "ancestor"];
+const KEYS: &str = "id name label status ancestor";
 
 /// `--filter`: what is given under one key is alternatives, except for labels; all keys must fit.
 struct Filters<'a> {
-    filters: Vec<(&'static str, &'a str)>,
+    filters: Vec<(&'a str, &'a str)>,
     /// Whether containers are wanted that do not run.
     any_state: bool,
 }
@@ -163,11 +146,15 @@ impl<'a> Filters<'a> {
         let mut filters = Filters { filters: Vec::new(), any_state: parsed.on(Id::AllContainers) };
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Filter) {
             let (key, value) = given.check(given.text()?.cut(b'='), "no =", "KEY=VALUE, such as status=exited")?;
-            let known = KEYS.iter().find(|known| **known == key);
-            let key = given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
-            if *key == "status" {
+            let known = text::place(KEYS, key).map(|_| ());
+            given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
+            if key == "status" {
                 let known = Condition::ALL.iter().any(|condition| condition.name() == value);
-                given.check(known.then_some(()), "no such status", "created, running, exited or dead")?;
+                given.check(
+                    known.then_some(()),
+                    "no such status",
+                    "created, running, paused, restarting, exited or dead",
+                )?;
                 filters.any_state = true;
             }
             filters.filters.push((key, value));
@@ -176,27 +163,30 @@ impl<'a> Filters<'a> {
     }
 
     fn fit(&self, seen: &Seen) -> bool {
-        KEYS.iter().all(|key| {
-            let mut values = self.filters.iter().filter(|(of, _)| of == key).map(|(_, value)| *value).peekable();
-            match *key {
-                "label" => values.all(|label| has_label(seen, label)),
-                _ => values.peek().is_none() || values.any(|value| fits(seen, key, value)),
+        KEYS.parts(b' ').all(|key| {
+            let (mut given, mut fitting) = (0, 0);
+            for (_, value) in self.filters.iter().filter(|(of, _)| *of == key) {
+                given += 1;
+                fitting += usize::from(fits(seen, key, value));
             }
+            fitting == given || (fitting > 0 && key != "label")
         })
     }
 }
 
+#[inline(never)]
 fn fits(seen: &Seen, key: &str, value: &str) -> bool {
     let state = &seen.state;
     match key {
         "id" => seen.id.starts_with(value),
         "name" => value.is_empty() || seen.name.as_bytes().windows(value.len()).any(|part| part == value.as_bytes()),
         "status" => seen.condition.name() == value,
+        "label" => has_label(seen, value),
         _ => {
             let id = value.strip_prefix("sha256:").unwrap_or(value);
             state.image == value
                 || state.image.strip_suffix(":latest") == Some(value)
-                || value.strip_suffix(":latest") == Some(&state.image)
+                || value.strip_suffix(":latest") == Some(state.image)
                 || (id.len() >= 12 && state.image_id.starts_with(id))
         }
     }
@@ -205,7 +195,7 @@ fn fits(seen: &Seen, key: &str, value: &str) -> bool {
 /// `NAME`, or `NAME=VALUE`.
 fn has_label(seen: &Seen, wanted: &str) -> bool {
     let (name, value) = wanted.cut(b'=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    seen.state.labels.iter().any(|(known, is)| known == name && value.is_none_or(|value| value == is))
+    seen.state.labels.iter().any(|(known, is)| *known == name && value.is_none_or(|value| value == *is))
 }
 
 #[cfg(test)]
@@ -217,22 +207,16 @@ mod tests {
 
     fn seen() -> Seen {
         let state = State {
-            image: "debian:latest".into(),
-            image_id: "0123456789abcdef".into(),
-            command: vec!["sh".into(), "-c".into(), "echo \"hello\" world".into()],
-            labels: vec![("a".into(), "1".into()), ("b".into(), String::new())],
+            image: "debian:latest",
+            image_id: "0123456789abcdef",
+            command: vec!["sh", "-c", "echo \"hello\" world"],
+            labels: vec![("a", "1"), ("b", "")],
             ..State::default()
         };
         let directory = Fd::from_number(-1);
-        Seen {
-            id: "f".repeat(64),
-            name: "web".into(),
-            directory,
-            condition: Condition::Exited,
-            state,
-            orphan: false,
-            problem: None,
-        }
+        let state = Box::new(state);
+        let id = "f".repeat(64).leak();
+        Seen { id, name: "web", directory, condition: Condition::Exited, state, orphan: false, problem: None }
     }
 
     fn filter(words: &[&'static str]) -> Result<bool> {

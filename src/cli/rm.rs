@@ -27,8 +27,8 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
             None if parsed.on(Id::ForceRemove) => return Ok(()),
             None => bundles.find(wanted)?,
         };
-        if let Some(directory) = take(&bundles, &id, wanted, parsed.on(Id::ForceRemove))? {
-            let config = remains::config(directory.by_ref(), &id);
+        if let Some(directory) = take(&bundles, id, wanted, parsed.on(Id::ForceRemove))? {
+            let config = remains::config(directory.by_ref(), id);
             let mut state = State::load(directory.by_ref()).unwrap_or_default();
             let mut volumes = true;
             if let Some(state) = &mut state {
@@ -37,10 +37,10 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 (state.remove, state.keep_volumes) = (true, !volumes);
                 state.save(directory.by_ref())?;
             }
-            let with = With { config: Some(&config), state: state.as_ref(), volumes };
-            remains::discard(root.by_ref(), &bundles, (&id, &name), &with)?;
+            let with = With { config: Some(&config), state: state.as_deref(), volumes };
+            remains::discard(root.by_ref(), &bundles, (id, name), &with)?;
         }
-        super::print(&[wanted, "\n"].concat())
+        super::print_line(wanted)
     });
     Ok(code)
 }
@@ -56,7 +56,7 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             // Damaged: whatever is known of it, it is to go.
             state => state.unwrap_or_default(),
         };
-        if free && !state.as_ref().is_some_and(State::is_orphan) {
+        if free && !state.as_ref().is_some_and(|state| state.is_orphan()) {
             return Ok(Some(directory));
         }
         let runs = match state.as_ref().map(|state| state.status) {
@@ -66,8 +66,8 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             Some(Status::Exited) => "",
         };
         if !runs.is_empty() && !force {
-            return Err(Error::new(alloc::format!("cannot remove container {wanted}: container is {runs}"))
-                .hint(alloc::format!("stop the container before removing it, or force: vial rm -f {wanted}")));
+            return Err(Error::new(text!("cannot remove container {wanted}: container is {runs}"))
+                .hint(text!("stop the container before removing it, or force: vial rm -f {wanted}")));
         }
         if !runs.is_empty() {
             let state = state.unwrap_or_default();
@@ -80,8 +80,6 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         drop(directory);
         kernel::sleep(5);
     }
-    Err(Error::new(alloc::format!(
-        "cannot remove container {wanted}: the vial process that it belongs to does not end"
-    ))
-    .hint("is it stopped, or traced?"))
+    Err(Error::new(text!("cannot remove container {wanted}: the vial process that it belongs to does not end"))
+        .hint("is it stopped, or traced?"))
 }

@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::flags::Id;
 use crate::base::error::Result;
-use crate::base::json::object;
+use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::container::spec::OCI_VERSION;
 
 /// Prints the version.
@@ -16,13 +17,14 @@ pub(super) fn version(context: &Context<'_>) -> Result<u8> {
     } else {
         "arm"
     };
-    let text = if context.parsed.on(Id::ReportJson) {
-        let fields =
-            object([("Version", version.into()), ("Arch", machine.into()), ("OCIVersion", OCI_VERSION.into())]);
-        alloc::format!("{fields}\n")
+    if context.parsed.on(Id::ReportJson) {
+        let mut fields = Value::default();
+        fields.text("Version", version);
+        fields.text("Arch", machine);
+        fields.text("OCIVersion", OCI_VERSION);
+        super::print_line(&fields.to_compact())?;
     } else {
-        alloc::format!("vial {version} ({machine}, OCI runtime specification {OCI_VERSION})\n")
-    };
-    super::print(&text)?;
+        super::print_line(text!("vial {version} ({machine}, OCI runtime specification {OCI_VERSION})"))?;
+    }
     Ok(0)
 }

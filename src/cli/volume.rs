@@ -1,13 +1,11 @@
 //! `vial volume create`, `ls`, `inspect` and `rm`.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-
 use super::context::Context;
 use super::flags::Id;
-use super::output::{self, Field, Format};
+use super::output::List;
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
+use crate::base::json::Value;
+use crate::base::keep::text;
 use crate::base::text;
 use crate::container::bundle::Bundles;
 use crate::container::volume::{self, Volumes};
@@ -20,62 +18,54 @@ fn open(context: &Context<'_>) -> Result<Volumes> {
 pub(super) fn create(context: &Context<'_>) -> Result<u8> {
     let name = match context.parsed.positionals.first() {
         Some(word) => {
-            let name = core::str::from_utf8(word).ok().filter(|name| text::is_name(name));
             let accepted = "letters, digits, _ . and -, the first a letter or digit, at most 128";
-            name.ok_or_else(|| super::parse::invalid(word, "a volume's name", "not a name", accepted))?.to_string()
+            match core::str::from_utf8(word) {
+                Ok(name) if text::is_name(name) => name,
+                _ => return Err(super::parse::invalid(word, "a volume's name", "not a name", accepted)),
+            }
         }
-        None => volume::unnamed()?,
+        None => volume::unnamed()?.leak(),
     };
-    open(context)?.make(&name)?;
-    super::print(&[&name, "\n"].concat())?;
+    open(context)?.make(name)?;
+    super::print_line(name)?;
     Ok(0)
 }
 
-/// docker's columns and the further fields of its templates.
-const FIELDS: &[Field] = &[
-    Field { name: "Driver", heading: "DRIVER" },
-    Field { name: "Name", heading: "VOLUME NAME" },
-    Field { name: "Mountpoint", heading: "" },
-    Field { name: "Scope", heading: "" },
-];
-
 /// Lists volumes by name.
+#[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
-    let parsed = context.parsed;
-    let format = Format::new(parsed.last(Id::VolumeFormat), parsed.on(Id::VolumeJson))?;
-    let names = open(context)?.list()?;
-    if parsed.on(Id::VolumeQuiet) {
-        let lines: Vec<&str> = names.iter().flat_map(|name| [name, "\n"]).collect();
-        super::print(&lines.concat())?;
-        return Ok(0);
+    let flags = [Id::VolumeQuiet, Id::VolumeFormat, Id::VolumeJson];
+    let mut list = List::new(context.parsed, flags, "Driver=DRIVER|Name=VOLUME NAME|Mountpoint=|Scope=")?;
+    for name in open(context)?.list()? {
+        list.cells.extend_from_slice(&["local", name, mount_point(context, name)?, "local"]);
     }
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for name in names {
-        let place = mount_point(context, &name)?;
-        rows.push(alloc::vec!["local".to_string(), name, place, "local".to_string()]);
-    }
-    super::print(&output::list(&format, FIELDS, &rows)?)?;
-    Ok(0)
+    list.print()
 }
 
 /// Where a volume lies, absolute.
-pub(super) fn mount_point(context: &Context<'_>, name: &str) -> Result<String> {
-    Ok([&Context::absolute(&context.root_path())?, "/volumes/", name, "/_data"].concat())
+pub(super) fn mount_point(context: &Context<'_>, name: &str) -> Result<&'static str> {
+    Ok(text!("{}/volumes/{name}/_data", Context::absolute(context.root_path())?))
 }
 
 /// What is known of a volume, if there is one of this name.
+#[inline(never)]
 pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let Some(made) = open(context)?.made(name)? else { return Ok(None) };
-    Ok(Some(object([
-        ("CreatedAt", made.rfc3339_short().into()),
-        ("Driver", "local".into()),
-        ("Mountpoint", mount_point(context, name)?.into()),
-        ("Name", name.into()),
-        ("Scope", "local".into()),
-    ])))
+    let mut described = Value::default();
+    for (member, text) in [
+        ("CreatedAt", &*made.rfc3339_short()),
+        ("Driver", "local"),
+        ("Mountpoint", mount_point(context, name)?),
+        ("Name", name),
+        ("Scope", "local"),
+    ] {
+        described.text(member, text);
+    }
+    Ok(Some(described))
 }
 
 /// Removes volumes; goes on after one that can't be removed.
+#[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let (bundles, volumes) = (Bundles::open(root.by_ref())?, Volumes::open(root.by_ref())?);
@@ -85,12 +75,12 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
         } else if !context.parsed.on(Id::ForceVolume) {
             return Err(missing(name));
         }
-        super::print(&[name, "\n"].concat())
+        super::print_line(name)
     });
     Ok(code)
 }
 
 /// The error for a volume that is not there.
 fn missing(name: &str) -> Error {
-    Error::new(alloc::format!("no such volume: {name}")).hint("`vial volume ls` lists all volumes")
+    Error::new(text!("no such volume: {name}")).hint("`vial volume ls` lists all volumes")
 }

@@ -8,7 +8,7 @@ use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
@@ -77,12 +77,14 @@ impl<'a> Actor<'a> {
             Action::Join { path, kind } => {
                 let join = |namespace: Fd| process::setns(namespace.by_ref(), kind);
                 file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
-                    Error::os(error.errno(), "join the namespace", path.to_string_lossy())
+                    Error::os(error.errno(), "join the namespace", keep::lossy(path.to_bytes()))
                         .hint("--network ns:PATH takes a network namespace that is there")
                 })
             }
             Action::Take { slot, source, recursive } => {
-                self.trees.resize_with(self.trees.len().max(slot + 1), || None);
+                while self.trees.len() <= slot {
+                    self.trees.push(None);
+                }
                 self.trees[slot] = Some(Tree::take(source, recursive)?);
                 Ok(())
             }
@@ -322,7 +324,7 @@ fn working_directory(path: &CStr) -> Result<()> {
     if current.to_bytes().first() == Some(&b'/') {
         Ok(())
     } else {
-        Err(Error::os(Errno::ELOOP, "change directory to", path.to_string_lossy())
+        Err(Error::os(Errno::ELOOP, "change directory to", keep::lossy(path.to_bytes()))
             .hint("the working directory lies outside the container's root"))
     }
 }

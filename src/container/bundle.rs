@@ -16,15 +16,17 @@
 //! tells of it, and is gone before `config.json` goes: [`Bundles::remove`] takes that file first. A directory that nobody
 //! owns and that lacks `config.json` or `state.json` is waste, and nothing else belongs to it but what `config.json` tells.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use core::fmt::Display;
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::base::sha256;
+use crate::base::text::word;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, FdRef, because, process};
 
@@ -39,15 +41,15 @@ pub struct Bundles {
     names: Fd,
 }
 
-/// An ID and a name, or a name and an ID.
-type Named = (String, String);
+/// An ID and a name (which is empty for a container that was killed before it had one), or a name and an ID.
+pub type Named = (&'static str, &'static str);
 
 /// One container's directory.
 pub struct Bundle {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// The name.
-    pub name: String,
+    pub name: &'static str,
     /// The directory, locked by whoever made or took it.
     pub directory: Fd,
 }
@@ -81,12 +83,12 @@ impl Bundles {
         let _why = because("make the container's directory, under an ID and a name that no other has");
         let mut random = [0u8; 32];
         process::random(&mut random)?;
-        let id = sha256::hex(&random);
+        let id: &str = sha256::hex(&random).leak();
         file::lock(self.containers.by_ref(), Lock::Shared)?;
-        let made = self.make(&id);
+        let made = self.make(id);
         file::unlock(self.containers.by_ref())?;
         let directory = made?;
-        match self.claim(&id, name, &random) {
+        match self.claim(id, name, &random) {
             Ok(name) => Ok(Bundle { id, name, directory }),
             Err(error) => {
                 let _ = file::rmdir(self.containers.by_ref(), file::path(id)?);
@@ -104,11 +106,11 @@ impl Bundles {
     }
 
     /// Takes the name, or makes one up that is free.
-    fn claim(&self, id: &str, name: &str, random: &[u8; 32]) -> Result<String> {
+    fn claim(&self, id: &str, name: &str, random: &[u8; 32]) -> Result<&'static str> {
         let target = file::path(id)?;
         for attempt in 0..16 {
-            let candidate = if name.is_empty() { made_up_name(&random[attempt..]) } else { name.to_string() };
-            match file::symlink(target, self.names.by_ref(), file::path(&candidate)?) {
+            let candidate = if name.is_empty() { made_up_name(&random[attempt..]) } else { keep::copy(name) };
+            match file::symlink(target, self.names.by_ref(), file::path(candidate)?) {
                 Err(error) if error.is(Errno::EEXIST) && name.is_empty() => {}
                 Err(error) if error.is(Errno::EEXIST) => {
                     let holder = match file::readlink(self.names.by_ref(), file::path(name)?) {
@@ -117,12 +119,13 @@ impl Bundles {
                     };
                     if !file::exists(self.containers.by_ref(), &holder) {
                         // Left by a removal or a creation that was cut short.
-                        self.give_back(name, &holder.to_string_lossy()).map(drop)?;
+                        self.give_back(name, keep::lossy(holder.to_bytes())).map(drop)?;
                         continue;
                     }
-                    let short: String = holder.to_string_lossy().chars().take(12).collect();
-                    return Err(Error::new(alloc::format!("the name {name} is in use by container {short}"))
-                        .hint(alloc::format!("remove it with: vial rm {name}; or choose another --name")));
+                    let holder = keep::lossy(holder.to_bytes());
+                    let short = holder.get(..12).unwrap_or(holder);
+                    return Err(Error::new(text!("the name {name} is in use by container {short}"))
+                        .hint(text!("remove it with: vial rm {name}; or choose another --name")));
                 }
                 result => return result.map(|()| candidate),
             }
@@ -134,8 +137,16 @@ impl Bundles {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn list(&self) -> Result<Vec<(String, String)>> {
+    pub fn list(&self) -> Result<Vec<Named>> {
         self.survey().map(|(containers, _)| containers)
+    }
+
+    /// The IDs of all containers.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn ids(&self) -> Result<Vec<&'static str>> {
+        entries(&self.containers)
     }
 
     /// The containers as `list` has them, and the names whose container is gone, each with its ID.
@@ -146,10 +157,10 @@ impl Bundles {
         let _why = because("list the containers and their names");
         let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
         for id in entries(&self.containers)? {
-            containers.push((id, String::new()));
+            containers.push((id, ""));
         }
         for name in entries(&self.names)? {
-            let id = match file::readlink(self.names.by_ref(), file::path(&name)?) {
+            let id = match file::readlink(self.names.by_ref(), file::path(name)?) {
                 Err(error) if error.is(Errno::ENOENT) => continue,
                 id => id?,
             };
@@ -157,7 +168,7 @@ impl Bundles {
                 Some(container) => container.1 = name,
                 // Made since the directory was listed.
                 None if file::exists(self.containers.by_ref(), &id) => {}
-                None => dangling.push((name, id.to_string_lossy().into_owned())),
+                None => dangling.push((name, keep::lossy(id.to_bytes()))),
             }
         }
         Ok((containers, dangling))
@@ -181,17 +192,19 @@ impl Bundles {
     ///
     /// # Errors
     /// None, or several, that fit.
-    pub fn find(&self, wanted: &str) -> Result<(String, String)> {
+    pub fn find(&self, wanted: &str) -> Result<Named> {
         let all = self.list()?;
-        let found = pick(&all, wanted)?;
-        found.ok_or_else(|| Error::new(alloc::format!("no such container: {wanted}")).hint(known_names(&all)))
+        match pick(&all, wanted)? {
+            Some(found) => Ok(found),
+            None => Err(Error::new(text!("no such container: {wanted}")).hint(known_names(&all))),
+        }
     }
 
     /// As `find`, but that there is none is no error.
     ///
     /// # Errors
     /// Several that fit.
-    pub fn search(&self, wanted: &str) -> Result<Option<(String, String)>> {
+    pub fn search(&self, wanted: &str) -> Result<Option<Named>> {
         pick(&self.list()?, wanted)
     }
 
@@ -257,7 +270,7 @@ impl Bundles {
             return Ok(());
         }
         // It was renamed since, or whoever removes it does not know its name.
-        match self.survey()?.1.iter().find(|(_, of)| of == id) {
+        match self.survey()?.1.iter().find(|(_, of)| *of == id) {
             Some((name, _)) => self.give_back(name, id).map(drop),
             None => Ok(()),
         }
@@ -280,48 +293,48 @@ impl Bundles {
 }
 
 /// The names in a directory, from its beginning: the descriptor's own position is left alone.
-fn entries(directory: &Fd) -> Result<Vec<String>> {
+pub(super) fn entries(directory: &Fd) -> Result<Vec<&'static str>> {
     let fresh = file::open(directory.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    Ok(file::list(fresh.by_ref())?.iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
+    let mut names = Vec::new();
+    for entry in file::list(fresh.by_ref())? {
+        names.push(keep::lossy(entry.name.to_bytes()));
+    }
+    Ok(names)
 }
 
-fn pick(all: &[(String, String)], wanted: &str) -> Result<Option<(String, String)>> {
-    if let Some(found) = all.iter().find(|(id, name)| !wanted.is_empty() && (name == wanted || id == wanted)) {
-        return Ok(Some(found.clone()));
+fn pick(all: &[Named], wanted: &str) -> Result<Option<Named>> {
+    let (mut found, mut fitting) = (None, 0);
+    for &(id, name) in all.iter().filter(|_| !wanted.is_empty()) {
+        if name == wanted || id == wanted {
+            return Ok(Some((id, name)));
+        }
+        if id.starts_with(wanted) {
+            (found, fitting) = (Some((id, name)), fitting + 1);
+        }
     }
-    let mut fitting = all.iter().filter(|(id, _)| !wanted.is_empty() && id.starts_with(wanted));
-    match (fitting.next(), fitting.next()) {
-        (Some(_), Some(_)) => Err(Error::new(alloc::format!("several containers' IDs begin with {wanted}"))),
-        (found, _) => Ok(found.cloned()),
-    }
+    if fitting > 1 { Err(Error::new(text!("several containers' IDs begin with {wanted}"))) } else { Ok(found) }
 }
 
-fn known_names(all: &[(String, String)]) -> String {
-    if all.is_empty() {
-        return "there are no containers".to_string();
+fn known_names(all: &[Named]) -> &'static str {
+    let mut names = String::new();
+    for (_, name) in all.iter().filter(|(_, name)| !name.is_empty()).take(8) {
+        names.push_str(if names.is_empty() { "there are: " } else { ", " });
+        names.push_str(name);
     }
-    let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).filter(|name| !name.is_empty()).take(8).collect();
-    alloc::format!("there are: {}", names.join(", "))
+    if names.is_empty() { "there are no containers" } else { names.leak() }
 }
 
+/// What a made-up name consists of, 32 words each.
+const ADJECTIVES: &str = "amber brisk calm clear crisp deep eager early fair fresh gentle glad green keen kind light lively \
+                          lucid mellow neat noble pale plain proud quick quiet round sharp silver steady still warm ";
 /// What a made-up name consists of.
-const ADJECTIVES: [&str; 32] = [
-    "amber", "brisk", "calm", "clear", "crisp", "deep", "eager", "early", "fair", "fresh", "gentle", "glad", "green",
-    "keen", "kind", "light", "lively", "lucid", "mellow", "neat", "noble", "pale", "plain", "proud", "quick", "quiet",
-    "round", "sharp", "silver", "steady", "still", "warm",
-];
-/// What a made-up name consists of.
-const NOUNS: [&str; 32] = [
-    "ampoule", "badger", "beaker", "birch", "brook", "cedar", "cork", "crane", "dune", "fern", "finch", "flask",
-    "funnel", "glass", "harbor", "heron", "jar", "lake", "lichen", "maple", "marten", "meadow", "otter", "pebble",
-    "pine", "reed", "river", "robin", "spruce", "stone", "tarn", "willow",
-];
+const NOUNS: &str = "ampoule badger beaker birch brook cedar cork crane dune fern finch flask funnel glass harbor heron jar \
+                     lake lichen maple marten meadow otter pebble pine reed river robin spruce stone tarn willow ";
 
 /// `quiet_otter_3f`.
-fn made_up_name(random: &[u8]) -> String {
-    let adjective = ADJECTIVES[random[0] as usize % ADJECTIVES.len()];
-    let noun = NOUNS[random[1] as usize % NOUNS.len()];
-    alloc::format!("{adjective}_{noun}_{:02x}", random[2])
+fn made_up_name(random: &[u8]) -> &'static str {
+    let pick = |list, at: usize| word(list, usize::from(random[at] % 32));
+    text!("{}_{}_{:02x}", pick(ADJECTIVES, 0), pick(NOUNS, 1), u32::from(random[2]))
 }
 
 impl Bundle {
@@ -366,15 +379,20 @@ impl Bundle {
 /// # Errors
 /// What the file system refuses, and a file that is damaged, by name.
 pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
-    let content = match file::read_file(directory, name, 16 << 20) {
-        Err(error) if error.is(Errno::ENOENT) => return Ok(None),
-        result => result.map_err(|error| Error::os(error.errno(), "read", name.to_string_lossy()))?,
-    };
-    let parsed = json::parse(&content);
-    parsed.map(Some).map_err(|error| {
-        Error::new(alloc::format!("{} of the container is damaged: {error}", name.to_string_lossy()))
-            .hint("vial rm removes the container")
-    })
+    match file::read_file(directory, name, 16 << 20) {
+        Err(error) if error.is(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(Error::os(error.errno(), "read", name.to_string_lossy())),
+        Ok(content) => match json::parse(&content) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(damaged(keep::lossy(name.to_bytes()), &error)),
+        },
+    }
+}
+
+/// The error for a file of a container that can't be used.
+#[cold]
+pub(super) fn damaged(file: &str, why: &dyn Display) -> Error {
+    Error::new(text!("{file} of the container is damaged: {why}")).hint("vial rm removes the container")
 }
 
 #[cfg(test)]
@@ -394,15 +412,15 @@ mod tests {
         let (path, root) = store("find");
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("web").unwrap();
-        let expected = (bundle.id.clone(), String::from("web"));
-        for wanted in ["web", &bundle.id, &bundle.id[..5]] {
+        let expected = (bundle.id, "web");
+        for wanted in ["web", bundle.id, &bundle.id[..5]] {
             assert_eq!(bundles.find(wanted).unwrap(), expected, "{wanted}");
         }
         assert!(bundles.find("").is_err() && bundles.find("we").is_err());
         let taken = bundles.create("web").err().unwrap().to_string();
         assert!(taken.contains("the name web is in use"), "{taken}");
         assert_eq!(bundles.list().unwrap().len(), 1, "the failed creation left nothing");
-        bundles.remove(&bundle.id, "web").unwrap();
+        bundles.remove(bundle.id, "web").unwrap();
         assert!(bundles.find("web").unwrap_err().to_string().contains("no such container: web"));
         std::fs::remove_dir_all(path).unwrap();
     }
@@ -412,17 +430,17 @@ mod tests {
         let (path, root) = store("lock");
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("").unwrap();
-        assert!(bundles.look(&bundle.id).unwrap().unwrap().1);
-        assert!(!bundles.take(&bundle.id).unwrap().unwrap().1);
-        let id = bundle.id.clone();
+        assert!(bundles.look(bundle.id).unwrap().unwrap().1);
+        assert!(!bundles.take(bundle.id).unwrap().unwrap().1);
+        let id = bundle.id;
         drop(bundle);
-        let reader = bundles.look(&id).unwrap().unwrap();
-        assert!(!reader.1 && !bundles.look(&id).unwrap().unwrap().1, "many may look at once");
+        let reader = bundles.look(id).unwrap().unwrap();
+        assert!(!reader.1 && !bundles.look(id).unwrap().unwrap().1, "many may look at once");
         drop(reader);
-        let taken = bundles.take(&id).unwrap().unwrap();
+        let taken = bundles.take(id).unwrap().unwrap();
         assert!(taken.1);
-        bundles.remove(&id, "").unwrap();
-        assert!(bundles.look(&id).unwrap().is_none() && bundles.take(&id).unwrap().is_none());
+        bundles.remove(id, "").unwrap();
+        assert!(bundles.look(id).unwrap().is_none() && bundles.take(id).unwrap().is_none());
         std::fs::remove_dir_all(path).unwrap();
     }
 
@@ -431,10 +449,10 @@ mod tests {
         let (path, root) = store("names");
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let first = bundles.create("web").unwrap();
-        std::fs::remove_dir_all(path.join("containers").join(&first.id)).unwrap();
-        assert_eq!(bundles.survey().unwrap(), (vec![], vec![(String::from("web"), first.id.clone())]));
+        std::fs::remove_dir_all(path.join("containers").join(first.id)).unwrap();
+        assert_eq!(bundles.survey().unwrap(), (vec![], vec![("web", first.id)]));
         let second = bundles.create("web").unwrap();
-        bundles.give_back("web", &first.id).unwrap();
+        bundles.give_back("web", first.id).unwrap();
         assert_eq!(bundles.find("web").unwrap().0, second.id);
         std::fs::remove_dir_all(path).unwrap();
     }

@@ -4,11 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::plan::CgroupMount;
-use super::resources;
 use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep;
-use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Limits, Version};
+use crate::base::json::Value;
+use crate::base::json::record;
+use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Version};
 use crate::sys::because;
 
 /// The annotation that lists directories above the control group, a line each.
@@ -24,12 +24,11 @@ pub struct Control {
     end_together: bool,
 }
 
-fn parts(spec: &Spec) -> Result<(Limits, GroupPath)> {
-    let linux = spec.linux.as_ref();
-    let limits =
-        linux.and_then(|linux| linux.resources.as_ref()).map(resources::limits).transpose()?.unwrap_or_default();
-    let path = linux.and_then(|linux| linux.cgroups_path).unwrap_or("/vial");
-    Ok((limits, GroupPath::new(path)?))
+/// What to limit, and where.
+fn parts(spec: &mut Spec) -> Result<(Value, GroupPath)> {
+    let Some(linux) = &mut spec.linux else { return Ok((Value::default(), GroupPath::new("/vial")?)) };
+    let resources = linux.resources.as_mut().map(|resources| record::write(resources)).unwrap_or_default();
+    Ok((resources, GroupPath::new(linux.cgroups_path.unwrap_or("/vial"))?))
 }
 
 impl Control {
@@ -37,11 +36,11 @@ impl Control {
     ///
     /// # Errors
     /// A limit that can't be set, by controller and option.
-    pub fn create(spec: &Spec, best_effort: bool) -> Result<Control> {
+    pub fn create(spec: &mut Spec, best_effort: bool) -> Result<Control> {
         let _why = because("make the container's control group and set its limits, before anything of it runs");
-        let (limits, path) = parts(spec)?;
+        let (resources, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
-        let (group, warnings) = Group::create(&hierarchies, &limits, &path, Extent::Needed, best_effort)?;
+        let (group, warnings) = Group::create(&hierarchies, &resources, &path, Extent::Needed, best_effort)?;
         let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
         Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
     }
@@ -84,16 +83,17 @@ impl Control {
         if !self.end_together {
             group.kill_all()?;
         }
-        group.remove()
+        // `update` may have put it into further hierarchies meanwhile.
+        Group::everywhere(&Hierarchies::detect()?, group.path()).remove()
     }
 
     /// What `create` would do, in words, and what would be shown in the container.
     ///
     /// # Errors
     /// As `create`, but nothing is made.
-    pub fn describe(spec: &Spec) -> Result<(String, &'static [CgroupMount])> {
-        let (limits, path) = parts(spec)?;
-        let plan = cgroup::plan(&Hierarchies::detect()?, &limits, &path, Extent::Needed);
+    pub fn describe(spec: &mut Spec) -> Result<(String, &'static [CgroupMount])> {
+        let (resources, path) = parts(spec)?;
+        let plan = cgroup::plan(&Hierarchies::detect()?, &resources, &path, Extent::Needed)?;
         let mut text = String::from("make the container's control group and set its limits\n");
         for directory in &plan.directories {
             text.push_str(&alloc::format!("    make the directory {}\n", directory.path));
@@ -115,7 +115,7 @@ fn mounts(directories: &[Directory]) -> &'static [CgroupMount] {
         mounts.push(match directory.version {
             Version::V2 => CgroupMount { name: if alone { "" } else { "unified" }, kind: c"cgroup2", data: "" },
             Version::V1 => {
-                let name = keep::copy(&directory.controllers);
+                let name = directory.controllers;
                 CgroupMount { name, kind: c"cgroup", data: name }
             }
         });

@@ -9,7 +9,7 @@ use super::bundle::{Bundles, read_json};
 use super::log::LogOptions;
 use super::plan::Root;
 use super::spec::Spec;
-use super::state::{Condition, Seen};
+use super::state::Seen;
 use super::user::Wanted;
 use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
@@ -195,8 +195,8 @@ pub fn namespace_path(pid: u32, kind: &str) -> &'static str {
 /// There is none of this name, or it does not run.
 pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32)> {
     let seen = Seen::look(bundles, bundles.find(name)?)?;
-    match seen.filter(|seen| seen.condition == Condition::Running) {
-        Some(seen) => Ok((seen.id.leak(), seen.state.pid)),
+    match seen.filter(|seen| seen.condition.is_running()) {
+        Some(seen) => Ok((seen.id, seen.state.pid)),
         None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
     }
 }

@@ -1,6 +1,6 @@
 //! One run of a container by the process that owns it: from the control group to what is left when the workload has ended.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use core::fmt::Display;
 
 use super::bundle::Bundles;
@@ -33,15 +33,15 @@ pub struct Life<'a> {
     /// What it is.
     pub launch: &'a mut Launch,
     /// What became of it.
-    pub state: State,
+    pub state: Box<State>,
     /// Its control group, once it is made.
     pub control: Option<Control>,
 }
 
 /// This moment, as states hold it.
 #[must_use]
-pub fn now() -> String {
-    kernel::clock(libc::CLOCK_REALTIME).rfc3339()
+pub fn now() -> &'static str {
+    kernel::clock(libc::CLOCK_REALTIME).rfc3339().leak()
 }
 
 /// Says what could not be had but need not stop anything.
@@ -96,8 +96,8 @@ impl Life<'_> {
         note_process(&mut self.state, running.pid);
         let state = &mut self.state;
         (state.status, state.started, state.exit_code, state.oom_killed) = (Status::Running, now(), 0, false);
-        state.finished.clear();
-        state.error.clear();
+        state.finished = "";
+        state.error = "";
         self.state.save(self.directory.by_ref())
     }
 

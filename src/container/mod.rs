@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod bundle;
+pub mod changes;
 pub mod child;
 pub mod control;
 pub mod defaults;
@@ -9,16 +10,16 @@ pub mod files;
 mod init;
 pub mod launch;
 pub mod life;
-
 pub mod log;
 pub mod monitor;
 pub mod plan;
 pub mod process;
 mod relay;
 pub mod remains;
-pub mod resources;
+pub mod root;
 pub mod run;
 pub mod spec;
 pub mod state;
+pub mod usage;
 pub mod user;
 pub mod volume;

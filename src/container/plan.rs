@@ -11,7 +11,8 @@ use core::ffi::CStr;
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
+use crate::base::text::place;
 use crate::kernel::mounts::Options;
 use crate::kernel::security::caps;
 use crate::sys::file;
@@ -253,6 +254,7 @@ fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
 type Taken = &'static [(&'static Options, Option<usize>)];
 
 /// Plans to take the sources of all bind mounts.
+#[inline(never)]
 fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
     plan.why = "take the host's files and directories that the container gets in hand, while they can be seen";
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
@@ -285,17 +287,7 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
     let target = match setting.root {
         Root::Overlay { layers, upper, work, target, volatile } => {
-            let mut data = String::from("lowerdir");
-            let mut before = '=';
-            for layer in layers {
-                data.push(before);
-                escape(&mut data, layer);
-                before = ':';
-            }
-            data.push_str(",upperdir=");
-            escape(&mut data, upper);
-            data.push_str(",workdir=");
-            escape(&mut data, work);
+            let data = overlay(layers, upper, work);
             plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
             target
         }
@@ -311,6 +303,28 @@ fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
 }
 
 /// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
+/// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.
+///
+/// Whatever the kernel's defaults are: a directory that is renamed and a file whose owner is changed are copied whole, so that
+/// the upper directory alone tells what was changed; and directories may belong to two overlays (`overlayfs.rst`).
+pub(super) fn overlay(layers: &[&str], upper: &str, work: &str) -> String {
+    let mut data = String::from("lowerdir");
+    let mut before = '=';
+    for layer in layers {
+        data.push(before);
+        escape(&mut data, layer);
+        before = ':';
+    }
+    if !upper.is_empty() {
+        data.push_str(",upperdir=");
+        escape(&mut data, upper);
+        data.push_str(",workdir=");
+        escape(&mut data, work);
+    }
+    data.push_str(",redirect_dir=off,metacopy=off,index=off");
+    data
+}
+
 fn escape(data: &mut String, path: &str) {
     for character in path.chars() {
         if matches!(character, ',' | ':' | '\\') {
@@ -371,23 +385,20 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
 
 /// Shows the container's own control groups, read-only.
 fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, setting: &Setting<'_>) -> Result<()> {
-    let source = c"cgroup";
-    match setting.cgroups {
-        [] => return Ok(()),
-        [CgroupMount { name: "", kind, data }] => {
-            plan.add(Action::Filesystem { source, kind, target, flags, data: file::path(data)? });
-            return Ok(());
+    let alone = matches!(setting.cgroups, [] | [CgroupMount { name: "", .. }]);
+    if !alone {
+        let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
+        plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
+    }
+    for &CgroupMount { name, kind, data } in setting.cgroups {
+        let mut place = target;
+        if !alone {
+            place = file::path(text!("{}/{name}", keep::lossy(target.to_bytes())))?;
+            plan.add(Action::Directory { path: place });
         }
-        _ => {}
+        plan.add(Action::Filesystem { source: c"cgroup", kind, target: place, flags, data: file::path(data)? });
     }
-    let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
-    plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
-    for hierarchy in setting.cgroups {
-        let target = file::path(text!("{}/{}", target.to_string_lossy(), hierarchy.name))?;
-        plan.add(Action::Directory { path: target });
-        plan.add(Action::Filesystem { source, kind: hierarchy.kind, target, flags, data: file::path(hierarchy.data)? });
-    }
-    if flags & libc::MS_RDONLY != 0 {
+    if !alone && flags & libc::MS_RDONLY != 0 {
         plan.add(Action::Seal { path: target });
     }
     Ok(())
@@ -458,24 +469,8 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
 }
 
 /// Names of the resources as the specification has them, by number; getrlimit(2).
-const RESOURCES: [&str; 16] = [
-    "CPU",
-    "FSIZE",
-    "DATA",
-    "STACK",
-    "CORE",
-    "RSS",
-    "NPROC",
-    "NOFILE",
-    "MEMLOCK",
-    "AS",
-    "LOCKS",
-    "SIGPENDING",
-    "MSGQUEUE",
-    "NICE",
-    "RTPRIO",
-    "RTTIME",
-];
+const RESOURCES: &str =
+    "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
 
 #[inline(never)]
 fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
@@ -485,9 +480,9 @@ fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
     }
     for limit in &process.rlimits {
         let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(limit.kind);
-        let Some(resource) = RESOURCES.iter().position(|known| *known == name) else {
+        let Some(resource) = place(RESOURCES, name) else {
             return Err(Error::new(text!("process.rlimits: unknown resource {}", limit.kind))
-                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.join(", "))));
+                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.replace(' ', ", "))));
         };
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }

@@ -1,32 +1,37 @@
 //! Processes that are known by their number and by when they began: numbers are given out again.
 
+use super::usage::{Process, read_proc};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep::text;
-use crate::base::text::{Cut, decimal_u64};
-use crate::sys::fd::{CWD, Fd};
-use crate::sys::{file, process};
+use crate::base::text::Cut;
+use crate::sys::fd::Fd;
+use crate::sys::process;
 
 /// When a process began, in the kernel's ticks since the machine did; 0 if there is no such process or it has ended.
 #[must_use]
 pub fn began(pid: u32) -> u64 {
-    let read = || -> Option<u64> {
-        let stat = file::read_file(CWD, file::path(text!("/proc/{pid}/stat")).ok()?, 4096).ok()?;
-        // `7 (any name) S 1 ...`, proc_pid_stat(5): the state is the third field, the start time the 22nd.
-        let behind = stat.iter().rposition(|byte| *byte == b')')?;
-        let mut words = core::str::from_utf8(stat.get(behind + 1..)?).ok()?.words();
-        if matches!(words.next()?, "Z" | "X") {
-            return None;
-        }
-        decimal_u64(words.nth(18)?)
-    };
-    if pid == 0 { 0 } else { read().unwrap_or(0) }
+    let process = Process::parse(&read_proc(text!("{pid}"), "stat"));
+    process.filter(|process| pid != 0 && !process.zombie).map_or(0, |process| process.began)
 }
 
 /// Whether the process that began then is still there.
 #[must_use]
 pub fn is_alive(pid: u32, then: u64) -> bool {
     then != 0 && began(pid) == then
+}
+
+/// Whether a process is about to end, or would be if it were not frozen: a first process waits for all others of its PID
+/// namespace, and v1's freezer keeps what got SIGKILL from dying of it.
+#[must_use]
+pub fn is_dying(pid: u32) -> bool {
+    let pid = text!("{pid}");
+    // Sets of signals that are pending, in hexadecimal, proc_pid_status(5): the ninth bit is in the third digit from the end.
+    let kills =
+        |set: &str| set.chars().nth_back(2).and_then(|digit| digit.to_digit(16)).is_some_and(|bits| bits & 1 != 0);
+    let pending = |line: &str| (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) && kills(line);
+    Process::parse(&read_proc(pid, "stat")).is_some_and(|process| process.exiting)
+        || read_proc(pid, "status").parts(b'\n').any(pending)
 }
 
 /// Holds on to the process that began then; `None` if it has ended, and before Linux 5.3.

@@ -33,6 +33,15 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
 }
 
+/// The container's control group, in those hierarchies where it has a directory.
+///
+/// # Errors
+/// Its group is somebody else's too, or what hides the host's control groups.
+pub fn group(config: &Value, id: &str) -> Result<Group> {
+    let path = group_path(config, id).ok_or_else(|| Error::new("the container has no control group of its own"))?;
+    Group::open_existing(&Hierarchies::detect()?, &path)
+}
+
 /// The control group of a container that runs, also one that it shares with others.
 ///
 /// # Errors
@@ -45,31 +54,27 @@ pub fn group_of(config: &Value) -> Result<Group> {
 /// Whether processes are left in a container's control group.
 #[must_use]
 pub fn are_there(config: &Value, id: &str) -> bool {
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.has_processes())
+    group(config, id).is_ok_and(|group| group.has_processes())
 }
 
 /// Whether the kernel killed a process of the container because memory was short.
 #[must_use]
 pub fn was_oom_killed(config: &Value, id: &str) -> bool {
     let _why = because("see whether memory ran out");
-    let group =
-        || Group::open_existing(&Hierarchies::detect()?, &group_path(config, id).ok_or_else(|| Error::new(""))?);
-    group().is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
+    group(config, id).is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
 }
 
 /// Kills everything in a container whose owner lives. On a host without control groups that is the first process.
 ///
 /// # Errors
 /// What can't be killed.
+#[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
     let _why = because("kill what runs in the container");
-    if let Some(path) = group_path(config, id) {
-        let group = Group::open_existing(&Hierarchies::detect()?, &path)?;
-        if !group.directories().is_empty() {
-            return group.kill_all();
-        }
+    if let Ok(group) = group(config, id)
+        && !group.directories().is_empty()
+    {
+        return group.kill_all();
     }
     process::signal(state.pid, state.pid_start, libc::SIGKILL).map(drop)
 }
@@ -90,7 +95,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     if found {
         if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
-            return Err(Error::new(alloc::format!("container {id} runs, but its owner has no lock on it"))
+            return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
                 .hint("this directory is a copy of the one that the container belongs to"));
         }
         group.kill_all()?;

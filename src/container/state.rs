@@ -1,16 +1,22 @@
 //! What became of a container: `state.json`, and what is to be made of it together with the lock.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
-use super::bundle::{Bundle, Bundles, read_json};
+use super::bundle::{Bundle, Bundles, Named, damaged, read_json};
 use super::monitor::RESTARTING;
 use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::json::record::{self, Field, names, record};
+use crate::base::json::record::{self, names, record};
+use crate::base::keep::text;
 use crate::base::time::{Timestamp, human_duration};
+use crate::kernel::cgroup::Group;
 use crate::sys::{Fd, FdRef, file};
+
+/// The mark in a container's directory that says that it is being or has been paused.
+pub const PAUSED: &CStr = c"paused";
 
 names! {
     /// How far a container has come, as the last process that owned it has written.
@@ -34,11 +40,11 @@ record! {
         /// How far it has come.
         status: Status = Required "status",
         /// The image as the user named it.
-        image: String = Required "image",
+        image: &'static str = Required "image",
         /// The image's ID; empty for the host and for directories.
-        image_id: String = Optional "imageId",
+        image_id: &'static str = Optional "imageId",
         /// What is executed, with its arguments.
-        command: Vec<String> = Optional "command",
+        command: Vec<&'static str> = Optional "command",
         /// The first process, as the host sees it; 0 if there is none.
         pid: u32 = Optional "pid",
         /// When the first process began; see [`super::process::began`].
@@ -52,17 +58,17 @@ record! {
         /// How often its restart policy has started it again.
         restarts: u32 = Optional "restartCount",
         /// When it was made, RFC 3339.
-        created: String = Required "created",
+        created: &'static str = Required "created",
         /// When its workload was executed.
-        started: String = Optional "started",
+        started: &'static str = Optional "started",
         /// When its workload ended; empty if nobody saw it.
-        finished: String = Optional "finished",
+        finished: &'static str = Optional "finished",
         /// The workload's exit code; 128 + n for signal n.
         exit_code: u32 = Optional "exitCode",
         /// Whether a process of it was killed because memory ran out.
         oom_killed: bool = Optional "oomKilled",
         /// What went wrong besides.
-        error: String = Optional "error",
+        error: &'static str = Optional "error",
         /// Whether it goes when it ends.
         remove: bool = Optional "remove",
         /// Whether the volumes made for it alone stay when it goes: `rm` without `-v` says so before it begins.
@@ -70,35 +76,39 @@ record! {
         /// Whether it has a terminal.
         tty: bool = Optional "tty",
         /// The user's notes.
-        labels: Vec<(String, String)> = Optional "labels",
+        labels: Vec<(&'static str, &'static str)> = Optional "labels",
     }
 }
 
 impl State {
-    /// Reads a container's state; `None` if nothing was written yet.
+    /// Reads a container's state; `None` if nothing was written yet. Its texts stay until the process ends: this is not for
+    /// loops without a bound.
     ///
     /// # Errors
     /// What the file system refuses, and a file that is damaged, by name.
-    pub fn load(directory: FdRef<'_>) -> Result<Option<State>> {
+    pub fn load(directory: FdRef<'_>) -> Result<Option<Box<State>>> {
         let Some(value) = read_json(directory, c"state.json")? else { return Ok(None) };
-        record::read(&value).map(Some).map_err(|error: Error| {
-            Error::new(alloc::format!("state.json of the container is damaged: {error}"))
-                .hint("vial rm removes the container")
-        })
+        let mut state: Box<State> = Box::default();
+        match record::take(&mut *state, &value) {
+            Ok(()) => Ok(Some(state)),
+            Err(error) => Err(damaged("state.json", &error)),
+        }
     }
 
     /// Replaces a container's state as a whole. It is on the disk then, unless the container goes when it ends anyway.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn save(&self, directory: FdRef<'_>) -> Result<()> {
-        Bundle::replace(directory, c"state.json", &self.write(), !self.remove)
+    pub fn save(&mut self, directory: FdRef<'_>) -> Result<()> {
+        Bundle::replace(directory, c"state.json", &record::write(self), !self.remove)
     }
 
-    /// Whether the first process is there although its owner is not, whose monitor was killed.
+    /// Whether the first process goes on although its owner is not there, whose monitor was killed.
     #[must_use]
     pub fn is_orphan(&self) -> bool {
-        process::is_alive(self.pid, self.pid_start) && !process::is_alive(self.owner, self.owner_start)
+        process::is_alive(self.pid, self.pid_start)
+            && !process::is_alive(self.owner, self.owner_start)
+            && !process::is_dying(self.pid)
     }
 
     /// Whether a container that nobody owns is to go: it was to go when it ends, and has been started, or was about to be.
@@ -120,57 +130,51 @@ impl State {
     pub fn abandon(&mut self) {
         self.status = Status::Exited;
         self.pid = 0;
-        self.finished.clear();
+        self.finished = "";
         self.exit_code = 128 + libc::SIGKILL as u32;
-        self.error = "the vial process that the container belonged to was killed".to_string();
+        self.error = "the vial process that the container belonged to was killed";
     }
 }
 
-/// A container's condition, from its state and its lock together, in docker's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It was made, or is being made.
-    Created,
-    /// Its workload runs.
-    Running,
-    /// Its workload has ended.
-    Exited,
-    /// Its workload has ended and is about to be executed again.
-    Restarting,
-    /// It was given up half-way: only `rm` and `gc` have to do with it.
-    Dead,
+names! {
+    /// A container's condition, from its state and its lock together, in docker's words.
+    pub enum Condition {
+        /// It was made, or is being made.
+        #[default]
+        Created = "created",
+        /// Its workload runs.
+        Running = "running",
+        /// Its workload was frozen by `pause`.
+        Paused = "paused",
+        /// Its workload has ended.
+        Exited = "exited",
+        /// Its workload has ended and is about to be executed again.
+        Restarting = "restarting",
+        /// It was given up half-way: only `rm` and `gc` have to do with it.
+        Dead = "dead",
+    }
 }
 
 impl Condition {
-    /// All of them.
-    pub const ALL: &[Condition] =
-        &[Condition::Created, Condition::Running, Condition::Exited, Condition::Restarting, Condition::Dead];
-
-    /// In lower case, as filters and JSON have it.
+    /// Whether there is a workload, be it frozen.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Condition::Created => "created",
-            Condition::Running => "running",
-            Condition::Exited => "exited",
-            Condition::Restarting => "restarting",
-            Condition::Dead => "dead",
-        }
+    pub fn is_running(self) -> bool {
+        matches!(self, Condition::Running | Condition::Paused)
     }
 }
 
 /// A container as one look at it shows it.
 pub struct Seen {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// The name; empty if it was killed before it had one.
-    pub name: String,
+    pub name: &'static str,
     /// Its directory, not locked.
     pub directory: Fd,
     /// What is the matter with it.
     pub condition: Condition,
     /// Its state; the default if it has none or a damaged one.
-    pub state: State,
+    pub state: Box<State>,
     /// Whether it runs without the process that owned it.
     pub orphan: bool,
     /// Why its state can't be told.
@@ -182,13 +186,13 @@ impl Seen {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn look(bundles: &Bundles, (id, name): (String, String)) -> Result<Option<Seen>> {
-        let Some((directory, owned)) = bundles.look(&id)? else { return Ok(None) };
+    pub fn look(bundles: &Bundles, (id, name): Named) -> Result<Option<Box<Seen>>> {
+        let Some((directory, owned)) = bundles.look(id)? else { return Ok(None) };
         let loaded = State::load(directory.by_ref());
         // Until here nobody could become its owner.
         file::unlock(directory.by_ref())?;
-        let (condition, state) = (Condition::Dead, State::default());
-        let mut seen = Seen { id, name, directory, condition, state, orphan: false, problem: None };
+        let (condition, state) = (Condition::Dead, Box::default());
+        let mut seen = Box::new(Seen { id, name, directory, condition, state, orphan: false, problem: None });
         match loaded {
             Ok(state) => seen.judge(owned, state),
             Err(error) => seen.problem = Some(error.because(alloc::format!("look at container {}", seen.id))),
@@ -196,16 +200,15 @@ impl Seen {
         Ok(Some(seen))
     }
 
-    fn judge(&mut self, owned: bool, state: Option<State>) {
+    fn judge(&mut self, owned: bool, state: Option<Box<State>>) {
         let written = state.is_some();
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
-        self.condition = match self.state.status {
-            // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
-            _ if !owned && whole && self.state.is_orphan() => {
-                self.orphan = true;
-                Condition::Running
-            }
+        // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
+        self.orphan = !owned && whole && self.state.is_orphan();
+        let status = if self.orphan { Status::Running } else { self.state.status };
+        let owned = owned || self.orphan;
+        self.condition = match status {
             _ if !owned && !whole => Condition::Dead,
             // While it is restarted it stays.
             _ if !owned && self.state.is_waste() && !file::exists(self.directory.by_ref(), RESTARTING) => {
@@ -213,14 +216,28 @@ impl Seen {
             }
             Status::Running | Status::Restarting if !owned => {
                 self.state.abandon();
-                let left = self.config().is_ok_and(|config| remains::are_there(&config, &self.id));
+                let left = self.config().is_ok_and(|config| remains::are_there(&config, self.id));
                 if left { Condition::Dead } else { Condition::Exited }
             }
             Status::Created => Condition::Created,
+            // The mark is there before the container is frozen and after it was thawed.
+            Status::Running if file::exists(self.directory.by_ref(), PAUSED) && self.is_frozen() => Condition::Paused,
             Status::Running => Condition::Running,
             Status::Exited => Condition::Exited,
             Status::Restarting => Condition::Restarting,
         };
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.group().is_ok_and(|group| group.is_frozen().unwrap_or(false))
+    }
+
+    /// Its control group, in those hierarchies where it has a directory.
+    ///
+    /// # Errors
+    /// As `config`; what hides the host's control groups.
+    pub fn group(&self) -> Result<Group> {
+        remains::group(&self.config()?, self.id)
     }
 
     /// Its `config.json`.
@@ -228,33 +245,36 @@ impl Seen {
     /// # Errors
     /// There is none yet, or it is damaged.
     pub fn config(&self) -> Result<Value> {
-        let missing = || Error::new(alloc::format!("container {} has no config.json", self.id));
-        read_json(self.directory.by_ref(), c"config.json")?.ok_or_else(missing)
+        match read_json(self.directory.by_ref(), c"config.json")? {
+            Some(config) => Ok(config),
+            None => Err(Error::new(text!("container {} has no config.json", self.id))),
+        }
     }
 
     /// `Up 3 minutes`, `Exited (0) 2 hours ago`: docker's words.
     #[must_use]
-    pub fn status(&self, now: Timestamp) -> String {
+    pub fn status(&self, now: Timestamp) -> &'static str {
         match self.condition {
-            Condition::Created => "Created".to_string(),
-            Condition::Running => alloc::format!("Up{}", since(" ", &self.state.started, now, "")),
+            Condition::Created => "Created",
+            Condition::Running => text!("Up{}", since(" ", self.state.started, now, "")),
+            Condition::Paused => text!("Up{} (Paused)", since(" ", self.state.started, now, "")),
             Condition::Exited => {
-                alloc::format!("Exited ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+                text!("Exited ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
             }
             Condition::Restarting => {
-                alloc::format!("Restarting ({}){}", self.state.exit_code, since(" ", &self.state.finished, now, " ago"))
+                text!("Restarting ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
             }
-            Condition::Dead => "Dead".to_string(),
+            Condition::Dead => "Dead",
         }
     }
 }
 
 /// How long ago a moment was, between two words; empty if it is not known.
 #[must_use]
-pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> String {
+pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> &'static str {
     match Timestamp::parse(moment) {
-        Some(moment) => [before, &human_duration(now.seconds_since(moment)), after].concat(),
-        None => String::new(),
+        Some(moment) => text!("{before}{}{after}", human_duration(now.seconds_since(moment))),
+        None => "",
     }
 }
 
@@ -266,19 +286,19 @@ mod tests {
     fn state(status: Status) -> State {
         State {
             status,
-            image: "host".into(),
+            image: "host",
             pid: 7,
-            created: "2026-01-02T03:04:05.000000000Z".into(),
-            started: "2026-01-02T03:04:05.000000000Z".into(),
-            labels: std::vec![("a".into(), "b".into())],
+            created: "2026-01-02T03:04:05.000000000Z",
+            started: "2026-01-02T03:04:05.000000000Z",
+            labels: std::vec![("a", "b")],
             ..State::default()
         }
     }
 
     #[test]
     fn a_state_is_read_as_it_was_written() {
-        let written = state(Status::Running);
-        let text = written.write().to_compact();
+        let mut written = state(Status::Running);
+        let text = record::write(&mut written).to_compact();
         let read: State = record::read(&parse(text.as_bytes()).unwrap()).unwrap();
         assert_eq!(read, written);
     }
@@ -299,7 +319,7 @@ mod tests {
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let bundle = bundles.create("web").unwrap();
         let now = Timestamp::parse("2026-01-02T03:07:05Z").unwrap();
-        let look = || Seen::look(&bundles, (bundle.id.clone(), "web".into())).unwrap().unwrap();
+        let look = || Seen::look(&bundles, (bundle.id, "web")).unwrap().unwrap();
         let words = || {
             let seen = look();
             std::format!("{} {}", seen.condition.name(), seen.status(now))
@@ -307,7 +327,7 @@ mod tests {
         assert_eq!(words(), "created Created");
         state(Status::Running).save(bundle.directory.by_ref()).unwrap();
         assert_eq!(words(), "running Up 3 minutes");
-        let finished = String::from("2026-01-02T01:07:05Z");
+        let finished = "2026-01-02T01:07:05Z";
         State { finished, exit_code: 3, ..state(Status::Exited) }.save(bundle.directory.by_ref()).unwrap();
         assert_eq!(words(), "exited Exited (3) 2 hours ago");
 

@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::bundle::{Bundles, read_json};
+use super::bundle::{Bundles, entries, read_json};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -89,17 +89,16 @@ impl Volumes {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn list(&self) -> Result<Vec<String>> {
+    pub fn list(&self) -> Result<Vec<&'static str>> {
         let mut names = self.entries()?;
         names.retain(|name| !is_hidden(name));
         sort(&mut names, |one, other| one < other);
         Ok(names)
     }
 
-    fn entries(&self) -> Result<Vec<String>> {
+    fn entries(&self) -> Result<Vec<&'static str>> {
         let _why = because("list the volumes");
-        let fresh = file::open(self.0.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        Ok(file::list(fresh.by_ref())?.iter().map(|entry| entry.name.to_string_lossy().into_owned()).collect())
+        entries(&self.0)
     }
 
     /// When a volume was made, as far as the file system tells; `None` if there is no such volume.
@@ -138,8 +137,8 @@ impl Volumes {
     /// Takes a volume out of sight, if there is one.
     fn hide(&self, name: &str, hidden: &CStr, bundles: &Bundles, but: &str) -> Result<()> {
         if let Some(user) = user(bundles, &source(name), but)? {
-            return Err(Error::new(format!("cannot remove volume {name}: it is in use by container {user}"))
-                .hint(format!("remove the container first: vial rm {user}")));
+            return Err(Error::new(text!("cannot remove volume {name}: it is in use by container {user}"))
+                .hint(text!("remove the container first: vial rm {user}")));
         }
         // What a removal that was killed has left would be in the way.
         file::remove_tree(self.0.by_ref(), hidden)?;
@@ -153,25 +152,30 @@ impl Volumes {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn clean(&self, dry: bool) -> Result<Vec<String>> {
+    pub fn clean(&self, dry: bool) -> Result<Vec<&'static str>> {
         let mut left = self.entries()?;
         left.retain(|name| is_hidden(name));
         if !dry && !left.is_empty() {
             let _why = because("finish the removal of volumes that was cut short");
             file::lock(self.0.by_ref(), Lock::Exclusive)?;
-            let mut removals = left.iter().map(|name| file::remove_tree(self.0.by_ref(), file::path(name)?));
-            let result = removals.try_for_each(|result| result);
+            let mut result = Ok(());
+            for name in &left {
+                result = result.and_then(|()| file::remove_tree(self.0.by_ref(), file::path(name)?));
+            }
             file::unlock(self.0.by_ref())?;
             result?;
         }
-        Ok(left.iter().map(|name| String::from(name.get(1..).unwrap_or_default())).collect())
+        for name in &mut left {
+            *name = name.get(1..).unwrap_or_default();
+        }
+        Ok(left)
     }
 }
 
 /// The name, or else the ID, of a container other than `but` that mounts something, by its `config.json`.
-fn user(bundles: &Bundles, source: &str, but: &str) -> Result<Option<String>> {
+fn user(bundles: &Bundles, source: &str, but: &str) -> Result<Option<&'static str>> {
     for (id, name) in bundles.list()? {
-        let Some((directory, _)) = bundles.look(&id)?.filter(|_| id != but) else { continue };
+        let Some((directory, _)) = bundles.look(id)?.filter(|_| id != but) else { continue };
         // One that is cut short is written anew or given up; a volume is made only after that.
         let Ok(Some(config)) = read_json(directory.by_ref(), c"config.json") else { continue };
         let mounts = config.get("mounts").and_then(Value::as_array).unwrap_or_default();
@@ -205,7 +209,7 @@ mod tests {
         bundle.write(c"config.json", &format!("{{\"mounts\":[{{\"source\":\"{}\"}}]}}", source("b"))).unwrap();
         let error = volumes.remove("b", &bundles, "").unwrap_err().to_string();
         assert!(error.contains("in use by container web"), "{error}");
-        volumes.remove("b", &bundles, &bundle.id).unwrap();
+        volumes.remove("b", &bundles, bundle.id).unwrap();
         volumes.remove("never", &bundles, "").unwrap();
         assert_eq!(volumes.list().unwrap(), ["a", "c"]);
 

@@ -4,21 +4,22 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 
-use super::layer::{self, Unpacked};
+use super::layer::{self, How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
 use super::store::{Store, Workspace, full_name, image_path, reference_path};
 use super::stream::{self, Digest, Opened, Stream};
 use super::tar::{self, write};
-use super::walk;
+use super::walk::{self, What};
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::sha256::{self, hex};
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, file, ledger, process};
+use crate::sys::{self, Fd, FdRef, file, ledger, process};
 
 /// Bytes looked at to tell what a file is: ext4's magic number is the last that is looked for.
 const HEAD: usize = 2048;
@@ -67,29 +68,33 @@ impl Store {
         message: &str,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
-        let open = {
+        let mut input = {
             let _why = sys::because("look at what is to be imported");
             look(source)?
         };
-        let work = {
-            let _why = sys::because("make room in the store");
-            // Shared, so that no `clean` runs between the directory's making and its lock.
-            let _lock = self.hold(Lock::Shared)?;
-            self.workspace()?
-        };
-        let (digest, unpacked) = make_layer(&work, open, progress)?;
-        self.land(&work, &digest, unpacked, name, message)
+        let work = self.begin()?;
+        let (digest, unpacked) = work.make_layer(How::default(), progress, &mut |output| input.send(output))?;
+        let created = process::clock(libc::CLOCK_REALTIME);
+        self.land(&work, &digest, unpacked, name, &manifest::single_layer(&digest, created, message))
+    }
+
+    /// A place for an image in the making.
+    pub(super) fn begin(&self) -> Result<Workspace> {
+        let _why = sys::because("make room in the store");
+        // Shared, so that no `clean` runs between the directory's making and its lock.
+        let _lock = self.hold(Lock::Shared)?;
+        self.workspace()
     }
 
     /// Puts the layer in its place, then the name, then the image: the image's appearance is the moment it is imported.
     #[inline(never)]
-    fn land(
+    pub(super) fn land(
         &self,
         work: &Workspace,
         digest: &Digest,
         unpacked: Unpacked,
         name: Option<&Reference<'_>>,
-        message: &str,
+        config: &Value,
     ) -> Result<Imported> {
         let _why = sys::because("put the image in its place");
         let _lock = self.hold(Lock::Exclusive)?;
@@ -100,29 +105,58 @@ impl Store {
             Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
             result => result?,
         }
-        let config = manifest::single_layer(digest, process::clock(libc::CLOCK_REALTIME), message).to_compact();
+        let config = config.to_compact();
         let id = hex(&sha256::digest(config.as_bytes()));
         if let Some(name) = name.map(full_name) {
             // The second line holds until the image of the first has landed.
-            let before = self.names()?.into_iter().find(|(known, _)| *known == name).map(|(_, id)| id);
-            let content = format!("{id}\n{}\n", before.unwrap_or_default());
-            work.place(&self.root, &content, &reference_path(&name))?;
+            let names = self.names()?;
+            let before = names.iter().find(|(known, _)| *known == name).map_or("", |(_, id)| id);
+            work.place(&self.root, text!("{id}\n{before}\n"), reference_path(name))?;
         }
-        work.place(&self.root, &config, &image_path(&id))?;
+        work.place(&self.root, &config, image_path(&id))?;
         Ok(Imported { id, layer, unpacked })
     }
 }
 
 /// What is to be imported.
-enum Input {
+pub enum Input {
+    /// A tar archive.
     Plain(Opened),
+    /// A tar archive, compressed.
     Gzip(Opened),
+    /// A directory.
     Directory(Fd),
 }
 
-/// Opens the source and tells what it is.
+impl Input {
+    /// Writes all of it as an archive, once.
+    ///
+    /// # Errors
+    /// What can't be read or decompressed.
+    pub fn send(&mut self, output: &mut stream::Output) -> Result<()> {
+        match self {
+            Input::Plain(opened) => {
+                let _why = sys::because("read and digest the archive");
+                stream::copy(opened, output)
+            }
+            Input::Gzip(opened) => {
+                let _why = sys::because("decompress and digest the archive");
+                decompress(opened, output)
+            }
+            Input::Directory(top) => {
+                let _why = sys::because("read and digest the directory");
+                walk::archive(top.by_ref(), c".", b".", What::default(), output)
+            }
+        }
+    }
+}
+
+/// Opens a source (`-` is standard input) and tells what it is.
+///
+/// # Errors
+/// It can't be read, or is nothing that vial takes.
 #[inline(never)]
-fn look(source: &[u8]) -> Result<Input> {
+pub fn look(source: &[u8]) -> Result<Input> {
     let shown = source.escape_ascii();
     let file = if source == b"-" {
         file::duplicate(sys::fd::STDIN)?
@@ -169,38 +203,45 @@ fn look(source: &[u8]) -> Result<Input> {
     })
 }
 
-/// Unpacks the input as a layer in the workspace.
-#[inline(never)]
-fn make_layer(work: &Workspace, input: Input, progress: &mut dyn FnMut(u64)) -> Result<(Digest, Unpacked)> {
-    let _why = sys::because("unpack the layer");
-    file::mkdir(work.dir.by_ref(), c"layer", 0o700)?;
-    file::mkdir(work.dir.by_ref(), c"layer/diff", 0o755)?;
-    let root = file::open(work.dir.by_ref(), c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let stream = Stream::start(|output| match input {
-        Input::Plain(mut opened) => {
-            let _why = sys::because("read and digest the archive");
-            stream::copy(&mut opened, output)
+impl Workspace {
+    /// Unpacks what `produce` writes as a layer.
+    pub(super) fn make_layer(
+        &self,
+        how: How,
+        progress: &mut dyn FnMut(u64),
+        produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
+    ) -> Result<(Digest, Unpacked)> {
+        let _why = sys::because("unpack the layer");
+        let work = self.dir.by_ref();
+        file::mkdir(work, c"layer", 0o700)?;
+        file::mkdir(work, c"layer/diff", 0o755)?;
+        let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
+        if unpacked.entries == 0 {
+            return Err(Error::new("the archive holds no files"));
         }
-        Input::Gzip(opened) => {
-            let _why = sys::because("decompress and digest the archive");
-            decompress(opened, output)
-        }
-        Input::Directory(top) => {
-            let _why = sys::because("read and digest the directory");
-            walk::archive(top.by_ref(), output)
-        }
-    })?;
-    let mut reader = tar::Reader::new(stream);
-    let unpacked = layer::unpack(&mut reader, root.by_ref(), progress)?;
-    if unpacked.entries == 0 {
-        return Err(Error::new("the archive holds no files"));
+        file::write_file(work, c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
+        Ok((digest, unpacked))
     }
-    let digest = reader.source().digest()?;
-    file::write_file(work.dir.by_ref(), c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
-    Ok((digest, unpacked))
 }
 
-fn decompress(opened: Opened, output: &mut stream::Output) -> Result<()> {
+/// Unpacks what `produce` writes, in a process of its own, into a directory.
+///
+/// # Errors
+/// Those of `produce`, and as for [`layer::unpack`].
+#[inline(never)]
+pub fn transfer(
+    to: FdRef<'_>,
+    how: How,
+    progress: &mut dyn FnMut(u64),
+    produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
+) -> Result<(Digest, Unpacked)> {
+    let mut reader = tar::Reader::new(Stream::start(produce)?);
+    let unpacked = layer::unpack(&mut reader, to, how, progress)?;
+    Ok((reader.source().digest()?, unpacked))
+}
+
+fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {
     let failed = |failure: inflate::Failure<Error>| match failure {
         inflate::Failure::Source(error) => error,
         inflate::Failure::Corrupt { offset, what } => {

@@ -4,13 +4,13 @@
 //! The OCI image specification 1.1, `config.md`.
 
 use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::stream::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value, object};
+use crate::base::keep;
 use crate::base::sha256::hex;
 use crate::base::time::Timestamp;
 
@@ -53,12 +53,19 @@ pub fn parse(text: &[u8]) -> Result<Value> {
 ///
 /// # Errors
 /// There are none, or one is not named by a SHA-256 digest.
-pub fn layers(config: &Value) -> Result<Vec<String>> {
-    let damaged = || Error::new("the image's configuration does not name its layers (rootfs.diff_ids)");
-    let listed = config.at(&["rootfs", "diff_ids"]).and_then(Value::as_array).ok_or_else(damaged)?;
-    let digits =
-        |layer: &Value| layer.as_str()?.strip_prefix("sha256:").filter(|digits| is_id(digits)).map(str::to_string);
-    listed.iter().map(digits).collect::<Option<Vec<_>>>().filter(|layers| !layers.is_empty()).ok_or_else(damaged)
+pub fn layers(config: &Value) -> Result<Vec<&'static str>> {
+    let mut layers = Vec::new();
+    for layer in config.at(&["rootfs", "diff_ids"]).and_then(Value::as_array).unwrap_or_default() {
+        match layer.as_str().and_then(|layer| layer.strip_prefix("sha256:")) {
+            Some(digits) if is_id(digits) => layers.push(keep::copy(digits)),
+            _ => return Err(unnamed()),
+        }
+    }
+    if layers.is_empty() { Err(unnamed()) } else { Ok(layers) }
+}
+
+fn unnamed() -> Error {
+    Error::new("the image's configuration does not name its layers (rootfs.diff_ids)")
 }
 
 /// When the image was made; the epoch if it does not say.

@@ -1,13 +1,16 @@
 //! Floor 3: archives, layers and the store of images.
 
+pub mod commit;
 pub mod import;
+pub mod instruction;
 pub mod layer;
 pub mod manifest;
 pub mod reference;
 pub mod remove;
+pub mod resolve;
 pub mod store;
 #[cfg(test)]
 mod store_tests;
 pub mod stream;
 pub mod tar;
-mod walk;
+pub mod walk;

@@ -14,9 +14,10 @@ const NAME_MAX: usize = 255;
 const HOST: &str = "host";
 
 /// What to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Image<'a> {
     /// The host's own root.
+    #[default]
     Host,
     /// A directory, or a file with a file system in it: it starts with `/` or `.`.
     Path(&'a [u8]),
@@ -68,7 +69,7 @@ impl<'a> Reference<'a> {
     pub fn parse(text: &'a str) -> Result<Reference<'a>> {
         let (rest, digest) = text.cut(b'@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
         // A colon before a slash belongs to the registry's port.
-        let slash = rest.rfind('/').map_or(0, |at| at + 1);
+        let slash = rest.cut_last(b'/').map_or(0, |(before, _)| before.len() + 1);
         let colon = rest[slash..].find(':').map(|at| slash + at);
         let (name, tag) = colon.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
         if !is_repository(name) {

@@ -1,10 +1,9 @@
 //! Taking images out of the store, and what killed processes left in it.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::store::{Store, image_path, reference_path};
+use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::sys::file::Lock;
@@ -12,6 +11,9 @@ use crate::sys::{self, file, ledger};
 
 /// Tells which container uses a layer, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+/// What was done, a line each.
+type Done = Result<Vec<&'static str>>;
 
 impl Store {
     /// Takes away a name or, given an ID or the last name, the image with the layers that no other image needs. With `force`
@@ -22,24 +24,24 @@ impl Store {
     /// # Errors
     /// There is no such image, it has several names, or a container uses it.
     #[inline(never)]
-    pub fn remove(&self, image: &str, force: bool, in_use: InUse<'_>) -> Result<Vec<String>> {
+    pub fn remove(&self, image: &str, force: bool, in_use: InUse<'_>) -> Done {
         let _why = sys::because("remove the image");
         let _lock = self.hold(Lock::Exclusive)?;
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
-        let found = self.image(&id, &names)?;
-        let called = found.names.iter().find(|name| *name == image || name.strip_suffix(":latest") == Some(image));
+        let found = self.image(id, &names)?;
+        let called = found.names.iter().find(|name| **name == image || name.strip_suffix(":latest") == Some(image));
         if let Some(name) = called
             && found.names.len() > 1
         {
             return Ok([self.untag(name)?].into());
         }
         if found.names.len() > 1 && !force {
-            return Err(Error::new(format!("image {image} has several names: {}", found.names.join(", ")))
+            return Err(Error::new(text!("image {image} has several names: {}", found.names.join(", ")))
                 .hint("remove it by name, or with -f to remove all of them"));
         }
-        let needed = self.needed(Some(&id))?;
-        let unneeded = |layer: &&String| !needed.contains(layer);
+        let needed = self.needed(id)?;
+        let unneeded = |layer: &&&'static str| !needed.contains(*layer);
         let user = found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer));
         if let Some(container) = user {
             if let Some(name) = called
@@ -47,18 +49,18 @@ impl Store {
             {
                 return Ok([self.untag(name)?].into());
             }
-            return Err(Error::new(format!("image {image} is in use by container {container}"))
-                .hint(format!("remove the container first: vial rm {container}")));
+            return Err(Error::new(text!("image {image} is in use by container {container}"))
+                .hint(text!("remove the container first: vial rm {container}")));
         }
         let mut done = Vec::new();
         for name in &found.names {
             done.push(self.untag(name)?);
         }
-        file::unlink(self.root.by_ref(), file::path(image_path(&id))?)?;
-        done.push(format!("Deleted: sha256:{id}"));
+        file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+        done.push(text!("Deleted: sha256:{id}"));
         for layer in found.layers.iter().filter(unneeded) {
             self.remove_layer(layer)?;
-            done.push(format!("Deleted: sha256:{layer}"));
+            done.push(text!("Deleted: sha256:{layer}"));
         }
         Ok(done)
     }
@@ -69,7 +71,7 @@ impl Store {
     /// # Errors
     /// What can't be read or removed.
     #[inline(never)]
-    pub fn clean(&self, in_use: InUse<'_>) -> Result<Vec<String>> {
+    pub fn clean(&self, in_use: InUse<'_>) -> Done {
         let _why = sys::because("remove what killed processes left in the store");
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
@@ -78,42 +80,44 @@ impl Store {
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
                 file::remove_tree(self.root.by_ref(), path)?;
-                done.push(format!("Deleted: tmp/{name}"));
+                done.push(text!("Deleted: tmp/{name}"));
             }
             ledger::relieve();
         }
-        let needed = self.needed(None)?;
+        let needed = self.needed("")?;
         for layer in self.directory(c"layers")? {
-            if !needed.contains(&layer) && in_use(&layer).is_none() {
-                self.remove_layer(&layer)?;
-                done.push(format!("Deleted: sha256:{layer}"));
+            if !needed.contains(&layer) && in_use(layer).is_none() {
+                self.remove_layer(layer)?;
+                done.push(text!("Deleted: sha256:{layer}"));
             }
         }
         let names = self.names()?;
         for file in self.directory(c"refs")? {
-            let name = file.replace('+', "/");
+            let name = readable(file);
             if !names.iter().any(|(known, _)| *known == name) {
-                done.push(self.untag(&name)?);
+                done.push(self.untag(name)?);
             }
         }
         Ok(done)
     }
 
     /// The layers of all images but one.
-    fn needed(&self, except: Option<&str>) -> Result<Vec<String>> {
+    fn needed(&self, except: &str) -> Result<Vec<&'static str>> {
         let mut layers = Vec::new();
-        for id in self.ids()?.iter().filter(|id| Some(id.as_str()) != except) {
+        for id in self.ids()?.into_iter().filter(|id| *id != except) {
             layers.append(&mut self.image(id, &[])?.layers);
         }
         Ok(layers)
     }
 
-    fn untag(&self, name: &str) -> Result<String> {
+    #[inline(never)]
+    fn untag(&self, name: &str) -> Result<&'static str> {
         file::unlink(self.root.by_ref(), file::path(reference_path(name))?)?;
-        Ok(format!("Untagged: {name}"))
+        Ok(text!("Untagged: {name}"))
     }
 
     /// Moves a layer out of sight first: a half-removed one must not look like a whole one.
+    #[inline(never)]
     fn remove_layer(&self, layer: &str) -> Result<()> {
         let work = self.workspace()?;
         let path = file::path(text!("layers/{layer}"))?;

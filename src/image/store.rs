@@ -13,7 +13,7 @@
 //! that shows nothing. Nothing in the store tells where the store lies.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -22,7 +22,7 @@ use super::reference::{self, Reference};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::text::Cut;
@@ -38,29 +38,32 @@ const DIRECTORIES: [&CStr; 4] = [c"layers", c"images", c"refs", c"tmp"];
 /// An open store.
 pub struct Store {
     pub(super) root: Fd,
-    path: String,
+    path: &'static str,
 }
+
+/// A name and the ID that it stands for.
+pub(super) type Name = (&'static str, &'static str);
 
 /// An image in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// All its names, `NAME:TAG`.
-    pub names: Vec<String>,
+    pub names: Vec<&'static str>,
     /// Its configuration.
     pub config: Value,
     /// Its layers' digests in hexadecimal digits, the lowest layer first.
-    pub layers: Vec<String>,
+    pub layers: Vec<&'static str>,
 }
 
 /// A line of the list of images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// All its names, `NAME:TAG`; none for one whose name went to another.
-    pub names: Vec<String>,
+    pub names: Vec<&'static str>,
     /// When it was made.
     pub created: Timestamp,
     /// Bytes in its layers.
@@ -89,7 +92,7 @@ impl Store {
         };
         let elsewhere = "run vial as root, or keep its data elsewhere with --root DIR";
         let root = directory().map_err(|error| error.hint(elsewhere))?;
-        Ok(Store { root, path: path.trim_end_matches('/').to_string() })
+        Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
 
     /// Opens the store in the directory `path` and makes nothing.
@@ -100,7 +103,7 @@ impl Store {
         let _why = sys::because("open the store");
         let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
             .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
-        Ok(Store { root, path: path.trim_end_matches('/').to_string() })
+        Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
 
     /// Takes the store's lock: shared by those who count on an image to stay (from finding it until what they make shows
@@ -131,10 +134,13 @@ impl Store {
         let names = self.names()?;
         let mut list: Vec<Summary> = Vec::new();
         for id in self.ids()? {
-            let image = self.image(&id, &names)?;
-            let sizes = image.layers.iter().map(|layer| self.layer_size(layer));
+            let image = self.image(id, &names)?;
+            let mut size = 0;
+            for layer in &image.layers {
+                size += self.layer_size(layer);
+            }
             let created = manifest::created(&image.config);
-            let summary = Summary { size: sizes.sum(), names: image.names, created, id };
+            let summary = Summary { size, names: image.names, created, id };
             let at = list.iter().position(|other| other.created < created).unwrap_or(list.len());
             list.insert(at, summary);
         }
@@ -149,7 +155,7 @@ impl Store {
         let _why = sys::because("find the image");
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
-        let found = self.image(&id, &names)?;
+        let found = self.image(id, &names)?;
         for layer in &found.layers {
             if !file::exists(self.root.by_ref(), file::path(text!("layers/{layer}/diff"))?) {
                 return Err(Error::new(format!("image {image} lacks its layer {layer}"))
@@ -167,18 +173,18 @@ impl Store {
         let _why = sys::because("name the image");
         let _lock = self.hold(Lock::Exclusive)?;
         let id = self.resolve(image, &self.names()?)?;
-        self.workspace()?.place(&self.root, &format!("{id}\n"), &reference_path(&full_name(name)))
+        self.workspace()?.place(&self.root, &format!("{id}\n"), reference_path(full_name(name)))
     }
 
     /// All names that stand for an image that exists, with its ID.
-    pub(super) fn names(&self) -> Result<Vec<(String, String)>> {
+    pub(super) fn names(&self) -> Result<Vec<Name>> {
         let mut names = Vec::new();
         for entry in self.directory(c"refs")? {
             let content = file::read_file(self.root.by_ref(), file::path(text!("refs/{entry}"))?, 4096)?;
             // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
-            let content = String::from_utf8_lossy(&content).into_owned();
+            let content = keep::copy(&String::from_utf8_lossy(&content));
             if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
-                names.push((entry.replace('+', "/"), id.to_string()));
+                names.push((readable(entry), id));
             }
         }
         Ok(names)
@@ -189,26 +195,37 @@ impl Store {
     }
 
     /// The names in one of the store's directories.
-    pub(super) fn directory(&self, name: &CStr) -> Result<Vec<String>> {
+    pub(super) fn directory(&self, name: &CStr) -> Result<Vec<&'static str>> {
         let dir = match file::open(self.root.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY) {
             // A store that was only looked at.
             Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
             result => result?,
         };
-        Ok(file::list(dir.by_ref())?.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
+        let mut names = Vec::new();
+        for entry in file::list(dir.by_ref())? {
+            if let Ok(name) = entry.name.to_str() {
+                names.push(keep::copy(name));
+            }
+        }
+        Ok(names)
     }
 
     /// The IDs of all images.
-    pub(super) fn ids(&self) -> Result<Vec<String>> {
-        let ids = self.directory(c"images")?.into_iter();
-        Ok(ids.filter_map(|name| name.strip_suffix(".json").filter(|id| is_id(id)).map(str::to_string)).collect())
+    pub(super) fn ids(&self) -> Result<Vec<&'static str>> {
+        let mut ids = self.directory(c"images")?;
+        ids.retain_mut(|name| {
+            *name = name.strip_suffix(".json").unwrap_or_default();
+            is_id(name)
+        });
+        Ok(ids)
     }
 
-    pub(super) fn image(&self, id: &str, names: &[(String, String)]) -> Result<Image> {
+    #[inline(never)]
+    pub(super) fn image(&self, id: &'static str, names: &[Name]) -> Result<Image> {
         let config = manifest::parse(&file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)?)?;
         let layers = manifest::layers(&config)?;
-        let names = names.iter().filter(|(_, of)| of == id).map(|(name, _)| name.clone()).collect();
-        Ok(Image { id: id.to_string(), names, config, layers })
+        let names = names.iter().filter(|(_, of)| *of == id).map(|(name, _)| *name).collect();
+        Ok(Image { id, names, config, layers })
     }
 
     fn layer_size(&self, layer: &str) -> u64 {
@@ -219,14 +236,14 @@ impl Store {
     }
 
     /// The ID that a word stands for: a name first, then an ID.
-    pub(super) fn resolve(&self, image: &str, names: &[(String, String)]) -> Result<String> {
+    pub(super) fn resolve(&self, image: &str, names: &[Name]) -> Result<&'static str> {
         let (name, prefix) = match reference::Image::parse(image.as_bytes())? {
             reference::Image::Id(digits) => (None, Some(digits)),
             reference::Image::Name(name) => (Some(full_name(&name)), name.id_prefix()),
             _ => return Err(Error::new(format!("{image} is not an image in the store"))),
         };
-        if let Some((_, id)) = names.iter().find(|(known, _)| Some(known) == name.as_ref()) {
-            return Ok(id.clone());
+        if let Some((_, id)) = names.iter().find(|(known, _)| Some(*known) == name) {
+            return Ok(id);
         }
         let ids = if prefix.is_some() { self.ids()? } else { Vec::new() };
         let mut matching = ids.into_iter().filter(|id| prefix.is_some_and(|prefix| id.starts_with(prefix)));
@@ -237,7 +254,7 @@ impl Store {
             (None, _) => {
                 let error = Error::new(format!("no image is named {image}"));
                 // People leave the tag away, and so does the comparison.
-                let mut known = names.iter().flat_map(|(name, _)| [name.as_str(), short(name)]);
+                let mut known = names.iter().flat_map(|(name, _)| [*name, short(name)]);
                 Err(match text::nearest(image, &mut known) {
                     Some(near) => error.hint(format!("did you mean {near}?")),
                     None => error.hint("`vial images` lists the images, `vial import` makes one"),
@@ -282,8 +299,8 @@ impl Drop for Workspace {
 }
 
 /// `NAME:TAG`.
-pub(super) fn full_name(name: &Reference<'_>) -> String {
-    format!("{}:{}", name.name, name.tag())
+pub(super) fn full_name(name: &Reference<'_>) -> &'static str {
+    text!("{}:{}", name.name, name.tag())
 }
 
 /// The name without the tag that is meant when there is none.
@@ -292,11 +309,17 @@ fn short(name: &str) -> &str {
 }
 
 /// The file of a name; `+` can't be part of one.
-pub(super) fn reference_path(name: &str) -> String {
-    format!("refs/{}", name.replace('/', "+"))
+pub(super) fn reference_path(name: &str) -> &'static str {
+    text!("refs/{}", name.replace('/', "+"))
+}
+
+/// The name of such a file.
+#[inline(never)]
+pub(super) fn readable(file: &str) -> &'static str {
+    file.replace('+', "/").leak()
 }
 
 /// The file of an image.
-pub(super) fn image_path(id: &str) -> String {
-    format!("images/{id}.json")
+pub(super) fn image_path(id: &str) -> &'static str {
+    text!("images/{id}.json")
 }

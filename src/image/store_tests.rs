@@ -29,7 +29,7 @@ fn small(scratch: &Scratch, content: &str) -> std::path::PathBuf {
     path
 }
 
-fn names(store: &Store) -> Vec<String> {
+fn names(store: &Store) -> Vec<&'static str> {
     store.list().unwrap().into_iter().flat_map(|image| image.names).collect()
 }
 
@@ -57,7 +57,7 @@ fn plain_gzip_and_multi_member_archives_give_the_digest_of_the_plain_one() {
     assert_eq!((first.layer.as_str(), second.layer.as_str()), (&*crate::base::sha256::hex(&expected), &*first.layer));
     assert_eq!(files(&scratch, "layers"), 1, "the same layer is kept once");
     let found = store.find("a").unwrap();
-    assert_eq!((found.layers, found.names), (vec![first.layer.clone()], vec!["a:latest".to_string()]));
+    assert_eq!((found.layers, found.names), (vec![&*first.layer], vec!["a:latest"]));
     let directory = store.layer_directory(&first.layer).unwrap();
     assert_eq!(fs::read(Path::new(directory.to_str().unwrap()).join("f")).unwrap(), b"x\n");
     let json = fs::read(scratch.0.join(format!("store/images/{}.json", first.id))).unwrap();
@@ -245,6 +245,6 @@ fn a_new_import_of_a_name_leaves_the_image_before_without_one() {
     let before = import(&store, &small(&scratch, "x"), "a").unwrap();
     let after = import(&store, &small(&scratch, "y"), "a").unwrap();
     let list = store.list().unwrap();
-    let shown: Vec<_> = list.iter().map(|image| (image.id.as_str(), image.names.len(), image.size)).collect();
+    let shown: Vec<_> = list.iter().map(|image| (image.id, image.names.len(), image.size)).collect();
     assert_eq!(shown, [(after.id.as_str(), 1, 2), (before.id.as_str(), 0, 2)]);
 }

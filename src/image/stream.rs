@@ -24,14 +24,25 @@ const VERDICT: usize = 64 << 10;
 /// SHA-256 of a tar archive as it was before compression: what an OCI image calls a layer's `diff_id`.
 pub type Digest = [u8; 32];
 
-/// Where the second process puts the bytes.
+/// Where an archive's bytes go: to the other process, or where the user wants them.
 pub struct Output {
     pipe: Fd,
-    digest: Sha256,
+    /// Not for the user's.
+    digest: Option<Sha256>,
     pending: Vec<u8>,
 }
 
 impl Output {
+    /// An archive for the user: what `produce` writes goes to a file that is open.
+    ///
+    /// # Errors
+    /// What `produce` returns, and write(2).
+    pub fn to(file: Fd, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<()> {
+        let mut output = Output { pipe: file, digest: None, pending: Vec::with_capacity(PIECE) };
+        produce(&mut output)?;
+        output.flush()
+    }
+
     /// Adds bytes.
     ///
     /// # Errors
@@ -59,7 +70,9 @@ impl Output {
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
         file::write_all(self.pipe.by_ref(), bytes)?;
         // While the other process works on them.
-        self.digest.update(bytes);
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
         Ok(())
     }
 }
@@ -78,7 +91,7 @@ impl Stream {
     ///
     /// # Errors
     /// pipe(2), clone(2).
-    pub fn start(produce: impl FnOnce(&mut Output) -> Result<()>) -> Result<Stream> {
+    pub fn start(produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<Stream> {
         let (pipe, input) = file::pipe()?;
         data::set_pipe_size(input.by_ref(), PIPE);
         let (verdict, judge) = file::pipe()?;
@@ -87,12 +100,14 @@ impl Stream {
             Side::Parent(child) => Ok(Stream { pipe, verdict, digest: None, process: Some(child) }),
             Side::Child => {
                 drop((pipe, verdict));
-                let mut output = Output { pipe: input, digest: sys::sha::sha256(), pending: Vec::with_capacity(PIECE) };
+                let digest = Some(sys::sha::sha256());
+                let mut output = Output { pipe: input, digest, pending: Vec::with_capacity(PIECE) };
                 let result = tie(parent).and_then(|()| produce(&mut output)).and_then(|()| output.flush());
-                let verdict = match result {
-                    Ok(()) => [&[1][..], &output.digest.finish()].concat(),
-                    Err(error) => [&[0][..], &error.encode()].concat(),
+                let (word, rest) = match (result, output.digest) {
+                    (Ok(()), digest) => (1, digest.map(Sha256::finish).unwrap_or_default().to_vec()),
+                    (Err(error), _) => (0, error.encode()),
                 };
+                let verdict = [&[word], &rest[..]].concat();
                 // If nobody listens any more there is nobody to tell.
                 let sent = file::write_all(judge.by_ref(), &verdict);
                 process::exit(u8::from(sent.is_err()));
@@ -170,7 +185,7 @@ pub struct Opened {
     pub file: Fd,
 }
 
-impl Source for Opened {
+impl Source for &mut Opened {
     type Error = Error;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -188,7 +203,7 @@ impl Source for Opened {
 ///
 /// # Errors
 /// The source's, and as for [`Output::write`].
-pub fn copy(source: &mut Opened, output: &mut Output) -> Result<()> {
+pub fn copy(mut source: &mut Opened, output: &mut Output) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     loop {
         match source.read(&mut buffer)? {
@@ -217,7 +232,7 @@ mod tests {
     fn pieces_of_all_sizes_arrive_in_order_and_are_digested() {
         let sizes = [1, 511, PIECE / 2, PIECE / 2 + 1, 7, PIECE, 3 * PIECE, 100];
         let bytes: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|at| (at / 1000) as u8).collect();
-        let mut stream = Stream::start(|output| {
+        let mut stream = Stream::start(&mut |output| {
             let mut rest = &bytes[..];
             for size in sizes {
                 let (piece, tail) = rest.split_at(size);
@@ -235,15 +250,15 @@ mod tests {
     #[test]
     fn an_error_or_a_death_over_there_is_an_error_here() {
         let failed = Error::new("no").because("why").hint("try");
-        let mut stream = Stream::start(|_| Err(Error::new("no").because("why").hint("try"))).unwrap();
+        let mut stream = Stream::start(&mut |_| Err(Error::new("no").because("why").hint("try"))).unwrap();
         assert_eq!(drain(&mut stream), Err(failed));
-        let mut stream = Stream::start(|_| process::kill(process::getpid(), libc::SIGKILL)).unwrap();
+        let mut stream = Stream::start(&mut |_| process::kill(process::getpid(), libc::SIGKILL)).unwrap();
         assert!(drain(&mut stream).unwrap_err().to_string().contains("killed by signal 9"));
     }
 
     #[test]
     fn a_stream_that_is_dropped_takes_its_process_along() {
-        let stream = Stream::start(|output| {
+        let stream = Stream::start(&mut |output| {
             loop {
                 output.write(&[0; 4096])?;
             }

@@ -4,6 +4,7 @@
 //! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
 //! scripts. `init` runs them, and what each did is read from the console.
 
+pub mod control;
 mod cpio;
 pub mod harness;
 pub mod kernel;

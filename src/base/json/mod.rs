@@ -76,16 +76,39 @@ impl Value {
     }
 
     /// Sets the member `key`; what is not an object becomes one.
+    #[inline(never)]
     pub fn set(&mut self, key: &str, value: Value) {
+        *self.member(key) = value;
+    }
+
+    /// The member `key`, `null` until something is put there; what is not an object becomes one.
+    #[inline(never)]
+    pub fn member(&mut self, key: &str) -> &mut Value {
         if !matches!(self, Value::Object(_)) {
             *self = Value::Object(Vec::new());
         }
-        if let Value::Object(members) = self {
-            match members.iter_mut().find(|(name, _)| name == key) {
-                Some((_, old)) => *old = value,
-                None => members.push((key.to_owned(), value)),
-            }
+        let Value::Object(members) = self else { return self };
+        let place = members.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
+            members.push((key.to_owned(), Value::Null));
+            members.len() - 1
+        });
+        &mut members[place].1
+    }
+
+    /// Sets the member `key` to a text.
+    #[inline(never)]
+    pub fn text(&mut self, key: &str, text: &str) {
+        self.set(key, text.into());
+    }
+
+    /// An array of texts, with something before each.
+    #[must_use]
+    pub fn texts<T: AsRef<str>>(texts: &[T], before: &str) -> Value {
+        let mut elements = Vec::new();
+        for text in texts {
+            elements.push(Value::String([before, text.as_ref()].concat()));
         }
+        Value::Array(elements)
     }
 
     /// The text, if this is a string.

@@ -1,6 +1,6 @@
 //! Structs that are JSON objects: one table per struct serves reading and writing.
 //!
-//! The tables are written with [`record!`] and [`names!`]. Each field costs one call in either direction, and whatever can be
+//! The tables are written with [`record!`] and [`names!`]. Each field costs one call for both directions, and whatever can be
 //! done through a trait object is compiled once, so that the hundred fields of a runtime configuration stay small as code
 //! (`inline(never)` keeps the optimiser from undoing that).
 
@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use super::{Number, Value};
 use crate::base::error::Error;
 use crate::base::keep;
-use crate::base::text::{Cut, Parts};
+use crate::base::text::{self, Cut, Parts};
 
 /// What is wrong with a value, and where below the outermost one. One pointer wide, as [`Error`] is.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,20 +60,28 @@ impl From<Wrong> for Error {
     }
 }
 
+/// A value on its way: out of JSON into a field, or out of a field into JSON.
+#[derive(Debug)]
+pub struct Way<'v> {
+    /// What to read; `None` to write.
+    from: Option<&'v Value>,
+    /// What was written. It stays `None` for what a reader makes of a missing member.
+    to: Option<Value>,
+    /// Whether even that is to be written.
+    whole: bool,
+}
+
 /// What can be a field of a record.
 pub trait Field {
-    /// Takes over what `value` says.
+    /// Takes over what is to be read, or says what is to be written.
     ///
     /// # Errors
-    /// If `value` has another type than the field, or lies beyond its range.
-    fn read(&mut self, value: &Value) -> Result<(), Wrong>;
+    /// If what is read has another type than the field, or lies beyond its range.
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong>;
 
-    /// The value as JSON.
-    fn write(&self) -> Value;
-
-    /// Whether this is what a reader makes of a missing member, which then need not be written.
-    fn is_absent(&self) -> bool {
-        false
+    /// Of a list the element at `index`, if there is one; with `grow` a new one is added first.
+    fn element(&mut self, _index: usize, _grow: bool) -> Option<&mut dyn Field> {
+        None
     }
 }
 
@@ -83,93 +91,91 @@ pub trait Field {
 /// Names the path to the member that is missing, of the wrong type or out of range, and says which.
 pub fn read<T: Field + Default>(value: &Value) -> Result<T, Error> {
     let mut record = T::default();
-    record.read(value)?;
+    take(&mut record, value)?;
     Ok(record)
 }
 
-/// A struct with a table: it hands over its fields one by one.
-pub trait Record {
-    /// The members' names in the order of the fields, with a space behind each. An object must have those with an
-    /// exclamation mark before them, and they are always written. Without another one the field keeps its default, and then
-    /// it is not written.
-    fn names(&self) -> &'static str;
-
-    /// Calls [`Reader::field`] for each field.
-    fn read_fields(&mut self, reader: &mut Reader<'_>);
-
-    /// Calls [`Writer::field`] for each field.
-    fn write_fields(&self, writer: &mut Writer);
+/// Reads a whole value into `field`.
+///
+/// # Errors
+/// As [`read`].
+#[inline(never)]
+pub fn take(field: &mut dyn Field, value: &Value) -> Result<(), Error> {
+    field.pass(&mut Way { from: Some(value), to: None, whole: true }).map_err(Error::from)
 }
 
-/// The next name of [`Record::names`], and whether an object must have it.
-fn next(names: &mut Parts<'static>) -> (&'static str, bool) {
-    let name = names.next().unwrap_or_default();
-    name.strip_prefix('!').map_or((name, false), |name| (name, true))
+/// A whole value as JSON. (It is borrowed as for reading, and stays as it is.)
+#[must_use]
+pub fn write(field: &mut dyn Field) -> Value {
+    let mut way = Way { from: None, to: None, whole: true };
+    // Only reading can go wrong.
+    let _ = field.pass(&mut way);
+    way.to.unwrap_or_default()
 }
 
-/// Takes an object's members one by one. Members that nobody asks for are ignored.
+/// Whether a record holds nothing that would be written.
+#[must_use]
+pub fn is_empty(record: &mut dyn Field) -> bool {
+    write(record).as_object().is_some_and(<[_]>::is_empty)
+}
+
+/// Goes through a record's fields in the order of its members' names.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    object: &'a Value,
+pub struct Pass<'w, 'v> {
+    way: &'w mut Way<'v>,
     names: Parts<'static>,
+    members: Vec<(String, Value)>,
     result: Result<(), Wrong>,
 }
 
-impl Reader<'_> {
-    /// Reads the next member into `field`, unless something went wrong before.
+impl<'w, 'v> Pass<'w, 'v> {
+    /// Begins with `names`, which have a space behind each. An object must have those with an exclamation mark before them,
+    /// and they are always written. Without another one the field keeps its default, and then it is not written.
+    #[inline(never)]
+    pub fn new(names: &'static str, way: &'w mut Way<'v>) -> Pass<'w, 'v> {
+        let result = match way.from {
+            None | Some(Value::Object(_)) => Ok(()),
+            Some(value) => Err(Wrong::expected("an object", value)),
+        };
+        Pass { way, names: names.parts(b' '), members: Vec::new(), result }
+    }
+
+    /// Passes the next member, unless something went wrong before. Members that nobody asks for are ignored.
     #[inline(never)]
     pub fn field(&mut self, field: &mut dyn Field) {
-        let (name, required) = next(&mut self.names);
+        let name = self.names.next().unwrap_or_default();
+        let (name, whole) = name.strip_prefix('!').map_or((name, false), |name| (name, true));
         if self.result.is_err() {
             return;
         }
-        // null is as good as nothing: Go programs, which write most configurations, marshal an empty slice or pointer so.
-        let read = match self.object.get(name) {
-            None | Some(Value::Null) if !required => return,
-            None | Some(Value::Null) => Err(Wrong::new("is missing".to_owned())),
-            Some(value) => field.read(value),
-        };
-        self.result = read.map_err(|wrong| wrong.inside(name));
-    }
-}
-
-/// Reads an object into `record`.
-///
-/// # Errors
-/// The first thing that is wrong.
-#[inline(never)]
-pub fn read_record(record: &mut dyn Record, value: &Value) -> Result<(), Wrong> {
-    let Value::Object(_) = value else { return Err(Wrong::expected("an object", value)) };
-    let mut reader = Reader { object: value, names: record.names().parts(b' '), result: Ok(()) };
-    record.read_fields(&mut reader);
-    reader.result
-}
-
-/// Collects an object's members.
-#[derive(Debug)]
-pub struct Writer {
-    names: Parts<'static>,
-    members: Vec<(String, Value)>,
-}
-
-impl Writer {
-    /// Adds the next member, unless it is optional and absent.
-    #[inline(never)]
-    pub fn field(&mut self, field: &dyn Field) {
-        let (name, required) = next(&mut self.names);
-        if required || !field.is_absent() {
-            self.members.push((name.to_owned(), field.write()));
+        let mut way = Way { from: None, to: None, whole };
+        if let Some(object) = self.way.from {
+            // null is as good as nothing: Go programs, which write most configurations, marshal an empty slice or pointer so.
+            way.from = object.get(name).filter(|value| **value != Value::Null);
+            if way.from.is_none() {
+                if whole {
+                    self.result = Err(Wrong::new("is missing".to_owned()).inside(name));
+                }
+                return;
+            }
+        }
+        self.result = field.pass(&mut way).map_err(|wrong| wrong.inside(name));
+        if let Some(value) = way.to {
+            self.members.push((name.to_owned(), value));
         }
     }
-}
 
-/// Writes `record` as an object.
-#[must_use]
-#[inline(never)]
-pub fn write_record(record: &dyn Record) -> Value {
-    let mut writer = Writer { names: record.names().parts(b' '), members: Vec::new() };
-    record.write_fields(&mut writer);
-    Value::Object(writer.members)
+    /// Ends behind the last field.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    #[inline(never)]
+    pub fn end(self) -> Result<(), Wrong> {
+        if self.way.from.is_none() {
+            self.way.to = Some(Value::Object(self.members));
+        }
+        self.result
+    }
 }
 
 /// Defines structs with public fields that are JSON objects: `field: Type = Required "name",` or `= Optional "name",`.
@@ -182,34 +188,22 @@ macro_rules! record {
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $Name {$( $(#[$field_meta])* pub $field: $Type, )*}
 
-        impl $crate::base::json::record::Record for $Name {
-            fn names(&self) -> &'static str {
-                concat!($( $crate::base::json::record::mark!($need), $key, " ", )*)
-            }
-
-            fn read_fields(&mut self, reader: &mut $crate::base::json::record::Reader<'_>) {
-                $( reader.field(&mut self.$field); )*
-            }
-
-            fn write_fields(&self, writer: &mut $crate::base::json::record::Writer) {
-                $( writer.field(&self.$field); )*
-            }
-        }
-
         impl $crate::base::json::record::Field for $Name {
-            fn read(&mut self, value: &$crate::base::json::Value) -> core::result::Result<(), $crate::base::json::record::Wrong> {
-                $crate::base::json::record::read_record(self, value)
-            }
-
-            fn write(&self) -> $crate::base::json::Value {
-                $crate::base::json::record::write_record(self)
+            fn pass(
+                &mut self,
+                way: &mut $crate::base::json::record::Way<'_>,
+            ) -> core::result::Result<(), $crate::base::json::record::Wrong> {
+                let names = concat!($( $crate::base::json::record::mark!($need), $key, " ", )*);
+                let mut pass = $crate::base::json::record::Pass::new(names, way);
+                $( pass.field(&mut self.$field); )*
+                pass.end()
             }
         }
     )*};
 }
 pub(crate) use record;
 
-/// What stands before a name in [`Record::names`].
+/// What stands before a name that an object must have, for [`Pass::new`].
 macro_rules! mark {
     (Required) => {
         "!"
@@ -234,81 +228,83 @@ macro_rules! names {
             /// All variants in their order.
             pub const ALL: &[$Name] = &[$( $Name::$Variant, )*];
 
-            /// All names in the variants' order.
-            const NAMES: &[&str] = &[$( $name, )*];
+            /// All names in the variants' order, with a space behind each.
+            const NAMES: &str = concat!($( $name, " ", )*);
+
+            /// The variant of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Option<$Name> {
+                $Name::ALL.get($crate::base::text::place($Name::NAMES.trim_ascii_end(), name)?).copied()
+            }
 
             /// The name in JSON.
             #[must_use]
             pub fn name(self) -> &'static str {
-                $Name::NAMES[self as usize]
+                $crate::base::text::word($Name::NAMES, self as usize)
             }
         }
 
         impl $crate::base::json::record::Field for $Name {
-            fn read(&mut self, value: &$crate::base::json::Value) -> core::result::Result<(), $crate::base::json::record::Wrong> {
-                *self = $Name::ALL[$crate::base::json::record::choice($Name::NAMES, value)?];
+            fn pass(
+                &mut self,
+                way: &mut $crate::base::json::record::Way<'_>,
+            ) -> core::result::Result<(), $crate::base::json::record::Wrong> {
+                *self = $Name::ALL[$crate::base::json::record::choice($Name::NAMES, *self as usize, way)?];
                 Ok(())
-            }
-
-            fn write(&self) -> $crate::base::json::Value {
-                self.name().into()
             }
         }
     )*};
 }
 pub(crate) use names;
 
-/// Which of `names` the value is.
+impl<'v> Way<'v> {
+    /// The value to read, or else writes `value`.
+    fn turn(&mut self, value: Value) -> Option<&'v Value> {
+        if self.from.is_none() {
+            self.to = Some(value);
+        }
+        self.from
+    }
+}
+
+/// Passes the word at `index` among `names`, which have a space behind each: the index of the one that is read.
 ///
 /// # Errors
 /// If it is none of them.
-pub fn choice(names: &[&str], value: &Value) -> Result<usize, Wrong> {
+pub fn choice(names: &'static str, index: usize, way: &mut Way<'_>) -> Result<usize, Wrong> {
+    let Some(value) = way.turn(text::word(names, index).into()) else { return Ok(index) };
     let Value::String(text) = value else { return Err(Wrong::expected("a string", value)) };
-    names
-        .iter()
-        .position(|name| name == text)
-        .ok_or_else(|| Wrong::new(format!("expected one of {}, found {value}", names.join(", "))))
+    let names = names.trim_ascii_end();
+    match text::place(names, text) {
+        Some(index) => Ok(index),
+        None => Err(Wrong::new(format!("expected one of {}, found {value}", names.replace(' ', ", ")))),
+    }
 }
 
 impl Field for bool {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        *self = value.as_bool().ok_or_else(|| Wrong::expected("true or false", value))?;
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        match way.from {
+            Some(value) => *self = value.as_bool().ok_or_else(|| Wrong::expected("true or false", value))?,
+            None if *self || way.whole => way.to = Some(Value::Bool(*self)),
+            None => {}
+        }
         Ok(())
-    }
-
-    fn write(&self) -> Value {
-        (*self).into()
-    }
-
-    fn is_absent(&self) -> bool {
-        !*self
-    }
-}
-
-impl Field for String {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        value.as_str().ok_or_else(|| Wrong::expected("a string", value))?.clone_into(self);
-        Ok(())
-    }
-
-    fn write(&self) -> Value {
-        self.as_str().into()
     }
 }
 
 /// Text that stays until the process ends.
 impl Field for &'static str {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        *self = keep::copy(value.as_str().ok_or_else(|| Wrong::expected("a string", value))?);
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        if let Some(value) = way.turn((*self).into()) {
+            *self = keep::copy(value.as_str().ok_or_else(|| Wrong::expected("a string", value))?);
+        }
         Ok(())
-    }
-
-    fn write(&self) -> Value {
-        (*self).into()
     }
 }
 
 /// `value` is not an integer, or not one between `least` and `greatest`.
+#[cold]
+#[inline(never)]
 fn not_integer(value: &Value, least: i64, greatest: u64) -> Wrong {
     match value {
         Value::Number(Number::Int(_) | Number::Big(_)) => {
@@ -318,139 +314,104 @@ fn not_integer(value: &Value, least: i64, greatest: u64) -> Wrong {
     }
 }
 
-fn signed(value: &Value, least: i64, greatest: i64) -> Result<i64, Wrong> {
+#[inline(never)]
+fn signed(number: i64, way: &mut Way<'_>, least: i64, greatest: i64) -> Result<i64, Wrong> {
+    let Some(value) = way.turn(number.into()) else { return Ok(number) };
     let number = value.as_i64().filter(|number| (least..=greatest).contains(number));
     number.ok_or_else(|| not_integer(value, least, greatest as u64))
 }
 
-fn unsigned(value: &Value, greatest: u64) -> Result<u64, Wrong> {
+#[inline(never)]
+fn unsigned(number: u64, way: &mut Way<'_>, greatest: u64) -> Result<u64, Wrong> {
+    let Some(value) = way.turn(number.into()) else { return Ok(number) };
     value.as_u64().filter(|number| *number <= greatest).ok_or_else(|| not_integer(value, 0, greatest))
 }
 
 macro_rules! integers {
-    ($($Type:ident as $Wide:ident: $read:ident($($bound:ident)*),)*) => {$(
+    ($($Type:ident: $pass:ident($($bound:ident)*),)*) => {$(
         impl Field for $Type {
-            fn read(&mut self, value: &Value) -> Result<(), Wrong> {
+            fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
                 // The bounds make the cast exact.
-                *self = $read(value, $($Type::$bound.into()),*)? as $Type;
+                *self = $pass((*self).into(), way, $($Type::$bound.into()),*)? as $Type;
                 Ok(())
-            }
-
-            fn write(&self) -> Value {
-                $Wide::from(*self).into()
             }
         }
     )*};
 }
 
 integers! {
-    i32 as i64: signed(MIN MAX),
-    i64 as i64: signed(MIN MAX),
-    u16 as u64: unsigned(MAX),
-    u32 as u64: unsigned(MAX),
-    u64 as u64: unsigned(MAX),
+    i32: signed(MIN MAX),
+    i64: signed(MIN MAX),
+    u16: unsigned(MAX),
+    u32: unsigned(MAX),
+    u64: unsigned(MAX),
 }
 
 impl<T: Field + Default> Field for Option<T> {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        self.insert(T::default()).read(value)
-    }
-
-    fn write(&self) -> Value {
-        self.as_ref().map_or(Value::Null, Field::write)
-    }
-
-    fn is_absent(&self) -> bool {
-        self.is_none()
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        if way.from.is_some() {
+            *self = Some(T::default());
+        }
+        way.whole = true;
+        self.as_mut().map_or(Ok(()), |field| field.pass(way))
     }
 }
 
-/// A growing row of fields: what reading and writing an array needs to know of a vector.
-trait List {
-    /// Adds a default element and lends it.
-    fn grow(&mut self) -> &mut dyn Field;
-
-    /// The element at `index`, if there is one.
-    fn at(&self, index: usize) -> Option<&dyn Field>;
-}
-
-impl<T: Field + Default> List for Vec<T> {
-    fn grow(&mut self) -> &mut dyn Field {
-        self.push_mut(T::default())
+impl<T: Field + Default> Field for Vec<T> {
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        if way.from.is_some() {
+            self.clear();
+        }
+        list(self, way)
     }
 
-    fn at(&self, index: usize) -> Option<&dyn Field> {
-        self.get(index).map(|element| element as &dyn Field)
+    fn element(&mut self, index: usize, grow: bool) -> Option<&mut dyn Field> {
+        if grow {
+            self.push(T::default());
+        }
+        self.get_mut(index).map(|element| element as &mut dyn Field)
     }
 }
 
+/// Passes what [`Field::element`] lends.
 #[inline(never)]
-fn read_list(list: &mut dyn List, value: &Value) -> Result<(), Wrong> {
-    let elements = value.as_array().ok_or_else(|| Wrong::expected("an array", value))?;
-    for (index, element) in elements.iter().enumerate() {
-        list.grow().read(element).map_err(|wrong| wrong.inside(&format!("[{index}]")))?;
+fn list(list: &mut dyn Field, way: &mut Way<'_>) -> Result<(), Wrong> {
+    if let Some(value) = way.from {
+        let elements = value.as_array().ok_or_else(|| Wrong::expected("an array", value))?;
+        for (index, element) in elements.iter().enumerate() {
+            if let Some(field) = list.element(index, true) {
+                let mut way = Way { from: Some(element), to: None, whole: true };
+                field.pass(&mut way).map_err(|wrong| wrong.inside(&format!("[{index}]")))?;
+            }
+        }
+        return Ok(());
+    }
+    let mut elements = Vec::new();
+    while let Some(field) = list.element(elements.len(), false) {
+        elements.push(write(field));
+    }
+    if !elements.is_empty() {
+        way.to = Some(Value::Array(elements));
     }
     Ok(())
 }
 
-#[inline(never)]
-fn write_list(list: &dyn List) -> Value {
-    Value::Array((0..).map_while(|index| list.at(index)).map(Field::write).collect())
-}
-
-impl<T: Field + Default> Field for Vec<T> {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        self.clear();
-        read_list(self, value)
-    }
-
-    fn write(&self) -> Value {
-        write_list(self)
-    }
-
-    fn is_absent(&self) -> bool {
-        self.is_empty()
-    }
-}
-
-/// An object whose names are data too, in its order.
-impl Field for Vec<(String, String)> {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        self.clear();
-        for (name, value) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
-            let mut text = String::new();
-            text.read(value).map_err(|wrong| wrong.inside(name))?;
-            self.push((name.clone(), text));
-        }
-        Ok(())
-    }
-
-    fn write(&self) -> Value {
-        Value::Object(self.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect())
-    }
-
-    fn is_absent(&self) -> bool {
-        self.is_empty()
-    }
-}
-
-/// Likewise, as text that stays until the process ends.
+/// An object whose names are data too, in its order, as text that stays until the process ends.
 impl Field for Vec<(&'static str, &'static str)> {
-    fn read(&mut self, value: &Value) -> Result<(), Wrong> {
-        self.clear();
-        for (name, value) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
-            let mut text = "";
-            text.read(value).map_err(|wrong| wrong.inside(name))?;
-            self.push((keep::copy(name), text));
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        if let Some(value) = way.from {
+            self.clear();
+            for (name, value) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
+                let text = value.as_str().ok_or_else(|| Wrong::expected("a string", value).inside(name))?;
+                self.push((keep::copy(name), keep::copy(text)));
+            }
+        } else if !self.is_empty() {
+            let mut members = Vec::new();
+            for (name, text) in self {
+                members.push(((*name).to_owned(), (*text).into()));
+            }
+            way.to = Some(Value::Object(members));
         }
         Ok(())
-    }
-
-    fn write(&self) -> Value {
-        Value::Object(self.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect())
-    }
-
-    fn is_absent(&self) -> bool {
-        self.is_empty()
     }
 }

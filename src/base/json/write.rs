@@ -102,7 +102,7 @@ pub fn write_string(out: &mut dyn Write, text: &str) -> fmt::Result {
             "\n" => out.write_str("\\n")?,
             "\r" => out.write_str("\\r")?,
             "\t" => out.write_str("\\t")?,
-            _ => special.bytes().try_for_each(|byte| write!(out, "\\u{byte:04x}"))?,
+            _ => special.chars().try_for_each(|letter| write!(out, "\\u{:04x}", u32::from(letter)))?,
         }
         rest = tail;
     }

@@ -1,8 +1,9 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, EXEC, FILES, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS, LISTING, LOGS, NAMESPACES, PROCESS,
-    PS, RM, RMI, RUN, SECURITY, SIGNAL, START, STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    ATTACH, ATTACHED, BOOT, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS,
+    LISTING, LOGS, NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP, VOLUME_INSPECT,
+    VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 
@@ -24,7 +25,7 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
     },
     Command {
         name: "create",
@@ -34,7 +35,7 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
-        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &SECURITY],
+        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
     },
     Command {
         name: "start",
@@ -111,7 +112,7 @@ pub static COMMANDS: &[Command] = &[
         usage: "[OPTIONS]",
         help: "List containers",
         examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
-        groups: &[&PS, &LISTING],
+        groups: &[&PS, &QUIET, &LISTING],
         ..BLANK
     },
     Command {
@@ -135,6 +136,53 @@ pub static COMMANDS: &[Command] = &[
         examples: &[("inspect web", ""), ("inspect -f '{{.State.Pid}}' web", "one field only")],
         args: (1, ANY),
         groups: &[&INSPECT],
+        ..BLANK
+    },
+    Command {
+        name: "stats",
+        aliases: &["container stats"],
+        usage: "[OPTIONS] [CONTAINER...]",
+        help: "Show what containers use, each second",
+        examples: &[("stats", "all that run"), ("stats --no-stream --json web", "once, as JSON")],
+        args: (0, ANY),
+        groups: &[&STATS, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "top",
+        aliases: &["container top"],
+        usage: "CONTAINER",
+        help: "List the processes in a container",
+        examples: &[("top web", "")],
+        args: (1, 1),
+        ..BLANK
+    },
+    Command {
+        name: "pause",
+        aliases: &["container pause"],
+        usage: "CONTAINER...",
+        help: "Freeze all processes of containers",
+        examples: &[("pause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "unpause",
+        aliases: &["container unpause"],
+        usage: "CONTAINER...",
+        help: "Let paused containers go on",
+        examples: &[("unpause web", "")],
+        args: (1, ANY),
+        ..BLANK
+    },
+    Command {
+        name: "update",
+        aliases: &["container update"],
+        usage: "[OPTIONS] CONTAINER...",
+        help: "Change the limits of containers, also while they run",
+        examples: &[("update -m 128m --cpus 0.5 web", "")],
+        args: (1, ANY),
+        groups: &[&LIMITS],
         ..BLANK
     },
     Command {
@@ -166,6 +214,49 @@ pub static COMMANDS: &[Command] = &[
         ..BLANK
     },
     Command {
+        name: "cp",
+        aliases: &["container cp"],
+        usage: "[OPTIONS] CONTAINER:SRC|SRC|- CONTAINER:DST|DST|-",
+        help: "Copy files between a container and the host",
+        examples: &[
+            ("cp web:/etc/hosts .", "a file out of a container"),
+            ("cp ./site/. web:/var/www", "what is in a directory, into a container"),
+            ("cp web:/var/log -", "a directory as an archive on standard output"),
+        ],
+        args: (2, 2),
+        groups: &[&CP],
+        ..BLANK
+    },
+    Command {
+        name: "diff",
+        aliases: &["container diff"],
+        usage: "CONTAINER",
+        help: "List what a container has added, changed and deleted",
+        examples: &[("diff web", "")],
+        args: (1, 1),
+        ..BLANK
+    },
+    Command {
+        name: "export",
+        aliases: &["container export"],
+        usage: "[OPTIONS] CONTAINER",
+        help: "Write a container's root as a tar archive",
+        examples: &[("export -o web.tar web", ""), ("export web", "to standard output, for vial import - say")],
+        args: (1, 1),
+        groups: &[&EXPORT],
+        ..BLANK
+    },
+    Command {
+        name: "commit",
+        aliases: &["container commit"],
+        usage: "[OPTIONS] CONTAINER [IMAGE[:TAG]]",
+        help: "Make an image of a container, one layer above its own",
+        examples: &[("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
+        args: (1, 2),
+        groups: &[&COMMIT],
+        ..BLANK
+    },
+    Command {
         name: "import",
         aliases: &["image import"],
         usage: "[OPTIONS] FILE|DIR|- [NAME[:TAG]]",
@@ -186,7 +277,7 @@ pub static COMMANDS: &[Command] = &[
         help: "List images",
         examples: &[("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
         args: (0, 1),
-        groups: &[&IMAGES, &LISTING],
+        groups: &[&IMAGES, &QUIET, &LISTING],
         ..BLANK
     },
     Command {

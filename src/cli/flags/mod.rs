@@ -30,14 +30,37 @@ pub struct Flag {
     pub id: Id,
     /// The letter behind one dash, or a space if it has none.
     pub short: u8,
-    /// The name behind two dashes.
-    pub long: &'static str,
     /// What stands behind it.
     pub takes: Takes,
+    /// Where the name and the value end in the text.
+    ends: (u8, u8),
+    /// Name, value and help.
+    text: &'static str,
+}
+
+impl Flag {
+    /// The name behind two dashes.
+    #[must_use]
+    pub fn long(&self) -> &'static str {
+        self.part(0, self.ends.0)
+    }
+
     /// What to call the value in help.
-    pub value: &'static str,
+    #[must_use]
+    pub fn value(&self) -> &'static str {
+        self.part(self.ends.0, self.ends.1)
+    }
+
     /// What it does, in one line.
-    pub help: &'static str,
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        self.text.get(usize::from(self.ends.1)..).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn part(&self, start: u8, end: u8) -> &'static str {
+        self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default()
+    }
 }
 
 /// Flags that stand together in help under one title, and that several commands may share.
@@ -86,7 +109,7 @@ impl Command {
     #[must_use]
     pub fn long(&self, name: &str) -> Option<&'static Flag> {
         let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
-        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.long == name)
+        find(self.groups, &|flag| flag.long() == name)
     }
 
     /// The flag behind one dash; the command's own come before the global ones, so that `run -h` is the host name.
@@ -95,8 +118,20 @@ impl Command {
         if !letter.is_ascii_alphanumeric() {
             return None;
         }
-        self.flags().chain(table::GLOBAL.flags).find(|flag| flag.short == letter)
+        find(self.groups, &|flag| flag.short == letter)
     }
+}
+
+/// The first flag that fits, of these groups and then of the global ones.
+pub(super) fn find(groups: &[&'static Group], fits: &dyn Fn(&Flag) -> bool) -> Option<&'static Flag> {
+    for group in groups.iter().chain(&[&table::GLOBAL]) {
+        for flag in group.flags {
+            if fits(flag) {
+                return Some(flag);
+            }
+        }
+    }
+    None
 }
 
 /// The command with this name, whether its own or an alias.
@@ -122,7 +157,7 @@ mod tests {
     #[test]
     fn no_command_has_two_flags_of_one_name_or_letter() {
         for command in COMMANDS {
-            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(|flag| flag.long).collect();
+            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(Flag::long).collect();
             let mut shorts: Vec<u8> = command.flags().map(|flag| flag.short).filter(|&short| short != b' ').collect();
             let (long_count, short_count) = (longs.len(), shorts.len());
             longs.sort_unstable();
@@ -145,9 +180,13 @@ mod tests {
     #[test]
     fn a_flag_names_its_value_exactly_if_it_takes_one() {
         for flag in COMMANDS.iter().flat_map(Command::flags).chain(table::GLOBAL.flags) {
-            assert_eq!(flag.value.is_empty(), flag.takes == Takes::Switch, "--{}", flag.long);
-            assert!(!flag.help.is_empty() && !flag.help.ends_with('.') && flag.help.len() <= 70, "--{}", flag.long);
-            assert!(flag.short == b' ' || flag.short.is_ascii_alphanumeric(), "--{}", flag.long);
+            assert_eq!(flag.value().is_empty(), flag.takes == Takes::Switch, "--{}", flag.long());
+            assert!(
+                !flag.help().is_empty() && !flag.help().ends_with('.') && flag.help().len() <= 70,
+                "--{}",
+                flag.long()
+            );
+            assert!(flag.short == b' ' || flag.short.is_ascii_alphanumeric(), "--{}", flag.long());
         }
     }
 
@@ -155,7 +194,7 @@ mod tests {
     fn every_alias_of_a_flag_names_one_that_exists() {
         for (alias, name) in ALIASES {
             assert!(
-                COMMANDS.iter().any(|command| command.long(alias).is_some_and(|flag| flag.long == *name)),
+                COMMANDS.iter().any(|command| command.long(alias).is_some_and(|flag| flag.long() == *name)),
                 "{alias}"
             );
         }

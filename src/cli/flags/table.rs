@@ -13,7 +13,14 @@ macro_rules! flags {
         pub enum Id { $($(#[doc = $help] $id,)*)* }
 
         $($(#[$doc])* pub static $group: Group = Group { title: $title, flags: &[
-            $(Flag { id: Id::$id, short: $short, long: $long, takes: Takes::$takes, value: $value, help: $help },)*
+            $(Flag {
+                id: Id::$id,
+                short: $short,
+                takes: Takes::$takes,
+                // The lengths are known where the table is made, so that a row needs one reference only.
+                ends: ($long.len() as u8, ($long.len() + $value.len()) as u8),
+                text: concat!($long, $value, $help),
+            },)*
         ] };)*
     };
 }
@@ -47,8 +54,6 @@ flags! {
         Name              b' ' "name"               One      "NAME"           "Name the container";
         Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
-        Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
-        Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.
@@ -89,13 +94,14 @@ flags! {
         CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
         Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
     }
-    /// What cgroups enforce.
+    /// What cgroups enforce, and what can be changed while a container runs.
     LIMITS "Limits" {
+        Memory            b'm' "memory"             One      "SIZE"           "Limit memory";
+        Cpus              b' ' "cpus"               One      "NUMBER"         "Limit CPU time, in CPUs: 1.5";
         MemoryReservation b' ' "memory-reservation" One      "SIZE"           "Keep this much when memory is short";
         MemoryHigh        b' ' "memory-high"        One      "SIZE"           "Slow the container down above this (cgroup v2)";
         MemorySwap        b' ' "memory-swap"        One      "SIZE"           "Memory and swap together; -1 for no limit";
         MemorySwappiness  b' ' "memory-swappiness"  One      "0..100"         "How readily memory is swapped (cgroup v1)";
-        OomKillDisable    b' ' "oom-kill-disable"   Switch   ""               "Pause instead of kill when out of memory (cgroup v1)";
         CpuQuota          b' ' "cpu-quota"          One      "USEC"           "CPU time in each period; -1 for no limit";
         CpuPeriod         b' ' "cpu-period"         One      "USEC"           "Length of a period (100000)";
         CpuShares         b'c' "cpu-shares"         One      "NUMBER"         "Weight against other containers (1024)";
@@ -107,6 +113,10 @@ flags! {
         DeviceWriteBps    b' ' "device-write-bps"   Many     "PATH:SIZE"      "Limit bytes written per second";
         DeviceReadIops    b' ' "device-read-iops"   Many     "PATH:NUMBER"    "Limit reads per second";
         DeviceWriteIops   b' ' "device-write-iops"  Many     "PATH:NUMBER"    "Limit writes per second";
+    }
+    /// What cgroups enforce from the beginning on.
+    FIXED_LIMITS "Limits" {
+        OomKillDisable    b' ' "oom-kill-disable"   Switch   ""               "Pause instead of kill when out of memory (cgroup v1)";
         DeviceCgroupRule  b' ' "device-cgroup-rule" Many     "'c 1:3 rwm'"    "Allow devices by number";
         CgroupParent      b' ' "cgroup-parent"      One      "PATH"           "Put the container's cgroup below this one";
     }
@@ -116,9 +126,12 @@ flags! {
         CapDrop           b' ' "cap-drop"           Many     "NAME"           "Take a capability away, or ALL";
         SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "no-new-privileges[=true|false]";
     }
+    /// How lists of names print.
+    QUIET "Output" {
+        Quiet             b'q' "quiet"              Switch   ""               "Print IDs or names only";
+    }
     /// How lists print.
     LISTING "Output" {
-        Quiet             b'q' "quiet"              Switch   ""               "Print IDs or names only";
         NoTrunc           b' ' "no-trunc"           Switch   ""               "Print whole IDs";
         Format            b' ' "format"             One      "FORMAT"         "table, json or a template such as '{{.ID}}'";
         Json              b' ' "json"               Switch   ""               "Print one JSON array";
@@ -137,6 +150,22 @@ flags! {
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";
     }
+    /// `cp`.
+    CP "Options" {
+        Archive           b'a' "archive"            Switch   ""               "Keep owners; else root's inside, and yours outside";
+        FollowLink        b'L' "follow-link"        Switch   ""               "Copy what a link as SRC leads to";
+        CpQuiet           b'q' "quiet"              Switch   ""               "Do not say how much was copied";
+    }
+    /// `export`.
+    EXPORT "Options" {
+        Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
+    }
+    /// `commit`.
+    COMMIT "Options" {
+        Author            b'a' "author"             One      "NAME"           "Note who made the image";
+        CommitMessage     b'm' "message"            One      "TEXT"           "Note why it was made";
+        Change            b'c' "change"             Many     "INSTRUCTION"    "Change its configuration: 'CMD [\"sh\"]', 'ENV A=1'";
+    }
     /// `images`.
     IMAGES "Options" {
         AllImages         b'a' "all"                Switch   ""               "Show images without a name too";
@@ -148,6 +177,11 @@ flags! {
         Latest            b'l' "latest"             Switch   ""               "Show the newest one, in any state";
         Size              b's' "size"               Switch   ""               "Show how much each container has written";
         Filter            b'f' "filter"             Many     "KEY=VALUE"      "Show only id=, name=, label=, status= or ancestor=";
+    }
+    /// `stats`.
+    STATS "Options" {
+        AllStats          b'a' "all"                Switch   ""               "Show containers that do not run too";
+        NoStream          b' ' "no-stream"          Switch   ""               "Look once, for a second, instead of each second";
     }
     /// `logs`.
     LOGS "Options" {

@@ -1,11 +1,11 @@
 //! The text of `--env-file` and `--label-file`. Reading the files is for the floor above.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use super::Setting;
 use super::process::Variable;
 use crate::base::error::{Error, Result};
+use crate::base::keep::{self, text};
 use crate::cli::parse::invalid;
 
 /// Reads the content of `--env-file path`: `NAME=VALUE` lines, `NAME` to inherit, `#` for comments. Nothing is unquoted or
@@ -51,8 +51,8 @@ fn lines<'a>(content: &'a [u8], line: &mut dyn FnMut(usize, &'a [u8]) -> Result<
 }
 
 fn refuse(path: &[u8], flag: &str, number: usize, line: &[u8]) -> Error {
-    let place = format!("{flag} (line {number} of {})", alloc::string::String::from_utf8_lossy(path));
-    invalid(line, &place, "no name without white space", "lines of NAME=VALUE or NAME, and comments that begin with #")
+    let place = text!("{flag} (line {number} of {})", keep::lossy(path));
+    invalid(line, place, "no name without white space", "lines of NAME=VALUE or NAME, and comments that begin with #")
 }
 
 #[cfg(test)]

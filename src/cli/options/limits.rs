@@ -1,11 +1,11 @@
 //! What cgroups enforce. Bounds are the kernel's, or docker's where docker is stricter.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::mounts::is_access;
-use super::{SIZE, conflict, number, size};
+use super::{Read, SIZE, conflict, number, size};
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -18,10 +18,10 @@ const PERIOD: u64 = 100_000;
 const QUOTA_MIN: i64 = 1_000;
 
 /// A limit on the throughput of one block device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttle {
     /// The device's path on the host.
-    pub path: String,
+    pub path: &'static str,
     /// Bytes or operations a second.
     pub rate: u64,
 }
@@ -84,7 +84,7 @@ pub struct Limits<'a> {
 
 impl<'a> Limits<'a> {
     /// Takes a flag in; false if it belongs elsewhere.
-    pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
+    pub(in crate::cli) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
         match given.flag.id {
             Id::Memory => self.memory = Some(size(given, MEMORY_MIN)?),
             Id::MemoryReservation => self.memory_reservation = Some(size(given, MEMORY_MIN)?),
@@ -113,16 +113,21 @@ impl<'a> Limits<'a> {
     }
 
     /// Whether the limits fit together.
-    pub(super) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
+    pub(in crate::cli) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
         for id in [Id::CpuQuota, Id::CpuPeriod] {
             if let (Some(_), Some(other)) = (parsed.last(Id::Cpus), parsed.last(id)) {
                 let why = "--cpus sets both quota and period";
-                return Err(conflict("cpus", other.flag.long, why, "--cpus, or --cpu-quota with --cpu-period"));
+                return Err(conflict("cpus", other.flag.long(), why, "--cpus, or --cpu-quota with --cpu-period"));
             }
         }
-        let below = |id, value: Option<u64>| match (parsed.last(id), value, self.memory) {
-            (Some(given), Some(value), Some(memory)) if value > memory => {
+        // `update` may be given one of two, where the other is the container's already.
+        let memory = parsed.last(Id::Memory);
+        let below = |id, value: Option<u64>| match (parsed.last(id), memory, value, self.memory) {
+            (Some(given), _, Some(value), Some(memory)) if value > memory => {
                 Err(given.refuse("above --memory", "a size of at most --memory"))
+            }
+            (None, Some(given), Some(value), Some(memory)) if value > memory => {
+                Err(given.refuse("below --memory-reservation", "a size of at least --memory-reservation"))
             }
             _ => Ok(()),
         };
@@ -136,6 +141,9 @@ impl<'a> Limits<'a> {
                 "below --memory, which it includes",
                 form,
             )?;
+        } else if let (Some(given), Some(swap @ 0..), Some(limit)) = (memory, self.memory_swap, self.memory) {
+            let form = "a size of at most --memory-swap, which includes it and can be changed at the same time";
+            given.check((limit <= swap as u64).then_some(()), "above --memory-swap", form)?;
         }
         Ok(())
     }
@@ -146,7 +154,7 @@ fn cpus(given: &Given<'_>) -> Result<i64> {
     let form = "a number of CPUs with at most nine decimals, such as 1.5; at least 0.01";
     let billionths = given.check(text::billionths(given.text()?), "not a number of CPUs", form)?;
     let quota = (billionths / (1_000_000_000 / PERIOD)) as i64;
-    given.check(Some(quota).filter(|&quota| quota >= QUOTA_MIN), "too small", form)
+    if quota < QUOTA_MIN { Err(given.refuse("too small", form)) } else { Ok(quota) }
 }
 
 fn quota(given: &Given<'_>) -> Result<i64> {
@@ -165,21 +173,31 @@ fn pids(given: &Given<'_>) -> Result<i64> {
 
 fn cpu_list<'a>(given: &Given<'a>) -> Result<&'a str> {
     let list = given.text()?;
-    given.check(text::cpu_list(list).map(|_| list), "not a list", "numbers and ranges such as 0-2,4")
+    given.check(text::is_cpu_list(list).then_some(list), "not a list", "numbers and ranges such as 0-2,4")
 }
 
 /// `PATH:RATE`; the last rate of a path counts.
 fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Result<()> {
-    let form = alloc::format!(
-        "PATH:RATE with an absolute path of a block device and, a second, {}; at least 1",
-        if bytes { SIZE } else { "a whole number" }
-    );
-    let (path, rate) = given.check(given.text()?.cut_last(b':'), "no rate", &form)?;
-    let path = given.check(super::target(path), "the path is not absolute", &form)?;
-    let rate = if bytes { text::size(rate) } else { text::decimal_u64(rate) };
-    let rate = given.check(rate.filter(|&rate| rate > 0), "not a rate", &form)?;
-    throttles.retain(|earlier| earlier.path != path);
-    throttles.push(Throttle { path, rate });
+    let read = |text: &str| -> Read<Throttle> {
+        let (path, rate) = text.cut_last(b':').ok_or("no rate")?;
+        let path = super::target(path).ok_or("the path is not absolute")?;
+        match if bytes { text::size(rate) } else { text::decimal_u64(rate) } {
+            None | Some(0) => Err("not a rate"),
+            Some(rate) => Ok(Throttle { path, rate }),
+        }
+    };
+    let throttle = match read(given.text()?) {
+        Ok(throttle) => throttle,
+        Err(why) => {
+            let rate = if bytes { SIZE } else { "a whole number" };
+            let form = "PATH:RATE with an absolute path of a block device and, a second,";
+            return Err(given.refuse(why, text!("{form} {rate}; at least 1")));
+        }
+    };
+    if let Some(earlier) = throttles.iter().position(|earlier| earlier.path == throttle.path) {
+        throttles.remove(earlier);
+    }
+    throttles.push(throttle);
     Ok(())
 }
 

@@ -10,13 +10,14 @@ pub mod namespaces;
 pub mod process;
 pub mod security;
 
-use alloc::format;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::attach::Manner;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
+use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::container::log::{self, LogOptions};
 use crate::container::monitor::Policy;
@@ -50,7 +51,7 @@ pub struct Setting<'a> {
 
 /// Everything that `run` was asked for.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch")]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunOptions<'a> {
     /// The image.
     pub image: Image<'a>,
@@ -89,27 +90,27 @@ impl<'a> RunOptions<'a> {
     ///
     /// # Errors
     /// A value that is malformed or out of range, or two flags that contradict each other.
-    pub fn from_parsed(parsed: &Parsed<'a>) -> Result<RunOptions<'a>> {
+    #[inline(never)]
+    pub fn from_parsed(parsed: &Parsed<'a>) -> Result<&'a mut RunOptions<'a>> {
         let Some((image, command)) = parsed.positionals.split_first() else {
             return Err(Error::new("no image was named").hint("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]"));
         };
-        let mut options = RunOptions {
-            image: Image::parse(image)?,
-            command: command.into(),
-            interactive: parsed.on(Id::Interactive),
-            tty: parsed.on(Id::Tty),
-            dry_run: parsed.on(Id::DryRun),
-            detach: parsed.on(Id::Detach),
-            manner: Manner { tty: parsed.on(Id::Tty), ..Manner::new(parsed, parsed.on(Id::Interactive))? },
-            restart: "",
-            stop_timeout: None,
-            record: Record { remove: parsed.on(Id::Remove), ..Record::default() },
-            process: process::Process { init: parsed.on(Id::Init), ..Default::default() },
-            mounts: mounts::Mounts { read_only: parsed.on(Id::ReadOnly), ..Default::default() },
-            namespaces: namespaces::Namespaces::default(),
-            limits: limits::Limits { oom_kill_disable: parsed.on(Id::OomKillDisable), ..Default::default() },
-            security: security::Security::default(),
-        };
+        let options = Box::leak(Box::new(RunOptions::default()));
+        options.image = Image::parse(image)?;
+        options.command = command.into();
+        for (id, switch) in [
+            (Id::Interactive, &mut options.interactive),
+            (Id::Tty, &mut options.tty),
+            (Id::Detach, &mut options.detach),
+            (Id::DryRun, &mut options.dry_run),
+            (Id::Remove, &mut options.record.remove),
+            (Id::Init, &mut options.process.init),
+            (Id::ReadOnly, &mut options.mounts.read_only),
+            (Id::OomKillDisable, &mut options.limits.oom_kill_disable),
+        ] {
+            *switch = parsed.on(id);
+        }
+        options.manner = Manner { tty: options.tty, ..Manner::new(parsed, options.interactive)? };
         for given in &parsed.flags {
             options.set(given)?;
         }
@@ -125,6 +126,7 @@ impl<'a> RunOptions<'a> {
         Ok(options)
     }
 
+    #[inline(never)]
     fn set(&mut self, given: &Given<'a>) -> Result<()> {
         match given.flag.id {
             Id::Name => {
@@ -140,7 +142,8 @@ impl<'a> RunOptions<'a> {
             }
             Id::LogOpt => {
                 let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
-                given.check(self.record.log.set(given.text()?), "no such option, or not a value of it", form)?;
+                let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
+                given.check(self.record.log.set(option, value), "no such option, or not a value of it", form)?;
             }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,
@@ -178,36 +181,46 @@ fn path<'a>(given: &Given<'a>) -> Result<&'a [u8]> {
     given.check(Some(given.value).filter(|path| !path.is_empty()), "empty", "a path")
 }
 
+/// What a value reads as, or why it does not.
+type Read<T> = core::result::Result<T, &'static str>;
+
 /// A path in the container, cleaned.
-fn target(text: &str) -> Option<alloc::string::String> {
-    text::clean_path(text).filter(|path| path != "/")
+#[inline(never)]
+fn target(text: &str) -> Option<&'static str> {
+    text::clean_path(text).map(|path| &*path.leak()).filter(|path| *path != "/")
 }
 
 /// A whole number between two bounds.
+#[inline(never)]
 fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
     let number = text::decimal_i64(given.text()?);
-    let accepted = if most == i64::MAX {
-        format!("a whole number, at least {least}")
-    } else {
-        format!("a whole number from {least} to {most}")
+    let why = match number {
+        Some(number) if (least..=most).contains(&number) => return Ok(number),
+        Some(number) if number < least => "too small",
+        Some(_) => "too large",
+        None => "not a whole number",
     };
-    let number = given.check(number, "not a whole number", &accepted)?;
-    let inside = (least..=most).contains(&number).then_some(number);
-    given.check(inside, if number < least { "too small" } else { "too large" }, &accepted)
+    Err(given.refuse(why, text!("a whole number from {least} to {most}")))
 }
 
 /// A size of at least `least` bytes.
+#[inline(never)]
 fn size(given: &Given<'_>, least: u64) -> Result<u64> {
-    let accepted = format!("{SIZE}; at least {}", text::human_binary_size(least));
-    let bytes = given.check(text::size(given.text()?), "not a size", &accepted)?;
-    given.check(Some(bytes).filter(|&bytes| bytes >= least), "too small", &accepted)
+    let why = match text::size(given.text()?) {
+        Some(bytes) if bytes >= least => return Ok(bytes),
+        Some(_) => "too small",
+        None => "not a size",
+    };
+    Err(given.refuse(why, text!("{SIZE}; at least {}", text::human_binary_size(least))))
 }
 
 const SIZE: &str = "a number with an optional unit b, k, m, g, t or p (powers of 1024), such as 64m";
 
 /// The error for two flags that contradict each other.
+#[cold]
+#[inline(never)]
 fn conflict(one: &str, other: &str, why: &str, accepted: &str) -> Error {
-    Error::new(format!("--{one} conflicts with --{other}: {why}")).hint(format!("accepted: {accepted}"))
+    Error::new(text!("--{one} conflicts with --{other}: {why}")).hint(text!("accepted: {accepted}"))
 }
 
 #[cfg(test)]

@@ -1,58 +1,37 @@
 //! `--volume`, `--mount`, `--tmpfs`, `--device`.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{NAME, size, target};
+use super::{NAME, Read, size, target};
 use crate::base::error::Result;
+use crate::base::json::record::names;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
 
 mod long;
 
-/// How mount events travel between the host and the container, `mount_namespaces(7)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Propagation {
-    /// Not at all, here and below: the default.
-    #[default]
-    RPrivate,
-    /// Not at all, here.
-    Private,
-    /// Into the container, here and below.
-    RSlave,
-    /// Into the container, here.
-    Slave,
-    /// Both ways, here and below.
-    RShared,
-    /// Both ways, here.
-    Shared,
-}
-
-/// The propagations under the names of mount options.
-const PROPAGATIONS: [(&str, Propagation); 6] = [
-    ("rprivate", Propagation::RPrivate),
-    ("private", Propagation::Private),
-    ("rslave", Propagation::RSlave),
-    ("slave", Propagation::Slave),
-    ("rshared", Propagation::RShared),
-    ("shared", Propagation::Shared),
-];
-
-impl Propagation {
-    /// The name as a mount option: `rprivate`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        PROPAGATIONS[self as usize].0
-    }
-
-    fn parse(name: &str) -> Option<Propagation> {
-        PROPAGATIONS.iter().find(|(known, _)| *known == name).map(|&(_, propagation)| propagation)
+names! {
+    /// How mount events travel between the host and the container, `mount_namespaces(7)`, under the names of mount options.
+    pub enum Propagation {
+        /// Not at all, here and below: the default.
+        #[default]
+        RPrivate = "rprivate",
+        /// Not at all, here.
+        Private = "private",
+        /// Into the container, here and below.
+        RSlave = "rslave",
+        /// Into the container, here.
+        Slave = "slave",
+        /// Both ways, here and below.
+        RShared = "rshared",
+        /// Both ways, here.
+        Shared = "shared",
     }
 }
 
 /// What an in-memory file system is like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tmpfs {
     /// At most this many bytes; the kernel's default is half of memory.
     pub size: Option<u64>,
@@ -73,12 +52,12 @@ pub struct Tmpfs {
 }
 
 /// What is mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
     /// A path of the host.
     Bind {
         /// The path; relative if it starts with a dot.
-        path: String,
+        path: &'a str,
         /// A missing path is made a directory (`--volume`) rather than an error (`--mount`).
         create: bool,
         /// Mounts below the path come along.
@@ -89,7 +68,7 @@ pub enum Source {
     /// A volume with a name.
     Volume {
         /// The name.
-        name: String,
+        name: &'a str,
         /// An empty volume is filled with what the image has at the target.
         copy: bool,
     },
@@ -103,23 +82,23 @@ pub enum Source {
 }
 
 /// One mount.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
     /// What is mounted.
-    pub source: Source,
+    pub source: Source<'a>,
     /// Where in the container: an absolute, clean path and not the root.
-    pub target: String,
+    pub target: &'static str,
     /// Nothing can be written.
     pub read_only: bool,
 }
 
 /// A device node of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device<'a> {
     /// The node's path on the host.
     pub host: &'a str,
     /// Its path in the container.
-    pub container: String,
+    pub container: &'static str,
     /// What is allowed: letters of `rwm`.
     pub access: &'a str,
 }
@@ -128,7 +107,7 @@ pub struct Device<'a> {
 #[derive(Debug, Default)]
 pub struct Mounts<'a> {
     /// All mounts in the order given; no two have the same target.
-    pub mounts: Vec<Mount>,
+    pub mounts: Vec<Mount<'a>>,
     /// `--device`.
     pub devices: Vec<Device<'a>>,
     /// `--read-only`.
@@ -140,12 +119,14 @@ pub struct Mounts<'a> {
 impl<'a> Mounts<'a> {
     /// Takes a flag in; false if it belongs elsewhere.
     pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
-        let mount = match given.flag.id {
-            Id::Volume => volume(given)?,
-            Id::Mount => long::mount(given)?,
-            Id::Tmpfs => tmpfs(given)?,
+        let read: fn(&'a str) -> Read<Mount<'a>>;
+        let form;
+        match given.flag.id {
+            Id::Volume => (read, form) = (volume, VOLUME),
+            Id::Mount => (read, form) = (long::mount, long::FORM),
+            Id::Tmpfs => (read, form) = (tmpfs, TMPFS),
             Id::Device => {
-                self.devices.push(device(given)?);
+                self.devices.push(given.take(device(given.text()?), DEVICE)?);
                 return Ok(true);
             }
             Id::ShmSize => {
@@ -153,6 +134,10 @@ impl<'a> Mounts<'a> {
                 return Ok(true);
             }
             _ => return Ok(false),
+        }
+        let mount = match read(given.text()?) {
+            Ok(mount) => mount,
+            Err(why) => return Err(given.refuse(why, if why == long::NO_NAME { NAME } else { form })),
         };
         if self.mounts.iter().any(|earlier| earlier.target == mount.target) {
             return Err(given.refuse("another mount has this target", "one mount for each target"));
@@ -162,41 +147,46 @@ impl<'a> Mounts<'a> {
     }
 }
 
+const NO_TARGET: &str = "the target must be absolute and not /";
+
 const VOLUME: &str = "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and \
                       not /; OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z";
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
-fn volume(given: &Given<'_>) -> Result<Mount> {
-    let mut parts = given.text()?.parts(b':');
+fn volume(text: &str) -> Read<Mount<'_>> {
+    let mut parts = text.parts(b':');
     let (source, place, options) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(place), None, ..) => (None, place, ""),
         (source, Some(place), None, _) => (source, place, ""),
         // An empty third part is a slip, not the absence of options.
         (source, Some(place), Some(options), None) if !options.is_empty() => (source, place, options),
-        _ => return Err(given.refuse("too many or empty parts", VOLUME)),
+        _ => return Err("too many or empty parts"),
     };
-    let target = given.check(target(place), "the target must be absolute and not /", VOLUME)?;
+    let target = target(place).ok_or(NO_TARGET)?;
     let source = match source {
         None => Source::Anonymous { copy: true },
         Some(path) if path.starts_with(['/', '.']) => {
-            Source::Bind { path: path.into(), create: true, recursive: true, propagation: Propagation::default() }
+            Source::Bind { path, create: true, recursive: true, propagation: Propagation::default() }
         }
-        Some(name) if text::is_name(name) => Source::Volume { name: name.into(), copy: true },
-        Some(_) => return Err(given.refuse("the source is neither a path nor a volume's name", VOLUME)),
+        Some(name) if text::is_name(name) => Source::Volume { name, copy: true },
+        Some(_) => return Err("the source is neither a path nor a volume's name"),
     };
     let mut mount = Mount { source, target, read_only: false };
     let mut seen = 0;
     for option in options.parts(b',').filter(|_| !options.is_empty()) {
-        let kind = volume_option(&mut mount, option);
-        let kind = given.check(kind, "an option is unknown or not for this kind of source", VOLUME)?;
-        given.check((seen & kind == 0).then_some(()), "two options contradict each other", VOLUME)?;
+        let Some(kind) = volume_option(&mut mount, option) else {
+            return Err("an option is unknown or not for this kind of source");
+        };
+        if seen & kind != 0 {
+            return Err("two options contradict each other");
+        }
         seen |= kind;
     }
     Ok(mount)
 }
 
 /// Applies one option; gives a bit for what it was about, of which there may be only one.
-fn volume_option(mount: &mut Mount, option: &str) -> Option<u8> {
+fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
     Some(match (option, &mut mount.source) {
         ("ro" | "rw", _) => {
             mount.read_only = option == "ro";
@@ -213,7 +203,7 @@ fn volume_option(mount: &mut Mount, option: &str) -> Option<u8> {
             8
         }
         (_, Source::Bind { propagation, .. }) => {
-            *propagation = Propagation::parse(option)?;
+            *propagation = Propagation::named(option)?;
             16
         }
         _ => return None,
@@ -224,20 +214,21 @@ const TMPFS: &str = "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro 
                      mode=1777 uid=N gid=N nr_inodes=N";
 
 /// `TARGET[:OPTIONS]`. What docker forbids by default stays forbidden: programs, set-user-ID and devices.
-fn tmpfs(given: &Given<'_>) -> Result<Mount> {
-    let (place, options) = given.text()?.cut(b':').unwrap_or((given.text()?, "rw"));
-    let target = given.check(target(place), "the target must be absolute and not /", TMPFS)?;
+fn tmpfs(text: &str) -> Read<Mount<'_>> {
+    let (place, options) = text.cut(b':').unwrap_or((text, "rw"));
+    let target = target(place).ok_or(NO_TARGET)?;
     let mut fs = Tmpfs::default();
     let mut read_only = false;
     for option in options.parts(b',') {
-        given.check(tmpfs_option(&mut fs, &mut read_only, option), "an option is unknown or malformed", TMPFS)?;
+        let (name, value) = option.cut(b'=').map_or((option, None), |(name, value)| (name, Some(value)));
+        tmpfs_option(&mut fs, &mut read_only, name, value).ok_or("an option is unknown or malformed")?;
     }
     Ok(Mount { source: Source::Tmpfs(fs), target, read_only })
 }
 
 /// Applies one option; `None` if it won't do.
-fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, option: &str) -> Option<()> {
-    let (name, value) = option.cut(b'=').map_or((option, None), |(name, value)| (name, Some(value)));
+#[inline(never)]
+fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, name: &str, value: Option<&str>) -> Option<()> {
     match (name, value) {
         ("ro" | "rw", None) => *read_only = name == "ro",
         ("exec" | "noexec", None) => fs.exec = name == "exec",
@@ -253,26 +244,30 @@ fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, option: &str) -> Option<()
     Some(())
 }
 
+const DEVICE: &str =
+    "HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r";
+
 /// `HOST[:CONTAINER[:ACCESS]]` or `HOST:ACCESS`.
-fn device<'a>(given: &Given<'a>) -> Result<Device<'a>> {
-    let form =
-        "HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r";
-    let parts: Vec<&str> = given.text()?.parts(b':').collect();
-    let (host, container, access) = match parts[..] {
-        [host] => (host, host, "rwm"),
-        [host, access] if is_access(access) => (host, host, access),
-        [host, container] => (host, container, "rwm"),
-        [host, container, access] => (host, container, access),
-        _ => return Err(given.refuse("too many parts", form)),
+#[inline(never)]
+fn device(text: &str) -> Read<Device<'_>> {
+    let mut parts = text.parts(b':');
+    let host = parts.next().unwrap_or_default();
+    let (container, access) = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => (host, "rwm"),
+        (Some(access), None, _) if is_access(access) => (host, access),
+        (Some(container), None, _) => (container, "rwm"),
+        (Some(container), Some(access), None) => (container, access),
+        _ => return Err("too many parts"),
     };
-    given.check(host.starts_with('/').then_some(()), "the host's path is not absolute", form)?;
-    let container = given.check(target(container), "the container's path is not absolute", form)?;
-    given.check(is_access(access).then_some(Device { host, container, access }), "the access is not of rwm", form)
+    if !host.starts_with('/') {
+        return Err("the host's path is not absolute");
+    }
+    let container = target(container).ok_or("the container's path is not absolute")?;
+    if is_access(access) { Ok(Device { host, container, access }) } else { Err("the access is not of rwm") }
 }
 
 /// Letters of `rwm`, each at most once.
 pub(super) fn is_access(text: &str) -> bool {
     let count = |letter| text.bytes().filter(|&byte| byte == letter).count();
-    let (r, w, m) = (count(b'r'), count(b'w'), count(b'm'));
-    !text.is_empty() && r.max(w).max(m) == 1 && r + w + m == text.len()
+    !text.is_empty() && text.bytes().all(|letter| b"rwm".contains(&letter) && count(letter) == 1)
 }

@@ -1,10 +1,10 @@
 //! Namespaces, and the names and addresses that live in them.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use super::{Setting, conflict};
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -35,6 +35,7 @@ const CONTAINER: u8 = 16;
 const PATH: u8 = 32;
 
 /// Reads one mode. The flag's help names what is accepted.
+#[inline(never)]
 fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>> {
     let word = given.text()?;
     let (kind, mode) = match word.cut(b':').unwrap_or((word, "")) {
@@ -47,7 +48,7 @@ fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>
         _ => (0, Namespace::Private),
     };
     let known = (kind & allowed != 0 && !word.ends_with(':')).then_some(mode);
-    given.check(known, "no such mode", given.flag.help).map(Some)
+    given.check(known, "no such mode", given.flag.help()).map(Some)
 }
 
 /// An additional line of `/etc/hosts`.
@@ -129,6 +130,7 @@ impl<'a> Namespaces<'a> {
     }
 
     /// Refuses what would change a namespace that is not the container's own.
+    #[inline(never)]
     pub(super) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
         let joined = |mode: Option<Namespace<'_>>| match mode? {
             Namespace::Host => Some("the host's"),
@@ -150,16 +152,16 @@ impl<'a> Namespaces<'a> {
         for (id, other, mode) in rules {
             let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
             if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
-                let why = format!("that namespace is {whose}");
-                return Err(conflict(given.flag.long, other, &why, "one of the two"));
+                let why = text!("that namespace is {whose}");
+                return Err(conflict(given.flag.long(), other, why, "one of the two"));
             }
         }
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Sysctl) {
             let (other, mode) =
                 if given.value.starts_with(b"net.") { ("network", self.network) } else { ("ipc", self.ipc) };
             if let Some(whose) = joined(mode) {
-                let why = format!("with --{other} as given the namespace is {whose}");
-                return Err(given.refuse(&why, "parameters of namespaces that are the container's own"));
+                let why = text!("with --{other} as given the namespace is {whose}");
+                return Err(given.refuse(why, "parameters of namespaces that are the container's own"));
             }
         }
         Ok(())
@@ -168,6 +170,7 @@ impl<'a> Namespaces<'a> {
 
 const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
 
+#[inline(never)]
 fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
     let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
     let name = given.text()?;
@@ -176,13 +179,13 @@ fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
 
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
-    let form = format!("NAME:IP or NAME=IP with {ADDRESS}");
     let entry = given.text()?;
-    let (name, address) = given.check(entry.cut(b'=').or_else(|| entry.cut(b':')), "no address", &form)?;
+    let refuse = |why| given.refuse(why, text!("NAME:IP or NAME=IP with {ADDRESS}"));
+    let Some((name, address)) = entry.cut(b'=').or_else(|| entry.cut(b':')) else { return Err(refuse("no address")) };
     let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
     let known =
         text::is_address(bare) && (bare.len() == address.len() || bare.cut(b':').is_some()) && text::is_hostname(name);
-    given.check(known.then_some(HostEntry { name, address: bare }), "not a name and an address", &form)
+    if known { Ok(HostEntry { name, address: bare }) } else { Err(refuse("not a name and an address")) }
 }
 
 /// The parameters that belong to a namespace and not to the machine, as docker's list.
@@ -191,11 +194,11 @@ const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kern
 
 /// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
 fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
-    let form = format!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*");
-    let (name, value) = given.check(given.text()?.cut(b'='), "no =", &form)?;
+    let refuse = |why| given.refuse(why, text!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*"));
+    let Some((name, value)) = given.text()?.cut(b'=') else { return Err(refuse("no =")) };
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));
     let known = text::place(SYSCTLS, name).is_some()
         || (plain && tail.is_some_and(|tail| tail.parts(b'.').all(|part| !part.is_empty())));
-    given.check(known.then_some(Setting { name, value }), "not a parameter of a namespace", &form)
+    if known { Ok(Setting { name, value }) } else { Err(refuse("not a parameter of a namespace")) }
 }

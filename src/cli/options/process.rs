@@ -1,10 +1,10 @@
 //! The process: its words, variables, user and resource limits.
 
-use alloc::format;
 use alloc::vec::Vec;
 
-use super::{number, path};
+use super::{Read, number, path};
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::base::signal;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
@@ -62,19 +62,16 @@ impl Ulimit {
         RESOURCES.parts(b' ').nth(self.resource.into()).unwrap_or("")
     }
 
-    fn parse(given: &Given<'_>) -> Result<Ulimit> {
-        let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
-                    cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack";
-        let (name, limits) = given.check(given.text()?.cut(b'='), "no =", form)?;
-        let resource = text::place(RESOURCES, name).filter(|_| name != "-");
-        let resource = given.check(resource, "no such resource", form)? as u8;
+    fn parse(text: &str) -> Read<Ulimit> {
+        let (name, limits) = text.cut(b'=').ok_or("no =")?;
+        let resource = text::place(RESOURCES, name).filter(|_| name != "-").ok_or("no such resource")? as u8;
         let (soft, hard) = limits.cut(b':').unwrap_or((limits, limits));
         let limit = |text| match text {
             "-1" | "unlimited" => Ok(u64::MAX),
-            _ => given.check(text::decimal_u64(text), "not a number", form),
+            _ => text::decimal_u64(text).ok_or("not a number"),
         };
         let (soft, hard) = (limit(soft)?, limit(hard)?);
-        given.check((soft <= hard).then_some(Ulimit { resource, soft, hard }), "the soft limit is above the hard", form)
+        if soft > hard { Err("the soft limit is above the hard") } else { Ok(Ulimit { resource, soft, hard }) }
     }
 }
 
@@ -129,8 +126,12 @@ impl<'a> Process<'a> {
                 self.stop_signal = Some(given.check(signal, "no such signal", form)?);
             }
             Id::Ulimit => {
-                let ulimit = Ulimit::parse(given)?;
-                self.ulimits.retain(|earlier| earlier.resource != ulimit.resource);
+                let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
+                     cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack";
+                let ulimit = given.take(Ulimit::parse(given.text()?), form)?;
+                if let Some(earlier) = self.ulimits.iter().position(|earlier| earlier.resource == ulimit.resource) {
+                    self.ulimits.remove(earlier);
+                }
                 self.ulimits.push(ulimit);
             }
             Id::OomScoreAdj => self.oom_score_adj = Some(number(given, -1000, 1000)? as i16),
@@ -143,23 +144,27 @@ impl<'a> Process<'a> {
 /// `USER[:GROUP]`.
 fn user<'a>(given: &Given<'a>) -> Result<(Option<Who<'a>>, Option<Who<'a>>)> {
     let form = "UID or user name, optionally :GID or group name";
-    let (user, group) = match given.text()?.cut(b':') {
-        Some((user, group)) => (user, Some(group)),
-        None => (given.text()?, None),
-    };
-    let group = group.map(|group| who(given, group, form)).transpose()?;
-    Ok((Some(who(given, user, form)?), group))
+    let text = given.text()?;
+    let Some((user, group)) = text.cut(b':') else { return Ok((Some(who(given, text, form)?), None)) };
+    let group = who(given, group, form)?;
+    Ok((Some(who(given, user, form)?), Some(group)))
 }
 
 /// A number, or what can be a name. A sign is never part of one: `-1` must not end as a very large ID.
+#[inline(never)]
 fn who<'a>(given: &Given<'_>, word: &'a str, form: &str) -> Result<Who<'a>> {
-    let accepted = format!("{form}; numbers from 0 to 4294967294");
-    if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
-        return given.check(text::uid(word).map(Who::Id), "the number is too large", &accepted);
-    }
     let odd = |byte: u8| byte <= b' ' || matches!(byte, b':' | b',' | b'/' | 0x7f);
-    let is_name = !matches!(word.as_bytes(), [] | [b'-' | b'+', ..]) && !word.bytes().any(odd);
-    given.check(is_name.then_some(Who::Name(word)), "neither a number nor a name", &accepted)
+    let why = if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
+        if let Some(id) = text::uid(word) {
+            return Ok(Who::Id(id));
+        }
+        "the number is too large"
+    } else if matches!(word.as_bytes(), [] | [b'-' | b'+', ..]) || word.bytes().any(odd) {
+        "neither a number nor a name"
+    } else {
+        return Ok(Who::Name(word));
+    };
+    Err(given.refuse(why, text!("{form}; numbers from 0 to 4294967294")))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::conflict;
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::base::text;
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
@@ -51,16 +52,15 @@ impl Security {
 }
 
 fn capability(given: &Given<'_>) -> Result<u64> {
-    let name = given.text()?;
-    if name.eq_ignore_ascii_case("ALL") {
+    let name = given.text()?.to_ascii_uppercase();
+    if name == "ALL" {
         return Ok(caps::ALL);
     }
     let form = "ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them";
-    let near = || text::nearest(&name.to_ascii_uppercase(), &mut caps::names());
-    match caps::number(name) {
+    match caps::number(&name) {
         Some(number) => Ok(1 << number),
-        None => Err(match near() {
-            Some(near) => given.refuse(&alloc::format!("no such capability; did you mean {near}?"), form),
+        None => Err(match text::nearest(&name, &mut caps::names()) {
+            Some(near) => given.refuse(text!("no such capability; did you mean {near}?"), form),
             None => given.refuse("no such capability", form),
         }),
     }

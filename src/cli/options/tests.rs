@@ -8,14 +8,15 @@ use crate::cli::flags::{Takes, command, table};
 use crate::cli::parse::parse;
 use crate::kernel::security::caps;
 
-fn read<'a>(words: &[&'a str]) -> Result<RunOptions<'a>> {
-    let words: Vec<&'a [u8]> = words.iter().map(|word| word.as_bytes()).collect();
-    let parsed = parse(&words).unwrap_or_else(|(_, error)| panic!("{error}"));
-    RunOptions::from_parsed(&parsed)
+/// What options are made of stays, so the words do too.
+fn read(words: &[&str]) -> Result<RunOptions<'static>> {
+    let words: Vec<&'static [u8]> = words.iter().map(|word| &*word.as_bytes().to_vec().leak()).collect();
+    let parsed = parse(words.leak()).unwrap_or_else(|(_, error)| panic!("{error}"));
+    RunOptions::from_parsed(Box::leak(Box::new(parsed))).map(core::mem::take)
 }
 
 /// `run FLAGS host true` with the flags separated by single spaces.
-fn run(flags: &str) -> RunOptions<'_> {
+fn run(flags: &str) -> RunOptions<'static> {
     let mut words = vec!["run"];
     words.extend(flags.split(' ').filter(|word| !word.is_empty()));
     words.extend(["host", "true"]);
@@ -114,15 +115,15 @@ fn users_and_groups_are_numbers_or_names() {
     }
 }
 
-fn bind(path: &str, create: bool, recursive: bool, propagation: Propagation) -> Source {
-    Source::Bind { path: path.into(), create, recursive, propagation }
+fn bind(path: &str, create: bool, recursive: bool, propagation: Propagation) -> Source<'_> {
+    Source::Bind { path, create, recursive, propagation }
 }
 
 #[test]
 fn mounts_are_host_paths_volumes_and_memory() {
     let private = Propagation::RPrivate;
     let tmpfs = Tmpfs { size: Some(64 << 20), mode: Some(0o1777), ..Tmpfs::default() };
-    let named = |copy| Source::Volume { name: "data".into(), copy };
+    let named = |copy| Source::Volume { name: "data", copy };
     for (flags, source, target, read_only) in [
         ("-v /a:/b", bind("/a", true, true, private), "/b", false),
         ("-v ./a:/b:ro,z", bind("./a", true, true, private), "/b", true),
@@ -145,7 +146,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
         ),
         ("--mount \"src=data\",dst=/b,volume-nocopy=true", named(false), "/b", false),
         ("--mount type=volume,dst=/b,ro=1", Source::Anonymous { copy: true }, "/b", true),
-        ("--mount type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1777", Source::Tmpfs(tmpfs.clone()), "/b", false),
+        ("--mount type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1777", Source::Tmpfs(tmpfs), "/b", false),
         ("--tmpfs /b", Source::Tmpfs(Tmpfs::default()), "/b", false),
         ("--tmpfs /b:size=64m,mode=1777,ro", Source::Tmpfs(tmpfs), "/b", true),
         (
@@ -163,7 +164,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
             false,
         ),
     ] {
-        assert_eq!(run(flags).mounts.mounts, [Mount { source, target: target.into(), read_only }], "{flags}");
+        assert_eq!(run(flags).mounts.mounts, [Mount { source, target, read_only }], "{flags}");
     }
     assert_eq!(Propagation::RShared.name(), "rshared");
 }
@@ -185,7 +186,7 @@ fn devices_have_a_place_and_an_access() {
     ] {
         let flags = format!("--device {text} --shm-size 1g");
         let mounts = run(&flags).mounts;
-        assert_eq!(mounts.devices, [mounts::Device { host, container: container.into(), access }]);
+        assert_eq!(mounts.devices, [mounts::Device { host, container, access }]);
         assert_eq!(mounts.shm_size, Some(1 << 30));
     }
 }
@@ -237,7 +238,7 @@ fn limits_are_in_the_kernels_units() {
     );
     assert_eq!((limits.pids, limits.blkio_weight), (Some(10), Some(1000)));
     assert_eq!((limits.cpu_quota, limits.cpu_period), (Some(1000), Some(1_000_000)));
-    let throttle = |path: &str, rate| vec![limits::Throttle { path: path.into(), rate }];
+    let throttle = |path, rate| vec![limits::Throttle { path, rate }];
     assert_eq!(limits.read_bps, throttle("/dev/sda", 2 << 20));
     assert_eq!(limits.write_bps, throttle("/dev/sdb", 1));
     assert_eq!((limits.read_iops, limits.write_iops), (throttle("/dev/sda", 5), throttle("/dev/sda", 6)));

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use super::image::Found;
 use super::{Options, Words};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::cli::context::Context;
 use crate::cli::options::files::parse_env_file;
 use crate::cli::options::namespaces::Namespace;
@@ -31,9 +31,10 @@ impl Environment {
     }
 
     fn apply(&mut self, context: &Context<'_>, variable: &Variable<'static>) {
-        match variable.value.or_else(|| context.variable(variable.name)) {
-            Some(value) => self.set(variable.name, value),
-            None => self.0.retain(|(known, _)| *known != variable.name),
+        if let Some(value) = variable.value.or_else(|| context.variable(variable.name)) {
+            self.set(variable.name, value);
+        } else if let Some(at) = self.0.iter().position(|(known, _)| *known == variable.name) {
+            self.0.remove(at);
         }
     }
 }
@@ -103,6 +104,7 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
 }
 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.
+#[inline(never)]
 pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
     let asked = &options.namespaces;
     let own_network = !matches!(asked.network, Some(Namespace::Host | Namespace::Container(_) | Namespace::Path(_)));
@@ -128,5 +130,5 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
 /// A file of the host's, empty if it can't be read: a container can do without it.
 fn host_file(path: &CStr) -> &'static str {
     let content = file::read_file(fd::CWD, path, LIMIT).unwrap_or_default();
-    String::from_utf8_lossy(content.leak()).into_owned().leak()
+    keep::lossy(&content)
 }

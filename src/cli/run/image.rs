@@ -1,12 +1,11 @@
 //! The image to run: its layers, and what its config says.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::cli::context::Context;
 use crate::cli::images;
 use crate::image::reference::Image;
@@ -52,7 +51,7 @@ pub(super) fn find(
     let found = Box::leak(Box::new(Found::default()));
     found.name = match image {
         Image::Host => "host",
-        Image::Path(path) => String::from_utf8_lossy(path).into_owned().leak(),
+        Image::Path(path) => keep::lossy(path),
         Image::Id(id) => id,
         Image::Name(name) => match (name.tag, name.id_prefix()) {
             (Some(tag), _) => text!("{}:{tag}", name.name),
@@ -63,7 +62,7 @@ pub(super) fn find(
         Image::Host => found.directory = "/",
         Image::Path(path) => found.directory = directory(path, found.name)?,
         _ => {
-            let store = if make { images::store(context)? } else { Store::look(&context.root_path())? };
+            let store = if make { images::store(context)? } else { Store::look(context.root_path())? };
             if make {
                 *held = Some(images::hold(&store)?);
             }
@@ -76,12 +75,13 @@ pub(super) fn find(
 }
 
 /// Takes over what the store says of the image.
+#[inline(never)]
 fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),
         Err(error) => return Err(error.because("find the image to run")),
     };
-    found.id = &stored.id;
+    found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
     if let Some(config) = stored.config.get("config") {
         configure(found, config);
@@ -98,7 +98,7 @@ fn directory(path: &[u8], name: &str) -> Result<&'static str> {
             "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME",
         ));
     }
-    Ok(Context::absolute(name)?.leak())
+    Context::absolute(name)
 }
 
 /// Takes over what an image's config says.

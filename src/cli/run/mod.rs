@@ -9,7 +9,6 @@ mod specification;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -17,13 +16,14 @@ pub(super) use environment::option_file;
 use image::Found;
 use sources::Sources;
 use specification::Parts;
+pub(super) use specification::limits;
 
 use super::attach;
 use super::context::Context;
 use super::options::RunOptions;
 use super::options::process::Who;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
@@ -44,7 +44,7 @@ type Options = &'static RunOptions<'static>;
 
 /// Runs a container and cleans up behind it, or leaves it to its monitor.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
-    let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
+    let options: Options = RunOptions::from_parsed(context.parsed)?;
     let signals = {
         let _why = because("read signals as a file later, and give files exactly the modes that are asked for");
         file::umask(0);
@@ -88,7 +88,7 @@ struct Created {
     bundle: Bundle,
     id: &'static str,
     launch: Launch,
-    state: State,
+    state: Box<State>,
 }
 
 impl Created {
@@ -98,7 +98,7 @@ impl Created {
             root,
             bundles,
             id: self.id,
-            name: &bundle.name,
+            name: bundle.name,
             directory: &bundle.directory,
             launch,
             state,
@@ -116,11 +116,11 @@ fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, 
     let found = image::find(context, &options.image, true, &mut held)?;
     let bundles = Bundles::open(root.by_ref())?;
     let bundle = bundles.create(options.record.name.unwrap_or_default())?;
-    let id = keep::copy(&bundle.id);
+    let id = bundle.id;
     match fill_in(context, options, found, &bundle, id) {
         Ok((launch, state)) => Ok((root, bundles, Created { bundle, id, launch, state })),
         Err(error) => {
-            let _ = bundles.remove(id, &bundle.name);
+            let _ = bundles.remove(id, bundle.name);
             Err(error)
         }
     }
@@ -132,10 +132,10 @@ fn fill_in(
     found: &'static Found,
     bundle: &Bundle,
     id: &'static str,
-) -> Result<(Launch, State)> {
+) -> Result<(Launch, Box<State>)> {
     let mut state = record::prepared(options, found)?;
     let made = make(context, options, found, id, true)?;
-    state.command = lossy(made.command).into_iter().map(String::from).collect();
+    state.command = lossy(made.command);
     if options.limits.cgroup_parent.is_some() {
         Control::note_parents(made.spec)?;
     }
@@ -204,7 +204,7 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
 }
 
 /// Writes what makes the container's directory an OCI bundle.
-fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &Spec) -> Result<()> {
+fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut Spec) -> Result<()> {
     let _why = because("write down what the container is: a bundle as the OCI runtime specification has it");
     bundle.write(c"config.json", &spec.to_json().to_compact())?;
     for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
@@ -238,7 +238,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
 #[inline(never)]
 fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
-    let made = make(context, options, found, keep::copy(&"0".repeat(64)), false)?;
+    let made = make(context, options, found, text!("{:064}", 0), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = "";
     let launch = Launch::new(made.spec)?;

@@ -1,48 +1,53 @@
 //! What is written down of a container besides its specification: `state.json`.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Options;
+use super::environment::option_file;
 use super::image::Found;
 use crate::base::error::Result;
+use crate::cli::options::Setting;
 use crate::cli::options::files::parse_label_file;
 use crate::container::life;
 use crate::container::state::State;
-use crate::sys::{because, fd, file, process};
+use crate::sys::{because, process};
 
 /// What is known of a container before it is started; files of labels are read.
-pub(super) fn prepared(options: Options, found: &Found) -> Result<State> {
-    Ok(State {
-        image: found.name.into(),
-        image_id: found.id.into(),
-        created: life::now(),
-        remove: options.record.remove,
-        // Should this process be killed before there is a monitor, this tells that it was not `create`.
-        owner: if options.detach { process::getpid() } else { 0 },
-        tty: options.tty,
-        labels: labels(options)?,
-        ..State::default()
-    })
+#[inline(never)]
+pub(super) fn prepared(options: Options, found: &Found) -> Result<Box<State>> {
+    let mut state: Box<State> = Box::default();
+    state.image = found.name;
+    state.image_id = found.id;
+    state.created = life::now();
+    state.remove = options.record.remove;
+    // Should this process be killed before there is a monitor, this tells that it was not `create`.
+    state.owner = if options.detach { process::getpid() } else { 0 };
+    state.tty = options.tty;
+    state.labels = labels(options)?;
+    Ok(state)
 }
 
 /// Labels of files, then those of the command line.
-fn labels(options: Options) -> Result<Vec<(String, String)>> {
-    let mut labels: Vec<(String, String)> = Vec::new();
-    let mut set = |name: &str, value: &str| match labels.iter_mut().find(|(known, _)| known == name) {
-        Some((_, old)) => *old = value.to_string(),
-        None => labels.push((name.to_string(), value.to_string())),
-    };
+fn labels(options: Options) -> Result<Vec<(&'static str, &'static str)>> {
+    let mut labels = Vec::new();
     for path in &options.record.label_files {
         let _why = because("read labels from a file (--label-file)");
-        let content = file::read_file(fd::CWD, file::path(path)?, 4 << 20)
-            .map_err(|error| error.option("--label-file").hint("accepted: a file of NAME=VALUE lines"))?;
-        for label in parse_label_file(path, &content)? {
-            set(label.name, label.value);
+        for label in parse_label_file(path, option_file(path, "--label-file")?)? {
+            set(&mut labels, label);
         }
     }
     for label in &options.record.labels {
-        set(label.name, label.value);
+        set(&mut labels, *label);
     }
     Ok(labels)
+}
+
+/// Adds a label; the last of a name counts.
+#[inline(never)]
+fn set(labels: &mut Vec<(&'static str, &'static str)>, label: Setting<'static>) {
+    match labels.iter_mut().find(|(known, _)| *known == label.name) {
+        Some((_, old)) => *old = label.value,
+        None => labels.push((label.name, label.value)),
+    }
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::Options;
 use super::image::Found;
@@ -21,7 +22,7 @@ use crate::sys::{because, fd, file};
 #[derive(Default)]
 pub(super) struct Sources {
     /// Mounts that the user or the image asked for.
-    pub(super) mounts: Vec<spec::Mount>,
+    pub(super) mounts: Cell<Vec<spec::Mount>>,
     /// Volumes for this container alone.
     pub(super) unnamed: Vec<&'static str>,
     /// Targets of volumes that get what the image has there, a line each.
@@ -31,12 +32,13 @@ pub(super) struct Sources {
 impl Sources {
     /// Looks the host's paths up; with `make` those that `--volume` names and that are missing are made. Volumes are not, since
     /// the container must tell of them first.
+    #[inline(never)]
     pub(super) fn gather(options: Options, found: &'static Found, make: bool) -> Result<&'static Sources> {
         let _why = because("find the host's directories, volumes and devices that the container gets");
         let sources = Box::leak(Box::new(Sources::default()));
-        let mut asked: Vec<(&'static str, Option<&'static Mount>)> = Vec::new();
+        let mut asked: Vec<(&'static str, Option<&'static Mount<'static>>)> = Vec::new();
         for mount in &options.mounts.mounts {
-            asked.push((&mount.target, Some(mount)));
+            asked.push((mount.target, Some(mount)));
         }
         for path in &found.volumes {
             if !asked.iter().any(|(target, _)| target == path) && path.starts_with('/') && path.len() > 1 {
@@ -55,8 +57,9 @@ impl Sources {
         Ok(sources)
     }
 
-    fn mount(&mut self, mount: &'static Mount, make: bool) -> Result<()> {
-        let target = &mount.target;
+    #[inline(never)]
+    fn mount(&mut self, mount: &'static Mount<'static>, make: bool) -> Result<()> {
+        let target = mount.target;
         match &mount.source {
             Source::Bind { path, create, recursive, propagation } => {
                 let source = bind_source(path, *create, make)?;
@@ -78,7 +81,13 @@ impl Sources {
     #[inline(never)]
     fn add(&mut self, target: &'static str, kind: &'static str, source: &'static str, options: Vec<&'static str>) {
         let (kind, source) = (Some(kind), Some(source));
-        self.mounts.push(spec::Mount { destination: target, kind, source, options, ..spec::Mount::default() });
+        self.mounts.get_mut().push(spec::Mount {
+            destination: target,
+            kind,
+            source,
+            options,
+            ..spec::Mount::default()
+        });
     }
 
     fn bind(
@@ -136,8 +145,8 @@ impl Sources {
 
 /// A path of the host's for a bind mount, absolute; a missing one is an error, or a directory to be made.
 fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
-    let absolute = Context::absolute(path)?.leak();
-    match file::stat_follow(fd::CWD, file::path(&*absolute)?) {
+    let absolute = Context::absolute(path)?;
+    match file::stat_follow(fd::CWD, file::path(absolute)?) {
         Ok(_) => {}
         Err(error) if error.is(Errno::ENOENT) && create => {
             if make {

@@ -6,9 +6,10 @@ use super::image::Found;
 use super::sources::{self, Sources};
 use super::{Options, Words};
 use crate::base::error::Result;
+use crate::base::json::record::is_empty;
 use crate::base::keep::text;
 use crate::base::signal;
-use crate::cli::options::limits::Throttle;
+use crate::cli::options::limits::{Limits, Throttle};
 use crate::cli::options::namespaces::Namespace as Asked;
 use crate::container::spec::{
     BlockIo, Cpu, Device, DeviceKind, DeviceRate, DeviceRule, Linux, Memory, Mount, Namespace, NamespaceKind, Pids,
@@ -36,6 +37,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Builds it.
+#[inline(never)]
 pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     let options = parts.options;
     let spec = defaults::spec()?;
@@ -43,15 +45,23 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
         spec.hostname = Some(parts.hostname);
     }
     spec.domainname = options.namespaces.domainname;
-    spec.root.get_or_insert_default().readonly = options.mounts.read_only;
-    process(parts, spec.process.get_or_insert_default())?;
     mounts(parts, &mut spec.mounts);
     annotations(parts, &mut spec.annotations);
-    linux(parts, spec.linux.get_or_insert_default(), &mut spec.annotations)?;
+    // The defaults have all of these.
+    if let Some(root) = &mut spec.root {
+        root.readonly = options.mounts.read_only;
+    }
+    if let Some(asked) = &mut spec.process {
+        process(parts, asked)?;
+    }
+    if let Some(asked) = &mut spec.linux {
+        linux(parts, asked, &mut spec.annotations)?;
+    }
     Ok(spec)
 }
 
 /// What the specification has no member for, but a later start needs.
+#[inline(never)]
 fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
     let options = parts.options;
     let signal = match options.process.stop_signal {
@@ -65,7 +75,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
     };
     let lossy = parts.command.iter().chain(parts.env).any(|word| word.to_str().is_err());
     let set = |on: bool| if on { "true" } else { "" };
-    let given = [
+    for (name, value) in [
         (launch::IMAGE, parts.found.name),
         (launch::LAYERS, parts.found.digests),
         (launch::DIRECTORY, parts.found.directory),
@@ -81,12 +91,12 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         (launch::BEST_EFFORT, set(parts.best_effort)),
         (launch::LOSSY, set(lossy)),
         (remains::VOLUMES, parts.sources.unnamed.join(",").leak()),
-    ];
-    for (name, value) in given.into_iter().chain(options.record.log.annotations()) {
+    ] {
         if !value.is_empty() {
             annotations.push((name, value));
         }
     }
+    options.record.log.annotate(annotations);
 }
 
 #[inline(never)]
@@ -100,12 +110,18 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
     } else if parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
+    for limit in &options.process.ulimits {
+        let kind = text!("RLIMIT_{}", limit.name().to_ascii_uppercase());
+        process.rlimits.push(Rlimit { kind, soft: limit.soft, hard: limit.hard });
+    }
+    process.no_new_privileges = options.security.no_new_privileges;
+    process.oom_score_adj = options.process.oom_score_adj.map(i32::from);
     let mut granted = options.security.capabilities();
     if options.security.cap_add == caps::ALL {
         // All that there is to give: this kernel or whoever started vial may know fewer.
         granted &= security::capget()?.permitted;
     }
-    let sets = process.capabilities.get_or_insert_default();
+    let Some(sets) = &mut process.capabilities else { return Ok(()) };
     for number in 0..caps::COUNT {
         if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
             let name = text!("CAP_{name}");
@@ -114,12 +130,6 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
             }
         }
     }
-    for limit in &options.process.ulimits {
-        let kind = text!("RLIMIT_{}", limit.name().to_ascii_uppercase());
-        process.rlimits.push(Rlimit { kind, soft: limit.soft, hard: limit.hard });
-    }
-    process.no_new_privileges = options.security.no_new_privileges;
-    process.oom_score_adj = options.process.oom_score_adj.map(i32::from);
     Ok(())
 }
 
@@ -137,12 +147,12 @@ fn mounts(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {
         }
     }
     // What the user mounts takes the place of what would be there.
-    let asked = &parts.sources.mounts;
+    let mut asked = parts.sources.mounts.take();
     mounts.retain(|mount| {
         let unwanted = mount.destination == "/dev/shm" && matches!(ipc, Some(Asked::None));
         !unwanted && !asked.iter().any(|asked| asked.destination == mount.destination)
     });
-    mounts.extend_from_slice(asked);
+    mounts.append(&mut asked);
 }
 
 type Annotations = Vec<(&'static str, &'static str)>;
@@ -150,18 +160,21 @@ type Annotations = Vec<(&'static str, &'static str)>;
 fn linux(parts: &Parts<'_>, linux: &mut Linux, annotations: &mut Annotations) -> Result<()> {
     let options = parts.options;
     namespaces(parts, &mut linux.namespaces, annotations)?;
-    let parent = options.limits.cgroup_parent.unwrap_or("vial").trim_matches('/');
+    let mut parent = options.limits.cgroup_parent.unwrap_or("vial");
+    while let Some(rest) = parent.strip_prefix('/').or_else(|| parent.strip_suffix('/')) {
+        parent = rest;
+    }
     linux.cgroups_path = Some(text!("/{parent}/{}", parts.id));
     for setting in &options.namespaces.sysctls {
         linux.sysctl.push((setting.name, setting.value));
     }
-    let resources = linux.resources.get_or_insert_default();
-    limits(options, resources)?;
+    let Some(resources) = &mut linux.resources else { return Ok(()) };
+    limits(&options.limits, resources)?;
     for asked in &options.mounts.devices {
         let (is_block, major, minor) = sources::device(asked.host, "--device", false)?;
         let (major, minor) = (Some(major.into()), Some(minor.into()));
         let (kind, letter) = if is_block { (DeviceKind::Block, "b") } else { (DeviceKind::Char, "c") };
-        let path = &asked.container;
+        let path = asked.container;
         linux.devices.push(Device { kind, path, major, minor, file_mode: Some(0o666), ..Device::default() });
         allow(resources, letter, major, minor, asked.access);
     }
@@ -213,9 +226,9 @@ fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>, annotations: &
     Ok(())
 }
 
+/// The limits as the specification has them.
 #[inline(never)]
-fn limits(options: Options, resources: &mut Resources) -> Result<()> {
-    let limits = &options.limits;
+pub(in crate::cli) fn limits(limits: &Limits<'static>, resources: &mut Resources) -> Result<()> {
     for asked in &limits.device_rules {
         let kind = match asked.kind {
             b'a' => "a",
@@ -224,7 +237,7 @@ fn limits(options: Options, resources: &mut Resources) -> Result<()> {
         };
         allow(resources, kind, asked.major.map(i64::from), asked.minor.map(i64::from), asked.access);
     }
-    let memory = Memory {
+    let mut memory = Memory {
         limit: limits.memory.map(|bytes| bytes as i64),
         reservation: limits.memory_reservation.map(|bytes| bytes as i64),
         swap: limits.memory_swap,
@@ -232,7 +245,7 @@ fn limits(options: Options, resources: &mut Resources) -> Result<()> {
         disable_oom_killer: limits.oom_kill_disable.then_some(true),
         ..Memory::default()
     };
-    let cpu = Cpu {
+    let mut cpu = Cpu {
         shares: limits.cpu_shares,
         quota: limits.cpu_quota,
         period: limits.cpu_period,
@@ -255,9 +268,15 @@ fn limits(options: Options, resources: &mut Resources) -> Result<()> {
     if let Some(high) = limits.memory_high {
         resources.unified.push(("memory.high", text!("{high}")));
     }
-    resources.memory = Some(memory).filter(|memory| *memory != Memory::default());
-    resources.cpu = Some(cpu).filter(|cpu| *cpu != Cpu::default());
+    if !is_empty(&mut memory) {
+        resources.memory = Some(memory);
+    }
+    if !is_empty(&mut cpu) {
+        resources.cpu = Some(cpu);
+    }
+    if !is_empty(&mut block) {
+        resources.block_io = Some(block);
+    }
     resources.pids = limits.pids.map(|limit| Pids { limit: Some(limit) });
-    resources.block_io = Some(block).filter(|block| *block != BlockIo::default());
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! Waiting for a container to say more, without asking again and again.
 
-use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::keep::text;
+use crate::container::monitor::RESTARTING;
 use crate::container::state::{State, Status};
 use crate::sys::file::Lock;
 use crate::sys::inotify::{inotify_add_watch, inotify_init1, next_event};
@@ -21,18 +20,19 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch.
+    /// Begins to watch; the directory becomes the current one.
     ///
     /// # Errors
     /// `inotify_init(2)`, `inotify_add_watch(2)`.
-    #[inline(never)]
     pub fn new(directory: FdRef<'_>) -> Result<Watch> {
         let _why = because("be told of what changes in the container's directory");
         let inotify = inotify_init1()?;
         // A watch on a directory tells of its files too, whatever their names come to be. That of one that was removed can't
         // be relied on: it comes when nobody has it open, which this process does.
         let events = libc::IN_MODIFY | libc::IN_CLOSE_WRITE | libc::IN_MOVED_TO | libc::IN_DELETE;
-        inotify_add_watch(inotify.by_ref(), file::path(text!("/proc/self/fd/{}", directory.number()))?, events)?;
+        // The one way to name an open directory here that does not need /proc.
+        file::fchdir(directory)?;
+        inotify_add_watch(inotify.by_ref(), c".", events)?;
         Ok(Watch { inotify, doubts: 0 })
     }
 
@@ -40,7 +40,6 @@ impl Watch {
     ///
     /// # Errors
     /// poll(2), read(2).
-    #[inline(never)]
     pub fn wait(&mut self, milliseconds: u64) -> Result<bool> {
         let _why = because("wait until the container says more, or ends");
         let mut most = milliseconds;
@@ -79,17 +78,17 @@ pub fn is_over(directory: FdRef<'_>) -> Result<bool> {
         // What is removed first.
         return Ok(true);
     }
-    if file::exists(directory, c"restarting") {
+    if file::exists(directory, RESTARTING) {
         return Ok(false);
     }
-    if file::try_lock(directory, Lock::Shared)? {
+    let owned = !file::try_lock(directory, Lock::Shared)?;
+    let state = State::load(directory);
+    if !owned {
         file::unlock(directory)?;
-        return Ok(true);
     }
-    match State::load(directory) {
-        Ok(state) => Ok(state.is_some_and(|state| state.status == Status::Exited)),
-        // It has just been removed.
-        Err(error) if error.is(Errno::ENOENT) => Ok(true),
-        Err(error) => Err(error),
-    }
+    // It may be removed at this moment.
+    let Some(state) = state? else { return Ok(!owned) };
+    // A workload outlives its monitor, and another one goes on with the log.
+    let goes_on = owned || (state.status == Status::Running && state.is_orphan());
+    Ok(!goes_on || state.status == Status::Exited)
 }

@@ -15,6 +15,7 @@ pub mod read;
 mod tests;
 pub mod write;
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::base::json::Value;
@@ -75,11 +76,11 @@ impl LogOptions {
         place.is_some()
     }
 
-    /// Takes `max-size=SIZE` or `max-file=NUMBER` in; `None` if it is neither, or out of bounds.
-    pub fn set(&mut self, option: &str) -> Option<()> {
-        match option.cut(b'=')? {
-            ("max-size", value) => self.max_size = text::size(value).filter(|size| *size >= MIN_SIZE)?,
-            ("max-file", value) => {
+    /// Sets `max-size` or `max-file`; `None` if the option is neither, or the value out of bounds.
+    pub fn set(&mut self, option: &str, value: &str) -> Option<()> {
+        match option {
+            "max-size" => self.max_size = text::size(value).filter(|size| *size >= MIN_SIZE)?,
+            "max-file" => {
                 self.max_file = text::decimal_u32(value).filter(|count| (1..=MAX_FILES).contains(count))?;
             }
             _ => return None,
@@ -87,17 +88,20 @@ impl LogOptions {
         Some(())
     }
 
-    /// What `config.json` is to say, where it is not the usual; empty values are not for writing.
-    #[must_use]
-    pub fn annotations(&self) -> [(&'static str, &'static str); 3] {
+    /// Notes in `config.json` what is not as usual.
+    pub fn annotate(&self, annotations: &mut Vec<(&'static str, &'static str)>) {
         let usual = LogOptions::default();
-        let [driver, size, count] = ANNOTATIONS;
-        let number = |number: u64, usual: u64| if number == usual { "" } else { text!("{number}") };
-        [
-            (driver, if self.driver == usual.driver { "" } else { self.driver }),
-            (size, number(self.max_size, usual.max_size)),
-            (count, number(self.max_file.into(), usual.max_file.into())),
-        ]
+        let [driver, max_size, max_file] = ANNOTATIONS;
+        if self.driver != usual.driver {
+            annotations.push((driver, self.driver));
+        }
+        for (name, number, usual) in
+            [(max_size, self.max_size, usual.max_size), (max_file, self.max_file.into(), usual.max_file.into())]
+        {
+            if number != usual {
+                annotations.push((name, text!("{number}")));
+            }
+        }
     }
 
     /// Reads them from a `config.json`; what is not there, or makes no sense, is as usual.
@@ -105,10 +109,9 @@ impl LogOptions {
     pub fn from_annotations(config: &Value) -> LogOptions {
         let mut options = LogOptions::default();
         for (key, option) in ANNOTATIONS.iter().zip(["", "max-size", "max-file"]) {
-            match config.at(&["annotations", key]).and_then(Value::as_str) {
-                Some(name) if option.is_empty() => drop(options.set_driver(name)),
-                Some(value) => drop(options.set(text!("{option}={value}"))),
-                None => {}
+            let Some(value) = config.at(&["annotations", key]).and_then(Value::as_str) else { continue };
+            if options.set(option, value).is_none() && option.is_empty() {
+                options.set_driver(value);
             }
         }
         options
@@ -146,20 +149,14 @@ fn head(entry: &[u8]) -> Option<(Stream, bool)> {
     (matches!(tag, b'F' | b'P') && entry[10] == b'T').then_some((stream, *tag == b'F'))
 }
 
-/// The name of a file of the log: 0 is the one that is being written.
-fn name(number: u32, room: &mut [u8; 16]) -> &CStr {
-    *room = *b"log.\0\0\0\0\0\0\0\0\0\0\0\0";
-    let (mut digits, mut rest) = (0, number);
-    while rest > 0 {
-        (digits, rest) = (digits + 1, rest / 10);
-    }
-    let mut rest = number;
-    for place in (4..4 + digits).rev() {
-        room[place] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    if number == 0 {
-        room[3] = 0;
-    }
+/// The name of a file of the log, of which there are [`MAX_FILES`]: 0 is the one that is being written.
+#[inline(never)]
+fn name(number: u32, room: &mut [u8; 8]) -> &CStr {
+    let [tens, ones] = [number / 10, number % 10].map(|digit| b'0' + digit as u8);
+    *room = match number {
+        0 => *b"log\0\0\0\0\0",
+        1..10 => [b'l', b'o', b'g', b'.', ones, 0, 0, 0],
+        _ => [b'l', b'o', b'g', b'.', tens, ones, 0, 0],
+    };
     CStr::from_bytes_until_nul(room).unwrap_or_default()
 }

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::{HEAD, Stream, TIME, head, name};
+use super::{HEAD, MAX_FILES, Stream, TIME, head, name};
 use crate::base::bytes::find;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, because, file};
 
 /// Bytes that are read at once.
@@ -66,38 +67,13 @@ pub struct Reader<'a> {
     skip: [u64; 3],
 }
 
-/// The file that is being written; `None` if there is none now.
-fn newest(directory: FdRef<'_>) -> Option<u64> {
+/// The inode of the file that is being written; 0, which no file has, if there is none now.
+fn newest(directory: FdRef<'_>) -> u64 {
     // Looked for first, since that it is not there is no error.
-    file::exists(directory, c"log").then(|| file::stat(directory, c"log").ok()).flatten().map(|stat| stat.ino)
-}
-
-/// Opens all files of the log, the newest first.
-///
-/// While they are opened they may be rotated, so that one is met twice or not at all; if the newest is still the same in the
-/// end they were not. A name that is missing is no end, since one is while they are rotated.
-fn open_parts(directory: FdRef<'_>) -> Result<Vec<Part>> {
-    let mut room = [0; 16];
-    loop {
-        let first = newest(directory);
-        let mut parts: Vec<Part> = Vec::new();
-        let mut missing = 0;
-        for number in 0.. {
-            match file::open(directory, name(number, &mut room), libc::O_RDONLY | libc::O_NOFOLLOW) {
-                Err(error) if error.is(Errno::ENOENT) && missing == 1 => break,
-                Err(error) if error.is(Errno::ENOENT) => missing = 1,
-                Err(error) => return Err(error),
-                Ok(file) => {
-                    let stat = file::stat(file.by_ref(), c"")?;
-                    parts.push(Part { file, inode: stat.ino, size: stat.size });
-                    missing = 0;
-                }
-            }
-        }
-        if newest(directory) == first {
-            return Ok(parts);
-        }
+    if !file::exists(directory, c"log") {
+        return 0;
     }
+    file::stat(directory, c"log").map_or(0, |stat| stat.ino)
 }
 
 impl<'a> Reader<'a> {
@@ -110,13 +86,14 @@ impl<'a> Reader<'a> {
         let mut reader = Reader {
             directory,
             wanted,
-            parts: open_parts(directory)?,
+            parts: Vec::new(),
             buffer: alloc::vec![0; CHUNK + HEAD],
             filled: 0,
             entry: None,
             begun: [None; 3],
             skip: [0; 3],
         };
+        reader.open_newer()?;
         if let Some(lines) = wanted.tail {
             reader.seek_last(lines)?;
         }
@@ -133,18 +110,14 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// What the file system refuses, and what `show` does.
-    #[inline(never)]
     pub fn drain(&mut self, last: bool, show: Show<'_>) -> Result<()> {
         let _why = because("read the container's log");
         loop {
-            let Some(part) = self.parts.last() else {
-                self.parts = open_parts(self.directory)?;
-                if self.parts.is_empty() {
-                    return Ok(());
-                }
-                continue;
-            };
-            let count = file::read(part.file.by_ref(), &mut self.buffer[self.filled..])?;
+            let (mut count, mut inode) = (0, 0);
+            if let Some(part) = self.parts.last() {
+                count = file::read(part.file.by_ref(), &mut self.buffer[self.filled..])?;
+                inode = part.inode;
+            }
             self.filled += count;
             if count > 0 {
                 self.consume(false, show)?;
@@ -152,28 +125,49 @@ impl<'a> Reader<'a> {
                 // It was given up for the next one.
                 self.consume(true, show)?;
                 self.parts.pop();
-            } else if !self.was_rotated(show)? {
+            } else if [0, inode].contains(&newest(self.directory)) {
                 return if last { self.consume(true, show) } else { Ok(()) };
+            } else if !self.open_newer()? {
+                show(Stream::System, b"vial: the log is rotated faster than it is read; lines may be missing here\n")?;
             }
         }
     }
 
-    /// Whether there are newer files than the one under way. More may have come to that one meanwhile, before it was rotated.
+    /// Opens the files that are newer than the one under way, to which more may have come before it was rotated; false if there
+    /// may have been others in between.
+    ///
+    /// While they are opened they may be rotated, so that one is met twice or not at all; if the newest is still the same in
+    /// the end they were not. A name that is missing is no end, since one is while they are rotated.
     #[inline(never)]
-    fn was_rotated(&mut self, show: Show<'_>) -> Result<bool> {
-        let Some(under_way) = self.parts.last().map(|part| part.inode) else { return Ok(false) };
-        if newest(self.directory).is_none_or(|inode| inode == under_way) {
-            return Ok(false);
+    fn open_newer(&mut self) -> Result<bool> {
+        let known = self.parts.len();
+        let under_way = self.parts.last().map_or(0, |part| part.inode);
+        loop {
+            let first = newest(self.directory);
+            let (mut missing, mut met) = (false, false);
+            self.parts.drain(..self.parts.len() - known);
+            for number in 0..MAX_FILES {
+                let file = match file::open(self.directory, name(number, &mut [0; 8]), libc::O_RDONLY) {
+                    Ok(file) => file,
+                    Err(error) if !error.is(Errno::ENOENT) => return Err(error),
+                    Err(_) if missing => break,
+                    Err(_) => {
+                        missing = true;
+                        continue;
+                    }
+                };
+                let Statx { ino: inode, size, .. } = file::stat(file.by_ref(), c"")?;
+                met = inode == under_way;
+                if met {
+                    break;
+                }
+                self.parts.insert(self.parts.len() - known, Part { file, inode, size });
+                missing = false;
+            }
+            if newest(self.directory) == first {
+                return Ok(met || under_way == 0 || self.parts.len() < known + 2);
+            }
         }
-        let mut newer = open_parts(self.directory)?;
-        if let Some(place) = newer.iter().position(|part| part.inode == under_way) {
-            newer.truncate(place);
-        } else if newer.len() > 1 {
-            show(Stream::System, b"vial: the log is rotated faster than it is read; lines may be missing here\n")?;
-        }
-        newer.append(&mut self.parts);
-        self.parts = newer;
-        Ok(self.parts.len() > 1)
     }
 
     /// Shows what is in the buffer, but for the beginning of a header; with `end` that too, since no more of it is to come.
@@ -210,7 +204,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a header: what is to be done with the entry's text, which follows.
-    #[inline(never)]
     fn begin<'b>(&mut self, bytes: &'b [u8], show: Show<'_>) -> Result<&'b [u8]> {
         let found = head(bytes);
         // What is damaged goes to none of the workload's streams, which have perhaps not said it.
@@ -238,7 +231,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Goes to where the last lines begin, from the end backwards.
-    #[inline(never)]
     fn seek_last(&mut self, lines: u64) -> Result<()> {
         let mut search = Search { left: lines, ..Search::default() };
         let mut found = (0, self.parts.first().map_or(0, |part| part.size));

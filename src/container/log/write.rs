@@ -146,7 +146,7 @@ impl Log {
         let _why = because("begin a new file of the container's log, and drop the oldest");
         let directory = self.directory.by_ref();
         if self.file.is_some() {
-            let (mut old, mut new) = ([0; 16], [0; 16]);
+            let (mut old, mut new) = ([0; 8], [0; 8]);
             // Not replaced by a rename: ext4 begins to write what takes another's place to the disk at once. Nor emptied, if
             // it is the only one: who reads it has it still open.
             let oldest = name(self.options.max_file - 1, &mut old);

@@ -127,7 +127,7 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         let mut monitor = Monitor {
             root,
             directory,
-            id: bundle.id.clone(),
+            id: bundle.id.into(),
             outputs: [None, None],
             input: None,
             listener: None,
@@ -192,10 +192,8 @@ impl Monitor {
         let mut launch = Launch::read(self.directory.by_ref())?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
         self.log_options = launch.log;
-        if self.log_options.keeps() {
-            // Whoever asks for the log at once finds an empty one.
-            let _ = file::create(self.directory.by_ref(), c"log", libc::O_WRONLY | libc::O_CREAT, 0o600);
-        }
+        // It is there when the command that starts the container has ended, and whether it can be is known.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options)?;
         self.tty = launch.terminal();
         let input = launch.annotation(launch::INPUT);
         self.once = input == "once";
@@ -254,7 +252,7 @@ impl Monitor {
                     let _ = control.remove();
                 }
                 (life.state.pid, life.state.pid_start) = (0, 0);
-                life.state.error = alloc::format!("{error}");
+                life.state.error = text!("{error}");
                 life.state.exit_code = error.exit_code().into();
                 let _ = life.state.save(self.directory.by_ref());
                 Err(error)
@@ -394,7 +392,7 @@ impl Monitor {
         let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
-        self.delay = policy::next_delay(self.delay, &state.started);
+        self.delay = policy::next_delay(self.delay, state.started);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
         let _ = state.save(directory);

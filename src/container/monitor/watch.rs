@@ -214,8 +214,11 @@ impl Monitor {
             }
             self.outputs[which] = None;
         }
+        if let Some(mut log) = self.log.take() {
+            // What was lost and not told yet.
+            log.append(Stream::System, process::clock(libc::CLOCK_REALTIME), b"");
+        }
         self.input = None;
-        self.log = None;
     }
 
     /// Waits before the next start, unless the monitor is told to end.

@@ -4,13 +4,14 @@ use core::ffi::CStr;
 use core::fmt::{self, Display, Formatter};
 
 use super::Action;
+use crate::base::keep;
 
 /// A path in words.
 struct Path<'a>(&'a CStr);
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_string_lossy())
+        f.write_str(keep::lossy(self.0.to_bytes()))
     }
 }
 

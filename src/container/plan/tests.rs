@@ -91,7 +91,7 @@ fn overlays_own_separators_in_a_path_are_escaped() {
     let actions = planned(&spec(), &[]);
     let at = place(&actions, |action| matches!(action, Action::Overlay { .. }));
     let Action::Overlay { data, .. } = &actions[at] else { unreachable!() };
-    assert_eq!(*data, c"lowerdir=../a\\:b:/c\\,d,upperdir=upper,workdir=work");
+    assert_eq!(*data, c"lowerdir=../a\\:b:/c\\,d,upperdir=upper,workdir=work,redirect_dir=off,metacopy=off,index=off");
 }
 
 #[test]

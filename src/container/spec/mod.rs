@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use crate::base::error::Error;
 use crate::base::json::Value;
-use crate::base::json::record::{Field, read, record};
+use crate::base::json::record::{read, record, write};
 
 pub use linux::*;
 pub use process::*;
@@ -36,8 +36,8 @@ impl Spec {
 
     /// The `config.json`, with its members in the order of the tables.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        self.write()
+    pub fn to_json(&mut self) -> Value {
+        write(self)
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::base::error::Error;
 use crate::base::json::Value;
-use crate::base::json::record::{Field, read, record};
+use crate::base::json::record::{read, record, write};
 
 impl Process {
     /// Reads a `process` object alone, as `exec --process FILE` of the OCI command line has it.
@@ -17,8 +17,8 @@ impl Process {
 
     /// The `process` object.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        self.write()
+    pub fn to_json(&mut self) -> Value {
+        write(self)
     }
 }
 

@@ -136,7 +136,7 @@ fn what_vial_writes_obeys_the_members_and_types_of_the_specification() {
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/runtime-spec.schema.json");
     let schema = serde_json::from_slice(&std::fs::read(schema).expect(schema)).expect(schema);
     let validator = jsonschema::validator_for(&schema).expect("the schema compiles");
-    for spec in [full(), Spec { oci_version: OCI_VERSION, ..Spec::default() }] {
+    for mut spec in [full(), Spec { oci_version: OCI_VERSION, ..Spec::default() }] {
         let document = theirs(&spec.to_json());
         let errors: Vec<String> =
             validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path)).collect();
@@ -150,7 +150,7 @@ fn what_vial_writes_obeys_the_members_and_types_of_the_specification() {
 #[test]
 fn a_short_document_is_as_short_when_it_is_written() {
     let text = r#"{"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0},"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"}}"#;
-    let spec = Spec::from_json(&value(text)).unwrap();
+    let mut spec = Spec::from_json(&value(text)).unwrap();
     assert_eq!(spec.to_json().to_compact(), text);
     assert_eq!(spec.linux, None);
 }
@@ -178,7 +178,7 @@ const OTHERS: &str = r#"{
 
 #[test]
 fn what_others_write_is_read_and_written_stably() {
-    let spec = Spec::from_json(&value(OTHERS)).unwrap();
+    let mut spec = Spec::from_json(&value(OTHERS)).unwrap();
     assert_eq!(Spec::from_json(&spec.to_json()), Ok(spec.clone()));
     assert_eq!(spec.linux.unwrap().resources.unwrap().pids.unwrap().limit, Some(7));
 }
@@ -235,7 +235,7 @@ fn an_error_names_the_path_and_says_what_was_found() {
 #[test]
 fn a_process_is_also_read_alone() {
     let text = r#"{"user":{"uid":7,"gid":8},"args":["id"],"cwd":"/"}"#;
-    let process = Process::from_json(&value(text)).unwrap();
+    let mut process = Process::from_json(&value(text)).unwrap();
     assert_eq!((process.user.uid, process.user.gid), (7, 8));
     assert_eq!(process.to_json().to_compact(), text);
     let error = Process::from_json(&value(r#"{"user":{"uid":"root"}}"#)).unwrap_err();

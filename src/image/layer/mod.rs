@@ -7,16 +7,15 @@
 //! One directory is at hand at a time. Its modification time is noted when it is entered and put back when it is left:
 //! directories so keep their times without a list of them, however large the archive is and in whatever order.
 
-mod resolve;
 #[cfg(test)]
 pub(super) mod tests;
 
-use alloc::borrow::Cow;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use alloc::{format, string::String};
 use core::ffi::CStr;
 
+use super::resolve::{self, split};
 use super::tar::{Entry, Failure, Kind, Reader};
 use crate::base::bytes::Source;
 use crate::base::errno::Errno;
@@ -37,21 +36,59 @@ pub struct Unpacked {
     pub lost_attributes: u64,
 }
 
-/// Unpacks an archive into the empty directory `root`, which nobody else may enter meanwhile, and reads the archive to its
-/// end. Names that begin with `.wh.` are names like others.
+/// How an archive is unpacked. The default is for a root file system: all is as the archive says, the last of several members
+/// of one name wins, and names that begin with `.wh.` are names like others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// The owner of all files, instead of those that the archive names.
+    pub owner: Option<(u32, u32)>,
+    /// The archive comes from somebody who is not trusted with `owner`'s rights: no program in it gets them by a set-ID bit.
+    pub foreign: bool,
+    /// A directory does not take the place of something else, nor the other way round.
+    pub keep: bool,
+    /// The archive is a layer as OCI images have it: `.wh.NAME` takes NAME of the layers below away, `.wh..wh..opq` all that
+    /// they have in a directory. In the tree it is as overlayfs has it. (OCI image specification 1.1, `layer.md`;
+    /// `overlayfs.rst`.)
+    pub whiteouts: bool,
+}
+
+/// What stands before the names of what is not there any more.
+pub const WHITEOUT: &[u8] = b".wh.";
+/// The name of what says that nothing of the layers below shows in a directory.
+pub const OPAQUE: &[u8] = b".wh..wh..opq";
+/// How overlayfs says so.
+pub const OPAQUE_ATTRIBUTE: &CStr = c"trusted.overlay.opaque";
+
+impl How {
+    /// Changes what the archive says of a member's owner, and takes rights away that were meant for another one: chown(2)
+    /// does the same.
+    fn give(self, entry: &mut Entry) {
+        let Some(owner) = self.owner else { return };
+        let other = (entry.uid, entry.gid) != owner;
+        (entry.uid, entry.gid) = owner;
+        if (other || self.foreign) && entry.kind == Kind::File {
+            entry.mode &= 0o1777;
+            entry.xattrs.retain(|attribute| attribute.name != CAPABILITY.to_bytes());
+        }
+    }
+}
+
+/// Unpacks an archive into the directory `root` and reads the archive to its end. Whatever links are there, and whoever
+/// changes the directory meanwhile, nothing outside of it is touched.
 ///
-/// `progress` gets the number of bytes that have been read. Sets this process's file mode mask to 0 and leaves it so.
+/// `progress` gets the number of bytes that have been read. This process's file mode mask must be 0.
 ///
 /// # Errors
 /// A damaged archive with the place, one that tries to leave the root, and the kernel's.
 pub fn unpack<S: Source<Error = Error>>(
     archive: &mut Reader<S>,
     root: FdRef<'_>,
+    how: How,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
-    file::umask(0);
-    let mut tree = Tree::new(root)?;
-    while let Some(entry) = archive.next_entry().map_err(damaged)? {
+    let mut tree = Tree::new(root, how)?;
+    while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
+        how.give(&mut entry);
         tree.add(&entry, archive).map_err(|error| {
             error.hint(format!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
         })?;
@@ -76,6 +113,9 @@ fn damaged(failure: Failure<Error>) -> Error {
     }
 }
 
+/// A program's capabilities.
+const CAPABILITY: &CStr = c"security.capability";
+
 /// Whether an extended attribute belongs to the file and not to the machine it comes from.
 ///
 /// overlayfs's own would make a layer lie about others (`overlayfs.rst`); security labels are the host's policy, except file
@@ -83,7 +123,7 @@ fn damaged(failure: Failure<Error>) -> Error {
 #[must_use]
 pub fn keeps_attribute(name: &[u8]) -> bool {
     let foreign: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"security."];
-    name == b"security.capability" || !foreign.iter().any(|prefix| name.starts_with(prefix))
+    name == CAPABILITY.to_bytes() || !foreign.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The directory at hand.
@@ -104,6 +144,7 @@ struct Tree<'a> {
     owner: (u32, u32),
     /// Whether this user may write to directories whatever their mode.
     privileged: bool,
+    how: How,
     here: Option<Place>,
     outcome: Unpacked,
 }
@@ -115,10 +156,10 @@ enum Target<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(root: FdRef<'a>) -> Result<Tree<'a>> {
+    fn new(root: FdRef<'a>, how: How) -> Result<Tree<'a>> {
         let stat = file::stat(root, c"")?;
         let privileged = process::geteuid() == 0;
-        Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, here: None, outcome: Unpacked::default() })
+        Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, how, here: None, outcome: Unpacked::default() })
     }
 
     fn add<S: Source<Error = Error>>(&mut self, entry: &Entry, archive: &mut Reader<S>) -> Result<()> {
@@ -127,8 +168,13 @@ impl<'a> Tree<'a> {
             return self.top(entry);
         }
         let (parent, name) = split(&path);
-        let name = file::owned_path(name)?;
         self.enter(parent)?;
+        if self.how.whiteouts
+            && let Some(hidden) = name.strip_prefix(WHITEOUT)
+        {
+            return self.hide(name, hidden);
+        }
+        let name = file::owned_path(name)?;
         match entry.kind {
             Kind::File => self.file(entry, &name, archive),
             Kind::Directory => self.directory(entry, &name),
@@ -196,11 +242,50 @@ impl<'a> Tree<'a> {
     fn make<T>(&self, name: &CStr, make: impl Fn(FdRef<'_>) -> Result<T>) -> Result<T> {
         match make(self.dir()) {
             Err(error) if error.is(Errno::EEXIST) => {
-                file::remove_tree(self.dir(), name)?;
+                self.clear(name)?;
                 make(self.dir())
             }
             result => result.map_err(needs_root),
         }
+    }
+
+    /// Takes away what has a name that something else is to have.
+    #[inline(never)]
+    fn clear(&self, name: &CStr) -> Result<()> {
+        if !self.how.keep {
+            return file::remove_tree(self.dir(), name);
+        }
+        match file::unlink(self.dir(), name) {
+            Err(error) if error.is(Errno::EISDIR) => Err(in_the_way("a directory", "something that is none")),
+            result => result,
+        }
+    }
+
+    /// Takes something of the layers below away. What this layer itself has of the name stays: it lies above.
+    fn hide(&self, name: &[u8], hidden: &[u8]) -> Result<()> {
+        if name == OPAQUE {
+            return self.make_opaque(c".");
+        }
+        if hidden.starts_with(WHITEOUT) {
+            // Of aufs, about itself.
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(Error::new("a whiteout that takes away a directory itself, or the one above it"));
+        }
+        let hidden = file::owned_path(hidden)?;
+        match file::mknod(self.dir(), &hidden, libc::S_IFCHR, (0, 0)).map_err(needs_root) {
+            Err(error) if error.is(Errno::EEXIST) => match self.make_opaque(&hidden) {
+                Err(error) if error.is(Errno::ENOTDIR) => Ok(()),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    fn make_opaque(&self, name: &CStr) -> Result<()> {
+        let dir = file::open(self.dir(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+        file::set_xattr(dir.by_ref(), OPAQUE_ATTRIBUTE, b"y").map_err(needs_root)
     }
 
     fn file<S: Source<Error = Error>>(&mut self, entry: &Entry, name: &CStr, archive: &mut Reader<S>) -> Result<()> {
@@ -229,8 +314,15 @@ impl<'a> Tree<'a> {
                 let there = file::stat(self.dir(), name)?;
                 known = u32::from(there.mode) & libc::S_IFMT == libc::S_IFDIR;
                 if !known {
+                    if self.how.keep {
+                        return Err(in_the_way("something that is no directory", "one"));
+                    }
                     file::remove_tree(self.dir(), name)?;
                     make(self.dir())?;
+                    if self.how.whiteouts {
+                        // What stood there, a whiteout perhaps, hid what the layers below have of the name.
+                        self.make_opaque(name)?;
+                    }
                 }
             }
             result => result?,
@@ -292,7 +384,7 @@ impl<'a> Tree<'a> {
                 if (old.dev_major, old.dev_minor, old.ino) == (new.dev_major, new.dev_minor, new.ino) {
                     return Ok(());
                 }
-                file::remove_tree(self.dir(), name)?;
+                self.clear(name)?;
                 link()
             }
             result => result,
@@ -317,8 +409,7 @@ impl<'a> Tree<'a> {
                 // tmpfs has no `user.` before Linux 6.6, no file system has it on links and devices: docker leaves these out
                 // as well. A program without its capability would fail later and far away.
                 Err(error)
-                    if name.as_c_str() != c"security.capability"
-                        && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
+                    if name.as_c_str() != CAPABILITY && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
                 {
                     self.outcome.lost_attributes += 1;
                 }
@@ -366,19 +457,18 @@ fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &m
     Ok(written)
 }
 
-/// Splits a clean path into its directory and its last name.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    path.iter().rposition(|&byte| byte == b'/').map_or((&[], path), |at| (&path[..at], &path[at + 1..]))
-}
-
 /// Access and modification time; archives seldom have the first.
 fn times(entry: &Entry) -> (file::Time, file::Time) {
     let pair = |time: super::tar::Time| (time.seconds, time.nanoseconds);
     (pair(entry.atime.unwrap_or(entry.mtime)), pair(entry.mtime))
 }
 
+fn in_the_way(there: &str, new: &str) -> Error {
+    Error::new(format!("cannot replace {there} with {new}")).hint("remove it first, or copy to another place")
+}
+
 fn needs_root(error: Error) -> Error {
-    let hint: Cow<'static, str> = "only root can give files to others and make devices".into();
+    let hint = "only root can give files to others and make devices";
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
 }
 

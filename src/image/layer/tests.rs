@@ -82,8 +82,20 @@ pub(in crate::image) fn archive(entries: &[(Entry, &[u8])]) -> Vec<u8> {
 
 fn unpack_bytes(bytes: &[u8], into: &Path) -> Result<Unpacked> {
     fs::create_dir_all(into).unwrap();
-    let root = directory(into);
-    unpack(&mut Reader::new(Bytes(bytes)), root.by_ref(), &mut |_| ())
+    unpack_as(How::default(), bytes, into)
+}
+
+fn unpack_as(how: How, bytes: &[u8], into: &Path) -> Result<Unpacked> {
+    file::umask(0);
+    unpack(&mut Reader::new(Bytes(bytes)), directory(into).by_ref(), how, &mut |_| ())
+}
+
+/// Unpacks members without content (a name, a kind, a link) into the scratch directory's `root`.
+fn unpack_names(how: How, scratch: &Scratch, members: &[(&str, Kind, &str)]) -> Result<Unpacked> {
+    let members: Vec<_> = members.iter().map(|(name, kind, link)| (entry(*kind, name, link), &b""[..])).collect();
+    let into = scratch.0.join("root");
+    fs::create_dir_all(&into).unwrap();
+    unpack_as(how, &archive(&members), &into)
 }
 
 /// Everything that a tree is, a line for each name and each extended attribute.
@@ -339,4 +351,63 @@ fn a_damaged_archive_tells_where() {
         let message = unpack_bytes(&bytes[..cut], &scratch.0).unwrap_err().to_string();
         assert!(message.contains("at byte "), "{message}");
     }
+}
+
+#[test]
+fn whiteouts_of_nothing_and_of_what_lies_above_are_refused() {
+    let how = How { whiteouts: true, ..How::default() };
+    for (number, name) in
+        [".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh...", "../.wh.x", "d/../../.wh.x"].iter().enumerate()
+    {
+        let scratch = Scratch::new(&format!("whiteout{number}"));
+        let members = [("d/", Kind::Directory, ""), (*name, Kind::File, "")];
+        assert!(unpack_names(how, &scratch, &members).is_err(), "{name}");
+        // In a root file system those are names like others, if they lead nowhere else.
+        assert_eq!(unpack_names(How::default(), &scratch, &members).is_ok(), !name.contains("../"), "{name}");
+    }
+}
+
+#[test]
+fn a_careful_copy_does_not_replace_directories_with_files_or_files_with_directories() {
+    use Kind::{Directory, File, HardLink, Symlink};
+    let careful = How { keep: true, ..How::default() };
+    for (number, members) in [
+        &[("dir", File, "")][..],
+        &[("dir", Symlink, "x")],
+        &[("f", File, ""), ("dir", HardLink, "f")],
+        &[("file/", Directory, "")],
+        &[("link/", Directory, "")],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let scratch = Scratch::new(&format!("careful{number}"));
+        fs::create_dir_all(scratch.0.join("root/dir/keep")).unwrap();
+        fs::write(scratch.0.join("root/file"), "kept").unwrap();
+        std::os::unix::fs::symlink("dir", scratch.0.join("root/link")).unwrap();
+        let error = unpack_names(careful, &scratch, members).unwrap_err().to_string();
+        assert!(error.starts_with("cannot replace "), "{error}");
+        assert!(scratch.0.join("root/dir/keep").is_dir() && scratch.0.join("root/link").is_symlink());
+        assert_eq!(fs::read_to_string(scratch.0.join("root/file")).unwrap(), "kept");
+        // Of the same kind they do.
+        unpack_names(careful, &scratch, &[("file", File, ""), ("dir/", Directory, ""), ("link", Symlink, "y")])
+            .unwrap();
+        assert!(scratch.0.join("root/dir/keep").is_dir());
+        assert_eq!(fs::read_to_string(scratch.0.join("root/file")).unwrap(), "");
+    }
+}
+
+#[test]
+fn another_owner_gets_no_rights_that_were_meant_for_the_first() {
+    let of = |owner, foreign, kind| {
+        let capability = Xattr { name: CAPABILITY.to_bytes().to_vec(), value: vec![1] };
+        let mut given = Entry { mode: 0o6755, uid: 7, gid: 8, xattrs: vec![capability], ..entry(kind, "f", "") };
+        How { owner, foreign, ..How::default() }.give(&mut given);
+        ((given.uid, given.gid), given.mode, given.xattrs.len())
+    };
+    assert_eq!(of(None, true, Kind::File), ((7, 8), 0o6755, 1));
+    assert_eq!(of(Some((0, 0)), false, Kind::File), ((0, 0), 0o755, 0));
+    assert_eq!(of(Some((7, 8)), false, Kind::File), ((7, 8), 0o6755, 1));
+    assert_eq!(of(Some((7, 8)), true, Kind::File), ((7, 8), 0o755, 0));
+    assert_eq!(of(Some((0, 0)), true, Kind::Directory), ((0, 0), 0o6755, 1));
 }

@@ -11,9 +11,10 @@ use core::mem;
 const MAX_PATH: usize = 64 << 10;
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file; contiguous files and types that nobody knows are this too.
+    #[default]
     File,
     /// Another name for an earlier member, which `link` names.
     HardLink,
@@ -30,7 +31,7 @@ pub enum Kind {
 }
 
 /// A moment: `nanoseconds`, always under 10^9, come after `seconds`, also before 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
     /// Seconds since 1970.
     pub seconds: i64,
@@ -48,7 +49,7 @@ pub struct Xattr {
 }
 
 /// A member of an archive, without its data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// What it is.
     pub kind: Kind,

@@ -52,16 +52,30 @@ impl Attributes {
 
     /// An empty value takes back what an earlier header said (POSIX). Unknown keys say nothing to us.
     fn common(&mut self, key: &[u8], value: &[u8]) -> Result<(), What> {
-        let given = !value.is_empty();
-        match key {
-            b"path" => self.path = given.then(|| value.to_vec()),
-            b"linkpath" => self.link = given.then(|| value.to_vec()),
-            b"uid" => self.uid = optional(value, id, "a pax uid that is not a number from 0 to 4294967294")?,
-            b"gid" => self.gid = optional(value, id, "a pax gid that is not a number from 0 to 4294967294")?,
-            b"mtime" => self.mtime = optional(value, time, "a pax mtime that is not a time")?,
-            b"atime" => self.atime = optional(value, time, "a pax atime that is not a time")?,
-            b"ctime" => self.ctime = optional(value, time, "a pax ctime that is not a time")?,
-            _ => {}
+        let names: [(&[u8], &mut Option<Vec<u8>>); 2] = [(b"path", &mut self.path), (b"linkpath", &mut self.link)];
+        for (name, field) in names {
+            if name == key {
+                *field = (!value.is_empty()).then(|| value.to_vec());
+            }
+        }
+        let ids: [(&[u8], &mut Option<u32>, What); 2] = [
+            (b"uid", &mut self.uid, "a pax uid that is not a number from 0 to 4294967294"),
+            (b"gid", &mut self.gid, "a pax gid that is not a number from 0 to 4294967294"),
+        ];
+        for (name, field, what) in ids {
+            if name == key {
+                *field = optional(value, id, what)?;
+            }
+        }
+        let times: [(&[u8], &mut Option<Time>, What); 3] = [
+            (b"mtime", &mut self.mtime, "a pax mtime that is not a time"),
+            (b"atime", &mut self.atime, "a pax atime that is not a time"),
+            (b"ctime", &mut self.ctime, "a pax ctime that is not a time"),
+        ];
+        for (name, field, what) in times {
+            if name == key {
+                *field = optional(value, time, what)?;
+            }
         }
         Ok(())
     }

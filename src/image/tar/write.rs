@@ -2,13 +2,12 @@
 //!
 //! The same entry always gives the same bytes, so that the same tree always gives the same digest.
 
-use alloc::format;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use super::header::{BLOCK, Header};
-use super::{Entry, Kind, Time};
+use super::{Entry, Extent, Kind, Time};
 use crate::base::error::{Error, Result};
+use crate::image::resolve::split;
 
 /// What ends an archive: two zero blocks.
 pub const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
@@ -34,28 +33,32 @@ pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
     let mut records = Vec::new();
     let mut map = Vec::new();
     let mut stored = if entry.kind == Kind::File { entry.size } else { 0 };
-    let mut path = entry.path.clone();
+    let mut path = &*entry.path;
+    let shown;
     if let Some(extents) = &entry.sparse {
         // GNU tar manual, "Storing Sparse Files", PAX Format, Version 1.0: the map stands before the data.
-        let mut text = format!("{}\n", extents.len());
-        for extent in extents {
-            let _ = writeln!(text, "{}\n{}", extent.offset, extent.length);
+        // An empty extent at the end says where that is: GNU tar would take the last one's for it.
+        decimal(&mut map, extents.len() as u64 + 1);
+        stored = 0;
+        for extent in extents.iter().chain(&[Extent { offset: entry.size, length: 0 }]) {
+            for number in [extent.offset, extent.length] {
+                map.push(b'\n');
+                decimal(&mut map, number);
+            }
+            stored += extent.length;
         }
-        map = text.into_bytes();
+        map.push(b'\n');
         map.resize(map.len() + padding(map.len() as u64), 0);
-        stored = map.len() as u64 + extents.iter().map(|extent| extent.length).sum::<u64>();
+        stored += map.len() as u64;
         record(&mut records, b"GNU.sparse.major", b"1");
         record(&mut records, b"GNU.sparse.minor", b"0");
         record(&mut records, b"GNU.sparse.name", &entry.path);
-        record(&mut records, b"GNU.sparse.realsize", format!("{}", entry.size).as_bytes());
+        number_record(&mut records, b"GNU.sparse.realsize", entry.size);
         // What a program sees that does not know sparse files.
-        path = b"GNUSparseFile.0/"
-            .iter()
-            .chain(entry.path.rsplit(|&b| b == b'/').next().unwrap_or(b""))
-            .copied()
-            .collect();
+        shown = [b"GNUSparseFile.0/", split(path).1].concat();
+        path = &shown;
     }
-    let block = ustar(entry, &path, stored, &mut records)?;
+    let block = ustar(entry, path, stored, &mut records)?;
     if !records.is_empty() {
         let mut extended = Block::new(b"././@PaxHeader", b'x');
         extended.octal(SIZE, records.len() as u64);
@@ -86,11 +89,13 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
     }
     block.text(157, &entry.link[..entry.link.len().min(100)]);
     block.octal((100, 8), u64::from(entry.mode));
-    for (field, key, value) in
-        [((108, 8), "uid", u64::from(entry.uid)), ((116, 8), "gid", u64::from(entry.gid)), (SIZE, "size", stored)]
-    {
+    for (field, key, value) in [
+        ((108, 8), &b"uid"[..], u64::from(entry.uid)),
+        ((116, 8), b"gid", u64::from(entry.gid)),
+        (SIZE, b"size", stored),
+    ] {
         if !block.octal(field, value) {
-            record(records, key.as_bytes(), format!("{value}").as_bytes());
+            number_record(records, key, value);
         }
     }
     let seconds = u64::try_from(entry.mtime.seconds).unwrap_or(u64::MAX);
@@ -98,7 +103,7 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
         record(records, b"mtime", &time(entry.mtime));
     }
     if !block.octal((329, 8), u64::from(entry.major)) || !block.octal((337, 8), u64::from(entry.minor)) {
-        return Err(Error::new(format!("device {}:{} does not fit an archive", entry.major, entry.minor)));
+        return Err(Error::new("a device whose number does not fit an archive"));
     }
     for attribute in &entry.xattrs {
         let mut key = b"SCHILY.xattr.".to_vec();
@@ -134,30 +139,56 @@ fn flag(kind: Kind) -> u8 {
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts itself.
+#[inline(never)]
 fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
+    let rest = (key.len() + value.len() + 3) as u64;
     let mut length = rest;
-    while rest + digits(length) != length {
-        length = rest + digits(length);
+    loop {
+        let at = records.len();
+        decimal(records, length);
+        let counted = rest + (records.len() - at) as u64;
+        if counted == length {
+            break;
+        }
+        length = counted;
+        records.truncate(at);
     }
-    records.extend_from_slice(format!("{length} ").as_bytes());
-    for part in [key, b"=", value, b"\n"] {
+    for part in [b" ", key, b"=", value, b"\n"] {
         records.extend_from_slice(part);
     }
 }
 
-fn digits(number: usize) -> usize {
-    number.checked_ilog10().map_or(1, |log| log as usize + 1)
+fn number_record(records: &mut Vec<u8>, key: &[u8], value: u64) {
+    let mut text = Vec::new();
+    decimal(&mut text, value);
+    record(records, key, &text);
+}
+
+#[inline(never)]
+fn decimal(out: &mut Vec<u8>, number: u64) {
+    if number > 9 {
+        decimal(out, number / 10);
+    }
+    out.push(b'0' + (number % 10) as u8);
 }
 
 /// A time in decimal; before 1970 the fraction counts down from the second above.
 fn time(time: Time) -> Vec<u8> {
-    let text = match (time.seconds, time.nanoseconds) {
-        (seconds, 0) => format!("{seconds}"),
-        (seconds @ 0.., nanos) => format!("{seconds}.{nanos:09}"),
-        (seconds, nanos) => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanos),
-    };
-    text.into_bytes()
+    let (mut seconds, mut nanos, mut text) = (time.seconds, u64::from(time.nanoseconds), Vec::new());
+    if seconds < 0 {
+        text.push(b'-');
+        if nanos > 0 {
+            (seconds, nanos) = (seconds + 1, 1_000_000_000 - nanos);
+        }
+    }
+    decimal(&mut text, seconds.unsigned_abs());
+    if nanos > 0 {
+        // With a digit before, so that there are nine.
+        let at = text.len();
+        decimal(&mut text, 1_000_000_000 + nanos);
+        text[at] = b'.';
+    }
+    text
 }
 
 /// Where the size stands.
@@ -186,8 +217,9 @@ impl Block {
     fn octal(&mut self, (at, width): (usize, usize), value: u64) -> bool {
         let fits = value >> (3 * (width - 1)) == 0;
         if fits {
-            let digits = format!("{value:0width$o}", width = width - 1);
-            self.text(at, digits.as_bytes());
+            for place in 0..width - 1 {
+                self.0[at + width - 2 - place] = b'0' + (value >> (3 * place) & 7) as u8;
+            }
         }
         fits
     }
@@ -203,7 +235,7 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Extent, Reader, Xattr};
+    use super::super::{Reader, Xattr};
     use super::*;
     use crate::base::bytes::Source;
 

@@ -1,7 +1,12 @@
 //! Which devices a group may use: the rules, and the BPF program that enforces them in v2.
 
-use crate::base::text::Cut;
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::Cut;
 
 /// Which nodes a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +69,69 @@ impl DeviceRule {
     pub(super) fn is_everything(&self) -> bool {
         self.kind == DeviceKind::All && self.major.is_none() && self.minor.is_none() && self.access == Access::ALL
     }
+
+    /// All rules of the runtime specification's `linux.resources.devices`.
+    ///
+    /// # Errors
+    /// A value that no rule can have.
+    pub fn read_all(resources: &Value) -> Result<Vec<DeviceRule>> {
+        let mut rules = Vec::new();
+        for rule in resources.get("devices").and_then(Value::as_array).unwrap_or_default() {
+            rules.push(DeviceRule::read(rule)?);
+        }
+        Ok(rules)
+    }
+
+    fn read(rule: &Value) -> Result<DeviceRule> {
+        let refuse = |what: &str, value: &str| Err(Error::new(text!("linux.resources.devices: {what} {value}")));
+        let text = |member, default| rule.get(member).and_then(Value::as_str).unwrap_or(default);
+        let kind = match text("type", "a") {
+            "a" => DeviceKind::All,
+            "c" | "u" => DeviceKind::Character,
+            "b" => DeviceKind::Block,
+            other => return refuse("unknown type", other),
+        };
+        let mut numbers = [None; 2];
+        for (number, member) in numbers.iter_mut().zip(["major", "minor"]) {
+            // -1 is what docker and runc write for any number.
+            let given = rule.get(member).and_then(Value::as_i64).filter(|number| *number >= 0);
+            *number = given.and_then(|number| u32::try_from(number).ok());
+            if number.is_none() && given.is_some() {
+                return refuse("no device number:", member);
+            }
+        }
+        let letters = text("access", "rwm");
+        let Some(access) = Access::parse(letters) else { return refuse("not made of r, w and m: access", letters) };
+        let allow = rule.get("allow").and_then(Value::as_bool).unwrap_or(false);
+        Ok(DeviceRule { allow, kind, major: numbers[0], minor: numbers[1], access })
+    }
+}
+
+/// The rules in v1's words: whether each allows, and the line for `devices.allow` or `devices.deny`.
+pub(super) fn lines(rules: &[DeviceRule]) -> Vec<(bool, &'static str)> {
+    let mut lines = alloc::vec![(false, "a")];
+    // A specification begins by denying everything once more, as a rule.
+    for rule in rules.iter().skip_while(|rule| !rule.allow && rule.is_everything()) {
+        if rule.is_everything() {
+            lines.push((rule.allow, "a"));
+            continue;
+        }
+        // `a` with numbers stands for both kinds here; to the kernel it means all devices, whatever follows.
+        let kinds = match rule.kind {
+            DeviceKind::All => "bc",
+            DeviceKind::Block => "b",
+            DeviceKind::Character => "c",
+        };
+        let number = |number: Option<u32>| number.map_or("*", |number| text!("{number}"));
+        let mut access = String::new();
+        for (set, letter) in [(rule.access.read, 'r'), (rule.access.write, 'w'), (rule.access.mknod, 'm')] {
+            access.extend(set.then_some(letter));
+        }
+        for kind in kinds.chars() {
+            lines.push((rule.allow, text!("{kind} {}:{} {access}", number(rule.major), number(rule.minor))));
+        }
+    }
+    lines
 }
 
 /// Every use, as bits.
@@ -159,6 +227,7 @@ fn rule_code(rule: &DeviceRule, program: &mut Vec<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
     use std::vec;
 
     fn rule(allow: bool, kind: char, major: Option<u32>, minor: Option<u32>, access: &str) -> DeviceRule {
@@ -282,6 +351,41 @@ mod tests {
                 let request = [kind | uses << 16, device / 3, device % 3];
                 assert_eq!(run(&program, request), allowed(&rules, request), "{rules:?} {request:?}");
             }
+        }
+    }
+
+    #[test]
+    fn v1_is_told_to_deny_everything_first_and_then_the_rules_in_order() {
+        let rules = [
+            rule(false, 'a', None, None, "rwm"),
+            rule(true, 'c', Some(1), Some(3), "rwm"),
+            rule(true, 'c', None, None, "m"),
+            rule(false, 'a', Some(8), None, "w"),
+        ];
+        let expected = [(false, "a"), (true, "c 1:3 rwm"), (true, "c *:* m"), (false, "b 8:* w"), (false, "c 8:* w")];
+        assert_eq!(lines(&rules), expected);
+    }
+
+    fn read(rule: &str) -> Result<DeviceRule> {
+        DeviceRule::read(&crate::base::json::parse(rule.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_rule_without_members_is_about_every_device_and_use() {
+        assert_eq!(read(r#"{"allow":false}"#).unwrap(), rule(false, 'a', None, None, "rwm"));
+        let any = read(r#"{"allow":true,"type":"u","major":136,"minor":-1,"access":"rw"}"#).unwrap();
+        assert_eq!(any, rule(true, 'c', Some(136), None, "rw"));
+    }
+
+    #[test]
+    fn nonsense_in_a_rule_is_refused_by_member() {
+        for (rule, expected) in [
+            (r#"{"type":"z"}"#, "unknown type z"),
+            (r#"{"access":"x"}"#, "access x"),
+            (r#"{"major":4294967296}"#, "no device number: major"),
+        ] {
+            let error = read(rule).unwrap_err().to_string();
+            assert!(error.contains("linux.resources.devices") && error.contains(expected), "{error}");
         }
     }
 

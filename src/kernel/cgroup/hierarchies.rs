@@ -1,43 +1,21 @@
 //! Which hierarchies of control groups the host has, and where they are mounted.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 
-use super::limits::Limits;
-use super::plan::{Extent, wanted};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::text::Cut;
+use crate::base::keep::{self, text};
+use crate::base::text::{Cut, place, unescape_octal};
 use crate::sys::{self, fd::CWD, file};
 
-/// Where v2 is mounted by custom when it is alone, and below which each hierarchy of v1 is, under its controllers' names.
+/// Where v2 is mounted by custom when it is alone.
 const CUSTOMARY: &str = "/sys/fs/cgroup";
 /// `CGROUP2_SUPER_MAGIC` (`linux/magic.h`).
 const CGROUP2_MAGIC: usize = 0x6367_7270;
-/// `CGROUP_SUPER_MAGIC` (`linux/magic.h`).
-const CGROUP1_MAGIC: usize = 0x0027_e0eb;
-/// Controllers of v1 that may share a hierarchy; their single names are then symbolic links.
-const TOGETHER: &[&str] = &["cpu,cpuacct", "net_cls,net_prio"];
-
 /// The controllers of v1 by the names that mountinfo has for them, cgroups(7).
-const CONTROLLERS: &[&str] = &[
-    "cpu",
-    "cpuacct",
-    "cpuset",
-    "memory",
-    "devices",
-    "freezer",
-    "blkio",
-    "pids",
-    "hugetlb",
-    "net_cls",
-    "net_prio",
-    "perf_event",
-    "rdma",
-    "misc",
-];
+const CONTROLLERS: &str =
+    "cpu cpuacct cpuset memory devices freezer blkio pids hugetlb net_cls net_prio perf_event rdma misc";
 
 /// Which interface a hierarchy speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +27,14 @@ pub enum Version {
 }
 
 /// One mounted hierarchy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     /// Its interface.
     pub version: Version,
     /// Where it is mounted.
-    pub mount: String,
-    /// v1: the controllers bound to it; v2: those that `cgroup.controllers` at the mount point offers.
-    pub controllers: Vec<String>,
+    pub mount: &'static str,
+    /// With commas between, v1: the controllers bound to it; v2: those that `cgroup.controllers` at the mount point offers.
+    pub controllers: &'static str,
 }
 
 /// All hierarchies that controllers can be used through; named ones (`name=systemd`) are not among them.
@@ -70,100 +48,44 @@ impl Hierarchies {
     /// When mountinfo or `cgroup.controllers` can't be read for another reason than that they are not there.
     pub fn detect() -> Result<Hierarchies> {
         let _why = sys::because("find the host's control groups");
-        let mut found = Hierarchies::mounted()?;
-        found.ask_v2()?;
-        Ok(found)
-    }
-
-    /// Looks for what a group with these limits needs and for no more.
-    ///
-    /// Where the hierarchies are mounted where they are by custom, this takes one statfs(2) for each that is needed. Reading
-    /// mountinfo instead takes 140 µs on a host with 20 mounts, and more with each further one.
-    ///
-    /// # Errors
-    /// As [`Hierarchies::detect`].
-    pub fn detect_for(limits: &Limits, extent: Extent) -> Result<Hierarchies> {
-        let _why = sys::because("find the host's control groups");
-        let wanted = wanted(limits, extent);
-        if !limits.unified.is_empty() {
-            return Hierarchies::detect();
-        }
-        let mut found = Hierarchies::customary(&wanted)?.map_or_else(Hierarchies::mounted, Ok)?;
-        // In v2 these two are there without a controller.
-        let served = |name: &&str| found.v1(name).is_some() || ["devices", "freezer"].contains(name);
-        if !wanted.iter().all(served) {
-            found.ask_v2()?;
+        let mut found = if file::filesystem_at(file::path(CUSTOMARY)?) == Ok(CGROUP2_MAGIC) {
+            Hierarchies(alloc::vec![Hierarchy { version: Version::V2, mount: CUSTOMARY, controllers: "" }])
+        } else {
+            Hierarchies::parse(&read_if_there("/proc/self/mountinfo")?)
+        };
+        for hierarchy in &mut found.0 {
+            if hierarchy.version == Version::V2 {
+                let offered = read_if_there(text!("{}/cgroup.controllers", hierarchy.mount))?;
+                hierarchy.controllers = keep::copy(&offered.trim_ascii().replace(' ', ","));
+            }
         }
         Ok(found)
-    }
-
-    fn mounted() -> Result<Hierarchies> {
-        if magic(CUSTOMARY)? == CGROUP2_MAGIC {
-            return Ok(Hierarchies(alloc::vec![Hierarchy::v2(CUSTOMARY.to_string())]));
-        }
-        Ok(Hierarchies::parse(&read_if_there(file::path("/proc/self/mountinfo")?)?))
-    }
-
-    /// The wanted controllers where they are by custom; `None` unless all are.
-    fn customary(wanted: &[&str]) -> Result<Option<Hierarchies>> {
-        let mut found = Hierarchies::default();
-        if magic(CUSTOMARY)? == CGROUP2_MAGIC {
-            found.0.push(Hierarchy::v2(CUSTOMARY.to_string()));
-            return Ok(Some(found));
-        }
-        for controller in wanted {
-            if found.v1(controller).is_some() {
-                continue;
-            }
-            let together = TOGETHER.iter().filter(|names| names.parts(b',').any(|name| name == *controller));
-            let mut there = false;
-            for names in together.chain([controller]) {
-                let mount = format!("{CUSTOMARY}/{names}");
-                if magic(&mount)? == CGROUP1_MAGIC {
-                    let controllers = names.parts(b',').map(ToString::to_string).collect();
-                    found.0.push(Hierarchy { version: Version::V1, mount, controllers });
-                    there = true;
-                    break;
-                }
-            }
-            if !there {
-                return Ok(None);
-            }
-        }
-        Ok(Some(found))
-    }
-
-    /// Asks v2, if there is one, which controllers it offers.
-    fn ask_v2(&mut self) -> Result<()> {
-        for hierarchy in self.0.iter_mut().filter(|hierarchy| hierarchy.version == Version::V2) {
-            let offered = read_if_there(file::path(format!("{}/cgroup.controllers", hierarchy.mount))?)?;
-            hierarchy.controllers = offered.words().map(ToString::to_string).collect();
-        }
-        Ok(())
     }
 
     /// The hierarchies in the text of `/proc/self/mountinfo`; what v2 offers is not in it.
     fn parse(mountinfo: &str) -> Hierarchies {
         let mounts: Vec<Mount<'_>> = mountinfo.parts(b'\n').filter_map(Mount::parse).collect();
+        // A hierarchy may be mounted in several places, as a part of it is for a container: the whole one goes first.
         let mut found: Vec<(bool, Hierarchy)> = Vec::new();
-        for mount in mounts.iter().filter(|mount| !mounts.iter().any(|other| other.covers(mount))) {
-            let point = unescape(mount.point);
-            let hierarchy = match mount.kind {
-                "cgroup2" => Hierarchy::v2(point),
-                "cgroup" => {
-                    let bound = mount.options.parts(b',').filter(|option| CONTROLLERS.contains(option));
-                    let controllers: Vec<String> = bound.map(ToString::to_string).collect();
-                    if controllers.is_empty() {
-                        continue;
-                    }
-                    Hierarchy { version: Version::V1, mount: point, controllers }
-                }
+        for mount in &mounts {
+            let mut bound = String::new();
+            for option in mount.options.parts(b',').filter(|option| place(CONTROLLERS, option).is_some()) {
+                bound.push_str(if bound.is_empty() { "" } else { "," });
+                bound.push_str(option);
+            }
+            let version = match mount.kind {
+                "cgroup2" => Version::V2,
+                "cgroup" if !bound.is_empty() => Version::V1,
                 _ => continue,
             };
-            // A hierarchy may be mounted in several places, as a part of it is for a container: the whole one goes first.
+            if mounts.iter().any(|other| other.covers(mount)) {
+                continue;
+            }
+            let controllers = if version == Version::V1 { keep::copy(&bound) } else { "" };
+            let hierarchy = Hierarchy { version, mount: unescape_octal(mount.point).leak(), controllers };
             let whole = mount.root == "/";
             let same = |(_, other): &&mut (bool, Hierarchy)| {
-                other.version == hierarchy.version && other.controllers == hierarchy.controllers
+                (other.version, other.controllers) == (hierarchy.version, hierarchy.controllers)
             };
             match found.iter_mut().find(same) {
                 Some(known) if whole && !known.0 => *known = (whole, hierarchy),
@@ -187,6 +109,7 @@ impl Hierarchies {
 
     /// The v1 hierarchy that a controller is bound to.
     #[must_use]
+    #[inline(never)]
     pub fn v1(&self, controller: &str) -> Option<&Hierarchy> {
         self.0.iter().find(|hierarchy| hierarchy.version == Version::V1 && hierarchy.has(controller))
     }
@@ -195,12 +118,6 @@ impl Hierarchies {
     #[must_use]
     pub fn v2(&self) -> Option<&Hierarchy> {
         self.0.iter().find(|hierarchy| hierarchy.version == Version::V2)
-    }
-
-    /// Whether there is a way to keep devices from a group: v1's controller, or v2 with its BPF programs.
-    #[must_use]
-    pub fn can_filter_devices(&self) -> bool {
-        self.v1("devices").is_some() || self.v2().is_some()
     }
 }
 
@@ -212,14 +129,10 @@ impl FromIterator<Hierarchy> for Hierarchies {
 }
 
 impl Hierarchy {
-    fn v2(mount: String) -> Hierarchy {
-        Hierarchy { version: Version::V2, mount, controllers: Vec::new() }
-    }
-
     /// Whether it has a controller.
     #[must_use]
     pub fn has(&self, controller: &str) -> bool {
-        self.controllers.iter().any(|has| has == controller)
+        self.controllers.parts(b',').any(|has| has == controller)
     }
 }
 
@@ -236,12 +149,12 @@ struct Mount<'a> {
 impl<'a> Mount<'a> {
     /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`, `proc_pid_mountinfo(5)`.
     fn parse(line: &'a str) -> Option<Mount<'a>> {
-        let (fixed, rest) = line.split_once(" - ")?;
-        let mut fixed = fixed.parts(b' ');
-        let (id, parent, _device) = (fixed.next()?, fixed.next()?, fixed.next()?);
-        let (root, point) = (fixed.next()?, fixed.next()?);
-        let mut rest = rest.parts(b' ');
-        let (kind, _source, options) = (rest.next()?, rest.next()?, rest.next()?);
+        let mut fields = line.parts(b' ');
+        let mut next = || fields.next();
+        let (id, parent, _device, root, point) = (next()?, next()?, next()?, next()?, next()?);
+        // Optional fields end with a lone dash.
+        while next()? != "-" {}
+        let (kind, _source, options) = (next()?, next()?, next()?);
         Some(Mount { id, parent, root, point, kind, options })
     }
 
@@ -253,36 +166,11 @@ impl<'a> Mount<'a> {
     }
 }
 
-/// Mount points are written with octal escapes for space, tab, newline and backslash, `proc_pid_mountinfo(5)`.
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut parts = text.parts(b'\\');
-    plain.push_str(parts.next().unwrap_or(""));
-    for part in parts {
-        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) if byte.is_ascii() => {
-                plain.push(byte as char);
-                plain.push_str(&part[3..]);
-            }
-            _ => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
-}
-
 /// Longest file that is read here; a host with ten thousand mounts has about 2 MiB of mountinfo.
 const LIMIT: usize = 16 << 20;
 
-/// The kind of file system at a path; 0 if nothing is there.
-fn magic(path: &str) -> Result<usize> {
-    Ok(file::filesystem_at(file::path(path)?).unwrap_or(0))
-}
-
-fn read_if_there(path: &CStr) -> Result<String> {
-    match file::read_file(CWD, path, LIMIT) {
+fn read_if_there(path: &str) -> Result<String> {
+    match file::read_file(CWD, file::path(path)?, LIMIT) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.is(Errno::ENOENT) => Ok(String::new()),
         Err(error) => Err(error),
@@ -353,17 +241,6 @@ mod tests {
         assert_eq!(Hierarchies::parse(&text).v1("memory").unwrap().mount, "/sys/fs/cgroup/memory");
         let only = Hierarchies::parse("60 30 0:33 /docker/x /other\\040place rw - cgroup cgroup rw,memory\n");
         assert_eq!(only.v1("memory").unwrap().mount, "/other place");
-    }
-
-    #[test]
-    fn what_is_looked_for_alone_is_found_where_all_is() {
-        let all = Hierarchies::detect().unwrap();
-        let limits = Limits { memory: Some(1), cpu_shares: Some(2), ..Limits::default() };
-        let some = Hierarchies::detect_for(&limits, Extent::Accounted).unwrap();
-        for controller in wanted(&limits, Extent::Accounted) {
-            assert_eq!(some.v1(controller), all.v1(controller), "{controller}");
-        }
-        assert!(all.v1("freezer").is_some() || some.v2() == all.v2());
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Group {
     /// Whether a process is in the group or in one below it.
     #[must_use]
     pub fn has_processes(&self) -> bool {
-        self.directories().iter().any(|directory| tree(&directory.path).is_ok_and(|processes| !processes.is_empty()))
+        self.directories().iter().any(|directory| tree(directory.path).is_ok_and(|processes| !processes.is_empty()))
     }
 
     /// Kills every process in the group and in those below it, and waits until none is left.
@@ -33,50 +33,48 @@ impl Group {
         let Some(directory) = self.unified().or(self.holding("freezer")).or(self.directories().first()) else {
             return Ok(());
         };
-        let unified = directory.version == Version::V2;
-        if unified && write(&directory.path, "cgroup.kill", "1").is_ok() {
-            return wait_until_empty(directory, || {});
+        if directory.version == Version::V2 && write(directory.path, "cgroup.kill", "1").is_ok() {
+            // In a hybrid group v1's freezer may still hold them.
+            return wait_until_empty(directory, &mut || self.thaw_all());
         }
-        let (file, frozen, thawed) =
-            if unified { ("cgroup.freeze", "1", "0") } else { ("freezer.state", "FROZEN", "THAWED") };
         // Without a freezer it is a race that is run again until it is won, so failures to freeze are left aside.
-        wait_until_empty(directory, || {
-            let _ = write(&directory.path, file, frozen);
+        wait_until_empty(directory, &mut || {
+            self.begin_to_freeze();
             // Read anew: what was forked meanwhile is frozen too.
-            for pid in tree(&directory.path).unwrap_or_default() {
+            for pid in tree(directory.path).unwrap_or_default() {
                 // It may have ended already.
                 let _ = process::kill(pid, libc::SIGKILL);
             }
-            // A group below may have been frozen from inside.
-            thaw(&directory.path, file, thawed);
+            self.thaw_all();
         })
     }
-}
 
-fn thaw(path: &str, file: &str, thawed: &str) {
-    let _ = write(path, file, thawed);
-    for child in children(path).unwrap_or_default() {
-        thaw(&child, file, thawed);
+    /// The processes in the group and in all below it.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub fn processes(&self) -> Result<Vec<u32>> {
+        self.directories().first().map_or(Ok(Vec::new()), |directory| tree(directory.path))
     }
 }
 
-fn wait_until_empty(directory: &Directory, mut act: impl FnMut()) -> Result<()> {
+fn wait_until_empty(directory: &Directory, act: &mut dyn FnMut()) -> Result<()> {
     let mut left = Vec::new();
     for _ in 0..ROUNDS {
-        left = tree(&directory.path)?;
+        left = tree(directory.path)?;
         if left.is_empty() {
             return Ok(());
         }
         act();
         process::sleep(1);
     }
-    Err(Error::os(Errno::EBUSY, "kill all processes in", &directory.path)
+    Err(Error::os(Errno::EBUSY, "kill all processes in", directory.path)
         .because(sys::ledger::reason())
         .hint(alloc::format!("process {} does not die; it may wait for a device or a server", left[0])))
 }
 
 /// The processes in a group and in all below it; none if it is gone.
-fn tree(path: &str) -> Result<Vec<u32>> {
+pub(super) fn tree(path: &str) -> Result<Vec<u32>> {
     let mut found = processes(path)?;
     for child in children(path)? {
         found.append(&mut tree(&child)?);

@@ -1,122 +1,297 @@
-//! What may be limited, as data. Units and meanings are those of the runtime specification's `linux.resources`.
+//! What may be limited: members of the runtime specification's `linux.resources`, and the files that enforce them.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::devices::DeviceRule;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::{Cut, Words, decimal_u32};
 
-/// Limits to put on a group; what is `None` or empty is left as the kernel has it.
+macro_rules! limits {
+    ($($member:literal $v1:literal $v2:literal $option:literal;)*) => {
+        /// As one text: without pointers it is half as large.
+        const TABLE: &str = concat!($($member, " ", $v1, " ", $v2, " ", $option, "\n"),*);
+    };
+}
+
+// A line for each limit, in the order in which the kernel takes them: the member, the files of v1 and of v2, and the option.
+//
+// The member of a list's elements stands behind a slash. The second of two files is for kernels without the first. What
+// stands behind a file and a slash is the key before the value there; a star is the element's own name. A dash is for what
+// is not there. A controller's name is what its files' names begin with.
+//
+// Sources: the runtime specification's `config-linux.md`, kernel `Documentation/admin-guide/cgroup-v1/`, `cgroup-v2.rst`.
+#[rustfmt::skip]
+limits! {
+    "memory.limit"                         "memory.limit_in_bytes"                       "memory.max"              "--memory";
+    "memory.swap"                          "memory.memsw.limit_in_bytes"                 "memory.swap.max"         "--memory-swap";
+    "memory.reservation"                   "memory.soft_limit_in_bytes"                  "memory.low"              "--memory-reservation";
+    "memory.kernel"                        "memory.kmem.limit_in_bytes"                  "-"                       "-";
+    "memory.kernelTCP"                     "memory.kmem.tcp.limit_in_bytes"              "-"                       "-";
+    "memory.swappiness"                    "memory.swappiness"                           "-"                       "--memory-swappiness";
+    "memory.disableOOMKiller"              "memory.oom_control"                          "-"                       "--oom-kill-disable";
+    "cpu.shares"                           "cpu.shares"                                  "cpu.weight"              "--cpu-shares";
+    "cpu.idle"                             "cpu.idle"                                    "cpu.idle"                "-";
+    "cpu.period"                           "cpu.cfs_period_us"                           "cpu.max"                 "--cpu-period";
+    "cpu.quota"                            "cpu.cfs_quota_us"                            "cpu.max"                 "--cpu-quota";
+    "cpu.burst"                            "cpu.cfs_burst_us"                            "cpu.max.burst"           "-";
+    "cpu.realtimePeriod"                   "cpu.rt_period_us"                            "-"                       "-";
+    "cpu.realtimeRuntime"                  "cpu.rt_runtime_us"                           "-"                       "-";
+    "cpu.cpus"                             "cpuset.cpus"                                 "cpuset.cpus"             "--cpuset-cpus";
+    "cpu.mems"                             "cpuset.mems"                                 "cpuset.mems"             "--cpuset-mems";
+    "pids.limit"                           "pids.max"                                    "pids.max"                "--pids-limit";
+    "blockIO.weight"                       "blkio.weight|blkio.bfq.weight"               "io.bfq.weight|io.weight" "--blkio-weight";
+    "blockIO.leafWeight"                   "blkio.leaf_weight"                           "-"                       "-";
+    "blockIO.weightDevice/weight"          "blkio.weight_device|blkio.bfq.weight_device" "io.bfq.weight|io.weight" "-";
+    "blockIO.weightDevice/leafWeight"      "blkio.leaf_weight_device"                    "-"                       "-";
+    "blockIO.throttleReadBpsDevice/rate"   "blkio.throttle.read_bps_device"              "io.max/rbps"             "--device-read-bps";
+    "blockIO.throttleWriteBpsDevice/rate"  "blkio.throttle.write_bps_device"             "io.max/wbps"             "--device-write-bps";
+    "blockIO.throttleReadIOPSDevice/rate"  "blkio.throttle.read_iops_device"             "io.max/riops"            "--device-read-iops";
+    "blockIO.throttleWriteIOPSDevice/rate" "blkio.throttle.write_iops_device"            "io.max/wiops"            "--device-write-iops";
+    "hugepageLimits/limit"                 "hugetlb.*.limit_in_bytes"                    "hugetlb.*.max"           "-";
+    "rdma/hcaHandles"                      "rdma.max/hca_handle"                         "rdma.max/hca_handle"     "-";
+    "rdma/hcaObjects"                      "rdma.max/hca_object"                         "rdma.max/hca_object"     "-";
+    "network.classID"                      "net_cls.classid"                             "-"                       "-";
+    "network.priorities/priority"          "net_prio.ifpriomap"                          "-"                       "-";
+}
+
+/// A line of the table.
+pub(super) struct Row {
+    pub(super) member: &'static str,
+    pub(super) v1: &'static str,
+    pub(super) v2: &'static str,
+    /// What asks for the limit: an option, or the member where there is none.
+    pub(super) option: &'static str,
+}
+
+/// The limits of a controller, which v1 names so, that are asked for.
+pub(super) fn asked(resources: &Value, controller: &str) -> Vec<Row> {
+    let mut asked = Vec::new();
+    for line in TABLE.parts(b'\n') {
+        let mut words: Words<'static> = line.words();
+        let mut word = || words.next().unwrap_or_default();
+        let mut row = Row { member: word(), v1: word(), v2: word(), option: word() };
+        if row.v1.parts(b'.').next() == Some(controller) && !values(resources, row.member).is_empty() {
+            if row.option == "-" {
+                row.option = text!("linux.resources.{}", row.member.parts(b'/').next().unwrap_or_default());
+            }
+            asked.push(row);
+        }
+    }
+    asked
+}
+
+/// The value at a path of names with dots between.
+pub(super) fn at<'v>(resources: &'v Value, path: &str) -> Option<&'v Value> {
+    path.parts(b'.').try_fold(resources, |value, name| value.get(name))
+}
+
+/// The values of a member; those of a list's elements each with the element's name.
+pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Vec<(String, &'v Value)> {
+    let (path, inner) = member.cut(b'/').unwrap_or((member, ""));
+    let mut found = Vec::new();
+    match at(resources, path) {
+        Some(Value::Array(elements)) => {
+            for element in elements {
+                found.extend(element.get(inner).map(|value| (name(element), value)));
+            }
+        }
+        Some(Value::Object(members)) => {
+            for (name, element) in members {
+                found.extend(element.get(inner).map(|value| (name.clone(), value)));
+            }
+        }
+        // 0 shares are as good as none, and a switch that is off asks for nothing.
+        Some(Value::Bool(false) | Value::Null) | None => {}
+        Some(value) if member == "cpu.shares" && value.as_u64() == Some(0) => {}
+        Some(value) => found.push((String::new(), value)),
+    }
+    found
+}
+
+/// What an element of a list is called: a page size, an interface, a device's numbers.
+fn name(element: &Value) -> String {
+    let name = element.get("pageSize").or(element.get("name")).and_then(Value::as_str);
+    let number = |member| element.get(member).map(Value::to_compact).unwrap_or_default();
+    name.map_or_else(|| [&number("major"), ":", &number("minor")].concat(), ToString::to_string)
+}
+
+/// What is written for a value, and to which of a row's files; `None` if the file gets it with another value.
 ///
-/// # Source
-/// The runtime specification's `config-linux.md`, "Control groups"; docker's `--memory-swap` semantics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of memory; -1 is no limit.
-    pub memory: Option<i64>,
-    /// Bytes of memory that the group is brought back to, or left alone below, when the host is short of it; -1 is no limit.
-    pub memory_reservation: Option<i64>,
-    /// Bytes of memory and swap together; -1 is no limit on swap; the same as `memory` is no swap at all.
-    pub memory_swap: Option<i64>,
-    /// How gladly anonymous memory is swapped, 0 to 100; v1 only.
-    pub memory_swappiness: Option<u64>,
-    /// Bytes of kernel memory; v1 only, and gone from Linux 5.16 on.
-    pub memory_kernel: Option<i64>,
-    /// Bytes of kernel memory for TCP buffers; v1 only.
-    pub memory_kernel_tcp: Option<i64>,
-    /// Whether processes wait for memory at the limit instead of being killed; v1 only.
-    pub oom_kill_disable: bool,
-
-    /// Share of the processors relative to other groups, 2 to 262144; 0 counts as not given.
-    pub cpu_shares: Option<u64>,
-    /// Microseconds of processor time per period; -1 is no limit.
-    pub cpu_quota: Option<i64>,
-    /// Microseconds of a period.
-    pub cpu_period: Option<u64>,
-    /// Microseconds of quota that may be saved up.
-    pub cpu_burst: Option<u64>,
-    /// Whether the group only runs when nothing else wants to (1) or as usual (0).
-    pub cpu_idle: Option<i64>,
-    /// Microseconds of a real-time period; v1 only.
-    pub cpu_realtime_period: Option<u64>,
-    /// Microseconds of real-time scheduling per period; v1 only.
-    pub cpu_realtime_runtime: Option<i64>,
-    /// Processors, as a list: `0-2,4`.
-    pub cpuset_cpus: Option<String>,
-    /// NUMA nodes, as a list.
-    pub cpuset_mems: Option<String>,
-
-    /// Processes and threads; -1 is no limit.
-    pub pids: Option<i64>,
-
-    /// Share of the block devices relative to other groups, 10 to 1000.
-    pub block_weight: Option<u16>,
-    /// Share relative to the group's own children, 10 to 1000; v1 only, and gone with the CFQ scheduler (Linux 5.0).
-    pub block_leaf_weight: Option<u16>,
-    /// Shares of single devices.
-    pub block_weights: Vec<BlockWeight>,
-    /// Rates of single devices.
-    pub block_throttles: Vec<BlockThrottle>,
-
-    /// Bytes of huge pages by page size as the kernel writes it (`2MB`).
-    pub hugepages: Vec<(String, u64)>,
-    /// RDMA resources by adapter.
-    pub rdma: Vec<(String, Rdma)>,
-    /// The class that the group's packets bear; v1 only.
-    pub network_class: Option<u32>,
-    /// Priorities of the group's packets by interface; v1 only.
-    pub network_priorities: Vec<(String, u32)>,
-
-    /// Which devices may be used, later rules going before earlier ones; none at all leaves them all to be used, otherwise
-    /// what no rule speaks of is denied.
-    pub devices: Vec<DeviceRule>,
-
-    /// Files of v2 with the values to write to them as they are.
-    pub unified: Vec<(String, String)>,
+/// # Errors
+/// What can't be expressed in v2.
+pub(super) fn written(
+    row: &Row,
+    files: &'static str,
+    (name, value): &(String, &Value),
+    resources: &Value,
+) -> Result<Option<(&'static str, &'static str)>> {
+    let (file, key) = files.cut(b'/').unwrap_or((files, ""));
+    let number = match (file, value.as_i64()) {
+        ("cpu.weight", Some(shares)) => scaled(shares, 2, 262_144),
+        // BFQ's file takes v1's range; that of the cost model 1 to 10000.
+        ("io.weight", Some(weight)) => scaled(weight, 10, 1000),
+        ("memory.swap.max", Some(both)) => swap(both, at(resources, "memory.limit").and_then(Value::as_i64))?,
+        ("cpu.max", _) => {
+            let part = |path, default: &str| at(resources, path).map_or(default.into(), |value| unlimited(value, true));
+            if row.member == "cpu.period" && at(resources, "cpu.quota").is_some() {
+                return Ok(None);
+            }
+            // The period that the kernel starts with.
+            [&*part("cpu.quota", "max"), " ", &part("cpu.period", "100000")].concat()
+        }
+        _ => unlimited(value, files == row.v2),
+    };
+    // The kernel would cut what does not fit into 32 bits, and limit another device.
+    if row.member.starts_with("blockIO.")
+        && !name.is_empty()
+        && !name.parts(b':').all(|part| decimal_u32(part).is_some())
+    {
+        return Err(Error::new(text!("{}: {name} are no device numbers", row.option)));
+    }
+    if let Some((before, behind)) = file.cut(b'*') {
+        return Ok(Some((text!("{before}{name}{behind}"), number.leak())));
+    }
+    let space = if name.is_empty() { "" } else { " " };
+    let equals = if key.is_empty() { "" } else { "=" };
+    Ok(Some((file, [name, space, key, equals, &number].concat().leak())))
 }
 
-/// A block device's major and minor number.
-pub type BlockDevice = (u32, u32);
-
-/// A device's shares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockWeight {
-    /// The device.
-    pub device: BlockDevice,
-    /// Share relative to other groups, 10 to 1000.
-    pub weight: Option<u16>,
-    /// Share relative to the group's own children, 10 to 1000; v1 only.
-    pub leaf_weight: Option<u16>,
+/// A value as the kernel reads it. v1 has -1 for no limit, v2 (and v1's youngest controller, by the same file) a word.
+fn unlimited(value: &Value, v2: bool) -> String {
+    match value {
+        Value::Bool(_) => "1".to_string(),
+        Value::String(text) => text.clone(),
+        _ if v2 && value.as_i64().is_some_and(|number| number < 0) => "max".to_string(),
+        _ => value.to_compact(),
+    }
 }
 
-/// A limit on a device's rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockThrottle {
-    /// The device.
-    pub device: BlockDevice,
-    /// What is counted.
-    pub kind: ThrottleKind,
-    /// How much of it per second.
-    pub rate: u64,
+/// A weight of one range in that of v2, 1 to 10000; the ends fall on the ends.
+fn scaled(weight: i64, least: i64, most: i64) -> String {
+    (1 + (weight.clamp(least, most) - least) * 9999 / (most - least)).to_string()
 }
 
-/// What a [`BlockThrottle`] counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThrottleKind {
-    /// Bytes read.
-    ReadBytes,
-    /// Bytes written.
-    WriteBytes,
-    /// Reads.
-    Reads,
-    /// Writes.
-    Writes,
+/// v2 limits swap alone, where the option is about memory and swap together.
+fn swap(both: i64, memory: Option<i64>) -> Result<String> {
+    match memory.unwrap_or(-1) {
+        _ if both < 0 => Ok("max".to_string()),
+        0.. if memory <= Some(both) => Ok((both - memory.unwrap_or(0)).to_string()),
+        0.. => Err(Error::new("--memory-swap is memory and swap together and can't be below --memory")),
+        _ => Err(Error::new("--memory-swap is memory and swap together and needs a limit on --memory")),
+    }
 }
 
-/// Limits on an RDMA adapter; `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rdma {
-    /// Handles of the adapter.
-    pub handles: Option<u32>,
-    /// Objects of the adapter.
-    pub objects: Option<u32>,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::json::parse;
+    use std::format;
+
+    /// What v1 and v2 are told, a line each.
+    fn told(resources: &str) -> [Vec<String>; 2] {
+        let resources = parse(resources.as_bytes()).unwrap();
+        let mut told = [Vec::new(), Vec::new()];
+        for controller in ["memory", "cpu", "cpuset", "pids", "blkio", "hugetlb", "rdma", "net_cls", "net_prio"] {
+            for row in asked(&resources, controller) {
+                for value in &values(&resources, row.member) {
+                    for (at, files) in [(0, row.v1), (1, row.v2)] {
+                        let both = files.parts(b'|').map(|file| match written(&row, file, value, &resources) {
+                            Ok(Some((file, value))) => format!("{file}={value}"),
+                            Ok(None) => String::new(),
+                            Err(error) => error.to_string(),
+                        });
+                        let line = both.collect::<Vec<String>>().join(" or ");
+                        told[at].extend((files != "-" && !line.is_empty()).then_some(line));
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn swap_is_what_exceeds_memory_in_v2() {
+        let v2 = |memory: &str, both| told(&format!("{{\"memory\":{{{memory}\"swap\":{both}}}}}"))[1].clone();
+        assert_eq!(v2("\"limit\":100,", 300), ["memory.max=100", "memory.swap.max=200"]);
+        assert_eq!(v2("\"limit\":100,", 100), ["memory.max=100", "memory.swap.max=0"]);
+        assert_eq!(v2("\"limit\":-1,", -1), ["memory.max=max", "memory.swap.max=max"]);
+        for memory in ["\"limit\":300,", "\"limit\":-1,", ""] {
+            assert!(v2(memory, 100).last().unwrap().contains("--memory-swap is memory and swap together"), "{memory}");
+        }
+    }
+
+    #[test]
+    fn shares_and_weights_keep_their_ends_and_their_usual_values() {
+        assert_eq!([0, 2, 1024, 262_144, i64::MAX].map(|n| scaled(n, 2, 262_144)), ["1", "1", "39", "10000", "10000"]);
+        assert_eq!([0, 10, 500, 1000, 65_535].map(|n| scaled(n, 10, 1000)), ["1", "1", "4950", "10000", "10000"]);
+        assert_eq!(told(r#"{"cpu":{"shares":0}}"#), [[""; 0]; 2]);
+        let [v1, v2] = told(r#"{"cpu":{"shares":1024},"blockIO":{"weight":500}}"#);
+        assert_eq!(v1, ["cpu.shares=1024", "blkio.weight=500 or blkio.bfq.weight=500"]);
+        assert_eq!(v2, ["cpu.weight=39", "io.bfq.weight=500 or io.weight=4950"]);
+    }
+
+    #[test]
+    fn quota_and_period_share_a_file_in_v2_and_go_in_this_order_in_v1() {
+        let cpu = |members| told(&format!("{{\"cpu\":{{{members}}}}}"));
+        assert_eq!(cpu("\"quota\":50000")[1], ["cpu.max=50000 100000"]);
+        assert_eq!(cpu("\"quota\":-1,\"period\":200")[1], ["cpu.max=max 200"]);
+        assert_eq!(cpu("\"period\":200")[1], ["cpu.max=max 200"]);
+        let all = cpu("\"quota\":50,\"period\":100,\"burst\":25");
+        assert_eq!(all[0], ["cpu.cfs_period_us=100", "cpu.cfs_quota_us=50", "cpu.cfs_burst_us=25"]);
+        assert_eq!(all[1], ["cpu.max=50 100", "cpu.max.burst=25"]);
+    }
+
+    #[test]
+    fn elements_of_lists_have_their_names_before_the_value_or_in_the_file() {
+        let [v1, v2] = told(
+            r#"{"blockIO":{"throttleReadBpsDevice":[{"major":254,"minor":0,"rate":1}],
+                "throttleWriteIOPSDevice":[{"major":8,"minor":16,"rate":2},{"major":8,"minor":0,"rate":3}],
+                "weightDevice":[{"major":8,"minor":0,"weight":10}]},
+                "hugepageLimits":[{"pageSize":"2MB","limit":5}],
+                "rdma":{"mlx5_0":{"hcaObjects":3}},
+                "network":{"classID":7,"priorities":[{"name":"lo","priority":1}]}}"#,
+        );
+        let expected = [
+            "blkio.weight_device=8:0 10 or blkio.bfq.weight_device=8:0 10",
+            "blkio.throttle.read_bps_device=254:0 1",
+            "blkio.throttle.write_iops_device=8:16 2",
+            "blkio.throttle.write_iops_device=8:0 3",
+            "hugetlb.2MB.limit_in_bytes=5",
+            "rdma.max=mlx5_0 hca_object=3",
+            "net_cls.classid=7",
+            "net_prio.ifpriomap=lo 1",
+        ];
+        assert_eq!(v1, expected);
+        let expected = [
+            "io.bfq.weight=8:0 10 or io.weight=8:0 1",
+            "io.max=254:0 rbps=1",
+            "io.max=8:16 wiops=2",
+            "io.max=8:0 wiops=3",
+            "hugetlb.2MB.max=5",
+            "rdma.max=mlx5_0 hca_object=3",
+        ];
+        assert_eq!(v2, expected);
+    }
+
+    #[test]
+    fn no_limit_is_a_number_in_v1_and_a_word_in_v2_and_for_processes() {
+        let [v1, v2] = told(r#"{"memory":{"limit":-1},"cpu":{"quota":-1},"pids":{"limit":-1}}"#);
+        assert_eq!(v1, ["memory.limit_in_bytes=-1", "cpu.cfs_quota_us=-1", "pids.max=max"]);
+        assert_eq!(v2, ["memory.max=max", "cpu.max=max 100000", "pids.max=max"]);
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_written() {
+        assert_eq!(told(r#"{"memory":{"disableOOMKiller":false,"limit":null},"cpu":{}}"#), [[""; 0]; 2]);
+        assert_eq!(told(r#"{"memory":{"disableOOMKiller":true}}"#)[0], ["memory.oom_control=1"]);
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_whole() {
+        for line in TABLE.parts(b'\n').filter(|line| !line.is_empty()) {
+            assert_eq!(line.words().count(), 4, "{line}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Control groups: limits, v1, v2 and hybrid hierarchies; cgroups(7), kernel `Documentation/admin-guide/cgroup-v1`, `cgroup-v2.rst`.
 //!
-//! [`Hierarchies::detect`] looks at what the host has mounted, [`plan`] turns [`Limits`] into an ordered list of steps without
-//! entering the kernel, and [`Group::create`] performs them. The container's first process then enters with
+//! [`Hierarchies::detect`] looks at what the host has mounted, [`plan`] turns limits into an ordered list of steps without entering
+//! the kernel, and [`Group::create`] performs them. The container's first process then enters with
 //! [`Group::join_self`].
 //!
 //! A group is made in as few hierarchies as will do ([`Extent`]), and joined in the one way that does not wait. Measured on
@@ -20,18 +20,20 @@
 //! (`cgroup_procs_write_start` in `kernel/cgroup/cgroup.c`), and so is a process that is born in its group.
 
 mod devices;
+mod freezer;
 mod group;
 mod hierarchies;
+mod hints;
 mod kill;
 mod limits;
 mod path;
 mod plan;
-mod v1;
-mod v2;
+mod usage;
+mod values;
 
 pub use devices::{Access, DeviceKind, DeviceRule, filter};
 pub use group::Group;
 pub use hierarchies::{Hierarchies, Hierarchy, Version};
-pub use limits::{BlockDevice, BlockThrottle, BlockWeight, Limits, Rdma, ThrottleKind};
 pub use path::GroupPath;
 pub use plan::{Action, Directory, Extent, Plan, Step, plan};
+pub use usage::{Usage, sum};

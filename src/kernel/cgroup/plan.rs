@@ -1,17 +1,16 @@
 //! From limits and hierarchies to an ordered list of steps, without entering the kernel.
 
-use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::devices::{self, DeviceRule};
 use super::hierarchies::{Hierarchies, Hierarchy, Version};
-use super::limits::Limits;
+use super::limits::{self, Row};
 use super::path::GroupPath;
-use super::v1::Write;
-use super::{devices, v1, v2};
-use crate::base::error::Error;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::{self, text};
 use crate::base::text::{Cut, Quoted};
 
 /// In which hierarchies the group is made beyond those that its limits need. Each costs about 0.2 ms, see [`super`].
@@ -26,16 +25,16 @@ pub enum Extent {
 }
 
 /// A directory of the group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// The hierarchy's interface.
     pub version: Version,
     /// Where the hierarchy is mounted.
-    pub mount: String,
+    pub mount: &'static str,
     /// v1: the controllers bound to it, as mount(2) takes them (`cpu,cpuacct`); empty for v2.
-    pub controllers: String,
+    pub controllers: &'static str,
     /// The directory itself.
-    pub path: String,
+    pub path: &'static str,
 }
 
 /// What a step does in its directory.
@@ -44,11 +43,11 @@ pub enum Action {
     /// Writes a value to a file.
     Write {
         /// The file.
-        file: Cow<'static, str>,
+        file: &'static str,
         /// The value.
-        value: String,
+        value: &'static str,
         /// File and value to take instead when the file does not exist.
-        fallback: Option<(&'static str, String)>,
+        fallback: Option<(&'static str, &'static str)>,
     },
     /// Takes the value of the parent directory's file, if this one's is empty.
     Inherit {
@@ -66,7 +65,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Where.
-    pub directory: String,
+    pub directory: &'static str,
     /// What.
     pub action: Action,
     /// The option that asked for it; empty when it only prepares others.
@@ -111,157 +110,198 @@ impl fmt::Display for Step {
     }
 }
 
-/// A controller: its name in v1 and v2 (empty: none), and the kernel option that brings it.
-struct Controller {
-    v1: &'static str,
-    v2: &'static str,
-    kernel: &'static str,
-    /// Whether it counts something that [`Extent::Accounted`] is about.
-    counts: bool,
+macro_rules! controllers {
+    ($($v1:literal $v2:literal $counts:literal $kernel:literal;)*) => {
+        const CONTROLLERS: &str = concat!($($v1, " ", $v2, " ", $counts, $kernel, "\n"),*);
+    };
 }
 
+// A line for each: its name in v1 and in v2 (a dash: none), a plus sign if it counts something that `Extent::Accounted` is
+// about, and the kernel option that brings it. v2 counts processor time without a controller.
 #[rustfmt::skip]
-const CONTROLLERS: &[Controller] = &[
-    Controller { v1: "memory",   v2: "memory",  kernel: "CONFIG_MEMCG (and CONFIG_MEMCG_V1 for cgroup v1)", counts: true },
-    Controller { v1: "cpu",      v2: "cpu",     kernel: "CONFIG_CGROUP_SCHED",            counts: false },
-    // v2 counts processor time without a controller.
-    Controller { v1: "cpuacct",  v2: "",        kernel: "CONFIG_CGROUP_CPUACCT",          counts: true },
-    Controller { v1: "cpuset",   v2: "cpuset",  kernel: "CONFIG_CPUSETS",                 counts: false },
-    Controller { v1: "pids",     v2: "pids",    kernel: "CONFIG_CGROUP_PIDS",             counts: true },
-    Controller { v1: "blkio",    v2: "io",      kernel: "CONFIG_BLK_CGROUP",              counts: true },
-    Controller { v1: "hugetlb",  v2: "hugetlb", kernel: "CONFIG_CGROUP_HUGETLB",          counts: false },
-    Controller { v1: "rdma",     v2: "rdma",    kernel: "CONFIG_CGROUP_RDMA",             counts: false },
-    Controller { v1: "net_cls",  v2: "",        kernel: "CONFIG_CGROUP_NET_CLASSID",      counts: false },
-    Controller { v1: "net_prio", v2: "",        kernel: "CONFIG_CGROUP_NET_PRIO",         counts: false },
-];
-
-/// The controllers that a plan will look for, by their v1 names.
-pub(super) fn wanted(limits: &Limits, extent: Extent) -> Vec<&'static str> {
-    let writes = v1::writes(limits, None);
-    let asked = |name: &str| writes.iter().any(|write| write.controller == name);
-    let counts = |controller: &Controller| controller.counts && extent == Extent::Accounted;
-    let table = CONTROLLERS.iter().filter(|controller| counts(controller) || asked(controller.v1));
-    let devices = asked("devices").then_some("devices");
-    table.map(|controller| controller.v1).chain(devices).chain(["freezer"]).collect()
+controllers! {
+    "memory"   "memory"  "+" "CONFIG_MEMCG (and CONFIG_MEMCG_V1 for cgroup v1)";
+    "cpu"      "cpu"     ""  "CONFIG_CGROUP_SCHED";
+    "cpuacct"  "-"       "+" "CONFIG_CGROUP_CPUACCT";
+    "cpuset"   "cpuset"  ""  "CONFIG_CPUSETS";
+    "pids"     "pids"    "+" "CONFIG_CGROUP_PIDS";
+    "blkio"    "io"      "+" "CONFIG_BLK_CGROUP";
+    "hugetlb"  "hugetlb" ""  "CONFIG_CGROUP_HUGETLB";
+    "rdma"     "rdma"    ""  "CONFIG_CGROUP_RDMA";
+    "net_cls"  "-"       ""  "CONFIG_CGROUP_NET_CLASSID";
+    "net_prio" "-"       ""  "CONFIG_CGROUP_NET_PRIO";
 }
 
-/// Plans a group at `path`.
-#[must_use]
-pub fn plan(hierarchies: &Hierarchies, limits: &Limits, path: &GroupPath, extent: Extent) -> Plan {
-    let memsw_now = if let Extent::Changed(now) = extent { Some(now) } else { None };
-    let mut planner = Planner { hierarchies, path, plan: Plan::default(), enable: Vec::new() };
-    let writes_v1 = v1::writes(limits, memsw_now);
-    let (writes_v2, mut unmet_v2) = v2::writes(limits);
-    for controller in CONTROLLERS {
-        let asked: Vec<&Write> = writes_v1.iter().filter(|write| write.controller == controller.v1).collect();
-        let counted = controller.counts && extent == Extent::Accounted;
-        if asked.is_empty() && !counted {
-            continue;
-        }
-        if let Some(hierarchy) = hierarchies.v1(controller.v1) {
-            let directory = planner.join(hierarchy);
-            if controller.v1 == "cpuset" {
-                planner.inherit(hierarchy, limits);
-            }
-            planner.write(&directory, asked.into_iter());
-        } else if let Some(hierarchy) = hierarchies.v2().filter(|hierarchy| hierarchy.has(controller.v2)) {
-            let directory = planner.join(hierarchy);
-            planner.enable(controller.v2);
-            planner.write(&directory, writes_v2.iter().filter(|write| write.controller == controller.v1));
-            let unmet = unmet_v2.extract_if(.., |(name, _)| *name == controller.v1);
-            planner.plan.unmet.extend(unmet.map(|(_, error)| error));
-        } else if let Some(first) = asked.first() {
-            planner.plan.unmet.push(absent(first.option, controller.v1, controller.kernel, hierarchies));
-        }
+/// Plans a group at `path`. `resources` is the runtime specification's `linux.resources`.
+///
+/// # Errors
+/// A value that no control group can hold; the error names the member.
+pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: &GroupPath, extent: Extent) -> Result<Plan> {
+    let mut planner = Planner { hierarchies, resources, path, extent, plan: Plan::default(), enable: String::new() };
+    for line in CONTROLLERS.parts(b'\n') {
+        let (v1, rest) = line.cut(b' ').unwrap_or_default();
+        let (v2, kernel) = rest.cut(b' ').unwrap_or_default();
+        planner.controller(v1, v2, kernel)?;
     }
-    planner.devices(limits, &writes_v1);
-    planner.unified(limits);
-    if memsw_now.is_none()
+    planner.devices()?;
+    planner.unified();
+    if !matches!(extent, Extent::Changed(_))
         && let Some(hierarchy) = hierarchies.v1("freezer").or(hierarchies.v2())
     {
         planner.join(hierarchy);
     }
-    planner.finish()
+    Ok(planner.finish())
 }
 
 struct Planner<'a> {
     hierarchies: &'a Hierarchies,
+    resources: &'a Value,
     path: &'a GroupPath,
+    extent: Extent,
     plan: Plan,
-    /// The controllers to switch on in v2.
-    enable: Vec<&'a str>,
+    /// The controllers to switch on in v2: ` +memory +pids`.
+    enable: String,
 }
 
-impl<'a> Planner<'a> {
+impl Planner<'_> {
     /// Has the group made in a hierarchy; its directory there.
-    fn join(&mut self, hierarchy: &Hierarchy) -> String {
+    #[inline(never)]
+    fn join(&mut self, hierarchy: &Hierarchy) -> &'static str {
+        let known = self.plan.directories.iter().find(|directory| directory.mount == hierarchy.mount);
+        if let Some(directory) = known {
+            return directory.path;
+        }
         let directory = Directory::of(hierarchy, self.path);
-        let path = directory.path.clone();
-        if !self.plan.directories.contains(&directory) {
-            self.plan.directories.push(directory);
-        }
-        path
+        self.plan.directories.push(directory);
+        directory.path
     }
 
-    fn enable(&mut self, controller: &'a str) {
-        if !self.enable.contains(&controller) {
-            self.enable.push(controller);
+    fn enable(&mut self, controller: &str) {
+        if !self.enable.words().any(|known| known.strip_prefix('+') == Some(controller)) {
+            self.enable.push_str(" +");
+            self.enable.push_str(controller);
         }
     }
 
-    fn write<'b>(&mut self, directory: &str, writes: impl Iterator<Item = &'b Write>) {
-        for Write { file, value, fallback, option, .. } in writes {
-            let action = Action::Write { file: file.clone(), value: value.clone(), fallback: fallback.clone() };
-            self.plan.steps.push(Step { directory: directory.to_string(), action, option });
+    /// All limits of one controller.
+    fn controller(&mut self, v1: &'static str, v2: &'static str, kernel: &str) -> Result<()> {
+        let asked = limits::asked(self.resources, v1);
+        let counted = kernel.strip_prefix('+').filter(|_| self.extent == Extent::Accounted);
+        if asked.is_empty() && counted.is_none() {
+            return Ok(());
         }
+        let (hierarchy, unified) = match (self.hierarchies.v1(v1), self.hierarchies.v2()) {
+            (Some(hierarchy), _) => (*hierarchy, false),
+            (None, Some(hierarchy)) if hierarchy.has(v2) => {
+                self.enable(v2);
+                (*hierarchy, true)
+            }
+            _ => {
+                if let Some(row) = asked.first() {
+                    self.absent(row.option, v1, kernel.trim_start_matches('+'));
+                }
+                return Ok(());
+            }
+        };
+        let directory = self.join(&hierarchy);
+        if v1 == "cpuset" && !unified {
+            self.inherit(hierarchy.mount);
+        }
+        let start = self.plan.steps.len();
+        for row in &asked {
+            match if unified { row.v2 } else { row.v1 } {
+                "-" => {
+                    let message = text!("{} can't be enforced: cgroup v2 has nothing like it", row.option);
+                    self.plan.unmet.push(Error::new(message).hint("leave it out, or use --best-effort"));
+                }
+                files => self.limit(row, files, directory, start)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps for one limit. Most follow those that are planned already; two must go before `start`'s.
+    fn limit(&mut self, row: &Row, files: &'static str, directory: &'static str, start: usize) -> Result<()> {
+        let (first, second) = files.cut(b'|').unwrap_or((files, ""));
+        for value in &limits::values(self.resources, row.member) {
+            let (file, text) = match limits::written(row, first, value, self.resources) {
+                Ok(None) => continue,
+                Ok(Some(written)) => written,
+                Err(error) => {
+                    self.plan.unmet.push(error);
+                    continue;
+                }
+            };
+            let fallback = if second.is_empty() { None } else { limits::written(row, second, value, self.resources)? };
+            let early = match row.member {
+                // The limit on memory must never be above that on memory and swap together: raised, the latter goes first;
+                // lowered, last. -1 as an unsigned number is above everything, as it is meant.
+                "memory.swap" => {
+                    let memory = limits::at(self.resources, "memory.limit").and_then(Value::as_i64);
+                    memory.is_some_and(|memory| matches!(self.extent, Extent::Changed(now) if memory as u64 > now))
+                }
+                // A group that is idle refuses shares (`sched_group_set_shares`), so leaving that state goes first.
+                "cpu.idle" => text == "0",
+                _ => false,
+            };
+            let at = if early { start } else { self.plan.steps.len() };
+            let action = Action::Write { file, value: text, fallback };
+            self.plan.steps.insert(at, Step { directory, action, option: row.option });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, directory: &'static str, action: Action, option: &'static str) {
+        self.plan.steps.push(Step { directory, action, option });
     }
 
     /// A new group of v1's cpuset has no processors and no memory, and can't be joined before it has, cpusets(7).
-    fn inherit(&mut self, hierarchy: &Hierarchy, limits: &Limits) {
-        let own = [("cpuset.cpus", limits.cpuset_cpus.is_none()), ("cpuset.mems", limits.cpuset_mems.is_none())];
-        let above = self.path.parents().map(|parent| (parent, [("cpuset.cpus", true), ("cpuset.mems", true)]));
-        for (path, files) in above.chain([(self.path.as_str(), own)]) {
-            for (file, _) in files.into_iter().filter(|(_, inherit)| *inherit) {
-                let directory = format!("{}/{path}", hierarchy.mount);
-                self.plan.steps.push(Step { directory, action: Action::Inherit { file }, option: "" });
+    fn inherit(&mut self, mount: &str) {
+        for path in self.path.parents().chain([self.path.as_str()]) {
+            for (file, member) in [("cpuset.cpus", "cpu.cpus"), ("cpuset.mems", "cpu.mems")] {
+                if path != self.path.as_str() || limits::at(self.resources, member).is_none() {
+                    self.push(text!("{mount}/{path}"), Action::Inherit { file }, "");
+                }
             }
         }
     }
 
-    fn devices(&mut self, limits: &Limits, writes_v1: &[Write]) {
-        if limits.devices.is_empty() {
-            return;
-        }
+    /// The devices that may be used. v1: everything is denied first; the kernel keeps what follows as exceptions,
+    /// `Documentation/admin-guide/cgroup-v1/devices.rst`.
+    fn devices(&mut self) -> Result<()> {
         let option = "--device";
-        if let Some(hierarchy) = self.hierarchies.v1("devices") {
+        let rules = DeviceRule::read_all(self.resources)?;
+        if rules.is_empty() {
+        } else if let Some(hierarchy) = self.hierarchies.v1("devices") {
             let directory = self.join(hierarchy);
-            self.write(&directory, writes_v1.iter().filter(|write| write.controller == "devices"));
+            for (allow, value) in devices::lines(&rules) {
+                let file = if allow { "devices.allow" } else { "devices.deny" };
+                self.push(directory, Action::Write { file, value, fallback: None }, option);
+            }
         } else if let Some(hierarchy) = self.hierarchies.v2() {
             let directory = self.join(hierarchy);
-            let action = Action::FilterDevices { program: devices::filter(&limits.devices) };
-            self.plan.steps.push(Step { directory, action, option });
+            self.push(directory, Action::FilterDevices { program: devices::filter(&rules) }, option);
         } else {
-            let kernel = "CONFIG_CGROUP_DEVICE for cgroup v1 or CONFIG_CGROUP_BPF for cgroup v2";
-            self.plan.unmet.push(absent(option, "devices", kernel, self.hierarchies));
+            self.absent(option, "devices", "CONFIG_CGROUP_DEVICE for cgroup v1 or CONFIG_CGROUP_BPF for cgroup v2");
         }
+        Ok(())
     }
 
     /// Files of v2 by name: the part before the dot is the controller.
-    fn unified(&mut self, limits: &'a Limits) {
-        for (file, value) in &limits.unified {
+    fn unified(&mut self) {
+        for (file, value) in self.resources.get("unified").and_then(Value::as_object).unwrap_or_default() {
             // The only one that the command line has an option for.
             let option = if file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
             let controller = file.parts(b'.').next().unwrap_or("");
             if file.has(b'/') || !file.has(b'.') {
-                self.plan
-                    .unmet
-                    .push(Error::new(format!("{option}: {} is not the name of a control group's file", Quoted(file))));
+                let message = text!("{option}: {} is not the name of a control group's file", Quoted(file));
+                self.plan.unmet.push(Error::new(message));
                 continue;
             }
             let offers = |hierarchy: &&Hierarchy| controller == "cgroup" || hierarchy.has(controller);
             let Some(hierarchy) = self.hierarchies.v2().filter(offers) else {
                 let message =
-                    format!("{option}: {file} needs the controller {controller} on cgroup v2, which is not there");
+                    text!("{option}: {file} needs the controller {controller} on cgroup v2, which is not there");
                 self.plan.unmet.push(Error::new(message).hint(where_else(controller, self.hierarchies)));
                 continue;
             };
@@ -269,8 +309,8 @@ impl<'a> Planner<'a> {
             if controller != "cgroup" {
                 self.enable(controller);
             }
-            let action = Action::Write { file: Cow::Owned(file.clone()), value: value.clone(), fallback: None };
-            self.plan.steps.push(Step { directory, action, option });
+            let value = keep::copy(value.as_str().unwrap_or_default());
+            self.push(directory, Action::Write { file: keep::copy(file), value, fallback: None }, option);
         }
     }
 
@@ -278,57 +318,44 @@ impl<'a> Planner<'a> {
     /// The group is there by then, so none of those above can go away meanwhile.
     fn finish(mut self) -> Plan {
         if let Some(hierarchy) = self.hierarchies.v2().filter(|_| !self.enable.is_empty()) {
-            let value = format!("+{}", self.enable.join(" +"));
-            let mut steps = Vec::new();
-            let mut enable = |directory: String| {
-                let (file, value) = ("cgroup.subtree_control".into(), value.clone());
-                steps.push(Step { directory, action: Action::Write { file, value, fallback: None }, option: "" });
-            };
-            enable(hierarchy.mount.clone());
-            for parent in self.path.parents() {
-                enable(format!("{}/{parent}", hierarchy.mount));
+            let value = keep::copy(self.enable.trim_ascii_start());
+            let above = self.path.parents().map(|parent| text!("{}/{parent}", hierarchy.mount));
+            for (at, directory) in [hierarchy.mount].into_iter().chain(above).enumerate() {
+                let action = Action::Write { file: "cgroup.subtree_control", value, fallback: None };
+                self.plan.steps.insert(at, Step { directory, action, option: "" });
             }
-            // The controllers must be on before anything of theirs is written.
-            steps.append(&mut self.plan.steps);
-            self.plan.steps = steps;
         }
         self.plan
+    }
+
+    fn absent(&mut self, option: &str, controller: &str, kernel: &str) {
+        let message = text!("{option} can't be enforced: no cgroup hierarchy here has the {controller} controller");
+        let hint = if self.hierarchies.is_none() {
+            text!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {kernel}")
+        } else {
+            text!(
+                "the kernel needs {kernel}, and no cgroup_disable={controller} on its command line; or use --best-effort"
+            )
+        };
+        self.plan.unmet.push(Error::new(message).hint(hint));
     }
 }
 
 impl Directory {
     pub(super) fn of(hierarchy: &Hierarchy, path: &GroupPath) -> Directory {
-        Directory {
-            version: hierarchy.version,
-            mount: hierarchy.mount.clone(),
-            controllers: if hierarchy.version == Version::V1 { hierarchy.controllers.join(",") } else { String::new() },
-            path: format!("{}/{}", hierarchy.mount, path.as_str()),
-        }
+        let Hierarchy { version, mount, controllers } = *hierarchy;
+        let controllers = if version == Version::V1 { controllers } else { "" };
+        Directory { version, mount, controllers, path: text!("{mount}/{}", path.as_str()) }
     }
 }
 
-fn absent(option: &str, controller: &str, kernel: &str, hierarchies: &Hierarchies) -> Error {
-    let message = format!("{option} can't be enforced: no cgroup hierarchy here has the {controller} controller");
-    let hint = if hierarchies.is_none() {
-        format!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {kernel}")
-    } else {
-        format!(
-            "the kernel needs {kernel}, and no cgroup_disable={controller} on its command line; or use --best-effort"
-        )
-    };
-    Error::new(message).hint(hint)
-}
-
-fn where_else(controller: &str, hierarchies: &Hierarchies) -> String {
-    let v1 = if controller == "io" { "blkio" } else { controller };
-    match hierarchies.v1(v1) {
+fn where_else(controller: &str, hierarchies: &Hierarchies) -> &'static str {
+    match hierarchies.v1(if controller == "io" { "blkio" } else { controller }) {
         Some(hierarchy) => {
-            format!(
-                "the controller is bound to cgroup v1 at {}, which has no such limit; or use --best-effort",
-                hierarchy.mount
-            )
+            let mount = hierarchy.mount;
+            text!("the controller is bound to cgroup v1 at {mount}, which has no such limit; or use --best-effort")
         }
-        None => "see cgroup.controllers at the mount point of cgroup2".to_string(),
+        None => "see cgroup.controllers at the mount point of cgroup2",
     }
 }
 

@@ -10,7 +10,7 @@ use super::place::{self, Kind};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep::text;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, unescape_octal};
 use crate::sys::fd::CWD;
 use crate::sys::uapi::MountAttr;
 use crate::sys::{Fd, file, mount, uapi};
@@ -178,23 +178,10 @@ fn mounts_below(table: &str, top: &str) -> Vec<(String, libc::c_ulong)> {
     // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options, ...
     let fields = table.parts(b'\n').filter_map(|line| {
         let mut fields = line.parts(b' ').skip(4);
-        Some((unescape(fields.next()?), fields.next()?))
+        Some((unescape_octal(fields.next()?), fields.next()?))
     });
     let found = fields.filter(|(point, _)| below(point));
     found.map(|(point, flags)| (point, Options::parse(flags.parts(b',')).map_or(0, |parsed| parsed.set))).collect()
-}
-
-/// `\040` and its kin, which stand for bytes that would break the table's lines.
-fn unescape(text: &str) -> String {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = (*first == b'\\').then(|| tail.get(..3)).flatten();
-        let byte = octal.and_then(|digits| u8::from_str_radix(core::str::from_utf8(digits).ok()?, 8).ok());
-        plain.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &tail[3..] } else { tail };
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! # Source
 //! `capabilities(7)`, `linux/capability.h`.
 
-use crate::base::text::Cut;
+use crate::base::text::{Cut, place};
 
 /// The names without `CAP_`; the place in the list is the kernel's number.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
@@ -42,11 +42,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The number of a capability; `CAP_` before it is optional and case does not matter.
 #[must_use]
 pub fn number(name: &str) -> Option<u8> {
-    let bare = match name.split_at_checked(4) {
-        Some((prefix, bare)) if prefix.eq_ignore_ascii_case("CAP_") => bare,
-        _ => name,
-    };
-    names().position(|known| known.eq_ignore_ascii_case(bare)).map(|number| number as u8)
+    let name = name.to_ascii_uppercase();
+    place(NAMES, name.strip_prefix("CAP_").unwrap_or(&name)).map(|number| number as u8)
 }
 
 /// The name without `CAP_`.

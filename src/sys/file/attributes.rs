@@ -11,7 +11,7 @@ use super::{at, fail, fail_on, on};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::call::sys;
-use crate::sys::fd::FdRef;
+use crate::sys::fd::{CWD, FdRef};
 use crate::sys::uapi::Statx;
 
 /// Looks at a file; links are not followed; an empty path is the open file itself.
@@ -72,13 +72,16 @@ pub fn chmod(file: FdRef<'_>, mode: u32) -> Result<()> {
     unsafe { on(Sysno::fchmod, file, [mode as usize, 0, 0, 0], "set mode") }.map(drop)
 }
 
-/// Sets the mode of a path; a link at its end is followed, so only for names that are known not to be one.
+/// Sets the mode of what a name stands for, without following a link: that has no mode, and is an error.
 ///
 /// # Errors
-/// chmod(2).
+/// open(2), chmod(2).
 pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
-    // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::fchmodat, dir, path, [mode as usize, 0, 0], "set mode of") }.map(drop)
+    // fchmodat(2) follows links before Linux 6.6, and the name may be a link by now.
+    let place = super::open(dir, path, libc::O_PATH | libc::O_NOFOLLOW)?;
+    let shown = super::owned_path(alloc::format!("/proc/self/fd/{}", place.number()).as_bytes())?;
+    // SAFETY: `shown` is a valid string.
+    unsafe { at(Sysno::fchmodat, CWD, &shown, [mode as usize, 0, 0], "set mode of") }.map(drop)
 }
 
 /// Sets an open file's owner.
@@ -172,4 +175,25 @@ pub fn get_xattr(file: FdRef<'_>, name: &CStr) -> Result<Vec<u8>> {
         .map_err(|errno| fail(errno, "read attribute", name))?;
     value.truncate(length);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_mode_is_never_set_through_a_link() {
+        let path = std::env::temp_dir().join(format!("vial-chmod-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("directory")).unwrap();
+        symlink("directory", path.join("link")).unwrap();
+        let dir = super::super::open(CWD, super::super::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
+        let mode = || std::fs::metadata(path.join("directory")).unwrap().permissions().mode() & 0o7777;
+        chmod_at(dir.by_ref(), c"directory", 0o2750).unwrap();
+        assert_eq!(mode(), 0o2750);
+        assert!(chmod_at(dir.by_ref(), c"link", 0o777).is_err());
+        assert_eq!(mode(), 0o2750);
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }

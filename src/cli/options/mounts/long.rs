@@ -3,14 +3,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Mount, NAME, Propagation, Source, Tmpfs, target};
-use crate::base::error::Result;
+use super::{Mount, Propagation, Read, Source, Tmpfs, target, tmpfs_option};
 use crate::base::text::{self, Cut};
-use crate::cli::parse::Given;
 
-const FORM: &str = "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
-                    [,bind-recursive=enabled|disabled]; type=volume[,src=NAME],dst=TARGET[,readonly][,volume-nocopy]; \
-                    type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]";
+/// What is accepted.
+pub(super) const FORM: &str = "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
+     [,bind-recursive=enabled|disabled]; type=volume[,src=NAME],dst=TARGET[,readonly][,volume-nocopy]; \
+     type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]";
+/// Why a value is refused for which something else is accepted: a volume's name.
+pub(super) const NO_NAME: &str = "the source is not a volume's name";
 
 /// The keys that belong to one type only, as bits of what was seen.
 const BIND: u8 = 1;
@@ -24,7 +25,7 @@ struct Draft<'t> {
     /// Bits of the above: keys that were given for one type only.
     used: u8,
     source: Option<&'t str>,
-    target: Option<String>,
+    target: Option<&'static str>,
     read_only: bool,
     propagation: Propagation,
     recursive: bool,
@@ -33,8 +34,7 @@ struct Draft<'t> {
 }
 
 /// Reads the whole value.
-pub(super) fn mount(given: &Given<'_>) -> Result<Mount> {
-    let fields = given.check(csv(given.text()?), "a quotation mark is out of place", FORM)?;
+pub(super) fn mount(text: &str) -> Read<Mount<'_>> {
     let mut draft = Draft {
         kind: VOLUME,
         used: 0,
@@ -46,73 +46,64 @@ pub(super) fn mount(given: &Given<'_>) -> Result<Mount> {
         copy: true,
         tmpfs: Tmpfs::default(),
     };
-    for field in &fields {
-        let (key, value) = field.cut(b'=').map_or((field.as_str(), None), |(key, value)| (key, Some(value)));
-        given.check(draft.set(key, value), "a key is unknown or its value malformed", FORM)?;
+    for field in csv(text).ok_or("a quotation mark is out of place")? {
+        let (key, value) = field.cut(b'=').map_or((field, None), |(key, value)| (key, Some(value)));
+        draft.set(key, value).ok_or("a key is unknown or its value malformed")?;
     }
-    draft.finish(given)
+    draft.finish()
 }
 
 impl<'t> Draft<'t> {
+    #[inline(never)]
     fn set(&mut self, key: &str, value: Option<&'t str>) -> Option<()> {
         // A switch may stand alone.
         let switch = || value.map_or(Some(true), text::boolean);
+        // Which type a key is for stands before it.
+        self.used |= match key.cut(b'-').map_or("", |(kind, _)| kind) {
+            "bind" => BIND,
+            "volume" => VOLUME,
+            "tmpfs" => TMPFS,
+            _ => 0,
+        };
         match key {
-            "type" => {
-                self.kind = match value? {
-                    "bind" => BIND,
-                    "volume" => VOLUME,
-                    "tmpfs" => TMPFS,
-                    _ => return None,
-                }
-            }
+            "type" => self.kind = 1 << text::place("bind volume tmpfs", value?)?,
             "source" | "src" => self.source = Some(value?),
             "target" | "destination" | "dst" => self.target = Some(target(value?)?),
             "readonly" | "ro" => self.read_only = switch()?,
-            "bind-propagation" => (self.used, self.propagation) = (self.used | BIND, Propagation::parse(value?)?),
-            "bind-nonrecursive" => (self.used, self.recursive) = (self.used | BIND, !switch()?),
-            "bind-recursive" => {
-                let recursive = match value? {
-                    "enabled" => true,
-                    "disabled" => false,
-                    _ => return None,
-                };
-                (self.used, self.recursive) = (self.used | BIND, recursive);
-            }
-            "volume-nocopy" => (self.used, self.copy) = (self.used | VOLUME, !switch()?),
-            "tmpfs-size" => {
-                self.used |= TMPFS;
-                self.tmpfs.size = Some(text::size(value?).filter(|&bytes| bytes > 0)?);
-            }
-            "tmpfs-mode" => (self.used, self.tmpfs.mode) = (self.used | TMPFS, Some(text::octal_mode(value?)?)),
+            "bind-propagation" => self.propagation = Propagation::named(value?)?,
+            "bind-nonrecursive" => self.recursive = !switch()?,
+            "bind-recursive" => self.recursive = text::place("disabled enabled", value?)? == 1,
+            "volume-nocopy" => self.copy = !switch()?,
+            "tmpfs-size" | "tmpfs-mode" => tmpfs_option(&mut self.tmpfs, &mut false, &key[6..], value)?,
             _ => return None,
         }
         Some(())
     }
 
-    fn finish(self, given: &Given<'_>) -> Result<Mount> {
-        given.check((self.used & !self.kind == 0).then_some(()), "a key belongs to another type", FORM)?;
-        let target = given.check(self.target, "no target", FORM)?;
+    #[inline(never)]
+    fn finish(&self) -> Read<Mount<'t>> {
+        if self.used & !self.kind != 0 {
+            return Err("a key belongs to another type");
+        }
+        let target = self.target.ok_or("no target")?;
         let source = match (self.kind, self.source) {
-            (BIND, Some(path)) if path.starts_with(['/', '.']) => Source::Bind {
-                path: path.into(),
-                create: false,
-                recursive: self.recursive,
-                propagation: self.propagation,
-            },
-            (BIND, _) => return Err(given.refuse("a bind mount needs a source path that starts with / or .", FORM)),
+            (BIND, Some(path)) if path.starts_with(['/', '.']) => {
+                let (recursive, propagation) = (self.recursive, self.propagation);
+                Source::Bind { path, create: false, recursive, propagation }
+            }
+            (BIND, _) => return Err("a bind mount needs a source path that starts with / or ."),
             (TMPFS, None) => Source::Tmpfs(self.tmpfs),
-            (TMPFS, Some(_)) => return Err(given.refuse("a tmpfs has no source", FORM)),
+            (TMPFS, Some(_)) => return Err("a tmpfs has no source"),
             (_, None | Some("")) => Source::Anonymous { copy: self.copy },
-            (_, Some(name)) if text::is_name(name) => Source::Volume { name: name.into(), copy: self.copy },
-            _ => return Err(given.refuse("the source is not a volume's name", NAME)),
+            (_, Some(name)) if text::is_name(name) => Source::Volume { name, copy: self.copy },
+            _ => return Err(NO_NAME),
         };
         Ok(Mount { source, target, read_only: self.read_only })
     }
 }
 
 /// The fields of one line of comma-separated values, RFC 4180: a quoted field may hold commas, and quotes doubled.
-fn csv(text: &str) -> Option<Vec<String>> {
+fn csv(text: &str) -> Option<Vec<&'static str>> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
@@ -139,7 +130,7 @@ fn csv(text: &str) -> Option<Vec<String>> {
             field.push_str(plain);
             rest = tail;
         }
-        fields.push(field);
+        fields.push(&*field.leak());
         match rest.strip_prefix(',') {
             Some(tail) => rest = tail,
             None => return Some(fields),
@@ -165,7 +156,7 @@ mod tests {
             ("\"a\"b", None),
             ("src=\"/a,b\"", None),
         ] {
-            assert_eq!(csv(text), fields.map(|fields| fields.into_iter().map(String::from).collect()), "{text}");
+            assert_eq!(csv(text), fields, "{text}");
         }
     }
 }

@@ -131,19 +131,19 @@ fn every_bad_value_is_refused_by_the_name_of_its_flag_with_what_is_accepted() {
 #[test]
 fn every_flag_of_run_that_takes_a_value_has_bad_values_above() {
     for flag in command("run").unwrap().flags().filter(|flag| flag.takes != Takes::Switch) {
-        let known = BAD.iter().any(|(name, ..)| *name == flag.long) || THROTTLES.contains(&flag.long);
+        let known = BAD.iter().any(|(name, ..)| *name == flag.long()) || THROTTLES.contains(&flag.long());
         // Any text is an entrypoint.
-        assert!(known || flag.id == Id::Entrypoint, "--{}", flag.long);
+        assert!(known || flag.id == Id::Entrypoint, "--{}", flag.long());
     }
 }
 
 #[test]
 fn values_of_run_that_are_no_utf8_are_refused_unless_they_are_paths_or_variables() {
     for flag in command("run").unwrap().flags().filter(|flag| flag.takes != Takes::Switch) {
-        let long = [b"--", flag.long.as_bytes(), b"=A\xff"].concat();
+        let long = [b"--", flag.long().as_bytes(), b"=A\xff"].concat();
         let words: [&[u8]; 3] = [b"run", &long, b"host"];
         let accepted = RunOptions::from_parsed(&parse(&words).unwrap()).is_ok();
         let bytes = matches!(flag.id, Id::Env | Id::EnvFile | Id::LabelFile | Id::CidFile | Id::Entrypoint);
-        assert_eq!(accepted, bytes, "--{}", flag.long);
+        assert_eq!(accepted, bytes, "--{}", flag.long());
     }
 }

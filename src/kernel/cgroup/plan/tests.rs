@@ -1,113 +1,75 @@
 //! Plans for hosts of every kind, line by line.
 
-use super::super::devices::{Access, DeviceKind, DeviceRule};
 use super::*;
-use crate::kernel::cgroup::Hierarchy;
-use crate::kernel::cgroup::limits::{BlockThrottle, BlockWeight, Rdma, ThrottleKind};
-use std::vec;
+use crate::base::json::parse;
+use std::format;
+use std::string::ToString;
 
-fn host(list: &[(Version, &str, &[&str])]) -> Hierarchies {
-    let hierarchy = |(version, mount, controllers): &(Version, &str, &[&str])| Hierarchy {
-        version: *version,
-        mount: (*mount).to_string(),
-        controllers: controllers.iter().map(ToString::to_string).collect(),
-    };
-    list.iter().map(hierarchy).collect()
+fn host(list: &[(Version, &'static str, &'static str)]) -> Hierarchies {
+    list.iter().map(|&(version, mount, controllers)| Hierarchy { version, mount, controllers }).collect()
 }
 
 fn v1_host() -> Hierarchies {
     host(&[
-        (Version::V1, "/cg/memory", &["memory"]),
-        (Version::V1, "/cg/cpu,cpuacct", &["cpu", "cpuacct"]),
-        (Version::V1, "/cg/cpuset", &["cpuset"]),
-        (Version::V1, "/cg/devices", &["devices"]),
-        (Version::V1, "/cg/freezer", &["freezer"]),
-        (Version::V2, "/cg/unified", &["hugetlb"]),
+        (Version::V1, "/cg/memory", "memory"),
+        (Version::V1, "/cg/cpu,cpuacct", "cpu,cpuacct"),
+        (Version::V1, "/cg/cpuset", "cpuset"),
+        (Version::V1, "/cg/devices", "devices"),
+        (Version::V1, "/cg/freezer", "freezer"),
+        (Version::V2, "/cg/unified", "hugetlb"),
     ])
 }
 
 fn v2_host() -> Hierarchies {
-    host(&[(Version::V2, "/cg", &["cpuset", "cpu", "io", "memory", "pids"])])
+    host(&[(Version::V2, "/cg", "cpuset,cpu,io,memory,pids")])
 }
 
-fn lines(hierarchies: &Hierarchies, limits: &Limits, extent: Extent) -> Vec<String> {
-    let plan = plan(hierarchies, limits, &GroupPath::new("vial/x").unwrap(), extent);
+const DENY_ALL: &str = r#""devices":[{"allow":false}]"#;
+
+/// The members of `linux.resources`.
+fn limits(members: &str) -> Value {
+    parse(format!("{{{members}}}").as_bytes()).unwrap()
+}
+
+fn planned(hierarchies: &Hierarchies, members: &str, path: &str) -> Plan {
+    plan(hierarchies, &limits(members), &GroupPath::new(path).unwrap(), Extent::Needed).unwrap()
+}
+
+fn lines_of(plan: &Plan) -> Vec<String> {
     assert_eq!(plan.unmet, []);
     plan.to_string().lines().map(ToString::to_string).collect()
 }
 
-fn deny_all() -> Vec<DeviceRule> {
-    vec![DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL }]
-}
-
-/// A limit of every kind.
-fn everything() -> Limits {
-    let throttle = |kind| BlockThrottle { device: (8, 0), kind, rate: 1 };
-    Limits {
-        memory: Some(1),
-        memory_reservation: Some(1),
-        memory_swap: Some(1),
-        memory_swappiness: Some(1),
-        memory_kernel: Some(1),
-        memory_kernel_tcp: Some(1),
-        oom_kill_disable: true,
-        cpu_shares: Some(2),
-        cpu_quota: Some(1),
-        cpu_period: Some(1),
-        cpu_burst: Some(1),
-        cpu_idle: Some(1),
-        cpu_realtime_period: Some(1),
-        cpu_realtime_runtime: Some(1),
-        cpuset_cpus: Some("0".to_string()),
-        cpuset_mems: Some("0".to_string()),
-        pids: Some(1),
-        block_weight: Some(10),
-        block_leaf_weight: Some(10),
-        block_weights: vec![BlockWeight { device: (8, 0), weight: Some(10), leaf_weight: Some(10) }],
-        block_throttles: vec![
-            throttle(ThrottleKind::ReadBytes),
-            throttle(ThrottleKind::WriteBytes),
-            throttle(ThrottleKind::Reads),
-            throttle(ThrottleKind::Writes),
-        ],
-        hugepages: vec![("2MB".to_string(), 0)],
-        rdma: vec![("mlx5_0".to_string(), Rdma { handles: Some(1), objects: None })],
-        network_class: Some(1),
-        network_priorities: vec![("lo".to_string(), 1)],
-        devices: deny_all(),
-        unified: Vec::new(),
-    }
+fn lines(hierarchies: &Hierarchies, members: &str) -> Vec<String> {
+    lines_of(&planned(hierarchies, members, "vial/x"))
 }
 
 #[test]
 fn without_limits_the_group_is_only_where_it_can_be_stopped() {
-    assert_eq!(lines(&v1_host(), &Limits::default(), Extent::Needed), ["make group /cg/freezer/vial/x"]);
-    assert_eq!(lines(&v2_host(), &Limits::default(), Extent::Needed), ["make group /cg/vial/x"]);
-    assert!(lines(&Hierarchies::default(), &Limits::default(), Extent::Needed).is_empty());
+    assert_eq!(lines(&v1_host(), ""), ["make group /cg/freezer/vial/x"]);
+    assert_eq!(lines(&v2_host(), ""), ["make group /cg/vial/x"]);
+    assert!(lines(&Hierarchies::default(), "").is_empty());
 }
 
 #[test]
 fn an_accounted_group_is_where_its_use_is_counted() {
+    let accounted = |host: &Hierarchies| {
+        lines_of(&plan(host, &Value::Null, &GroupPath::new("vial/x").unwrap(), Extent::Accounted).unwrap())
+    };
     let expected =
         ["make group /cg/memory/vial/x", "make group /cg/cpu,cpuacct/vial/x", "make group /cg/freezer/vial/x"];
-    assert_eq!(lines(&v1_host(), &Limits::default(), Extent::Accounted), expected);
+    assert_eq!(accounted(&v1_host()), expected);
     let expected = [
         "make group /cg/vial/x",
         "write +memory +pids +io to /cg/cgroup.subtree_control",
         "write +memory +pids +io to /cg/vial/cgroup.subtree_control",
     ];
-    assert_eq!(lines(&v2_host(), &Limits::default(), Extent::Accounted), expected);
+    assert_eq!(accounted(&v2_host()), expected);
 }
 
 #[test]
 fn v1_limits_go_to_the_hierarchies_of_their_controllers() {
-    let limits = Limits {
-        memory: Some(4096),
-        memory_swap: Some(8192),
-        cpu_shares: Some(512),
-        devices: deny_all(),
-        ..Limits::default()
-    };
+    let limits = [r#""memory":{"limit":4096,"swap":8192},"cpu":{"shares":512},"#, DENY_ALL].concat();
     let expected = [
         "make group /cg/memory/vial/x",
         "make group /cg/cpu,cpuacct/vial/x",
@@ -118,12 +80,12 @@ fn v1_limits_go_to_the_hierarchies_of_their_controllers() {
         "write 512 to /cg/cpu,cpuacct/vial/x/cpu.shares (--cpu-shares)",
         "write a to /cg/devices/vial/x/devices.deny (--device)",
     ];
-    assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    assert_eq!(lines(&v1_host(), &limits), expected);
 }
 
 #[test]
 fn cpusets_of_v1_are_filled_from_the_top_down_except_for_what_is_given() {
-    let limits = Limits { cpuset_cpus: Some("0".to_string()), ..Limits::default() };
+    let limits = r#""cpu":{"cpus":"0"}"#;
     let expected = [
         "make group /cg/cpuset/vial/x",
         "make group /cg/freezer/vial/x",
@@ -132,12 +94,12 @@ fn cpusets_of_v1_are_filled_from_the_top_down_except_for_what_is_given() {
         "fill /cg/cpuset/vial/x/cpuset.mems from above",
         "write 0 to /cg/cpuset/vial/x/cpuset.cpus (--cpuset-cpus)",
     ];
-    assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    assert_eq!(lines(&v1_host(), limits), expected);
 }
 
 #[test]
 fn v2_controllers_are_switched_on_from_the_top_down_before_anything_is_written() {
-    let limits = Limits { pids: Some(-1), memory: Some(4096), devices: deny_all(), ..Limits::default() };
+    let limits = [r#""pids":{"limit":-1},"memory":{"limit":4096},"#, DENY_ALL].concat();
     let expected = [
         "make group /cg/vial/x",
         "write +memory +pids to /cg/cgroup.subtree_control",
@@ -146,12 +108,12 @@ fn v2_controllers_are_switched_on_from_the_top_down_before_anything_is_written()
         "write max to /cg/vial/x/pids.max (--pids-limit)",
         "attach a device filter of 8 instructions to /cg/vial/x (--device)",
     ];
-    assert_eq!(lines(&v2_host(), &limits, Extent::Needed), expected);
+    assert_eq!(lines(&v2_host(), &limits), expected);
 }
 
 #[test]
 fn on_a_hybrid_host_each_limit_goes_where_its_controller_is() {
-    let limits = Limits { hugepages: vec![("2MB".to_string(), 0)], memory: Some(1), ..Limits::default() };
+    let limits = r#""hugepageLimits":[{"pageSize":"2MB","limit":0}],"memory":{"limit":1}"#;
     let expected = [
         "make group /cg/memory/vial/x",
         "make group /cg/unified/vial/x",
@@ -161,13 +123,13 @@ fn on_a_hybrid_host_each_limit_goes_where_its_controller_is() {
         "write 1 to /cg/memory/vial/x/memory.limit_in_bytes (--memory)",
         "write 0 to /cg/unified/vial/x/hugetlb.2MB.max (linux.resources.hugepageLimits)",
     ];
-    assert_eq!(lines(&v1_host(), &limits, Extent::Needed), expected);
+    assert_eq!(lines(&v1_host(), limits), expected);
 }
 
 #[test]
 fn a_limit_without_its_controller_is_unmet_and_names_controller_option_and_kernel_option() {
-    let limits = Limits { pids: Some(5), devices: deny_all(), ..Limits::default() };
-    let none = plan(&Hierarchies::default(), &limits, &GroupPath::new("x").unwrap(), Extent::Needed);
+    let limits = [r#""pids":{"limit":5},"#, DENY_ALL].concat();
+    let none = planned(&Hierarchies::default(), &limits, "x");
     let text: Vec<String> = none.unmet.iter().map(ToString::to_string).collect();
     for (text, words) in
         text.iter().zip([["pids", "--pids-limit", "CONFIG_CGROUP_PIDS"], ["devices", "--device", "CONFIG_CGROUP_BPF"]])
@@ -177,26 +139,63 @@ fn a_limit_without_its_controller_is_unmet_and_names_controller_option_and_kerne
         }
     }
     assert_eq!(text.len(), 2);
-    let hybrid = plan(&v1_host(), &limits, &GroupPath::new("x").unwrap(), Extent::Needed);
+    let hybrid = planned(&v1_host(), &limits, "x");
     assert_eq!(hybrid.unmet.len(), 1);
 }
 
+fn changed(members: &str, memsw_now: u64) -> Vec<String> {
+    let path = GroupPath::new("x").unwrap();
+    let plan = plan(&v1_host(), &limits(members), &path, Extent::Changed(memsw_now)).unwrap();
+    lines_of(&plan)
+        .iter()
+        .filter_map(|line| Some(line.split_once("write ")?.1.split(' ').next()?.to_string()))
+        .collect()
+}
+
 #[test]
-fn every_limit_of_v1_belongs_to_a_controller_of_the_table() {
-    let limits = everything();
-    for write in v1::writes(&limits, None) {
-        let known = CONTROLLERS.iter().any(|controller| controller.v1 == write.controller);
-        assert!(known || write.controller == "devices", "{write:?}");
+fn memory_goes_before_memory_and_swap_in_a_fresh_group_and_when_lowered_and_after_it_when_raised() {
+    let fresh = lines(&v1_host(), r#""memory":{"limit":1,"swap":2}"#);
+    assert!(fresh[2].starts_with("write 1 to") && fresh[3].starts_with("write 2 to"), "{fresh:?}");
+    let both = |limit, swap| format!("\"memory\":{{\"limit\":{limit},\"swap\":{swap}}}");
+    assert_eq!(changed(&both(1, 2), 4), ["1", "2"]);
+    assert_eq!(changed(&both(8, -1), 4), ["-1", "8"]);
+    assert_eq!(changed(&both(-1, -1), 4), ["-1", "-1"]);
+    assert_eq!(changed(&[&*both(8, 9), ",\"cpu\":{\"shares\":3}"].concat(), 4), ["9", "8", "3"]);
+}
+
+#[test]
+fn the_idle_state_is_left_before_and_entered_after_shares() {
+    assert_eq!(changed(r#""memory":{"limit":1},"cpu":{"shares":512,"idle":0}"#, 9), ["1", "0", "512"]);
+    assert_eq!(changed(r#""memory":{"limit":1},"cpu":{"shares":512,"idle":1}"#, 9), ["1", "512", "1"]);
+}
+
+#[test]
+fn what_only_v1_has_is_unmet_and_names_the_option() {
+    let plan = planned(&v2_host(), r#""memory":{"swappiness":1,"disableOOMKiller":true,"kernelTCP":1}"#, "x");
+    for (error, option) in
+        plan.unmet.iter().zip(["linux.resources.memory.kernelTCP", "--memory-swappiness", "--oom-kill-disable"])
+    {
+        assert!(error.to_string().contains(&format!("{option} can't be enforced: cgroup v2 has nothing")), "{error}");
     }
+    assert_eq!((plan.unmet.len(), plan.steps.len()), (3, 1));
+}
+
+#[test]
+fn numbers_that_no_device_has_are_refused() {
+    let limits = r#""blockIO":{"throttleReadBpsDevice":[{"major":4294967304,"minor":0,"rate":1}]}"#;
+    let blkio = host(&[(Version::V1, "/cg/blkio", "blkio")]);
+    let plan = planned(&blkio, limits, "x");
+    assert!(plan.unmet[0].to_string().contains("--device-read-bps: 4294967304:0 are no device numbers"));
+    assert_eq!(plan.steps, []);
 }
 
 #[test]
 fn raw_v2_files_need_their_controller_on_v2() {
-    let unified = |file: &str| Limits { unified: vec![(file.to_string(), "1".to_string())], ..Limits::default() };
-    assert_eq!(lines(&v2_host(), &unified("memory.high"), Extent::Needed).len(), 4);
-    assert_eq!(lines(&v1_host(), &unified("cgroup.max.depth"), Extent::Needed).len(), 3);
+    let unified = |file: &str| format!("\"unified\":{{\"{file}\":\"1\"}}");
+    assert_eq!(lines(&v2_host(), &unified("memory.high")).len(), 4);
+    assert_eq!(lines(&v1_host(), &unified("cgroup.max.depth")).len(), 3);
     for file in ["memory.high", "../memory.max", "x"] {
-        let plan = plan(&v1_host(), &unified(file), &GroupPath::new("x").unwrap(), Extent::Needed);
+        let plan = planned(&v1_host(), &unified(file), "x");
         assert_eq!((plan.unmet.len(), plan.steps.len()), (1, 0), "{file}");
     }
 }

@@ -1,0 +1,98 @@
+//! `vial commit`: an image of what a container has made of its own.
+
+use alloc::vec::Vec;
+
+use super::context::Context;
+use super::flags::Id;
+use super::images;
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::Cut;
+use crate::container::bundle::Bundles;
+use crate::container::root::Files;
+use crate::image::commit::Commit;
+use crate::image::instruction;
+use crate::image::reference::Reference;
+use crate::sys::file::{self, Lock};
+
+/// Makes the image and prints its ID.
+#[inline(never)]
+pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
+    let parsed = context.parsed;
+    let option = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
+    let (author, message) = (option(Id::Author)?, option(Id::CommitMessage)?);
+    let mut changes = Vec::new();
+    for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
+        for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
+            instruction::apply(&mut Value::Null, &[line]).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
+            changes.push(line);
+        }
+    }
+    let words = context.words()?;
+    let name = words.get(1).map(|word| Reference::parse_new(word)).transpose()?;
+    let root = context.open_root()?;
+    let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
+    if files.state.image_id.is_empty() {
+        return Err(Error::new(text!(
+            "a layer can't be an image without what lies below it: {} runs in {}",
+            words[0],
+            files.state.image
+        ))
+        .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
+    }
+    let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    let commit = Commit {
+        base: files.state.image_id,
+        upper: upper.by_ref(),
+        places: &files.places(),
+        command: files.state.command.join(" "),
+        author,
+        message,
+    };
+    file::umask(0);
+    let made = images::store(context)?.commit(&commit, name.as_ref(), &mut |config| {
+        inherit(config, &files);
+        instruction::apply(config, &changes).map_err(Error::new)
+    })?;
+    images::warn_of_lost(&made.unpacked);
+    super::print(&["sha256:", &made.id, "\n"].concat())?;
+    Ok(0)
+}
+
+/// What the user gave the container when it was made becomes the image's, as with docker.
+#[inline(never)]
+fn inherit(config: &mut Value, files: &Files) {
+    let command = &files.state.command;
+    let entry = config.get("Entrypoint").and_then(Value::as_array).unwrap_or_default();
+    let begins =
+        entry.len() <= command.len() && entry.iter().zip(command).all(|(one, other)| one.as_str() == Some(other));
+    let skipped = if begins { entry.len() } else { 0 };
+    if !begins {
+        config.set("Entrypoint", Value::Null);
+    }
+    config.set("Cmd", Value::texts(command.get(skipped..).unwrap_or_default(), ""));
+    let mut env: Vec<Value> = Vec::new();
+    for line in files.config.at(&["process", "env"]).and_then(Value::as_array).unwrap_or_default() {
+        let text = line.as_str().unwrap_or_default();
+        // vial's own are made anew for each container.
+        if !["HOSTNAME=", "TERM=", "container="].iter().any(|own| text.starts_with(own)) {
+            env.push(text.into());
+        }
+    }
+    config.set("Env", env.into());
+    let (user, group) = (files.annotation("vial.user"), files.annotation("vial.group"));
+    let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
+    let directory = files.config.at(&["process", "cwd"]).and_then(Value::as_str).unwrap_or_default();
+    let directory = directory.trim_end_matches('/');
+    for (member, value) in
+        [("User", &*user), ("WorkingDir", directory), ("StopSignal", files.annotation("vial.stopSignal"))]
+    {
+        if !value.is_empty() {
+            config.set(member, value.into());
+        }
+    }
+    for (name, value) in &files.state.labels {
+        config.member("Labels").text(name, value);
+    }
+}

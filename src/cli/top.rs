@@ -1,0 +1,148 @@
+//! `vial top`: the processes in a container, as `ps -ef` shows them on the host.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::context::Context;
+use super::{output, pause};
+use crate::base::error::Result;
+use crate::base::keep::text;
+use crate::base::sort::sort;
+use crate::base::text::{Cut, decimal_u64};
+use crate::base::time::Timestamp;
+use crate::container::usage::{Process, TICKS, read_proc};
+use crate::sys::{because, fd, file, process};
+
+/// docker's columns are at least this wide here.
+const WIDTH: usize = 20;
+
+/// Lists them by number. Times are in UTC.
+pub(super) fn list(context: &Context<'_>) -> Result<u8> {
+    let seen = pause::running(context, context.parsed.word(0))?;
+    let _why = because("look at the container's processes");
+    let mut pids = seen.group().and_then(|group| group.processes()).unwrap_or_default();
+    if pids.is_empty() {
+        // On a host without control groups only the first is known for certain.
+        pids.push(seen.state.pid);
+    }
+    sort(&mut pids, |one, other| one < other);
+    let users = file::read_file(fd::CWD, c"/etc/passwd", 4 << 20).unwrap_or_default();
+    let now = Now {
+        time: process::clock(libc::CLOCK_REALTIME),
+        up: process::clock(libc::CLOCK_BOOTTIME).secs as u64,
+        users: &String::from_utf8_lossy(&users),
+    };
+    let mut lines: Vec<String> = alloc::vec!["UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD".to_string()];
+    for pid in pids {
+        // What ended meanwhile is left out.
+        lines.extend(now.row(text!("{pid}")));
+    }
+    let mut out = String::new();
+    output::columns(&mut out, &lines, WIDTH);
+    super::print(&out)?;
+    Ok(0)
+}
+
+struct Now<'a> {
+    time: Timestamp,
+    /// Seconds since the machine started.
+    up: u64,
+    /// `/etc/passwd`.
+    users: &'a str,
+}
+
+impl Now<'_> {
+    fn row(&self, pid: &str) -> Option<String> {
+        let process = Process::parse(&read_proc(pid, "stat"))?;
+        let status = read_proc(pid, "status");
+        // Real, effective, saved and file system user, proc_pid_status(5).
+        let uid = status.parts(b'\n').find_map(|line| line.strip_prefix("Uid:"))?.words().nth(1)?;
+        // Arguments end in zero bytes; a process without any has its name in brackets, as in ps(1).
+        let mut command = String::new();
+        for letter in read_proc(pid, "cmdline").trim_end_matches('\0').chars() {
+            command.push(if letter < ' ' { ' ' } else { letter });
+        }
+        if command.is_empty() {
+            command = ["[", &process.name, if process.zombie { "] <defunct>" } else { "]" }].concat();
+        }
+        let (began, used) = (process.began / TICKS, process.ticks / TICKS);
+        let age = self.up.saturating_sub(began);
+        Some(alloc::format!(
+            "{}\t{pid}\t{}\t{}\t{}\t{}\t{:02}:{:02}:{:02}\t{command}",
+            user(self.users, uid),
+            process.parent,
+            (used * 100).checked_div(age).unwrap_or(0).min(99),
+            self.start(age),
+            terminal(process.terminal),
+            used / 3600,
+            used / 60 % 60,
+            used % 60,
+        ))
+    }
+
+    /// When something of this age began: the time of a day, or the day of a year.
+    fn start(&self, age: u64) -> String {
+        let began = Timestamp { secs: self.time.secs - age as i64, nanos: 0 }.rfc3339();
+        let now = self.time.rfc3339();
+        let part = |range| began.get(range).unwrap_or_default();
+        if began.get(..10) == now.get(..10) {
+            return part(11..16).into();
+        }
+        if began.get(..4) != now.get(..4) {
+            return part(0..4).into();
+        }
+        let names = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        let month = decimal_u64(part(5..7)).unwrap_or(1) as usize * 3;
+        [names.get(month - 3..month).unwrap_or_default(), part(8..10)].concat()
+    }
+}
+
+/// A user's name, cut as ps(1) does, or number.
+fn user(users: &str, uid: &str) -> String {
+    let is_it = |line: &&str| line.parts(b':').nth(2) == Some(uid);
+    let name = users.parts(b'\n').find(is_it).and_then(|line| line.parts(b':').next()).unwrap_or(uid);
+    match name.get(..7) {
+        Some(start) if name.len() > 8 => [start, "+"].concat(),
+        _ => name.into(),
+    }
+}
+
+/// A terminal by its device number: `Documentation/admin-guide/devices.txt`.
+fn terminal(device: u64) -> String {
+    // The kernel's `new_encode_dev` (`linux/kdev_t.h`).
+    let (major, minor) = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00);
+    match (major, minor) {
+        (136..=143, _) => alloc::format!("pts/{}", (major - 136) * 256 + minor),
+        (4, 64..) => alloc::format!("ttyS{}", minor - 64),
+        (4, _) => alloc::format!("tty{minor}"),
+        _ => "?".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_have_names() {
+        for (device, name) in
+            [(0, "?"), (34816, "pts/0"), (34821, "pts/5"), (1025, "tty1"), (1089, "ttyS1"), (0x10_8801, "pts/257")]
+        {
+            assert_eq!(terminal(device), name, "{device}");
+        }
+    }
+
+    #[test]
+    fn users_have_names_of_eight_letters() {
+        let users = "root:x:0:0::/:/bin/sh\nmessagebus:x:101:1::/:\nabcdefgh:x:7:7::/:\n";
+        assert_eq!(["0", "101", "7", "55"].map(|uid| user(users, uid)), ["root", "message+", "abcdefgh", "55"]);
+    }
+
+    #[test]
+    fn the_start_is_a_time_today_and_a_day_before() {
+        let time = Timestamp::parse("2026-03-02T10:20:30Z").unwrap();
+        let now = Now { time, up: 0, users: "" };
+        let began = [0, 3600, 86400, 86400 * 30, 86400 * 90].map(|age| now.start(age));
+        assert_eq!(began, ["10:20", "09:20", "Mar01", "Jan31", "2025"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! A container's files as other commands see them: the root that its processes have, or one that is put together from the
+//! same layers where nobody else sees it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::bundle::{Bundles, read_json};
+use super::launch::{DIRECTORY, LAYERS};
+use super::state::State;
+use super::{plan, process};
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::text::Cut;
+use crate::kernel::mounts;
+use crate::sys::fd::CWD;
+use crate::sys::file::Lock;
+use crate::sys::{self, Fd, because, file, mount};
+
+/// Rounds of 5 ms after which one that has an owner but does not run is given up.
+const ROUNDS: u32 = 400;
+/// How directories are opened.
+const OPEN: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
+
+/// A container whose files are used. Until this is dropped it is not started or removed, unless it runs.
+pub struct Files {
+    /// 64 hexadecimal digits.
+    pub id: &'static str,
+    /// Its directory.
+    pub directory: Fd,
+    /// Its state.
+    pub state: &'static State,
+    /// Its `config.json`.
+    pub config: &'static Value,
+    /// Its first process's directory in `/proc`, which stands for that process even when its number is given out again.
+    process: Option<Fd>,
+}
+
+impl Files {
+    /// Finds a container by name or ID and holds it, alone if its files are to be changed.
+    ///
+    /// # Errors
+    /// There is none; it is being started or removed.
+    pub fn hold(bundles: &Bundles, wanted: &str, lock: Lock) -> Result<Files> {
+        let (id, _) = bundles.find(wanted)?;
+        let _why = because("keep the container from being started or removed meanwhile");
+        for _ in 0..ROUNDS {
+            let (found, word) = match lock {
+                Lock::Shared => (bundles.look(id)?, true),
+                Lock::Exclusive => (bundles.take(id)?, false),
+            };
+            let Some((directory, owned)) = found else { break };
+            let owned = owned == word;
+            let state: &State = Box::leak(Box::new(State::load(directory.by_ref())?.unwrap_or_default()));
+            let process = first_process(state);
+            if process.is_some() || !owned {
+                let config = read_json(directory.by_ref(), c"config.json")?;
+                if let Some(config) = config
+                    && (process.is_some() || !state.remove)
+                {
+                    return Ok(Files { id, directory, state, config: Box::leak(Box::new(config)), process });
+                }
+                return Err(Error::new(text!("container {wanted} is dead: only its removal was not finished"))
+                    .hint(text!("vial rm {wanted}")));
+            }
+            drop(directory);
+            sys::process::sleep(5);
+        }
+        Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
+            .hint("try again in a moment"))
+    }
+
+    /// Whether the first process is there.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// What an annotation says; empty without it.
+    #[must_use]
+    #[inline(never)]
+    pub fn annotation(&self, name: &str) -> &'static str {
+        self.config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Where something is mounted in the container.
+    #[must_use]
+    pub fn places(&self) -> Vec<&'static str> {
+        let mounts = self.config.get("mounts").and_then(Value::as_array).unwrap_or_default();
+        mounts.iter().filter_map(|mount| mount.get("destination")?.as_str()).collect()
+    }
+
+    /// The root as the container's processes see it, with volumes and all; or of one that does not run, without them.
+    ///
+    /// # Errors
+    /// A root that is to be changed and is read-only; what the kernel refuses.
+    pub fn root(&self, change: bool) -> Result<Fd> {
+        if let Some(process) = &self.process {
+            let _why = because("open the container's root, as its first process sees it");
+            return file::open(process.by_ref(), c"root", OPEN);
+        }
+        if !change {
+            return self.merged();
+        }
+        if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
+            return Err(Error::new("the container's root is read-only (--read-only)"));
+        }
+        self.mount(&plan::overlay(&self.layers(), "upper", "work"), 0)
+    }
+
+    /// The layers with the container's changes, without anything that is mounted there. Of one that runs in a directory of the
+    /// host's it is the root with its mounts, since such a directory may hold what would have to lie above it.
+    ///
+    /// # Errors
+    /// mount(2).
+    pub fn merged(&self) -> Result<Fd> {
+        let mut layers = self.layers();
+        if self.process.is_none() {
+            return self.mount(&plan::overlay(&layers, "upper", "work"), libc::MS_RDONLY);
+        }
+        if self.annotation(LAYERS).is_empty() {
+            return self.root(false);
+        }
+        // The upper and the work directory are in use by the container's own mount.
+        layers.insert(0, "upper");
+        self.mount(&plan::overlay(&layers, "", ""), libc::MS_RDONLY)
+    }
+
+    /// The layers without the container's changes.
+    ///
+    /// # Errors
+    /// mount(2).
+    pub fn below(&self) -> Result<Fd> {
+        // Nothing lies above, but a single layer is no overlay.
+        self.mount(&plan::overlay(&self.layers(), "rootfs/upper", "rootfs/work"), libc::MS_RDONLY)
+    }
+
+    /// The directories of the layers as seen from the container's, the topmost first.
+    fn layers(&self) -> Vec<&'static str> {
+        let mut layers = Vec::new();
+        for layer in self.annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
+            layers.insert(0, text!("../../layers/{layer}/diff"));
+        }
+        if layers.is_empty() {
+            layers.push(self.annotation(DIRECTORY));
+        }
+        layers
+    }
+
+    /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
+    #[inline(never)]
+    fn mount(&self, data: &str, flags: libc::c_ulong) -> Result<Fd> {
+        let _why = because("put the container's root together, where no other process sees it");
+        let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
+        // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
+        file::fchdir(self.directory.by_ref())?;
+        sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
+        mounts::make_private()?;
+        let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
+        mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
+        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work"] {
+            file::mkdir(CWD, name, 0o755)?;
+        }
+        mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(file::path(data)?))?;
+        let root = file::open(CWD, c"rootfs/root", OPEN)?;
+        file::fchdir(back.by_ref())?;
+        Ok(root)
+    }
+}
+
+/// Opens the directory in `/proc` of a container's first process, if that is still there.
+fn first_process(state: &State) -> Option<Fd> {
+    if state.pid == 0 {
+        return None;
+    }
+    let directory = file::open(CWD, file::path(text!("/proc/{}", state.pid)).ok()?, libc::O_PATH | libc::O_DIRECTORY);
+    // What is open now is what is looked at now.
+    directory.ok().filter(|_| process::is_alive(state.pid, state.pid_start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_process_is_found_only_as_what_it_is() {
+        let pid = std::process::id();
+        let began = process::began(pid);
+        let find = |pid, pid_start| first_process(&State { pid, pid_start, ..State::default() });
+        assert!(find(pid, began).is_some());
+        assert!(find(pid, began + 1).is_none() && find(pid, 0).is_none() && find(0, began).is_none());
+    }
+}

@@ -1,0 +1,90 @@
+//! Commit: what a container has changed becomes a layer on top of its image's.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::import::Imported;
+use super::layer::How;
+use super::reference::Reference;
+use super::store::Store;
+use super::walk::{self, What};
+use crate::base::error::{Error, Result};
+use crate::base::json::Value;
+use crate::base::keep::text;
+use crate::base::sha256::hex;
+use crate::sys::{FdRef, because, process};
+
+/// As many layers as the options of an overlay, which are one page, have room for: 83 bytes each (mount(2)).
+const MAX_LAYERS: usize = 48;
+
+/// What becomes an image.
+pub struct Commit<'a> {
+    /// The ID of the container's image.
+    pub base: &'static str,
+    /// The upper directory of the container's overlay.
+    pub upper: FdRef<'a>,
+    /// Empty files and directories that are left out.
+    pub places: &'a [&'a str],
+    /// What ran in the container.
+    pub command: String,
+    /// Who made the image; empty if that is nobody's business.
+    pub author: &'a str,
+    /// Why.
+    pub message: &'a str,
+}
+
+impl Store {
+    /// Makes an image of a container's. `change` gets the member `config` of its image's configuration.
+    ///
+    /// # Errors
+    /// The image is gone or has too many layers; the changes can't be read; the disk is full.
+    #[inline(never)]
+    pub fn commit(
+        &self,
+        commit: &Commit<'_>,
+        name: Option<&Reference<'_>>,
+        change: &mut dyn FnMut(&mut Value) -> Result<()>,
+    ) -> Result<Imported> {
+        let base = self.image(commit.base, &[])?;
+        if base.layers.len() >= MAX_LAYERS {
+            return Err(Error::new(text!(
+                "the container's image has {MAX_LAYERS} layers, and a mount has no room for more"
+            ))
+            .hint("make an image of one layer: vial export NAME | vial import - IMAGE"));
+        }
+        let mut config = base.config;
+        change(config.member("config"))?;
+        let work = self.begin()?;
+        let how = How { whiteouts: true, ..How::default() };
+        let what = What { layer: true, places: commit.places, ..What::default() };
+        let (digest, unpacked) = work.make_layer(how, &mut |_| (), &mut |output| {
+            let _why = because("read and digest what the container has changed");
+            walk::archive(commit.upper, c".", b".", what, output)
+        })?;
+        let created = process::clock(libc::CLOCK_REALTIME).rfc3339();
+        let mut step = Value::Null;
+        for (member, text) in [
+            ("created", &*created),
+            ("created_by", &commit.command),
+            ("author", commit.author),
+            ("comment", commit.message),
+        ] {
+            if !text.is_empty() {
+                step.set(member, text.into());
+            }
+        }
+        let layer = text!("sha256:{}", hex(&digest)).into();
+        append(config.member("rootfs").member("diff_ids"), layer);
+        append(config.member("history"), step);
+        config.set("created", (*created).into());
+        config.set("author", commit.author.into());
+        self.land(&work, &digest, unpacked, name, &config)
+    }
+}
+
+fn append(list: &mut Value, item: Value) {
+    match list {
+        Value::Array(items) => items.push(item),
+        _ => *list = Vec::from([item]).into(),
+    }
+}

@@ -1,0 +1,316 @@
+//! Dockerfile instructions that change an image's configuration, as `commit --change` takes them.
+//!
+//! # Source
+//! The Dockerfile reference; the OCI image specification 1.1, `config.md`.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::base::json::{self, Value, object};
+use crate::base::signal;
+use crate::base::text::{Cut, decimal_u32};
+
+/// The instructions, in the order of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Cmd,
+    Entrypoint,
+    Env,
+    Label,
+    Expose,
+    Volume,
+    Workdir,
+    User,
+    StopSignal,
+}
+
+use Name::{Cmd, Entrypoint, Env, Expose, Label, StopSignal, User, Volume, Workdir};
+
+/// What each is called, and the member of the configuration that it changes.
+#[rustfmt::skip]
+const TABLE: &[(Name, &str, &str)] = &[
+    (Cmd,        "CMD",        "Cmd"),
+    (Entrypoint, "ENTRYPOINT", "Entrypoint"),
+    (Env,        "ENV",        "Env"),
+    (Label,      "LABEL",      "Labels"),
+    (Expose,     "EXPOSE",     "ExposedPorts"),
+    (Volume,     "VOLUME",     "Volumes"),
+    (Workdir,    "WORKDIR",    "WorkingDir"),
+    (User,       "USER",       "User"),
+    (StopSignal, "STOPSIGNAL", "StopSignal"),
+];
+
+/// What is accepted.
+pub const ACCEPTED: &str =
+    "CMD, ENTRYPOINT, ENV, LABEL, EXPOSE, VOLUME, WORKDIR, USER or STOPSIGNAL as in a Dockerfile";
+
+/// Carries out instructions on a configuration (the member `config` of an image's), in order.
+///
+/// # Errors
+/// Why one is none.
+pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), &'static str> {
+    let mut has_command = false;
+    for line in lines {
+        let name = apply_one(config, line)?;
+        has_command |= name == Cmd;
+        if name == Entrypoint && !has_command {
+            // As in a Dockerfile: what followed the old one is not meant for the new one.
+            config.set("Cmd", Value::Null);
+        }
+    }
+    Ok(())
+}
+
+fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
+    let text = text.trim_ascii();
+    let word = text.words().next().unwrap_or_default();
+    let rest = text[word.len()..].trim_ascii_start();
+    let found = TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word));
+    let &(name, _, member) = found.ok_or("no such instruction")?;
+    if rest.is_empty() {
+        return Err("the instruction lacks its arguments");
+    }
+    let is_command = matches!(name, Cmd | Entrypoint);
+    // What Docker calls the exec form.
+    let array = if is_command || name == Volume { array(rest) } else { None };
+    let words = match array {
+        Some(words) => words,
+        None if is_command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
+        None => split(rest, config).ok_or("a quote or brace that does not end, or a form of $ that is not known")?,
+    };
+    let old = config.member(member);
+    match name {
+        Cmd | Entrypoint => *old = list(words),
+        Env | Label => pairs(old, name == Env, words)?,
+        Expose | Volume => {
+            for word in &words {
+                if name == Expose {
+                    expose(old, word).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
+                } else if word.is_empty() {
+                    return Err("a volume without a path");
+                } else {
+                    old.set(word, object([]));
+                }
+            }
+        }
+        Workdir | User | StopSignal => {
+            let mut text = words.join(" ");
+            if name == StopSignal && signal::parse(&text).is_none() {
+                return Err("no such signal");
+            }
+            if name == User && text.has(b' ') {
+                return Err("a user's name without spaces is needed");
+            }
+            if name == Workdir && !text.starts_with('/') {
+                // Relative to the one before.
+                text = [old.as_str().unwrap_or_default().trim_end_matches('/'), "/", &text].concat();
+            }
+            *old = text.into();
+        }
+    }
+    Ok(name)
+}
+
+fn list(words: Vec<String>) -> Value {
+    words.into_iter().map(Value::from).collect::<Vec<Value>>().into()
+}
+
+/// A JSON array of strings.
+fn array(text: &str) -> Option<Vec<String>> {
+    let value = json::parse(text.as_bytes()).ok()?;
+    value.as_array()?.iter().map(|word| word.as_str().map(String::from)).collect()
+}
+
+/// Sets members of an object, or in a list of `NAME=VALUE`.
+#[inline(never)]
+fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), &'static str> {
+    if words.first().is_some_and(|word| !word.has(b'=')) {
+        // The old form: all that follows the name is the value.
+        if words.len() == 1 {
+            return Err("a name without a value");
+        }
+        let value = words.split_off(1).join(" ");
+        words[0] = [&*words[0], "=", &value].concat();
+    }
+    for word in words {
+        let (name, value) = word.cut(b'=').ok_or("NAME=VALUE is needed, with quotes around spaces")?;
+        if name.is_empty() {
+            return Err("a value without a name");
+        }
+        if !is_list {
+            old.set(name, value.into());
+            continue;
+        }
+        if !matches!(old, Value::Array(_)) {
+            *old = Vec::new().into();
+        }
+        let Value::Array(lines) = &mut *old else { continue };
+        let head = &word[..=name.len()];
+        match lines.iter_mut().find(|line| line.as_str().is_some_and(|line| line.starts_with(head))) {
+            Some(line) => *line = word.into(),
+            None => lines.push(word.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Adds the ports of `80`, `80/udp` or `8000-8010/tcp`.
+fn expose(ports: &mut Value, word: &str) -> Option<()> {
+    let (numbers, protocol) = word.cut(b'/').unwrap_or((word, "tcp"));
+    let (first, last) = numbers.cut(b'-').unwrap_or((numbers, numbers));
+    let (first, last) = (decimal_u32(first)?, decimal_u32(last)?);
+    if first == 0 || first > last || last > 65_535 || !matches!(protocol, "tcp" | "udp" | "sctp") {
+        return None;
+    }
+    for port in first..=last {
+        ports.set(&format!("{port}/{protocol}"), object([]));
+    }
+    Some(())
+}
+
+/// Splits a line into words: quotes and backslashes as in a shell, `$NAME` and `${NAME}` for the configuration's variables.
+#[inline(never)]
+fn split(line: &str, config: &Value) -> Option<Vec<String>> {
+    let (mut words, mut word): (Vec<String>, Option<String>) = (Vec::new(), None);
+    let (mut quote, mut rest) = (None, line);
+    while let Some(character) = rest.chars().next() {
+        rest = &rest[character.len_utf8()..];
+        if quote.is_none() && character.is_ascii_whitespace() {
+            words.extend(word.take());
+            continue;
+        }
+        let text = word.get_or_insert_default();
+        match character {
+            '\'' | '"' if quote == Some(character) => quote = None,
+            '\'' | '"' if quote.is_none() => quote = Some(character),
+            '$' if quote != Some('\'') => {
+                let braces = rest.strip_prefix('{');
+                let start = braces.unwrap_or(rest);
+                let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                let end = start.bytes().position(|byte| !is_part(byte)).unwrap_or(start.len());
+                let (name, behind) = start.split_at(end);
+                rest = if braces.is_some() { behind.strip_prefix('}')? } else { behind };
+                if name.is_empty() {
+                    text.push('$');
+                }
+                text.push_str(variable(config, name));
+            }
+            '\\' if quote != Some('\'') => {
+                let next = rest.chars().next()?;
+                rest = &rest[next.len_utf8()..];
+                // Inside of quotes only what means something there.
+                if quote.is_some() && !matches!(next, '"' | '\\' | '$') {
+                    text.push('\\');
+                }
+                text.push(next);
+            }
+            _ => text.push(character),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// A variable of the configuration's environment. In a configuration that has none at all, which is how instructions are
+/// looked at before there is an image, each is `1`: that fits wherever a value can.
+fn variable<'v>(config: &'v Value, name: &str) -> &'v str {
+    match config.get("Env").and_then(Value::as_array) {
+        Some(lines) => {
+            let mut values = lines.iter().filter_map(|line| line.as_str()?.strip_prefix(name)?.strip_prefix('='));
+            values.next_back().unwrap_or_default()
+        }
+        None => "1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration after these instructions.
+    fn after(instructions: &[&str]) -> String {
+        let mut config = object([("Env", Value::from(Vec::new()))]);
+        apply(&mut config, instructions).unwrap_or_else(|why| panic!("{instructions:?}: {why}"));
+        config.to_compact()
+    }
+
+    #[test]
+    fn commands_are_arrays_or_lines_for_a_shell() {
+        assert_eq!(
+            after(&[r#"CMD ["a", "b c"]"#, "entrypoint exec [ -x a ]"]),
+            r#"{"Env":[],"Cmd":["a","b c"],"Entrypoint":["/bin/sh","-c","exec [ -x a ]"]}"#
+        );
+        assert_eq!(after(&["CMD a b", "ENTRYPOINT []"]), r#"{"Env":[],"Cmd":["/bin/sh","-c","a b"],"Entrypoint":[]}"#);
+        assert_eq!(after(&["ENTRYPOINT [\"a\"]"]), r#"{"Env":[],"Entrypoint":["a"],"Cmd":null}"#);
+    }
+
+    #[test]
+    fn variables_are_replaced_added_and_used() {
+        assert_eq!(
+            after(&["ENV A=1 B=\"two words\" C='$A'", "ENV A=2", "ENV PATH /bin:$A:${B}/x", "WORKDIR $A"]),
+            r#"{"Env":["A=2","B=two words","C=$A","PATH=/bin:2:two words/x"],"WorkingDir":"/2"}"#
+        );
+    }
+
+    #[test]
+    fn the_other_instructions_set_what_docker_sets() {
+        assert_eq!(
+            after(&[
+                "LABEL a=b c=\"d e\"",
+                "LABEL old form",
+                "EXPOSE 80 53/udp 8000-8001",
+                "VOLUME /a /b",
+                "VOLUME [\"/c d\"]"
+            ]),
+            concat!(
+                r#"{"Env":[],"Labels":{"a":"b","c":"d e","old":"form"},"#,
+                r#""ExposedPorts":{"80/tcp":{},"53/udp":{},"8000/tcp":{},"8001/tcp":{}},"#,
+                r#""Volumes":{"/a":{},"/b":{},"/c d":{}}}"#
+            )
+        );
+        assert_eq!(
+            after(&["WORKDIR /a/", "WORKDIR b", "USER 1:2", "STOPSIGNAL SIGINT"]),
+            r#"{"Env":[],"WorkingDir":"/a/b","User":"1:2","StopSignal":"SIGINT"}"#
+        );
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        let words = |line: &str| split(line, &object([("Env", vec![Value::from("A=x y")].into())]));
+        assert_eq!(
+            words(r#" a\ b  "c \d\"" '\' $A$A ${A}b "$B" 5$ "#).unwrap(),
+            ["a b", r#"c \d""#, "\\", "x yx y", "x yb", "", "5$"]
+        );
+        for bad in ["'", "\"a", "a\\", "${A", "${A:-b}"] {
+            assert_eq!(words(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instruction_is_refused() {
+        for bad in [
+            "",
+            "RUN true",
+            "CMD",
+            "ENV",
+            "ENV A",
+            "ENV =1",
+            "ENV A=1 B",
+            "ENV A='",
+            "LABEL x",
+            "EXPOSE",
+            "EXPOSE x",
+            "EXPOSE 0",
+            "EXPOSE 70000",
+            "EXPOSE 2-1",
+            "EXPOSE 80/icmp",
+            "VOLUME \"\"",
+            "STOPSIGNAL SIGNOT",
+            "USER a b",
+            "WORKDIR",
+        ] {
+            assert!(apply(&mut Value::Null, &[bad]).is_err(), "{bad}");
+        }
+    }
+}

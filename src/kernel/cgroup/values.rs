@@ -1,0 +1,126 @@
+//! Taking the steps of a plan, and taking them back.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::group::{read, write};
+use super::hints::hint;
+use super::plan::{Action, Step};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::base::keep::text;
+use crate::base::text::Cut;
+use crate::sys::{Fd, fd::CWD, file, security};
+
+/// `BPF_PROG_TYPE_CGROUP_DEVICE` and `BPF_CGROUP_DEVICE` (`linux/bpf.h`).
+const PROGRAM_KIND: u32 = 15;
+const ATTACH_KIND: u32 = 6;
+
+/// Writes values, keeping the file of the last one open: rules for devices are many for one file.
+#[derive(Default)]
+pub(super) struct Values {
+    open: Option<(&'static CStr, Fd)>,
+    /// What the files held before, if that is to be remembered: directory, file, content.
+    before: Option<Vec<(&'static str, &'static str, String)>>,
+}
+
+impl Values {
+    /// Such as can be taken back.
+    pub(super) fn with_undo() -> Values {
+        Values { open: None, before: Some(Vec::new()) }
+    }
+
+    /// Takes a step.
+    #[inline(never)]
+    pub(super) fn take(&mut self, step: &Step) -> Result<()> {
+        let directory = step.directory;
+        match &step.action {
+            Action::Write { file, value, fallback } => {
+                let mut written = self.write(directory, file, value);
+                if let (Err(error), Some((file, value))) = (&written, fallback)
+                    && error.is(Errno::ENOENT)
+                {
+                    written = self.write(directory, file, value);
+                }
+                written.map_err(|error| hint(error, file, step.option))
+            }
+            Action::Inherit { file } => {
+                if read(directory, file)?.trim_ascii().is_empty() {
+                    let above = directory.cut_last(b'/').map_or("/", |(above, _)| above);
+                    let value = read(above, file)?;
+                    write(directory, file, value.trim_ascii()).map_err(|error| hint(error, file, step.option))?;
+                }
+                Ok(())
+            }
+            Action::FilterDevices { program } => {
+                let group = file::open(CWD, file::path(directory)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+                security::bpf_load(PROGRAM_KIND, program)
+                    .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
+                    .map_err(|error| {
+                        error.hint(
+                            "devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root",
+                        )
+                    })
+            }
+        }
+    }
+
+    fn write(&mut self, directory: &'static str, file: &'static str, value: &str) -> Result<()> {
+        let path = file::path(text!("{directory}/{file}"))?;
+        let (path, open) = match self.open.take() {
+            Some(last) if last.0 == path => last,
+            _ => (path, file::open(CWD, path, libc::O_WRONLY)?),
+        };
+        // What can't be read, such as rules for devices, can't be put back either.
+        if let (Some(before), Ok(content)) = (&mut self.before, read(directory, file)) {
+            before.push((directory, file, former(&content, file, value)));
+        }
+        let result = file::write_one_of_values(open.by_ref(), path, value.as_bytes());
+        self.open = Some((path, open));
+        result
+    }
+
+    /// Puts back what was there before, the last first, so that each is accepted as it was then.
+    pub(super) fn undo(self) {
+        for (directory, file, content) in self.before.unwrap_or_default().iter().rev() {
+            // The failure that led here is the one to tell.
+            let _ = write(directory, file, content);
+        }
+    }
+}
+
+/// What brings a file's content back after `value` was written to it. A file with a line for each device takes one line.
+fn former(content: &str, file: &str, value: &str) -> String {
+    let (device, rest) = value.cut(b' ').unwrap_or_default();
+    // An empty list is written as an empty line; without a byte nothing would be written at all.
+    if !device.has(b':') {
+        return if content.is_empty() { "\n".into() } else { content.into() };
+    }
+    let line = content.parts(b'\n').find(|line| line.cut(b' ').is_some_and(|(known, _)| known == device));
+    match (line, rest.cut(b'=')) {
+        (Some(line), _) => line.into(),
+        (None, Some((key, _))) => [device, " ", key, "=max"].concat(),
+        // A weight that is not the device's own again is told by a word in v2, by 0 in v1.
+        (None, None) if file.starts_with("io.") => [device, " default"].concat(),
+        (None, None) => [device, " 0"].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_back_is_the_whole_file_or_the_line_of_one_device() {
+        assert_eq!(former("max\n", "pids.max", "5"), "max\n");
+        assert_eq!(former("", "cpuset.cpus", "0"), "\n");
+        assert_eq!(former("max 100000\n", "cpu.max", "5000 100000"), "max 100000\n");
+        let lines = "8:0 rbps=1 wbps=max riops=max wiops=max\n8:16 rbps=max wbps=7 riops=max wiops=max\n";
+        assert_eq!(former(lines, "io.max", "8:16 rbps=5"), "8:16 rbps=max wbps=7 riops=max wiops=max");
+        assert_eq!(former(lines, "io.max", "8:1 rbps=5"), "8:1 rbps=max");
+        assert_eq!(former("8:0 10\n", "blkio.throttle.read_bps_device", "8:0 20"), "8:0 10");
+        assert_eq!(former("8:0 10\n", "blkio.throttle.read_bps_device", "8:1 20"), "8:1 0");
+        assert_eq!(former("default 100\n", "io.weight", "8:1 20"), "8:1 default");
+    }
+}
