@@ -462,6 +462,8 @@ fn nothing_of_the_callers_or_the_hosts_stays_open(scene: &Scene) {
             let strange: Vec<_> =
                 inside.iter().filter(|target| !known(target) && !target.starts_with("pipe:")).collect();
             assert!(strange.is_empty() && inside.len() <= 4, "{options} {files}: {inside:?}");
+            let has_shed = || proc(web.monitor(), "cmdline").starts_with("vial-monitor").then_some(());
+            eventually("the monitor has let go of what it does not need", has_shed);
             let kept = targets(web.monitor());
             let directory = scene.directory().display().to_string();
             assert!(

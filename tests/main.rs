@@ -12,6 +12,7 @@ mod command_line;
 mod commit;
 mod control_groups;
 mod cp;
+mod crashes;
 mod debian;
 mod detached;
 mod diff_export;
@@ -29,6 +30,7 @@ mod limits;
 mod logs;
 mod memory;
 mod old_kernels;
+mod restarts;
 mod stats;
 mod update;
 mod vm;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         commit::trials(),
         cp::trials(),
         control_groups::trials(),
+        crashes::trials(),
         debian::trials(),
         detached::trials(),
         diff_export::trials(),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         old_kernels::trials(),
         stats::trials(),
         update::trials(),
+        restarts::trials(),
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),

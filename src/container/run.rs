@@ -128,11 +128,15 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
-    if surroundings.stays
-        && let Err(error) = note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None))
-    {
-        Running::kill(pid);
-        return Err(error);
+    if surroundings.stays {
+        match note(pid).and_then(|()| net::send(here.by_ref(), &[GO], None)) {
+            // It has failed already, and said why before.
+            Err(error) if !error.is(Errno::EPIPE) => {
+                Running::kill(pid);
+                return Err(error);
+            }
+            _ => {}
+        }
     }
     await_execution(pid, &here).map(|master| Running { pid, master, interactive: container.interactive })
 }

@@ -41,6 +41,11 @@ impl<'a> Detached<'a> {
         Detached { scene, name: name.to_owned(), id: id.display().to_string() }
     }
 
+    /// The container of this ID.
+    pub fn of(scene: &'a Scene, id: &str) -> Detached<'a> {
+        Detached { scene, name: id.to_owned(), id: id.to_owned() }
+    }
+
     #[track_caller]
     fn made(scene: &'a Scene, name: &str, output: &Output) -> Detached<'a> {
         let id = output.stdout.trim_end().to_owned();
