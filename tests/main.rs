@@ -13,6 +13,7 @@ mod commit;
 mod control_groups;
 mod cp;
 mod crashes;
+mod crowd;
 mod debian;
 mod detached;
 mod diff_export;
@@ -31,6 +32,7 @@ mod logs;
 mod memory;
 mod old_kernels;
 mod restarts;
+mod service;
 mod stats;
 mod update;
 mod vm;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         cp::trials(),
         control_groups::trials(),
         crashes::trials(),
+        crowd::trials(),
         debian::trials(),
         detached::trials(),
         diff_export::trials(),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         stats::trials(),
         update::trials(),
         restarts::trials(),
+        service::trials(),
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),

@@ -265,7 +265,14 @@ impl Bundles {
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
         file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
-        file::remove_tree(self.containers.by_ref(), file::path(id)?)?;
+        // Another command may just now leave a mark in it.
+        let mut tries = 0;
+        loop {
+            match file::remove_tree(self.containers.by_ref(), file::path(id)?) {
+                Err(error) if error.is(Errno::ENOTEMPTY) && tries < 100 => tries += 1,
+                result => break result?,
+            }
+        }
         if !name.is_empty() && self.give_back(name, id)? {
             return Ok(());
         }

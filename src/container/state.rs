@@ -247,7 +247,7 @@ impl Seen {
     pub fn config(&self) -> Result<Value> {
         match read_json(self.directory.by_ref(), c"config.json")? {
             Some(config) => Ok(config),
-            None => Err(Error::new(text!("container {} has no config.json", self.id))),
+            None => Err(Error::new(text!("no such container: {} is being made or removed", self.id))),
         }
     }
 

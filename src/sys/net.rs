@@ -165,7 +165,8 @@ pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd
     loop {
         // SAFETY: everything that the message points to is alive and writable.
         match unsafe { sys!(recvmsg, socket.number(), &raw const message, libc::MSG_CMSG_CLOEXEC) } {
-            Err(Errno::EINTR) => {}
+            // The other side ended without having read all: what it sent before, and the end, come next (unix(7)).
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(fail_on(errno, "receive a message", "")),
             Ok(count) => {
                 let came = control.length >= CONTROL_LENGTH && control.kind == libc::SCM_RIGHTS && control.file >= 0;
