@@ -6,12 +6,16 @@
 #[macro_use]
 mod util;
 
+mod attached;
 mod bad_input;
 mod command_line;
 mod commit;
 mod control_groups;
 mod cp;
+mod crashes;
+mod crowd;
 mod debian;
+mod detached;
 mod diff_export;
 mod exec;
 mod floors;
@@ -29,6 +33,8 @@ mod limits;
 mod logs;
 mod memory;
 mod old_kernels;
+mod restarts;
+mod service;
 mod stats;
 mod update;
 mod vm;
@@ -44,13 +50,17 @@ fn main() -> ExitCode {
     util::keep_panics();
     let groups = util::leaks::control_groups();
     let trials = [
+        attached::trials(),
         bad_input::trials(),
         command_line::trials(),
         commit::trials(),
         cp::trials(),
         control_groups::trials(),
+        crashes::trials(),
+        crowd::trials(),
         debian::trials(),
         exec::trials(),
+        detached::trials(),
         diff_export::trials(),
         floors::trials(),
         foreground::trials(),
@@ -70,6 +80,8 @@ fn main() -> ExitCode {
         vm::exec::trials(),
         stats::trials(),
         update::trials(),
+        restarts::trials(),
+        service::trials(),
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),
