@@ -260,7 +260,20 @@ fn a_running_container_can_be_committed(scene: &Scene) {
         .start();
     let running = Container::watch(scene, vial, Some("r"));
     eventually("the script has run", || running.proc("root/up").exists().then_some(()));
+    // It stands still meanwhile, unless that is not wanted, and goes on then.
+    let marked = scene.root().join("containers").join(&running.id).join("paused");
+    for (words, frozen) in [(&["commit"][..], true), (&["commit", "--pause=false"], false), (&["commit", "-p"], true)] {
+        let told = scene.vial(["--explain"].iter().chain(words).chain(&["r", "mine"])).ok().stderr;
+        assert_eq!(told.contains("freeze the container's processes"), frozen, "{told}");
+        assert_eq!(told.contains("let the container go on"), frozen, "{told}");
+        assert!(!marked.exists(), "it was not let go on");
+        scene.vial(["exec", "r", "true"]).ok();
+    }
+    // One that is paused already stays so.
+    scene.vial(["pause", "r"]).ok();
     commit(scene, &["r", "mine"]);
+    assert!(marked.exists());
+    scene.vial(["unpause", "r"]).ok();
     running.stop();
     scene.vial(["run", "--rm", "mine", "cat", "/made"]).ok().prints("1\n");
     scene.assert_nothing_left();

@@ -5,15 +5,20 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::flags::Id;
 use super::images;
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
+use crate::container::state::PAUSED;
+use crate::container::{launch, remains};
 use crate::image::commit::Commit;
 use crate::image::instruction;
 use crate::image::reference::Reference;
+use crate::kernel::cgroup::Group;
+use crate::sys::because;
 use crate::sys::file::{self, Lock};
 
 /// Makes the image and prints its ID.
@@ -51,13 +56,44 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
         message,
     };
     file::umask(0);
-    let made = images::store(context)?.commit(&commit, name.as_ref(), &mut |config| {
-        inherit(config, &files);
-        instruction::apply(config, &changes).map_err(Error::new)
-    })?;
+    let pause = parsed.last(Id::CommitPause).is_none_or(|given| given.value == b"true");
+    let frozen = if pause { freeze(&files)? } else { None };
+    let made = images::store(context).and_then(|store| {
+        store.commit(&commit, name.as_ref(), &mut |config| {
+            inherit(config, &files);
+            instruction::apply(config, &changes).map_err(Error::new)
+        })
+    });
+    if let Some(group) = frozen {
+        let _why = because("let the container go on");
+        let thawed = group.freeze(false);
+        // Both may have gone with the container.
+        let _ = file::unlink(files.directory.by_ref(), PAUSED);
+        thawed.or_else(|error| if error.is(Errno::ENOENT) || error.is(Errno::ENODEV) { Ok(()) } else { Err(error) })?;
+    }
+    let made = made?;
     images::warn_of_lost(&made.unpacked);
     super::print(&["sha256:", &made.id, "\n"].concat())?;
     Ok(0)
+}
+
+/// Freezes a container that runs and is not paused already, so that its files are those of one moment.
+fn freeze(files: &Files) -> Result<Option<Group>> {
+    let directory = files.directory.by_ref();
+    if !files.runs() || file::exists(directory, PAUSED) {
+        return Ok(None);
+    }
+    let _why = because("freeze the container's processes");
+    let group = remains::group(files.config, files.id)?;
+    // Before, so that whatever is frozen is known to be, even if vial is killed here.
+    file::write_file(directory, PAUSED, b"", 0o600)?;
+    match group.freeze(true) {
+        Ok(()) => Ok(Some(group)),
+        Err(error) => {
+            let _ = file::unlink(directory, PAUSED);
+            Err(error.hint("--pause=false leaves it running meanwhile"))
+        }
+    }
 }
 
 /// What the user gave the container when it was made becomes the image's, as with docker.
@@ -81,12 +117,12 @@ fn inherit(config: &mut Value, files: &Files) {
         }
     }
     config.set("Env", env.into());
-    let (user, group) = (files.annotation("vial.user"), files.annotation("vial.group"));
+    let (user, group) = (files.annotation(launch::USER), files.annotation(launch::GROUP));
     let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
     let directory = files.config.at(&["process", "cwd"]).and_then(Value::as_str).unwrap_or_default();
     let directory = directory.trim_end_matches('/');
     for (member, value) in
-        [("User", &*user), ("WorkingDir", directory), ("StopSignal", files.annotation("vial.stopSignal"))]
+        [("User", &*user), ("WorkingDir", directory), ("StopSignal", files.annotation(launch::STOP_SIGNAL))]
     {
         if !value.is_empty() {
             config.set(member, value.into());

@@ -157,9 +157,14 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
         return Err(source.refuse("a socket can't be copied", ""));
     }
     let what = What { mounted: true, ..What::default() };
+    // From here on it is this directory, whatever bears its name.
+    let inner = if is_directory { Some(open(&found)?) } else { None };
     let produce = |name: &[u8], output: &mut Output| {
         let _why = because("read and send what is to be copied");
-        walk::archive(found.dir.by_ref(), &found.name, name, what, output)
+        match &inner {
+            Some(inner) => walk::archive(inner.by_ref(), c".", name, what, output),
+            None => walk::archive(found.dir.by_ref(), &found.name, name, what, output),
+        }
     };
     if target.is_stream() {
         return Output::to(standard_output()?, &mut |output| produce(source.name(), output)).map(|()| 0);

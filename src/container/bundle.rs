@@ -265,12 +265,12 @@ impl Bundles {
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because("remove the container's directory and give its name back");
         file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
-        // Another command may just now leave a mark in it.
-        let mut tries = 0;
-        loop {
-            match file::remove_tree(self.containers.by_ref(), file::path(id)?) {
-                Err(error) if error.is(Errno::ENOTEMPTY) && tries < 100 => tries += 1,
-                result => break result?,
+        // While it is listed, another command may leave a mark in it.
+        let mut rounds = 0;
+        while let Err(error) = file::remove_tree(self.containers.by_ref(), file::path(id)?) {
+            rounds += 1;
+            if !error.is(Errno::ENOTEMPTY) || rounds == 100 {
+                return Err(error);
             }
         }
         if !name.is_empty() && self.give_back(name, id)? {

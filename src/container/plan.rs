@@ -4,10 +4,10 @@
 //! after clone does nothing but carry it out.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+pub(super) use self::layers::overlay;
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
@@ -18,6 +18,10 @@ use crate::kernel::security::caps;
 use crate::sys::file;
 
 mod describe;
+mod enter;
+
+pub use enter::{Entered, enter};
+mod layers;
 
 /// `MS_*`.
 type Flags = libc::c_ulong;
@@ -149,7 +153,7 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: "" }));
     join_namespaces(plan, spec)?;
     let taken = take_trees(plan, spec)?;
-    root(plan, setting)?;
+    layers::root(plan, setting)?;
     names(plan, spec);
     mounts(plan, spec, setting, taken)?;
     devices(plan, spec)?;
@@ -158,37 +162,6 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
         process_limits(plan, process)?;
         process_rights(plan, process)?;
     }
-    Ok(&plan.steps)
-}
-
-/// A process of a container that runs, to be joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entered {
-    /// A descriptor that holds it; -1 before Linux 5.3.
-    pub held: i32,
-    /// Its number.
-    pub pid: u32,
-    /// When it began.
-    pub then: u64,
-}
-
-/// The plan of a further process in a container that runs. What must not be led astray by the container's files comes before
-/// its namespaces are entered.
-///
-/// # Errors
-/// What the specification asks for and can't be done.
-pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
-    process_limits(plan, process)?;
-    plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
-    let kinds =
-        libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP | libc::CLONE_NEWNS;
-    plan.add(Action::Enter { container, kinds });
-    if process.terminal {
-        plan.why = "make a terminal of the container's own";
-        plan.add(Action::Console { first: false });
-    }
-    process_rights(plan, process)?;
     Ok(&plan.steps)
 }
 
@@ -278,60 +251,6 @@ fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
 #[inline(never)]
 fn missing(mount: &Mount, member: &str) -> Error {
     Error::new(text!("mounts: the mount at {} has no {member}", mount.destination))
-}
-
-#[inline(never)]
-fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
-    plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
-    plan.add(Action::Private);
-    plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
-    let target = match setting.root {
-        Root::Overlay { layers, upper, work, target, volatile } => {
-            let data = overlay(layers, upper, work);
-            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
-            target
-        }
-        Root::Directory(path) => {
-            let place = file::path(path)?;
-            plan.add(Action::BindRoot { source: place, target: place });
-            path
-        }
-    };
-    plan.why = "make it the root directory; from here on no path leads back to the host's files";
-    plan.add(Action::EnterRoot { target: file::path(target)? });
-    Ok(())
-}
-
-/// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
-/// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.
-///
-/// Whatever the kernel's defaults are: a directory that is renamed and a file whose owner is changed are copied whole, so that
-/// the upper directory alone tells what was changed; and directories may belong to two overlays (`overlayfs.rst`).
-pub(super) fn overlay(layers: &[&str], upper: &str, work: &str) -> String {
-    let mut data = String::from("lowerdir");
-    let mut before = '=';
-    for layer in layers {
-        data.push(before);
-        escape(&mut data, layer);
-        before = ':';
-    }
-    if !upper.is_empty() {
-        data.push_str(",upperdir=");
-        escape(&mut data, upper);
-        data.push_str(",workdir=");
-        escape(&mut data, work);
-    }
-    data.push_str(",redirect_dir=off,metacopy=off,index=off");
-    data
-}
-
-fn escape(data: &mut String, path: &str) {
-    for character in path.chars() {
-        if matches!(character, ',' | ':' | '\\') {
-            data.push('\\');
-        }
-        data.push(character);
-    }
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {

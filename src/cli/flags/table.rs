@@ -165,6 +165,7 @@ flags! {
         Author            b'a' "author"             One      "NAME"           "Note who made the image";
         CommitMessage     b'm' "message"            One      "TEXT"           "Note why it was made";
         Change            b'c' "change"             Many     "INSTRUCTION"    "Change its configuration: 'CMD [\"sh\"]', 'ENV A=1'";
+        CommitPause       b'p' "pause"              Switch   ""               "Freeze the container meanwhile (default); =false not to";
     }
     /// `images`.
     IMAGES "Options" {

@@ -8,8 +8,9 @@
 use alloc::vec::Vec;
 
 use crate::base::errno::Errno;
-use crate::sys::fd::Fd;
-use crate::sys::net;
+use crate::sys::fd::{Fd, FdRef};
+use crate::sys::uapi::WindowSize;
+use crate::sys::{net, terminal};
 
 /// Asks for what the workload writes.
 pub const ATTACH: u8 = b'a';
@@ -84,5 +85,21 @@ pub(super) fn hand_out(clients: &mut [Client], queue: &mut Queue, message: &[u8]
     }
     if late {
         queue.push(message.to_vec());
+    }
+}
+
+/// A size of a terminal in its wire form: rows and columns.
+#[must_use]
+pub fn size_message(size: WindowSize) -> [u8; 5] {
+    let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
+    [SIZE, a, b, c, d]
+}
+
+/// Sets the terminal's size as a message says.
+pub(super) fn set_size(terminal: FdRef<'_>, message: &[u8]) {
+    if let [a, b, c, d] = *message {
+        let size =
+            WindowSize { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]), ..Default::default() };
+        let _ = terminal::set_size(terminal, size);
     }
 }

@@ -29,13 +29,13 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_i64};
-use crate::sys::fd::{self, CWD, Fd, FdRef};
+use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Side, Strings};
-use crate::sys::{because, file, net, terminal};
+use crate::sys::{because, file, net};
 
-pub use clients::{ATTACH, CLOSE, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE};
+pub use clients::{ATTACH, CLOSE, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, size_message};
 use clients::{Client, Queue};
 pub use policy::Policy;
 
@@ -481,23 +481,4 @@ pub fn resume(args: &[&CStr]) -> ! {
     }
     let _ = super::child::close_on_exec();
     monitor.live()
-}
-
-/// A size of a terminal in its wire form: rows and columns.
-#[must_use]
-pub fn size_message(size: crate::sys::uapi::WindowSize) -> [u8; 5] {
-    let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
-    [SIZE, a, b, c, d]
-}
-
-/// Sets the terminal's size as a message says.
-fn set_size(terminal: FdRef<'_>, message: &[u8]) {
-    if let [a, b, c, d] = *message {
-        let size = crate::sys::uapi::WindowSize {
-            rows: u16::from_le_bytes([a, b]),
-            columns: u16::from_le_bytes([c, d]),
-            ..Default::default()
-        };
-        let _ = terminal::set_size(terminal, size);
-    }
 }

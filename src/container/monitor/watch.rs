@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out};
-use super::{Monitor, set_size};
+use super::Monitor;
+use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::container::log::{Stream, write::Log};

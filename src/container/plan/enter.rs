@@ -1,0 +1,39 @@
+//! The plan of a further process in a container that runs.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{Action, Planner, Step, process_limits, process_rights};
+use crate::base::error::Result;
+use crate::container::spec::Process;
+
+/// A process of a container that runs, to be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// A descriptor that holds it; -1 before Linux 5.3.
+    pub held: i32,
+    /// Its number.
+    pub pid: u32,
+    /// When it began.
+    pub then: u64,
+}
+
+/// The plan of a further process in a container that runs. What must not be led astray by the container's files comes before
+/// its namespaces are entered.
+///
+/// # Errors
+/// What the specification asks for and can't be done.
+pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
+    process_limits(plan, process)?;
+    plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
+    let kinds =
+        libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWNET | libc::CLONE_NEWCGROUP | libc::CLONE_NEWNS;
+    plan.add(Action::Enter { container, kinds });
+    if process.terminal {
+        plan.why = "make a terminal of the container's own";
+        plan.add(Action::Console { first: false });
+    }
+    process_rights(plan, process)?;
+    Ok(&plan.steps)
+}

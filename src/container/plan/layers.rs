@@ -1,0 +1,61 @@
+//! The container's root: its layers, and how it becomes the root directory.
+
+use alloc::string::String;
+
+use super::{Action, Planner, Root, Setting};
+use crate::base::error::Result;
+use crate::sys::file;
+
+#[inline(never)]
+pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
+    plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
+    plan.add(Action::Private);
+    plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
+    let target = match setting.root {
+        Root::Overlay { layers, upper, work, target, volatile } => {
+            let data = overlay(layers, upper, work);
+            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
+            target
+        }
+        Root::Directory(path) => {
+            let place = file::path(path)?;
+            plan.add(Action::BindRoot { source: place, target: place });
+            path
+        }
+    };
+    plan.why = "make it the root directory; from here on no path leads back to the host's files";
+    plan.add(Action::EnterRoot { target: file::path(target)? });
+    Ok(())
+}
+
+/// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.
+///
+/// Whatever the kernel's defaults are: a directory that is renamed and a file whose owner is changed are copied whole, so that
+/// the upper directory alone tells what was changed; and directories may belong to two overlays (`overlayfs.rst`).
+pub(in crate::container) fn overlay(layers: &[&str], upper: &str, work: &str) -> String {
+    let mut data = String::from("lowerdir");
+    let mut before = '=';
+    for layer in layers {
+        data.push(before);
+        escape(&mut data, layer);
+        before = ':';
+    }
+    if !upper.is_empty() {
+        data.push_str(",upperdir=");
+        escape(&mut data, upper);
+        data.push_str(",workdir=");
+        escape(&mut data, work);
+    }
+    data.push_str(",redirect_dir=off,metacopy=off,index=off");
+    data
+}
+
+/// Overlay's option parser ends a value at a comma and a layer at a colon, unless a backslash stands before it.
+fn escape(data: &mut String, path: &str) {
+    for character in path.chars() {
+        if matches!(character, ',' | ':' | '\\') {
+            data.push('\\');
+        }
+        data.push(character);
+    }
+}
