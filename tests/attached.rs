@@ -257,7 +257,7 @@ fn what_has_no_monitor_cannot_be_attached_to(scene: &Scene) {
     scene.vial(["attach", "front"]).ends(125).says("no such container: front");
 }
 
-/// Bytes of a process's anonymous private memory, proc_pid_smaps(5).
+/// Bytes of a process's anonymous private memory, `proc_pid_smaps(5)`.
 fn anonymous(pid: u32) -> u64 {
     let smaps = proc(pid, "smaps");
     let lines = smaps.lines().filter_map(|line| line.strip_prefix("Anonymous:"));
@@ -272,7 +272,7 @@ fn a_flood_of_output_arrives_whole_in_little_memory(scene: &Scene) {
     const MIB: usize = 48;
     let script = format!("dd if=/dev/zero bs=1M count={MIB} 2>/dev/null | tr '\\0' a; printf end; exit 3");
     let mut hash = Sha256::new();
-    (0..MIB).for_each(|_| hash.update([b'a'; 1 << 20]));
+    (0..MIB).for_each(|_| hash.update(vec![b'a'; 1 << 20]));
     hash.update("end");
     let expected = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     for (options, reader) in [

@@ -118,7 +118,9 @@ fn twenty_commands_at_once_make_one_monitor(scene: &Scene) {
                 _ => web.vial(&["start"]).start(),
             })
             .collect();
-        all.into_iter().for_each(|command| drop(command.wait().ends(0)));
+        for command in all {
+            command.wait().ends(0);
+        }
         assert_eq!(monitors(scene), 1, "round {round}");
         say(scene, &web, "afterwards");
         web.vial(&["stop"]).ok();
@@ -306,7 +308,7 @@ fn is_in_order(scene: &Scene, what: &str) {
     }
 }
 
-/// Whether somebody holds the lock on a directory, proc_locks(5).
+/// Whether somebody holds the lock on a directory, `proc_locks(5)`.
 fn is_locked(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let Ok(data) = fs::metadata(path) else { return false };
@@ -388,15 +390,7 @@ fn damaged_files_are_named_and_can_be_removed(scene: &Scene) {
                 let listed = scene.vial(["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok();
                 assert!(listed.stdout.contains("other running\n"), "{what}: {}", listed.shown());
                 if damage != "missing" {
-                    let failed = web
-                        .vial(&[if file == "state.json" {
-                            "stop"
-                        } else if runs {
-                            "stop"
-                        } else {
-                            "start"
-                        }])
-                        .ends(125);
+                    let failed = web.vial(&[if runs || file == "state.json" { "stop" } else { "start" }]).ends(125);
                     assert!(failed.stderr.contains(file), "{what}: {}", failed.shown());
                     if file == "state.json" {
                         assert!(

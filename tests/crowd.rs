@@ -67,7 +67,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
             }
             done.fetch_add(1, Ordering::Relaxed);
             failed.fetch_add(usize::from(output.code != 0), Ordering::Relaxed);
-            if round % 3 == 0 {
+            if round.is_multiple_of(3) {
                 let listed = scene.vial(["ps", "-a", "--format", "{{.Names}} {{.State}}"]).run();
                 if !listed.stderr.is_empty() {
                     wrong.lock().expect("nobody panics").push(listed.shown());

@@ -151,25 +151,25 @@ fn a_workload_is_stopped_by_its_signal(scene: &Scene) {
 fn a_workload_that_does_not_stop_is_killed_in_time(scene: &Scene) {
     let slow = "trap 'sleep 1.6; echo slept; exit 8' TERM; echo ready; while :; do sleep 0.02; done";
     // Options, script, the command's words; seconds at least and at most, exit code.
-    let cases: &[(&[&str], &str, &[&str], f64, f64, u32)] = &[
-        (&[], DEAF, &["stop", "-t", "1"], 1.0, 6.0, 137),
+    let cases = [
+        (&[][..], DEAF, &["stop", "-t", "1"][..], 1.0, 6.0, 137),
         (&["--init"], DEAF, &["stop", "--time", "1"], 1.0, 6.0, 137),
         (&["--pid", "host"], DEAF, &["stop", "-t", "0"], 0.0, 5.0, 137),
         (&["--stop-timeout", "1", "-t"], DEAF, &["stop"], 1.0, 6.0, 137),
         (&["--stop-timeout", "1"], slow, &["stop", "-t", "-1"], 1.6, 20.0, 8),
         (&["--stop-timeout", "1"], slow, &["restart", "-t", "0"], 0.0, 1.5, 0),
     ];
-    for (number, (options, script, words, least, most, code)) in cases.iter().enumerate() {
+    for (number, (options, script, words, least, most, code)) in cases.into_iter().enumerate() {
         let web = Detached::run(scene, "web", options, script);
         web.says("ready");
         let begun = Instant::now();
         web.vial(words).ok().prints("web\n").silent();
         let taken = begun.elapsed().as_secs_f64();
-        assert!((*least..*most).contains(&taken), "case {number}: {taken} s");
+        assert!((least..most).contains(&taken), "case {number}: {taken} s");
         if words[0] == "restart" {
             assert_eq!(web.condition(), "running");
         } else {
-            assert_eq!((web.wait(), web.condition().as_str()), (*code, "exited"), "case {number}");
+            assert_eq!((web.wait(), web.condition().as_str()), (code, "exited"), "case {number}");
         }
         web.remove();
         scene.assert_nothing_left();
@@ -480,7 +480,8 @@ fn nothing_of_the_callers_or_the_hosts_stays_open(scene: &Scene) {
 
 fn names_that_are_missing_are_told_and_the_others_served(scene: &Scene) {
     let (one, two) = (Detached::run(scene, "one", &[], OBEDIENT), Detached::run(scene, "two", &[], OBEDIENT));
-    (one.says("ready"), two.says("ready"));
+    one.says("ready");
+    two.says("ready");
     for (command, condition) in [("restart", "running"), ("stop", "exited"), ("start", "running"), ("kill", "exited")] {
         let output = scene.vial([command, "one", "no-such", "two"]).ends(125).prints("one\ntwo\n");
         output.says("no such container: no-such");

@@ -160,7 +160,9 @@ fn what_ran_when_the_machine_went_down_is_started_with_it(scene: &Scene) {
         run("unless-stopped", "unless-stopped"),
         run("failure-stopped", "on-failure"),
     ];
-    all.iter().for_each(|web| web.says("life"));
+    for web in &all {
+        web.says("life");
+    }
     for web in &all[4..] {
         web.vial(&["stop", "-t", "0"]).ok();
     }
