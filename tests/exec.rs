@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use crate::foreground::on_a_terminal;
 use crate::util::Scene;
 use crate::util::command::{Cmd, VIAL};
+use crate::util::container::on_a_terminal;
 use crate::util::container::{Container, eventually, groups, signal};
 
 trials! {

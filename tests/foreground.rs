@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::util::command::{Output, VIAL};
-use crate::util::container::{Container, eventually, groups, run, run_in, signal};
+use crate::util::container::{Container, eventually, groups, on_a_terminal, run, run_in, signal};
 use crate::util::{Scene, rootfs};
 
 trials! {
@@ -131,16 +131,6 @@ fn closed_standard_files_do_no_harm(scene: &Scene) {
         });
         assert_eq!(foreign.count(), 0, "{closed}:\n{files}");
     }
-}
-
-/// Runs a shell script on a terminal of its own; vial is `$VIAL`, the busybox root `$ROOT`.
-pub fn on_a_terminal(scene: &Scene, script: &str, input: &str) -> Output {
-    fs::write(scene.path("script"), script).expect("write a script");
-    let words = ["-qefc", "bash ./script", "/dev/null"];
-    let mut output = scene.command("script", words).env("VIAL", VIAL).env("ROOT", scene.rootfs()).input(input).run();
-    // What `script` types at the end of its own input.
-    output.stdout = output.stdout.replace("^@", "").replace("^D\u{8}\u{8}", "");
-    output
 }
 
 fn the_terminal_has_the_size_of_the_users(scene: &Scene) {

@@ -15,6 +15,7 @@ trials! {
     run_with_a_terminal_is_told_as_strace_sees_it [Root, Tool("strace"), Tool("script"), Kernel("overlay"), Command("run")];
     run_with_an_init_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     exec_is_told_as_strace_sees_it [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("exec")];
+    a_detached_run_is_told_until_its_monitor_reports [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
     copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
@@ -56,6 +57,30 @@ fn traced(scene: &Scene, args: &[&str], terminal: bool) -> (Output, PathBuf, Pat
         scene.command(&words[0], &words[1..]).run()
     };
     (output, trace, ledger)
+}
+
+/// The command and the container's first process are told whole. The monitor's calls are told up to the one by which it reports:
+/// from then on it stays, and whoever would print is gone.
+fn a_detached_run_is_told_until_its_monitor_reports(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    for options in [&["--rm"][..], &["--rm", "-t"], &["--rm", "-m", "64m", "-i"]] {
+        let words = [&["run", "-d"], options, &[&rootfs, "/bin/sleep", "0.5"]].concat();
+        let (output, trace, ledger) = traced(scene, &words, false);
+        output.ends(0);
+        let text = fs::read_to_string(&ledger).expect("there is a ledger");
+        let told = account::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        let text = fs::read_to_string(&trace).expect("there is a trace");
+        let mut seen = strace::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        let of_monitor = |(id, _): &(&account::Id, _)| id.0 == "monitor";
+        let entries = told.processes.iter().find(of_monitor).expect("the ledger has a monitor").1.len();
+        let sheds = |call: &strace::Call| call.line.contains("/proc/self/exe");
+        let monitor = seen.processes.values_mut().find(|calls| calls.iter().any(sheds)).expect("strace saw a monitor");
+        let rest = monitor.split_off(entries);
+        assert_eq!(rest[0].name, "sendmsg", "{}", rest[0].line);
+        assert!(entries > 60, "only {entries} calls of the monitor are told");
+        let found = account::differences(&seen, &told);
+        assert!(found.is_empty(), "{options:?}: {}", found.join("\n"));
+    }
 }
 
 fn account_for(scene: &Scene, trace: &Path, ledger: &Path) -> account::Ledger {

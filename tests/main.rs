@@ -6,13 +6,17 @@
 #[macro_use]
 mod util;
 
+mod attached;
 mod bad_input;
 mod command_line;
 mod commit;
 mod confinement;
 mod control_groups;
 mod cp;
+mod crashes;
+mod crowd;
 mod debian;
+mod detached;
 mod diff_export;
 mod exec;
 mod floors;
@@ -30,6 +34,8 @@ mod limits;
 mod logs;
 mod memory;
 mod old_kernels;
+mod restarts;
+mod service;
 mod stats;
 mod update;
 mod vm;
@@ -45,14 +51,18 @@ fn main() -> ExitCode {
     util::keep_panics();
     let groups = util::leaks::control_groups();
     let trials = [
+        attached::trials(),
         bad_input::trials(),
         command_line::trials(),
         commit::trials(),
         confinement::trials(),
         cp::trials(),
         control_groups::trials(),
+        crashes::trials(),
+        crowd::trials(),
         debian::trials(),
         exec::trials(),
+        detached::trials(),
         diff_export::trials(),
         floors::trials(),
         foreground::trials(),
@@ -72,6 +82,8 @@ fn main() -> ExitCode {
         vm::exec::trials(),
         stats::trials(),
         update::trials(),
+        restarts::trials(),
+        service::trials(),
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),

@@ -170,7 +170,7 @@ impl Input {
     /// Hands on what is there; false if the keys that detach were typed.
     fn pass(&mut self, session: &Fd, manner: &Manner, on_terminal: bool) -> bool {
         if self.message.is_empty() {
-            let mut bytes = [0u8; 4096];
+            let mut bytes = [0u8; monitor::INPUT_CHUNK];
             match file::read(fd::STDIN, &mut bytes) {
                 Err(error) if error.is(Errno::EAGAIN) => return true,
                 Ok(0) | Err(_) => {
@@ -181,6 +181,8 @@ impl Input {
                     self.message.push(INPUT);
                     if on_terminal {
                         if self.filter(&bytes[..count], &manner.keys) {
+                            // What was typed before them is the workload's.
+                            let _ = net::send(session.by_ref(), &self.message, None);
                             return false;
                         }
                     } else {

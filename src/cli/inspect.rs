@@ -128,6 +128,7 @@ const TOP: &str = rows! {
     "State"              "."                                      "null",
     "Image"              "image"                                  "\"\"",
     "Name"               "name"                                   "\"\"",
+    "RestartCount"       "state.restartCount"                     "0",
     "Driver"             "driver"                                 "\"\"",
     "Platform"           "platform"                               "\"\"",
     "Bundle"             "bundle"                                 "\"\"",

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::parse::Parsed;
 use super::pause;
+use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
@@ -171,7 +172,8 @@ pub(super) fn stop(context: &Context<'static>) -> Result<u8> {
 /// Asks the workload to stop, kills it if it does not, and waits until its owner has cleaned up.
 fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
     let (_, bundles, mut seen) = look(context, name)?;
-    let config = seen.config()?;
+    let stops = seen.condition.is_running() || seen.condition == Condition::Restarting;
+    let config = if stops { seen.config()? } else { return Ok(()) };
     let own = |name| config.at(&["annotations", name]).and_then(Value::as_str);
     let signal = how.signal.or(own(launch::STOP_SIGNAL).and_then(signal::parse).map(i32::from));
     let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
@@ -202,9 +204,12 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
         .hint("is it stopped, or traced?"))
 }
 
-/// Makes a mark in a container's directory.
+/// Makes a mark in a container's directory, unless that is gone.
 pub(super) fn mark(directory: &Fd, name: &core::ffi::CStr) -> Result<()> {
-    file::create(directory.by_ref(), name, libc::O_WRONLY | libc::O_CREAT, 0o600).map(drop)
+    match file::create(directory.by_ref(), name, libc::O_WRONLY | libc::O_CREAT, 0o600) {
+        Err(error) if !error.is(Errno::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Waits for the end of the first process, so many seconds; -1 is as long as it takes.
@@ -287,6 +292,8 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
     let (_, bundles, seen) = look(context, name)?;
     match seen.condition {
         Condition::Running | Condition::Paused | Condition::Restarting => {}
+        // Without a state it is being made, or being removed.
+        Condition::Created if seen.state.created.is_empty() => return Err(gone(name)),
         Condition::Created => return Ok(0),
         _ => return Ok(seen.state.exit_code),
     }

@@ -49,6 +49,8 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 #[inline(never)]
 fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option<Fd>> {
     let _why = because("make sure that no process owns the container");
+    // One that is being made gets its owner.
+    bundles.settle()?;
     for _ in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
         let state = match State::load(directory.by_ref()) {

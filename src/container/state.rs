@@ -204,12 +204,11 @@ impl Seen {
         let written = state.is_some();
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");
-        self.condition = match self.state.status {
-            // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
-            _ if !owned && whole && self.state.is_orphan() => {
-                self.orphan = true;
-                Condition::Running
-            }
+        // Whatever was written last: the workload may have been executed a moment before its monitor was killed.
+        self.orphan = !owned && whole && self.state.is_orphan();
+        let status = if self.orphan { Status::Running } else { self.state.status };
+        let owned = owned || self.orphan;
+        self.condition = match status {
             _ if !owned && !whole => Condition::Dead,
             // While it is restarted it stays.
             _ if !owned && self.state.is_waste() && !file::exists(self.directory.by_ref(), RESTARTING) => {
@@ -248,7 +247,7 @@ impl Seen {
     pub fn config(&self) -> Result<Value> {
         match read_json(self.directory.by_ref(), c"config.json")? {
             Some(config) => Ok(config),
-            None => Err(Error::new(text!("container {} has no config.json", self.id))),
+            None => Err(Error::new(text!("no such container: {} is being made or removed", self.id))),
         }
     }
 

@@ -165,7 +165,7 @@ pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd
     loop {
         // SAFETY: everything that the message points to is alive and writable.
         match unsafe { sys!(recvmsg, socket.number(), &raw const message, libc::MSG_CMSG_CLOEXEC) } {
-            // ECONNRESET, once: the other side has ended without reading all. What it wrote before is still to come.
+            // The other side ended without having read all: what it sent before, and the end, come next (unix(7)).
             Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(fail_on(errno, "receive a message", "")),
             Ok(count) => {

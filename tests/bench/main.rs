@@ -3,8 +3,10 @@
 //!     cargo bench                        # everything
 //!     cargo bench -- start --rounds 200  # from start to exit, memory and system calls
 //!     cargo bench -- import --archive debian.tar --rounds 5
+//!     cargo bench -- many --rounds 500   # so many detached containers at once
 
 mod import;
+mod many;
 mod measure;
 mod peers;
 mod start;
@@ -26,6 +28,7 @@ const VIAL: &str = env!("CARGO_BIN_EXE_vial");
 struct Options {
     start: bool,
     import: bool,
+    many: bool,
     rounds: Option<usize>,
     archive: Option<PathBuf>,
     directory: PathBuf,
@@ -33,7 +36,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
-        eprintln!("usage, as root: cargo bench -- [start] [import] [--rounds N] [--archive FILE] [--directory DIR]");
+        eprintln!(
+            "usage, as root: cargo bench -- [start] [import] [many] [--rounds N] [--archive FILE] [--directory DIR]"
+        );
         return ExitCode::FAILURE;
     };
     if let Some(code) = inside_own_mounts() {
@@ -47,13 +52,16 @@ fn main() -> ExitCode {
     if options.import {
         import::bench(&options.directory.join("import"), options.rounds.unwrap_or(5), options.archive.as_deref());
     }
+    if options.many {
+        many::bench(&options.directory.join("many"), options.rounds.unwrap_or(500));
+    }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
 
 fn options() -> Option<Options> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("vial-bench-{}", id()));
-    let mut options = Options { start: false, import: false, rounds: None, archive: None, directory };
+    let mut options = Options { start: false, import: false, many: false, rounds: None, archive: None, directory };
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -61,14 +69,15 @@ fn options() -> Option<Options> {
             "--bench" => {}
             "start" => options.start = true,
             "import" => options.import = true,
+            "many" => options.many = true,
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),
             _ => return None,
         }
     }
-    if !options.start && !options.import {
-        (options.start, options.import) = (true, true);
+    if !options.start && !options.import && !options.many {
+        (options.start, options.import, options.many) = (true, true, true);
     }
     Some(options)
 }

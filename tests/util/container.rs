@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::command::{Cmd, Output, Running};
+use super::command::{Cmd, Output, Running, VIAL};
 use super::scene::Scene;
 
 /// `vial run --rm` of a shell script in the busybox root.
@@ -37,6 +37,16 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < ends, "it did not come to pass: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Runs a shell script on a terminal of its own; vial is `$VIAL`, the busybox root `$ROOT`.
+pub fn on_a_terminal(scene: &Scene, script: &str, input: &str) -> Output {
+    fs::write(scene.path("script"), script).expect("write a script");
+    let words = ["-qefc", "bash ./script", "/dev/null"];
+    let mut output = scene.command("script", words).env("VIAL", VIAL).env("ROOT", scene.rootfs()).input(input).run();
+    // What `script` types at the end of its own input.
+    output.stdout = output.stdout.replace("^@", "").replace("^D\u{8}\u{8}", "");
+    output
 }
 
 /// A container that runs.

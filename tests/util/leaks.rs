@@ -37,7 +37,8 @@ fn unescape(text: &str) -> String {
         .fold(text.to_owned(), |text, (octal, plain)| text.replace(octal, plain))
 }
 
-/// Processes that have the directory in their environment or command line, that work in it, or whose mounts come from it.
+/// Processes that have the directory in their environment or command line, that work in it, or whose mounts come from it, and
+/// containers' monitors, which only have files open there.
 pub fn processes(directory: &Path) -> Vec<Process> {
     let needle = directory.as_os_str().as_bytes();
     let own_mounts = fs::read_link("/proc/self/ns/mnt").ok();
@@ -50,8 +51,20 @@ pub fn processes(directory: &Path) -> Vec<Process> {
         }
         let mentions = |file: &str| fs::read(path.join(file)).is_ok_and(|bytes| contains_path(&bytes, needle));
         let stands = |link: &str| fs::read_link(path.join(link)).is_ok_and(|target| target.starts_with(directory));
+        let stays = || {
+            let line = fs::read(path.join("cmdline")).unwrap_or_default();
+            let open = || fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
+            line.starts_with(b"vial-monitor")
+                && open().any(|file| fs::read_link(file.path()).is_ok_and(|target| target.starts_with(directory)))
+        };
         let contained = || fs::read_link(path.join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");
-        if mentions("environ") || mentions("cmdline") || stands("cwd") || stands("root") || stands("exe") || contained()
+        if mentions("environ")
+            || mentions("cmdline")
+            || stands("cwd")
+            || stands("root")
+            || stands("exe")
+            || contained()
+            || stays()
         {
             let line = fs::read(path.join("cmdline")).unwrap_or_default();
             found.push(Process { id, line: String::from_utf8_lossy(&line).replace('\0', " ") });

@@ -4,6 +4,7 @@ pub mod account;
 pub mod archive;
 pub mod command;
 pub mod container;
+pub mod detached;
 pub mod disk;
 pub mod elf;
 pub mod leaks;

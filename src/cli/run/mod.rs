@@ -33,6 +33,8 @@ use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
 use crate::container::monitor;
 use crate::container::plan::{self, Setting};
+use crate::container::process;
+use crate::container::remains::{self, With};
 use crate::container::run::{self, Surroundings};
 use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
@@ -67,7 +69,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if options.detach || !options.restart.is_empty() {
         let attach = !options.detach;
         let session = monitor::start(&root, &made.bundle, &monitor::How { attach, signals });
-        let session = session.inspect_err(|_| drop(made.life(&root, &bundles).discard()))?;
+        let session = session.inspect_err(|_| drop(discard(&root, &bundles, &made.bundle)))?;
         if options.detach {
             super::print(&[made.id, "\n"].concat())?;
             return Ok(0);
@@ -78,6 +80,16 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
     let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
     end(&life, options, result)
+}
+
+/// Removes a container that could not be started. The workload may run all the same, if its monitor was killed.
+fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
+    let directory = bundle.directory.by_ref();
+    let state = State::load(directory).ok().flatten().unwrap_or_default();
+    let config = remains::config(directory, bundle.id);
+    process::signal(state.pid, state.pid_start, libc::SIGKILL)?;
+    let with = With { config: Some(&config), state: None, volumes: true };
+    remains::discard(root.by_ref(), bundles, (bundle.id, bundle.name), &with)
 }
 
 /// Makes a container, to be started later; prints its ID.

@@ -25,6 +25,9 @@ pub const OUTPUT: u8 = b'1';
 /// The container has ended for good; one byte more is its exit code.
 pub const ENDED: u8 = b'x';
 
+/// The most that [`INPUT`] carries. A pipe with room for anything has room for so much, pipe(7).
+pub const INPUT_CHUNK: usize = (4 << 10) - 1;
+
 /// One that is connected.
 pub(super) struct Client {
     pub(super) socket: Fd,

@@ -36,7 +36,7 @@ use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Side, Strings};
 use crate::sys::{because, file, net};
 
-pub use clients::{ATTACH, CLOSE, ENDED, INPUT, OUTPUT, SIZE, size_message};
+pub use clients::{ATTACH, CLOSE, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, size_message};
 use clients::{Client, Queue};
 pub use policy::Policy;
 
@@ -122,6 +122,8 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         drop(here);
         let _why = because("be on one's own: in a session without a terminal");
         let _ = process::setsid();
+        // Before there is a workload, whose end could be missed.
+        let _ = poll::block_signals(run::watched_signals());
         let (root, directory) = (Fd::from_number(root.number()), Fd::from_number(bundle.directory.number()));
         let mut monitor = Monitor {
             root,
@@ -297,7 +299,6 @@ impl Monitor {
                 let _ = file::put_in_place(null.by_ref(), standard);
             }
         }
-        let _ = poll::block_signals(run::watched_signals());
         self.shed();
         self.live()
     }

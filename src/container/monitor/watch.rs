@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Monitor;
-use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, OUTPUT, SIZE, hand_out, set_size};
+use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out, set_size};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::container::log::{Stream, write::Log};
@@ -18,8 +18,6 @@ const CHUNK: usize = 16 << 10;
 /// The most that is read from a pipe when the workload has ended. Few have room for more, pipe(7); who writes on then was not
 /// in the container's control group, and need not come to an end.
 const LAST: usize = 1 << 20;
-/// The most that is taken for the workload at once. A pipe with room for anything has room for so much, pipe(7).
-const INPUT_CHUNK: usize = 4 << 10;
 
 /// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
 fn end_of(held: &Fd) -> Option<Ended> {

@@ -388,12 +388,14 @@ fn remove_tree(path: &str, delays: &[u32]) -> Result<()> {
 
 /// The groups directly below one; none if it is gone.
 pub(super) fn children(path: &str) -> Result<Vec<String>> {
-    let directory = match file::open(CWD, &file::owned_path(path.as_bytes())?, libc::O_RDONLY | libc::O_DIRECTORY) {
+    let directory = file::open(CWD, &file::owned_path(path.as_bytes())?, libc::O_RDONLY | libc::O_DIRECTORY);
+    let entries = match directory.and_then(|directory| file::list(directory.by_ref())) {
+        // It may also go while it is being listed.
         Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
-        directory => directory?,
+        entries => entries?,
     };
     let mut groups = Vec::new();
-    for entry in file::list(directory.by_ref())? {
+    for entry in entries {
         if entry.kind == libc::DT_DIR {
             groups.push([path, "/", &entry.name.to_string_lossy()].concat());
         }

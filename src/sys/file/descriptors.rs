@@ -135,8 +135,14 @@ pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
     // SAFETY: the place to read from is the file's own.
     while unsafe { sys!(sendfile, copy.number(), file.number(), 0, 1 << 30) }.map_err(fail)? > 0 {}
     let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    fcntl(copy.by_ref(), libc::F_ADD_SEALS, seals)?;
-    Ok(copy)
+    // EBUSY: the kernel still has some of the pages in hand, which it lets go of in a moment.
+    for _ in 0..200 {
+        match fcntl(copy.by_ref(), libc::F_ADD_SEALS, seals) {
+            Err(error) if error.is(Errno::EBUSY) => crate::sys::process::sleep(5),
+            result => return result.map(|()| copy),
+        }
+    }
+    Err(fail(Errno::EBUSY))
 }
 
 /// A second descriptor for the same opening.
