@@ -1,6 +1,6 @@
 //! A real service: redis of the host, in a container on the host's own root, detached, reached over its socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -17,25 +17,30 @@ trials! {
 struct Redis(BufReader<UnixStream>);
 
 impl Redis {
+    /// Waits until it answers. One that is about to end may still take a connection.
     fn connect(socket: &Path) -> Redis {
-        let connect = || UnixStream::connect(socket).ok();
-        let stream = eventually("redis is there", connect);
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set a time limit");
-        let mut redis = Redis(BufReader::new(stream));
-        eventually("redis has read its data", || (redis.ask("PING") == "+PONG").then_some(()));
-        redis
+        eventually("redis is there and has read its data", || {
+            let stream = UnixStream::connect(socket).ok()?;
+            stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+            let mut redis = Redis(BufReader::new(stream));
+            (redis.try_to_ask("PING").ok()? == "+PONG").then_some(redis)
+        })
     }
 
     /// Sends a command; the first line of the answer, or the text that it announces.
     fn ask(&mut self, command: &str) -> String {
-        self.0.get_mut().write_all(format!("{command}\r\n").as_bytes()).expect("send a command");
+        self.try_to_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    fn try_to_ask(&mut self, command: &str) -> io::Result<String> {
+        self.0.get_mut().write_all(format!("{command}\r\n").as_bytes())?;
         let mut line = String::new();
-        self.0.read_line(&mut line).expect("read the answer");
+        self.0.read_line(&mut line)?;
         if line.starts_with('$') && line.trim_end() != "$-1" {
             line.clear();
-            self.0.read_line(&mut line).expect("read the text");
+            self.0.read_line(&mut line)?;
         }
-        line.trim_end().to_owned()
+        Ok(line.trim_end().to_owned())
     }
 }
 
