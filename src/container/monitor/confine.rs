@@ -15,7 +15,8 @@ use crate::sys::because;
 #[rustfmt::skip]
 pub const CALLS: &[Sysno] = &[
     // What it waits for, and what passes through it.
-    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvmsg, Sysno::sendmsg, Sysno::accept4, Sysno::signalfd4, Sysno::ioctl,
+    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvmsg, Sysno::sendmsg, Sysno::accept4, Sysno::signalfd4,
+    Sysno::rt_sigprocmask, Sysno::ioctl,
     Sysno::fcntl, Sysno::close, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall,
     // State, logs, and what is removed.
     Sysno::openat, Sysno::statx, Sysno::statfs, Sysno::faccessat, Sysno::readlinkat, Sysno::getdents64, Sysno::lseek,
