@@ -126,14 +126,25 @@ pub fn control_groups() -> BTreeSet<PathBuf> {
     found
 }
 
-/// The control groups that were made since then and do not go away.
+/// The control groups that were made since then, are empty, and do not go away. Those with processes in them belong to other
+/// containers of this machine; a test's own process that stays is found by [`processes`].
 pub fn new_control_groups(before: &BTreeSet<PathBuf>) -> Vec<String> {
-    let ends = Instant::now() + Duration::from_secs(2);
+    let ends = Instant::now() + Duration::from_secs(5);
     loop {
-        let left: Vec<String> = control_groups().difference(before).map(|path| path.display().to_string()).collect();
+        let left: Vec<String> = control_groups()
+            .difference(before)
+            .filter(|path| is_empty(path))
+            .map(|path| path.display().to_string())
+            .collect();
         if left.is_empty() || Instant::now() > ends {
             return left;
         }
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Whether no process is in the control group or in one below.
+fn is_empty(group: &Path) -> bool {
+    let own = fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|processes| processes.is_empty());
+    own && entries(group).iter().filter(|path| path.is_dir()).all(|path| is_empty(path))
 }
