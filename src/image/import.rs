@@ -12,12 +12,14 @@ use super::stream::{self, Digest, Opened, Stream};
 use super::tar::{self, write};
 use super::walk::{self, What};
 
+use crate::base::bytes::{Decode, Failure};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
 use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::base::sha256::{self, hex};
+use crate::base::zstd::{self, Zstd};
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, FdRef, file, ledger, process};
 
@@ -27,19 +29,18 @@ const HEAD: usize = 2048;
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
 const OTHERS: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\x28\xb5\x2f\xfd", "a zstd archive", "pass it through zstd: zstd -dc FILE | vial import - NAME"),
     (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
     (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
     (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
     (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, and directories"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
+    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
     (0, b"hsqs",             "a squashfs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
     (1024, b"\xe2\xe1\xf5\xe0", "an erofs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
     (1080, b"\x53\xef",      "an ext4 image", "run it as it is, with its path in the image's place: vial run ./FILE"),
     (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"{",                "JSON", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
 ];
 
 /// What came of an import.
@@ -54,7 +55,7 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or gzip, a directory, or `-` for standard input. What it is
+    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, or `-` for standard input. What it is
     /// shows in its content, not in its name.
     ///
     /// `progress` gets the number of bytes that have been unpacked, now and then.
@@ -122,8 +123,10 @@ impl Store {
 pub enum Input {
     /// A tar archive.
     Plain(Opened),
-    /// A tar archive, compressed.
+    /// A tar archive, compressed by gzip.
     Gzip(Opened),
+    /// A tar archive, compressed by zstd.
+    Zstd(Opened),
     /// A directory.
     Directory(Fd),
 }
@@ -141,7 +144,11 @@ impl Input {
             }
             Input::Gzip(opened) => {
                 let _why = sys::because("decompress and digest the archive");
-                decompress(opened, output)
+                decompress(&mut Gzip::new(opened), output)
+            }
+            Input::Zstd(opened) => {
+                let _why = sys::because("decompress and digest the archive");
+                decompress(&mut Zstd::new(opened), output)
             }
             Input::Directory(top) => {
                 let _why = sys::because("read and digest the directory");
@@ -186,6 +193,9 @@ pub fn look(source: &[u8]) -> Result<Input> {
     if head.starts_with(&inflate::MAGIC) {
         return Ok(Input::Gzip(Opened { head, file }));
     }
+    if zstd::is_start(&head) {
+        return Ok(Input::Zstd(Opened { head, file }));
+    }
     // File system images may begin with zeros, and so does an archive without members.
     let is_start = head.first_chunk().is_some_and(write::is_start);
     if is_start && head[0] != 0 {
@@ -199,7 +209,7 @@ pub fn look(source: &[u8]) -> Result<Input> {
             "{shown} is not an archive: it begins with \"{}\"",
             head[..length.min(16)].escape_ascii()
         ))
-        .hint("vial imports tar archives, plain or gzip, and directories"),
+        .hint("vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
     })
 }
 
@@ -241,23 +251,25 @@ pub fn transfer(
     Ok((reader.source().digest()?, unpacked))
 }
 
-fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {
-    let failed = |failure: inflate::Failure<Error>| match failure {
-        inflate::Failure::Source(error) => error,
-        inflate::Failure::Corrupt { offset, what } => {
+fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> Result<()> {
+    let failed = |failure| match failure {
+        Failure::Source(error) => error,
+        Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
                 .hint("bytes are counted in the compressed file")
         }
+        Failure::Refused { what, hint } => {
+            Error::new(format!("the archive can't be decompressed: {what}")).because(ledger::reason()).hint(hint)
+        }
     };
-    let mut gzip = Gzip::new(opened);
     loop {
-        let piece = gzip.fill().map_err(failed)?;
+        let piece = decoder.fill().map_err(failed)?;
         if piece.is_empty() {
             return Ok(());
         }
         let length = piece.len();
         output.write(piece)?;
-        gzip.consume(length);
+        decoder.consume(length);
     }
 }
