@@ -53,7 +53,7 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
     let Some(word) = context.parsed.positionals.get(index) else { return Ok(None) };
     match core::str::from_utf8(word) {
         Ok(word) => Ok(Some(word)),
-        Err(_) => Err(Error::new("an image's name must be UTF-8")),
+        Err(_) => Err(Error::new(phrase!("an image's name must be UTF-8"))),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn warn_of_lost(unpacked: &Unpacked) {
     let lost = unpacked.lost_attributes;
     if lost > 0 {
         let warning = Error::new(text!("{lost} extended attributes were not kept"))
-            .hint("the file system does not take them; --root DIR puts the store elsewhere");
+            .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"));
         Context::warn(&[warning]);
     }
 }

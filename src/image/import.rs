@@ -69,7 +69,7 @@ impl Store {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
         let mut input = {
-            let _why = sys::because("look at what is to be imported");
+            let _why = sys::because(phrase!("look at what is to be imported"));
             look(source)?
         };
         let work = self.begin()?;
@@ -80,7 +80,7 @@ impl Store {
 
     /// A place for an image in the making.
     pub(super) fn begin(&self) -> Result<Workspace> {
-        let _why = sys::because("make room in the store");
+        let _why = sys::because(phrase!("make room in the store"));
         // Shared, so that no `clean` runs between the directory's making and its lock.
         let _lock = self.hold(Lock::Shared)?;
         self.workspace()
@@ -96,7 +96,7 @@ impl Store {
         name: Option<&Reference<'_>>,
         config: &Value,
     ) -> Result<Imported> {
-        let _why = sys::because("put the image in its place");
+        let _why = sys::because(phrase!("put the image in its place"));
         let _lock = self.hold(Lock::Exclusive)?;
         let root = self.root.by_ref();
         let layer = hex(digest);
@@ -136,15 +136,15 @@ impl Input {
     pub fn send(&mut self, output: &mut stream::Output) -> Result<()> {
         match self {
             Input::Plain(opened) => {
-                let _why = sys::because("read and digest the archive");
+                let _why = sys::because(phrase!("read and digest the archive"));
                 stream::copy(opened, output)
             }
             Input::Gzip(opened) => {
-                let _why = sys::because("decompress and digest the archive");
+                let _why = sys::because(phrase!("decompress and digest the archive"));
                 decompress(opened, output)
             }
             Input::Directory(top) => {
-                let _why = sys::because("read and digest the directory");
+                let _why = sys::because(phrase!("read and digest the directory"));
                 walk::archive(top.by_ref(), c".", b".", What::default(), output)
             }
         }
@@ -168,8 +168,8 @@ pub fn look(source: &[u8]) -> Result<Input> {
         return Ok(Input::Directory(file));
     }
     if sys::terminal::size(file.by_ref()).is_ok() {
-        return Err(Error::new("standard input is a terminal")
-            .hint("give the archive's name, or feed it: ... | vial import - NAME"));
+        return Err(Error::new(phrase!("standard input is a terminal"))
+            .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME")));
     }
     let mut head = vec![0; HEAD];
     let mut length = 0;
@@ -194,12 +194,12 @@ pub fn look(source: &[u8]) -> Result<Input> {
     let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     Err(match known {
         Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
-        None if is_start => Error::new("the archive holds no files"),
+        None if is_start => Error::new(phrase!("the archive holds no files")),
         None => Error::new(format!(
             "{shown} is not an archive: it begins with \"{}\"",
             head[..length.min(16)].escape_ascii()
         ))
-        .hint("vial imports tar archives, plain or gzip, and directories"),
+        .hint(phrase!("vial imports tar archives, plain or gzip, and directories")),
     })
 }
 
@@ -211,14 +211,14 @@ impl Workspace {
         progress: &mut dyn FnMut(u64),
         produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
     ) -> Result<(Digest, Unpacked)> {
-        let _why = sys::because("unpack the layer");
+        let _why = sys::because(phrase!("unpack the layer"));
         let work = self.dir.by_ref();
         file::mkdir(work, c"layer", 0o700)?;
         file::mkdir(work, c"layer/diff", 0o755)?;
         let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
         let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
         if unpacked.entries == 0 {
-            return Err(Error::new("the archive holds no files"));
+            return Err(Error::new(phrase!("the archive holds no files")));
         }
         file::write_file(work, c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
         Ok((digest, unpacked))
@@ -247,7 +247,7 @@ fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {
         inflate::Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
-                .hint("bytes are counted in the compressed file")
+                .hint(phrase!("bytes are counted in the compressed file"))
         }
     };
     let mut gzip = Gzip::new(opened);

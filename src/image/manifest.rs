@@ -65,7 +65,7 @@ pub fn layers(config: &Value) -> Result<Vec<&'static str>> {
 }
 
 fn unnamed() -> Error {
-    Error::new("the image's configuration does not name its layers (rootfs.diff_ids)")
+    Error::new(phrase!("the image's configuration does not name its layers (rootfs.diff_ids)"))
 }
 
 /// When the image was made; the epoch if it does not say.

@@ -115,7 +115,7 @@ impl<'a> Reference<'a> {
 
 fn invalid(text: &str, why: &str) -> Error {
     Error::new(format!("invalid image {}: {why}", Quoted(text))).hint(
-        "accepted: NAME[:TAG] in lower case, such as alpine:3.20, an image's ID, `host`, or a path that starts with / or .",
+        phrase!("accepted: NAME[:TAG] in lower case, such as alpine:3.20, an image's ID, `host`, or a path that starts with / or ."),
     )
 }
 

@@ -120,7 +120,7 @@ impl Stream {
     /// # Errors
     /// There is more to read.
     pub fn digest(&self) -> Result<Digest> {
-        self.digest.ok_or_else(|| Error::new("the archive was not read to its end"))
+        self.digest.ok_or_else(|| Error::new(phrase!("the archive was not read to its end")))
     }
 
     /// The bytes have ended: collects the process and learns why they did.
@@ -144,7 +144,7 @@ impl Stream {
 /// Has this process end with its parent, which may have ended already.
 fn tie(parent: u32) -> Result<()> {
     process::prctl_die_with_parent(libc::SIGKILL)?;
-    if process::getppid() == parent { Ok(()) } else { Err(Error::new("vial's first process has ended")) }
+    if process::getppid() == parent { Ok(()) } else { Err(Error::new(phrase!("vial's first process has ended"))) }
 }
 
 fn died(ended: Option<Ended>) -> Error {
@@ -152,7 +152,7 @@ fn died(ended: Option<Ended>) -> Error {
         Some(Ended::Killed(signal)) => {
             Error::new(format!("the process that reads the archive was killed by signal {signal}"))
         }
-        _ => Error::new("the process that reads the archive ended without a word"),
+        _ => Error::new(phrase!("the process that reads the archive ended without a word")),
     }
 }
 
@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn an_error_or_a_death_over_there_is_an_error_here() {
-        let failed = Error::new("no").because("why").hint("try");
-        let mut stream = Stream::start(&mut |_| Err(Error::new("no").because("why").hint("try"))).unwrap();
+        let failed = Error::new("no").because(phrase!("why")).hint("try");
+        let mut stream = Stream::start(&mut |_| Err(Error::new("no").because(phrase!("why")).hint("try"))).unwrap();
         assert_eq!(drain(&mut stream), Err(failed));
         let mut stream = Stream::start(&mut |_| process::kill(process::getpid(), libc::SIGKILL)).unwrap();
         assert!(drain(&mut stream).unwrap_err().to_string().contains("killed by signal 9"));

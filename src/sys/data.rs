@@ -23,7 +23,7 @@ pub fn seek_data(file: FdRef<'_>, offset: u64) -> Result<Option<u64>> {
     match unsafe { sys!(lseek, file.number(), offset, libc::SEEK_DATA) } {
         Ok(found) => Ok(Some(found as u64)),
         Err(Errno::ENXIO) => Ok(None),
-        Err(errno) => Err(fail_on(errno, "look for data", "")),
+        Err(errno) => Err(fail_on(errno, phrase!("look for data"), "")),
     }
 }
 
@@ -35,5 +35,5 @@ pub fn seek_hole(file: FdRef<'_>, offset: u64) -> Result<u64> {
     // SAFETY: no memory is involved.
     unsafe { sys!(lseek, file.number(), offset, libc::SEEK_HOLE) }
         .map(|found| found as u64)
-        .map_err(|errno| fail_on(errno, "look for a hole", ""))
+        .map_err(|errno| fail_on(errno, phrase!("look for a hole"), ""))
 }

@@ -79,7 +79,7 @@ pub(super) fn find(
 fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),
-        Err(error) => return Err(error.because("find the image to run")),
+        Err(error) => return Err(error.because(phrase!("find the image to run"))),
     };
     found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
@@ -91,12 +91,13 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
 
 /// A root file system directory, used as it is.
 fn directory(path: &[u8], name: &str) -> Result<&'static str> {
-    let stat = file::stat_follow(fd::CWD, file::path(path)?)
-        .map_err(|error| error.hint("an IMAGE that begins with / or . is a directory that holds a root file system"))?;
+    let stat = file::stat_follow(fd::CWD, file::path(path)?).map_err(|error| {
+        error.hint(phrase!("an IMAGE that begins with / or . is a directory that holds a root file system"))
+    })?;
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFDIR {
-        return Err(Error::new(text!("{name} is no directory")).hint(
-            "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME",
-        ));
+        return Err(Error::new(text!("{name} is no directory")).hint(phrase!(
+            "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME"
+        )));
     }
     Context::absolute(name)
 }

@@ -108,7 +108,7 @@ fn damaged(failure: Failure<Error>) -> Error {
         Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
-                .hint("bytes are counted in the tar archive, once decompressed")
+                .hint(phrase!("bytes are counted in the tar archive, once decompressed"))
         }
     }
 }
@@ -194,7 +194,7 @@ impl<'a> Tree<'a> {
     fn top(&mut self, entry: &Entry) -> Result<()> {
         self.leave()?;
         if entry.kind != Kind::Directory {
-            return Err(Error::new("the archive's entry for the root is not a directory"));
+            return Err(Error::new(phrase!("the archive's entry for the root is not a directory")));
         }
         file::chown(self.root, entry.uid, entry.gid).map_err(needs_root)?;
         file::chmod(self.root, entry.mode)?;
@@ -271,7 +271,7 @@ impl<'a> Tree<'a> {
             return Ok(());
         }
         if matches!(hidden, b"" | b"." | b"..") {
-            return Err(Error::new("a whiteout that takes away a directory itself, or the one above it"));
+            return Err(Error::new(phrase!("a whiteout that takes away a directory itself, or the one above it")));
         }
         let hidden = file::owned_path(hidden)?;
         match file::mknod(self.dir(), &hidden, libc::S_IFCHR, (0, 0)).map_err(needs_root) {
@@ -441,7 +441,8 @@ fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &m
         while !piece.is_empty() {
             if left == 0 {
                 // The reader has checked that the extents take all of the data.
-                let extent = extents.next().ok_or_else(|| Error::new("a sparse file with more data than extents"))?;
+                let extent =
+                    extents.next().ok_or_else(|| Error::new(phrase!("a sparse file with more data than extents")))?;
                 file::seek(file, extent.offset)?;
                 left = extent.length;
             }
@@ -464,7 +465,7 @@ fn times(entry: &Entry) -> (file::Time, file::Time) {
 }
 
 fn in_the_way(there: &str, new: &str) -> Error {
-    Error::new(format!("cannot replace {there} with {new}")).hint("remove it first, or copy to another place")
+    Error::new(format!("cannot replace {there} with {new}")).hint(phrase!("remove it first, or copy to another place"))
 }
 
 fn needs_root(error: Error) -> Error {
@@ -473,5 +474,5 @@ fn needs_root(error: Error) -> Error {
 }
 
 fn full(error: Error) -> Error {
-    if error.is(Errno::ENOSPC) { error.hint("the disk that holds the store is full") } else { error }
+    if error.is(Errno::ENOSPC) { error.hint(phrase!("the disk that holds the store is full")) } else { error }
 }
