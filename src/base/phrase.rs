@@ -195,7 +195,7 @@ mod tests {
         let packed = pack::pack(&["aaa", "b", "", "b", "aaa", "aaa", "aaa"]);
         // `aaa` is the fourth symbol and the second, which is `a`; the fourth is the second twice.
         assert_eq!(packed.symbols, [[0, 0x30, 1], [0xFF, 0xF0, b'a'], [0xFF, 0xF0, b'b'], [0, 0x10, 1]]);
-        assert!(packed.split.0 >= 4, "{:?}", packed.split);
+        assert!(packed.split.0 >= 4 && packed.text.len() == 3, "half a byte each: {:?}", packed.split);
         assert_eq!(packed.places.iter().map(|place| place.1).collect::<Vec<_>>(), [1, 1, 0, 1, 1, 1, 1]);
     }
 }

@@ -3,6 +3,7 @@
 pub mod commit;
 pub mod import;
 pub mod instruction;
+pub mod land;
 pub mod layer;
 pub mod manifest;
 pub mod reference;
