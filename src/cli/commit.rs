@@ -73,7 +73,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     }
     let made = made?;
     images::warn_of_lost(&made.unpacked);
-    super::print(&["sha256:", &made.id, "\n"].concat())?;
+    super::print(&["sha256:", made.id, "\n"].concat())?;
     Ok(0)
 }
 

@@ -2,11 +2,12 @@
 
 use alloc::vec;
 
+use super::land::{Workspace, full};
 use super::layer::Unpacked;
-use super::store::{Store, Workspace};
-use super::stream::{Digest, Opened};
+use super::stream::Opened;
 use crate::base::error::Result;
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
+use crate::base::sha256::hex;
 use crate::kernel::mounts::copy_file;
 use crate::sys::{self, file};
 
@@ -16,7 +17,11 @@ const PIECE: usize = 128 << 10;
 impl Workspace {
     /// Takes a copy of the image, whose digest is the layer's.
     #[inline(never)]
-    pub(super) fn keep_image(&self, opened: &mut Opened) -> Result<(Digest, Unpacked)> {
+    pub(super) fn keep_image(&self, opened: &mut Opened) -> Result<(&'static str, Unpacked)> {
+        self.copy_image(opened).map_err(full)
+    }
+
+    fn copy_image(&self, opened: &mut Opened) -> Result<(&'static str, Unpacked)> {
         let _why = sys::because("copy the file system image and digest it");
         let work = self.dir.by_ref();
         file::mkdir(work, c"layer", 0o700)?;
@@ -46,14 +51,8 @@ impl Workspace {
             }
         }
         file::write_file(work, c"layer/size", text!("{size}\n").as_bytes(), 0o600)?;
-        Ok((digest.finish(), Unpacked { size, entries: 1, ..Unpacked::default() }))
-    }
-}
-
-impl Store {
-    /// Whether a layer is a file system image, which has to be mounted, and not a directory.
-    #[must_use]
-    pub fn is_filesystem(&self, layer: &str) -> bool {
-        file::path(text!("layers/{layer}/image")).is_ok_and(|path| file::exists(self.root.by_ref(), path))
+        let digest = keep::copy(&hex(&digest.finish()));
+        file::rename(work, c"layer", work, file::path(digest)?, false)?;
+        Ok((digest, Unpacked { size, entries: 1, ..Unpacked::default() }))
     }
 }

@@ -1,26 +1,20 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec;
 
-use super::layer::{self, How, Unpacked};
+use super::layer::{How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
-use super::store::{Store, Workspace, full_name, image_path, reference_path};
-use super::stream::{self, Digest, Opened, Stream};
-use super::tar::{self, write};
+use super::store::{Store, full_name};
+use super::stream::{self, Opened};
+use super::tar::write;
 use super::walk::{self, What};
 
-use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
-use crate::base::json::Value;
-use crate::base::keep::text;
-use crate::base::sha256::{self, hex};
 use crate::kernel::loopdev;
-use crate::sys::file::Lock;
-use crate::sys::{self, Fd, FdRef, file, ledger, process};
+use crate::sys::{self, Fd, file, ledger, process};
 
 /// Bytes looked at to tell what a file is.
 const HEAD: usize = loopdev::HEAD;
@@ -43,12 +37,12 @@ const OTHERS: &[(usize, &[u8], &str, &str)] = &[
 ];
 
 /// What came of an import.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// The image's ID, 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// The layer's digest in hexadecimal digits.
-    pub layer: String,
+    pub layer: &'static str,
     /// What was unpacked.
     pub unpacked: Unpacked,
 }
@@ -73,50 +67,16 @@ impl Store {
             look(source)?
         };
         let work = self.begin()?;
-        let (digest, unpacked) = match &mut input {
+        let (layer, unpacked) = match &mut input {
             Input::Image(opened) => work.keep_image(opened)?,
             input => work.make_layer(How::default(), progress, &mut |output| input.send(output))?,
         };
+        if unpacked.entries == 0 {
+            return Err(Error::new("the archive holds no files"));
+        }
         let created = process::clock(libc::CLOCK_REALTIME);
-        self.land(&work, &digest, unpacked, name, &manifest::single_layer(&digest, created, message))
-    }
-
-    /// A place for an image in the making.
-    pub(super) fn begin(&self) -> Result<Workspace> {
-        let _why = sys::because("make room in the store");
-        // Shared, so that no `clean` runs between the directory's making and its lock.
-        let _lock = self.hold(Lock::Shared)?;
-        self.workspace()
-    }
-
-    /// Puts the layer in its place, then the name, then the image: the image's appearance is the moment it is imported.
-    #[inline(never)]
-    pub(super) fn land(
-        &self,
-        work: &Workspace,
-        digest: &Digest,
-        unpacked: Unpacked,
-        name: Option<&Reference<'_>>,
-        config: &Value,
-    ) -> Result<Imported> {
-        let _why = sys::because("put the image in its place");
-        let _lock = self.hold(Lock::Exclusive)?;
-        let root = self.root.by_ref();
-        let layer = hex(digest);
-        match file::rename(work.dir.by_ref(), c"layer", root, file::path(text!("layers/{layer}"))?, false) {
-            // Another import had the same content.
-            Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
-            result => result?,
-        }
-        let config = config.to_compact();
-        let id = hex(&sha256::digest(config.as_bytes()));
-        if let Some(name) = name.map(full_name) {
-            // The second line holds until the image of the first has landed.
-            let names = self.names()?;
-            let before = names.iter().find(|(known, _)| *known == name).map_or("", |(_, id)| id);
-            work.place(&self.root, text!("{id}\n{before}\n"), reference_path(name))?;
-        }
-        work.place(&self.root, &config, image_path(&id))?;
+        let config = manifest::single_layer(layer, created, message).to_compact();
+        let id = self.land(&work, config.as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })
     }
 }
@@ -211,44 +171,6 @@ pub fn look(source: &[u8]) -> Result<Input> {
         ))
         .hint("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
     })
-}
-
-impl Workspace {
-    /// Unpacks what `produce` writes as a layer.
-    pub(super) fn make_layer(
-        &self,
-        how: How,
-        progress: &mut dyn FnMut(u64),
-        produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
-    ) -> Result<(Digest, Unpacked)> {
-        let _why = sys::because("unpack the layer");
-        let work = self.dir.by_ref();
-        file::mkdir(work, c"layer", 0o700)?;
-        file::mkdir(work, c"layer/diff", 0o755)?;
-        let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
-        if unpacked.entries == 0 {
-            return Err(Error::new("the archive holds no files"));
-        }
-        file::write_file(work, c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
-        Ok((digest, unpacked))
-    }
-}
-
-/// Unpacks what `produce` writes, in a process of its own, into a directory.
-///
-/// # Errors
-/// Those of `produce`, and as for [`layer::unpack`].
-#[inline(never)]
-pub fn transfer(
-    to: FdRef<'_>,
-    how: How,
-    progress: &mut dyn FnMut(u64),
-    produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
-) -> Result<(Digest, Unpacked)> {
-    let mut reader = tar::Reader::new(Stream::start(produce)?);
-    let unpacked = layer::unpack(&mut reader, to, how, progress)?;
-    Ok((reader.source().digest()?, unpacked))
 }
 
 fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {

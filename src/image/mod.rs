@@ -4,6 +4,7 @@ pub mod commit;
 mod filesystem;
 pub mod import;
 pub mod instruction;
+pub mod land;
 pub mod layer;
 pub mod manifest;
 pub mod reference;

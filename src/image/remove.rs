@@ -57,6 +57,8 @@ impl Store {
             done.push(self.untag(name)?);
         }
         file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+        // No loss of power leaves an image without its layers.
+        self.sync(c"images")?;
         done.push(text!("Deleted: sha256:{id}"));
         for layer in found.layers.iter().filter(unneeded) {
             self.remove_layer(layer)?;

@@ -10,26 +10,26 @@
 //! tmp/RANDOM/               work under way; its owner holds a lock on the directory
 //! ```
 //!
-//! Everything is complete before it is renamed to its place, and an image's configuration comes last: what was killed before
-//! that shows nothing. Nothing in the store tells where the store lies.
+//! Everything is complete, and on the disk, before it is renamed to its place, and an image's configuration comes last: what
+//! was killed before that shows nothing. Nothing in the store tells where the store lies.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::land::full;
 use super::manifest::{self, is_id};
 use super::reference::{self, Reference};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::{self, text};
-use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, file, process};
+use crate::sys::{self, Fd, file};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;
@@ -160,7 +160,7 @@ impl Store {
         let id = self.resolve(image, &names)?;
         let mut found = self.image(id, &names)?;
         for layer in &found.layers {
-            if !file::exists(self.root.by_ref(), file::path(text!("layers/{layer}/diff"))?) {
+            if !self.has(layer, "diff") {
                 if Some(layer) == found.layers.first() && self.is_filesystem(layer) {
                     found.on_filesystem = true;
                     continue;
@@ -180,7 +180,7 @@ impl Store {
         let _why = sys::because("name the image");
         let _lock = self.hold(Lock::Exclusive)?;
         let id = self.resolve(image, &self.names()?)?;
-        self.workspace()?.place(&self.root, &format!("{id}\n"), reference_path(full_name(name)))
+        self.workspace()?.place(self, text!("{id}\n"), reference_path(full_name(name))).map_err(full)
     }
 
     /// All names that stand for an image that exists, with its ID.
@@ -195,6 +195,21 @@ impl Store {
             }
         }
         Ok(names)
+    }
+
+    /// Whether a layer is there.
+    pub(super) fn has_layer(&self, layer: &str) -> bool {
+        self.has(layer, "diff") || self.is_filesystem(layer)
+    }
+
+    /// Whether a layer is a file system image, which has to be mounted, and not a directory.
+    #[must_use]
+    pub fn is_filesystem(&self, layer: &str) -> bool {
+        self.has(layer, "image")
+    }
+
+    fn has(&self, layer: &str, form: &str) -> bool {
+        file::path(text!("layers/{layer}/{form}")).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     fn has_image(&self, id: &str) -> bool {
@@ -268,40 +283,6 @@ impl Store {
                 })
             }
         }
-    }
-
-    /// A directory of one's own for what is under way.
-    pub(super) fn workspace(&self) -> Result<Workspace> {
-        let mut random = [0; 8];
-        process::random(&mut random)?;
-        let path = file::path(text!("tmp/{}", hex(&random)))?;
-        let root = file::duplicate(self.root.by_ref())?;
-        file::mkdir(root.by_ref(), path, 0o700)?;
-        let dir = file::open(root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY)?;
-        file::lock(dir.by_ref(), Lock::Exclusive)?;
-        Ok(Workspace { root, path, dir })
-    }
-}
-
-/// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
-pub(super) struct Workspace {
-    root: Fd,
-    path: &'static CStr,
-    pub(super) dir: Fd,
-}
-
-impl Workspace {
-    /// Makes a file with this content and puts it in its place in the store.
-    pub(super) fn place(&self, store: &Fd, content: &str, target: &str) -> Result<()> {
-        file::write_file(self.dir.by_ref(), c"file", content.as_bytes(), 0o600)?;
-        file::rename(self.dir.by_ref(), c"file", store.by_ref(), file::path(target)?, true)
-    }
-}
-
-impl Drop for Workspace {
-    fn drop(&mut self) {
-        // What can't be removed now is found by `vial gc`.
-        let _ = file::remove_tree(self.root.by_ref(), self.path);
     }
 }
 

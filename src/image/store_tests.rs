@@ -54,11 +54,11 @@ fn plain_gzip_and_multi_member_archives_give_the_digest_of_the_plain_one() {
     let first = import(&store, &plain, "a").unwrap();
     let second = import(&store, &scratch.0.join("compressed.tar"), "b").unwrap();
     let expected: [u8; 32] = sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(&bytes)).into();
-    assert_eq!((first.layer.as_str(), second.layer.as_str()), (&*crate::base::sha256::hex(&expected), &*first.layer));
+    assert_eq!((first.layer, second.layer), (&*crate::base::sha256::hex(&expected), first.layer));
     assert_eq!(files(&scratch, "layers"), 1, "the same layer is kept once");
     let found = store.find("a").unwrap();
-    assert_eq!((found.layers, found.names), (vec![&*first.layer], vec!["a:latest"]));
-    let directory = store.layer_directory(&first.layer).unwrap();
+    assert_eq!((found.layers, found.names), (vec![first.layer], vec!["a:latest"]));
+    let directory = store.layer_directory(first.layer).unwrap();
     assert_eq!(fs::read(Path::new(directory.to_str().unwrap()).join("f")).unwrap(), b"x\n");
     let json = fs::read(scratch.0.join(format!("store/images/{}.json", first.id))).unwrap();
     assert_eq!(crate::base::sha256::hex(&crate::base::sha256::digest(&json)), first.id);
@@ -79,7 +79,7 @@ fn a_directory_becomes_the_same_tree_and_the_same_layer_every_time() {
     let first = import(&store, &scratch.0.join("in"), "a").unwrap();
     let second = import(&store, &scratch.0.join("in"), "b").unwrap();
     assert_eq!(first.layer, second.layer);
-    let out = scratch.0.join("store/layers").join(&first.layer).join("diff");
+    let out = scratch.0.join("store/layers").join(first.layer).join("diff");
     assert_eq!(show(&out), show(&scratch.0.join("in")));
 }
 
@@ -197,7 +197,7 @@ fn images_are_found_by_name_and_by_the_beginning_of_their_id() {
     let other = import(&store, &small(&scratch, "y"), "debian").unwrap();
     assert_eq!(store.find("localhost:5000/team/debian:bookworm").unwrap().id, debian.id);
     assert_eq!(store.find("debian:latest").unwrap().id, other.id);
-    for prefix in [&debian.id[..12], &debian.id, &format!("sha256:{}", &debian.id[..20])] {
+    for prefix in [&debian.id[..12], debian.id, &format!("sha256:{}", &debian.id[..20])] {
         assert_eq!(store.find(prefix).unwrap().id, debian.id, "{prefix}");
     }
     let hint = |word: &str| store.find(word).unwrap_err().to_string();
@@ -222,7 +222,7 @@ fn removing_takes_names_first_and_layers_that_nothing_needs() {
     let twin = import(&store, &archive, "twin").unwrap();
     store.tag("a", &Reference::parse_new("b:2").unwrap()).unwrap();
     let mut free = |_: &str| None;
-    let several: Error = store.remove(&image.id, false, &mut free).unwrap_err();
+    let several: Error = store.remove(image.id, false, &mut free).unwrap_err();
     assert!(several.to_string().contains("several names"), "{several}");
     assert_eq!(store.remove("a", false, &mut free).unwrap(), ["Untagged: a:latest"]);
     let done = store.remove("b:2", false, &mut free).unwrap();
@@ -232,7 +232,7 @@ fn removing_takes_names_first_and_layers_that_nothing_needs() {
     assert!(busy.contains("in use by container web") && busy.contains("vial rm web"), "{busy}");
     assert_eq!(store.remove("twin", true, &mut used).unwrap(), ["Untagged: twin:latest"]);
     assert!(store.list().unwrap()[0].names.is_empty());
-    let done = store.remove(&twin.id, false, &mut free).unwrap();
+    let done = store.remove(twin.id, false, &mut free).unwrap();
     assert_eq!(done, [format!("Deleted: sha256:{}", twin.id), format!("Deleted: sha256:{}", twin.layer)]);
     assert_eq!((files(&scratch, "layers"), files(&scratch, "tmp"), files(&scratch, "images")), (0, 0, 0));
 }
@@ -245,5 +245,5 @@ fn a_new_import_of_a_name_leaves_the_image_before_without_one() {
     let after = import(&store, &small(&scratch, "y"), "a").unwrap();
     let list = store.list().unwrap();
     let shown: Vec<_> = list.iter().map(|image| (image.id, image.names.len(), image.size)).collect();
-    assert_eq!(shown, [(after.id.as_str(), 1, 2), (before.id.as_str(), 0, 2)]);
+    assert_eq!(shown, [(after.id, 1, 2), (before.id, 0, 2)]);
 }

@@ -100,6 +100,7 @@ calls! {
     sendfile [Fd, Fd, Memory, Int] "copy vial to memory";
     ftruncate [Fd, Int] "give a file its size";
     fsync [Fd] "make sure that a file is on the disk";
+    syncfs [Fd] "make sure that all of an image is on the disk";
     copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";
     getdents64 [Fd, Memory, Int] "list a directory";
     statx [Fd, Str, Bits(Names::At), Hex, Memory] "look at a file's kind, owner, size and times";

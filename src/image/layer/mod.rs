@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use alloc::{format, string::String};
 use core::ffi::CStr;
 
+use super::land::full;
 use super::resolve::{self, split};
 use super::tar::{Entry, Failure, Kind, Reader};
 use crate::base::bytes::Source;
@@ -90,7 +91,7 @@ pub fn unpack<S: Source<Error = Error>>(
     while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
         how.give(&mut entry);
         tree.add(&entry, archive).map_err(|error| {
-            error.hint(format!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
+            full(error).hint(format!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
         })?;
         tree.outcome.entries += 1;
         progress(archive.offset());
@@ -446,7 +447,7 @@ fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &m
                 left = extent.length;
             }
             let (now, later) = piece.split_at(left.min(piece.len() as u64) as usize);
-            file::write_all(file, now).map_err(full)?;
+            file::write_all(file, now)?;
             left -= now.len() as u64;
             piece = later;
         }
@@ -470,8 +471,4 @@ fn in_the_way(there: &str, new: &str) -> Error {
 fn needs_root(error: Error) -> Error {
     let hint = "only root can give files to others and make devices";
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
-}
-
-fn full(error: Error) -> Error {
-    if error.is(Errno::ENOSPC) { error.hint("the disk that holds the store is full") } else { error }
 }

@@ -223,3 +223,13 @@ pub fn sync(file: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
     unsafe { on(Sysno::fsync, file, [0; 4], "write to the disk") }.map(drop)
 }
+
+/// Waits until all that was written to a file system is on the disk. Tells also of what could not be written since the file
+/// was opened (Linux 5.8).
+///
+/// # Errors
+/// syncfs(2).
+pub fn sync_all(file: FdRef<'_>) -> Result<()> {
+    // SAFETY: no memory is involved.
+    unsafe { on(Sysno::syncfs, file, [0; 4], "write all to the disk") }.map(drop)
+}
