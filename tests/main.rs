@@ -19,6 +19,7 @@ mod debian;
 mod detached;
 mod diff_export;
 mod exec;
+mod filesystem_images;
 mod floors;
 mod foreground;
 mod freezer;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         exec::trials(),
         detached::trials(),
         diff_export::trials(),
+        filesystem_images::trials(),
         floors::trials(),
         foreground::trials(),
         freezer::trials(),

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::plan::{Action, Entered, Step};
+use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
+use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
@@ -199,6 +200,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
 fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),
+        Action::Image { file } => loopdev::mount_image(file, plan::MOUNTED, plan::NODE),
         Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)

@@ -80,6 +80,12 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
         close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
     }
+    let mut actor = Actor::new(job.wanted, channel);
+    actor.default_user = job.default_user;
+    actor.groups = job.groups;
+    actor.size = job.size;
+    let (early, late) = job.steps.split_at(early(job.steps));
+    actor.perform(early)?;
     if let Some(group) = job.group {
         let _why = because!("join the container's control group, before anything of it runs");
         group.join_self(job.born_in_v2)?;
@@ -87,11 +93,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
             process::unshare(libc::CLONE_NEWCGROUP)?;
         }
     }
-    let mut actor = Actor::new(job.wanted, channel);
-    actor.default_user = job.default_user;
-    actor.groups = job.groups;
-    actor.size = job.size;
-    actor.perform(job.steps)?;
+    actor.perform(late)?;
     let _why = because!("become the workload");
     let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {
@@ -137,6 +139,11 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     net::send(channel.by_ref(), &[READY], None)?;
     Err(execute(job, actor.identity.home))
+}
+
+/// How many steps come before the control group is joined: up to the last that needs a device that its members may not have.
+pub(super) fn early(steps: &[Step]) -> usize {
+    steps.iter().rposition(|step| matches!(step.action, Action::Image { .. })).map_or(0, |last| last + 1)
 }
 
 fn is_console(job: &Job<'_>) -> bool {

@@ -24,6 +24,11 @@ mod enter;
 pub use enter::{Entered, enter};
 mod layers;
 
+/// Where a file system image that is the lowest layer is mounted: on a file system in memory, which the root then covers.
+pub(super) const MOUNTED: &CStr = c"rootfs/image";
+/// Where a device's node is made if `/dev` lacks it.
+pub(super) const NODE: &CStr = c"rootfs/node";
+
 /// `MS_*`.
 type Flags = libc::c_ulong;
 
@@ -39,6 +44,8 @@ pub enum Action {
     Take { slot: usize, source: &'static CStr, recursive: bool },
     /// Cuts the mounts off from the host's.
     Private,
+    /// Mounts a file system image, before the control group is joined, which keeps its members from the device.
+    Image { file: &'static CStr },
     /// Mounts the layers as one file system; a volatile one never waits for the disk, since its changes are thrown away.
     Overlay { target: &'static CStr, data: &'static CStr, volatile: bool },
     /// Uses a directory as the root.
@@ -100,9 +107,11 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
-    /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`.
+    /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`; `image` is a file
+    /// that has the lowest of them in it.
     Overlay {
         layers: &'static [&'static str],
+        image: Option<&'static CStr>,
         upper: &'static str,
         work: &'static str,
         target: &'static str,

@@ -5,14 +5,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::launch::{DIRECTORY, LAYERS};
+use super::launch::{self, FILE};
 use super::state::State;
 use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
-use crate::base::text::Cut;
-use crate::kernel::mounts;
+use crate::kernel::{loopdev, mounts};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, because, file, mount};
@@ -118,7 +117,7 @@ impl Files {
         if self.process.is_none() {
             return self.mount(&plan::overlay(&layers, "upper", "work"), libc::MS_RDONLY);
         }
-        if self.annotation(LAYERS).is_empty() {
+        if !self.annotation(launch::DIRECTORY).is_empty() {
             return self.root(false);
         }
         // The upper and the work directory are in use by the container's own mount.
@@ -135,16 +134,8 @@ impl Files {
         self.mount(&plan::overlay(&self.layers(), "rootfs/upper", "rootfs/work"), libc::MS_RDONLY)
     }
 
-    /// The directories of the layers as seen from the container's, the topmost first.
     fn layers(&self) -> Vec<&'static str> {
-        let mut layers = Vec::new();
-        for layer in self.annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
-            layers.insert(0, text!("../../layers/{layer}/diff"));
-        }
-        if layers.is_empty() {
-            layers.push(self.annotation(DIRECTORY));
-        }
-        layers
+        launch::layers(&|name| self.annotation(name))
     }
 
     /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
@@ -158,8 +149,12 @@ impl Files {
         mounts::make_private()?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
         mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
-        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work"] {
+        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work", plan::MOUNTED] {
             file::mkdir(CWD, name, 0o755)?;
+        }
+        let image = self.annotation(FILE);
+        if !image.is_empty() {
+            loopdev::mount_image(file::path(image)?, plan::MOUNTED, plan::NODE)?;
         }
         mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(file::path(data)?))?;
         let root = file::open(CWD, c"rootfs/root", OPEN)?;

@@ -140,7 +140,8 @@ pub fn start(
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
 fn clone(job: &mut Job<'_>) -> Result<Side> {
     let _why = because!("make the container's first process, in namespaces of its own");
-    if let Some(directory) = job.group.map(Group::open_for_clone).transpose()?.flatten() {
+    let group = job.group.filter(|_| child::early(job.steps) == 0);
+    if let Some(directory) = group.map(Group::open_for_clone).transpose()?.flatten() {
         job.born_in_v2 = true;
         match process::clone_into(directory.by_ref(), job.namespaces, Role::Container) {
             Err(error) if [Errno::ENOSYS, Errno::E2BIG, Errno::EINVAL, Errno::EPERM].contains(&error.errno()) => {}

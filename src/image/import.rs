@@ -13,10 +13,11 @@ use super::walk::{self, What};
 
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::kernel::loopdev;
 use crate::sys::{self, Fd, file, ledger, process};
 
-/// Bytes looked at to tell what a file is: ext4's magic number is the last that is looked for.
-const HEAD: usize = 2048;
+/// Bytes looked at to tell what a file is.
+const HEAD: usize = loopdev::HEAD;
 
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
@@ -25,15 +26,14 @@ const OTHERS: &[(usize, &[u8], &str, &str)] = &[
     (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
     (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
     (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
     (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, and directories"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, and directories"),
-    (0, b"hsqs",             "a squashfs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
-    (1024, b"\xe2\xe1\xf5\xe0", "an erofs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
-    (1080, b"\x53\xef",      "an ext4 image", "run it as it is, with its path in the image's place: vial run ./FILE"),
+    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+    (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
+    (0, b"QFI\xfb",          "a virtual machine's disk", "take the file system out of it: qemu-img convert -O raw, losetup -P, dd"),
     (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, and directories"),
+    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
 ];
 
 /// What came of an import.
@@ -48,8 +48,8 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or gzip, a directory, or `-` for standard input. What it is
-    /// shows in its content, not in its name.
+    /// Makes an image of what `source` names: an archive, plain or gzip, a directory, a file system image, or `-` for standard
+    /// input. What it is shows in its content, not in its name.
     ///
     /// `progress` gets the number of bytes that have been unpacked, now and then.
     ///
@@ -67,7 +67,10 @@ impl Store {
             look(source)?
         };
         let work = self.begin()?;
-        let (layer, unpacked) = work.make_layer(How::default(), progress, &mut |output| input.send(output))?;
+        let (layer, unpacked) = match &mut input {
+            Input::Image(opened) => work.keep_image(opened)?,
+            input => work.make_layer(How::default(), progress, &mut |output| input.send(output))?,
+        };
         if unpacked.entries == 0 {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
@@ -86,6 +89,8 @@ pub enum Input {
     Gzip(Opened),
     /// A directory.
     Directory(Fd),
+    /// A file system image.
+    Image(Opened),
 }
 
 impl Input {
@@ -107,6 +112,8 @@ impl Input {
                 let _why = sys::because(phrase!("read and digest the directory"));
                 walk::archive(top.by_ref(), c".", b".", What::default(), output)
             }
+            Input::Image(_) => Err(Error::new(phrase!("a file system image is no archive"))
+                .hint(phrase!("import it, or run it with its path in the image's place: vial run ./FILE"))),
         }
     }
 }
@@ -151,6 +158,9 @@ pub fn look(source: &[u8]) -> Result<Input> {
     if is_start && head[0] != 0 {
         return Ok(Input::Plain(Opened { head, file }));
     }
+    if loopdev::kind(&head).is_some() {
+        return Ok(Input::Image(Opened { head, file }));
+    }
     let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     Err(match known {
         Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
@@ -159,7 +169,7 @@ pub fn look(source: &[u8]) -> Result<Input> {
             "{shown} is not an archive: it begins with \"{}\"",
             head[..length.min(16)].escape_ascii()
         ))
-        .hint(phrase!("vial imports tar archives, plain or gzip, and directories")),
+        .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
     })
 }
 

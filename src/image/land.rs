@@ -78,7 +78,7 @@ impl Store {
             }
         }
         for layer in layers {
-            if !self.has_layer(layer)? {
+            if !self.has_layer(layer) {
                 // It was there when this began.
                 return Err(
                     Error::new(format!("layer {layer} was removed meanwhile")).hint(phrase!("do the same again"))

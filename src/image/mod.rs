@@ -1,6 +1,7 @@
 //! Floor 3: archives, layers and the store of images.
 
 pub mod commit;
+mod filesystem;
 pub mod import;
 pub mod instruction;
 pub mod land;

@@ -3,6 +3,7 @@
 //! ```text
 //! lock                      held while something lands or goes
 //! layers/HEX/diff/          an unpacked layer, by the digest of its archive
+//! layers/HEX/image          in its place a file system image, by its digest: the lowest layer, or none
 //! layers/HEX/size           bytes in it
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
@@ -55,6 +56,8 @@ pub struct Image {
     pub config: Value,
     /// Its layers' digests in hexadecimal digits, the lowest layer first.
     pub layers: Vec<&'static str>,
+    /// Whether the lowest is a file system image; [`Store::find`] tells.
+    pub on_filesystem: bool,
 }
 
 /// A line of the list of images.
@@ -155,9 +158,13 @@ impl Store {
         let _why = sys::because(phrase!("find the image"));
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
-        let found = self.image(id, &names)?;
+        let mut found = self.image(id, &names)?;
         for layer in &found.layers {
-            if !self.has_layer(layer)? {
+            if !self.has(layer, "diff") {
+                if Some(layer) == found.layers.first() && self.is_filesystem(layer) {
+                    found.on_filesystem = true;
+                    continue;
+                }
                 return Err(Error::new(format!("image {image} lacks its layer {layer}"))
                     .hint(phrase!("the store was damaged; import the image again")));
             }
@@ -190,8 +197,19 @@ impl Store {
         Ok(names)
     }
 
-    pub(super) fn has_layer(&self, layer: &str) -> Result<bool> {
-        Ok(file::exists(self.root.by_ref(), file::path(text!("layers/{layer}/diff"))?))
+    /// Whether a layer is there.
+    pub(super) fn has_layer(&self, layer: &str) -> bool {
+        self.has(layer, "diff") || self.is_filesystem(layer)
+    }
+
+    /// Whether a layer is a file system image, which has to be mounted, and not a directory.
+    #[must_use]
+    pub fn is_filesystem(&self, layer: &str) -> bool {
+        self.has(layer, "image")
+    }
+
+    fn has(&self, layer: &str, form: &str) -> bool {
+        file::path(text!("layers/{layer}/{form}")).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     fn has_image(&self, id: &str) -> bool {
@@ -229,7 +247,7 @@ impl Store {
         let config = manifest::parse(&file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)?)?;
         let layers = manifest::layers(&config)?;
         let names = names.iter().filter(|(_, of)| *of == id).map(|(name, _)| *name).collect();
-        Ok(Image { id, names, config, layers })
+        Ok(Image { id, names, config, layers, on_filesystem: false })
     }
 
     fn layer_size(&self, layer: &str) -> u64 {

@@ -139,7 +139,7 @@ calls! {
     dup3 [Fd, Fd, Bits(Names::Open)] "put a file in another's place";
     fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags, or how much a pipe holds";
     close_range [Fd, Int, Bits(Names::CloseRange)] "keep inherited files from the workload";
-    ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or another device";
+    ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or a loop device, or share a file's data";
     // Mounts.
     mount [Str, Str, Str, Bits(Names::Mount), Str] "mount a file system, or change a mount";
     umount2 [Str, Bits(Names::Umount)] "take a mount away";

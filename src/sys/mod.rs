@@ -16,6 +16,7 @@ mod arch;
 mod call;
 mod calls;
 pub mod data;
+pub mod device;
 pub mod fd;
 pub mod file;
 pub mod heap;

@@ -261,7 +261,7 @@ fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
-    let root = launch.root(options.record.remove);
+    let root = launch.root(options.record.remove)?;
     for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
         if step.why != why {
             why = step.why;

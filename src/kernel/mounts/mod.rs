@@ -11,6 +11,7 @@ mod place;
 mod root;
 mod tree;
 
+pub use copy::copy_file;
 pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
