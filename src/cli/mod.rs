@@ -13,6 +13,7 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod load;
 mod logs;
 pub mod options;
 pub mod output;
@@ -121,6 +122,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "export" => files::export(context),
         "commit" => commit::commit(context),
         "import" => images::import(context),
+        "load" => load::load(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),
         "volume create" => volume::create(context),
