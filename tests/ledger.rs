@@ -18,6 +18,7 @@ trials! {
     a_detached_run_is_told_until_its_monitor_reports [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
+    file_system_images_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Tool("mksquashfs"), Kernel("squashfs"), Kernel("overlay"), Command("import")];
     copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
     a_workload_that_makes_processes_is_left_out [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     the_flag_may_follow_the_command [Root, Kernel("overlay"), Command("run")];
@@ -170,6 +171,16 @@ fn import_is_told_as_strace_sees_it(scene: &Scene) {
     compare(scene, 0, &["import", "small.tar.gz", "small:gz"]);
 }
 
+fn file_system_images_are_told_as_strace_sees_them(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    scene.command("mksquashfs", [&rootfs, "root.squashfs", "-quiet", "-no-progress"]).ok();
+    compare(scene, 0, &["import", "root.squashfs", "it"]);
+    compare(scene, 0, &["run", "--rm", "./root.squashfs", "true"]);
+    compare(scene, 0, &["run", "--name", "c", "it", "touch", "/new"]);
+    compare(scene, 0, &["diff", "c"]);
+    compare(scene, 0, &["rm", "c"]);
+}
+
 /// A directory, a file of some size, a symbolic and a hard link.
 fn small_archive() -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -208,7 +219,12 @@ fn the_list_of_calls_is_the_table(scene: &Scene) {
     let text = scene.vial(["syscalls"]).ok().silent();
     for call in vial::sys::calls() {
         let row = text.stdout.lines().find(|line| line.split_whitespace().next() == Some(call.name));
-        assert!(row.is_some_and(|row| row.contains(call.purpose)), "{} is not explained: {}", call.name, text.shown());
+        assert!(
+            row.is_some_and(|row| row.contains(&call.purpose.text())),
+            "{} is not explained: {}",
+            call.name,
+            text.shown()
+        );
     }
 }
 

@@ -19,6 +19,7 @@ mod debian;
 mod detached;
 mod diff_export;
 mod exec;
+mod filesystem_images;
 mod floors;
 mod foreground;
 mod freezer;
@@ -31,6 +32,7 @@ mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod load;
 mod logs;
 mod memory;
 mod old_kernels;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         exec::trials(),
         detached::trials(),
         diff_export::trials(),
+        filesystem_images::trials(),
         floors::trials(),
         foreground::trials(),
         freezer::trials(),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        load::trials(),
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),

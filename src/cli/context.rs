@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
 
     /// Opens the directory of all state, making it if it is missing.
     pub(super) fn open_root(&self) -> Result<Fd> {
-        let _why = because("open the directory that holds all of vial's state");
+        let _why = because!("open the directory that holds all of vial's state");
         let path = self.root_path();
         let name = file::path(path)?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
             }
             result => result,
         }
-        .map_err(|error| error.hint("--root DIR or VIAL_ROOT=DIR puts the state elsewhere"))
+        .map_err(|error| error.hint(phrase!("--root DIR or VIAL_ROOT=DIR puts the state elsewhere")))
     }
 
     /// Opens the directory of all state if it is there.

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::plan::{Action, Entered, Step};
+use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
+use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
 use crate::kernel::security::caps;
@@ -79,8 +80,8 @@ impl<'a> Actor<'a> {
             Action::Join { path, kind } => {
                 let join = |namespace: Fd| process::setns(namespace.by_ref(), kind);
                 file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
-                    Error::os(error.errno(), "join the namespace", keep::lossy(path.to_bytes()))
-                        .hint("--network ns:PATH takes a network namespace that is there")
+                    Error::os(error.errno(), phrase!("join the namespace"), keep::lossy(path.to_bytes()))
+                        .hint(phrase!("--network ns:PATH takes a network namespace that is there"))
                 })
             }
             Action::Take { slot, source, recursive } => {
@@ -92,11 +93,11 @@ impl<'a> Actor<'a> {
             }
             Action::Attach { slot, target, options } => match self.trees.get_mut(slot).and_then(Option::take) {
                 Some(tree) => tree.attach(target, options),
-                None => Err(Error::new("the plan attaches a tree that it did not take")),
+                None => Err(Error::new(phrase!("the plan attaches a tree that it did not take"))),
             },
             Action::Fill { slot, path } => match self.trees.get(slot) {
                 Some(Some(tree)) => tree.fill_from(path),
-                _ => Err(Error::new("the plan fills a tree that it did not take")),
+                _ => Err(Error::new(phrase!("the plan fills a tree that it did not take"))),
             },
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
@@ -189,7 +190,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
     if !known::is_alive(container.pid, container.then) {
-        return Err(Error::os(Errno::ESRCH, "find the container's first process", ""));
+        return Err(Error::os(Errno::ESRCH, phrase!("find the container's first process"), ""));
     }
     namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
 }
@@ -199,6 +200,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
 fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),
+        Action::Image { file } => loopdev::mount_image(file, plan::MOUNTED, plan::NODE),
         Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
@@ -223,7 +225,7 @@ fn simple(action: &Action) -> Result<()> {
         }
         Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {
-                error.hint("--sysctl: the kernel has no such parameter, or not in this namespace")
+                error.hint(phrase!("--sysctl: the kernel has no such parameter, or not in this namespace"))
             } else {
                 error
             }
@@ -231,7 +233,7 @@ fn simple(action: &Action) -> Result<()> {
         Action::OomScore { value } => file::write_value(CWD, c"/proc/self/oom_score_adj", text!("{value}").as_bytes())
             .map_err(|error| {
                 if error.is(Errno::EACCES) {
-                    error.hint("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE")
+                    error.hint(phrase!("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE"))
                 } else {
                     error
                 }
@@ -240,7 +242,7 @@ fn simple(action: &Action) -> Result<()> {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
         Action::NoNewPrivileges => process::prctl_no_new_privs(),
-        _ => Err(Error::new("the plan holds an action that needs an actor")),
+        _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
 }
 
@@ -259,8 +261,10 @@ fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
 
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
-        Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
+        Errno::ENODEV => error.hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS)")),
+        Errno::EINVAL => {
+            error.hint(phrase!("the store must not lie on an overlay file system; --root DIR puts it elsewhere"))
+        }
         _ => error,
     }
 }
@@ -274,7 +278,7 @@ fn capability_hint(error: Error, wanted: u64) -> Error {
 }
 
 fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
-    let error = Error::os(errno, "set the resource limit", text!("{} (--ulimit)", name.to_ascii_lowercase()));
+    let error = Error::os(errno, phrase!("set the resource limit"), text!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
             error.hint(text!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
@@ -323,7 +327,7 @@ fn working_directory(path: &CStr) -> Result<()> {
     if current.to_bytes().first() == Some(&b'/') {
         Ok(())
     } else {
-        Err(Error::os(Errno::ELOOP, "change directory to", keep::lossy(path.to_bytes()))
-            .hint("the working directory lies outside the container's root"))
+        Err(Error::os(Errno::ELOOP, phrase!("change directory to"), keep::lossy(path.to_bytes()))
+            .hint(phrase!("the working directory lies outside the container's root")))
     }
 }

@@ -7,14 +7,14 @@ use core::ffi::CStr;
 
 use super::bundle::{Bundles, read_json};
 use super::log::LogOptions;
-use super::plan::Root;
+use super::plan::{MOUNTED, Root};
 use super::spec::Spec;
 use super::state::Seen;
 use super::user::Wanted;
 use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
+use crate::base::keep::{self, text};
 use crate::base::text::Cut;
 use crate::sys::{Fd, FdRef, because, file};
 
@@ -24,6 +24,8 @@ pub const IMAGE: &str = "vial.image";
 pub const LAYERS: &str = "vial.layers";
 /// A directory of the host's that is the only layer.
 pub const DIRECTORY: &str = "vial.directory";
+/// A file system image that is the lowest layer: a path from the container's directory, or an absolute one.
+pub const FILE: &str = "vial.file";
 /// Who the workload is to be, if not the specification's number: user, group, and further groups with commas between them.
 pub const USER: &str = "vial.user";
 /// See [`USER`].
@@ -70,7 +72,25 @@ pub struct Launch {
     pub wanted: Wanted<'static>,
     /// How its log is kept.
     pub log: LogOptions,
-    layers: &'static [&'static str],
+}
+
+/// The directories of the layers as seen from the container's, the topmost first, by what its annotations say: where that is
+/// a file system image, the place where it is mounted.
+#[inline(never)]
+pub(super) fn layers(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static str> {
+    let (file, directory) = (annotation(FILE), annotation(DIRECTORY));
+    let mut layers = Vec::new();
+    for layer in annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
+        layers.insert(0, text!("../../layers/{layer}/diff"));
+    }
+    if !file.is_empty() {
+        layers.pop();
+        layers.push(keep::lossy(MOUNTED.to_bytes()));
+    }
+    if !directory.is_empty() {
+        layers.push(directory);
+    }
+    layers
 }
 
 /// The parts of a list, none if it is empty.
@@ -92,19 +112,13 @@ impl Launch {
     /// # Errors
     /// A word with a zero byte.
     pub fn new(spec: &'static mut Spec) -> Result<Launch> {
-        let mut layers: Vec<&str> = Vec::new();
-        layers.extend(Some(annotation(spec, DIRECTORY)).filter(|path| !path.is_empty()));
-        // The specification has the lowest first, overlay the topmost.
-        for layer in list(annotation(spec, LAYERS), b',').iter().rev() {
-            layers.push(text!("../../layers/{layer}/diff"));
-        }
         let further = list(annotation(spec, GROUPS), b',').leak();
         let wanted = Wanted { user: annotation(spec, USER), group: annotation(spec, GROUP), further };
         let (args, env) = match &spec.process {
             Some(process) => (words(&process.args)?, words(&process.env)?),
             None => (&[][..], &[][..]),
         };
-        Ok(Launch { spec, args, env, wanted, log: LogOptions::default(), layers: layers.leak() })
+        Ok(Launch { spec, args, env, wanted, log: LogOptions::default() })
     }
 
     /// Reads a container's `config.json`.
@@ -112,14 +126,14 @@ impl Launch {
     /// # Errors
     /// It is missing or damaged, or does not hold the whole command.
     pub fn read(directory: FdRef<'_>) -> Result<Launch> {
-        let _why = because("read what the container is");
+        let _why = because!("read what the container is");
         let config = read_json(directory, c"config.json")?;
         let config: &'static Value = alloc::boxed::Box::leak(alloc::boxed::Box::new(config.unwrap_or(Value::Null)));
         let spec = Spec::from_json(config)
             .map_err(|error| Error::new(text!("config.json of the container is damaged: {error}")))?;
         if !annotation(&spec, LOSSY).is_empty() {
-            return Err(Error::new("the container's command or environment holds bytes that are not UTF-8")
-                .hint("it could be run once only; make it anew with vial run"));
+            return Err(Error::new(phrase!("the container's command or environment holds bytes that are not UTF-8"))
+                .hint(phrase!("it could be run once only; make it anew with vial run")));
         }
         let launch = Launch::new(alloc::boxed::Box::leak(alloc::boxed::Box::new(spec)))?;
         Ok(Launch { log: LogOptions::from_annotations(config), ..launch })
@@ -132,9 +146,14 @@ impl Launch {
     }
 
     /// What the container's root is made of; `volatile` if its changes go with it.
-    #[must_use]
-    pub fn root(&self, volatile: bool) -> Root {
-        Root::Overlay { layers: self.layers, upper: "upper", work: "work", target: "rootfs", volatile }
+    ///
+    /// # Errors
+    /// A path with a zero byte.
+    pub fn root(&self, volatile: bool) -> Result<Root> {
+        let file = self.annotation(FILE);
+        let image = if file.is_empty() { None } else { Some(file::path(file)?) };
+        let layers = layers(&|name| self.annotation(name)).leak();
+        Ok(Root::Overlay { layers, image, upper: "upper", work: "work", target: "rootfs", volatile })
     }
 
     /// Whether the workload has a terminal.
@@ -197,7 +216,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition.is_running()) {
         Some(seen) => Ok((seen.id, seen.state.pid)),
-        None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
+        None => Err(Error::new(text!("container {name} does not run")).hint(phrase!("its namespaces went with it"))),
     }
 }
 

@@ -5,14 +5,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::launch::{DIRECTORY, LAYERS};
+use super::launch::{self, FILE};
 use super::state::State;
 use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
-use crate::base::text::Cut;
-use crate::kernel::mounts;
+use crate::kernel::{loopdev, mounts};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, because, file, mount};
@@ -43,7 +42,7 @@ impl Files {
     /// There is none; it is being started or removed.
     pub fn hold(bundles: &Bundles, wanted: &str, lock: Lock) -> Result<Files> {
         let (id, _) = bundles.find(wanted)?;
-        let _why = because("keep the container from being started or removed meanwhile");
+        let _why = because!("keep the container from being started or removed meanwhile");
         for _ in 0..ROUNDS {
             let (found, word) = match lock {
                 Lock::Shared => (bundles.look(id)?, true),
@@ -67,7 +66,7 @@ impl Files {
             sys::process::sleep(5);
         }
         Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
-            .hint("try again in a moment"))
+            .hint(phrase!("try again in a moment")))
     }
 
     /// Whether the first process is there.
@@ -96,14 +95,14 @@ impl Files {
     /// A root that is to be changed and is read-only; what the kernel refuses.
     pub fn root(&self, change: bool) -> Result<Fd> {
         if let Some(process) = &self.process {
-            let _why = because("open the container's root, as its first process sees it");
+            let _why = because!("open the container's root, as its first process sees it");
             return file::open(process.by_ref(), c"root", OPEN);
         }
         if !change {
             return self.merged();
         }
         if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
-            return Err(Error::new("the container's root is read-only (--read-only)"));
+            return Err(Error::new(phrase!("the container's root is read-only (--read-only)")));
         }
         self.mount(&plan::overlay(&self.layers(), "upper", "work"), 0)
     }
@@ -118,7 +117,7 @@ impl Files {
         if self.process.is_none() {
             return self.mount(&plan::overlay(&layers, "upper", "work"), libc::MS_RDONLY);
         }
-        if self.annotation(LAYERS).is_empty() {
+        if !self.annotation(launch::DIRECTORY).is_empty() {
             return self.root(false);
         }
         // The upper and the work directory are in use by the container's own mount.
@@ -135,31 +134,27 @@ impl Files {
         self.mount(&plan::overlay(&self.layers(), "rootfs/upper", "rootfs/work"), libc::MS_RDONLY)
     }
 
-    /// The directories of the layers as seen from the container's, the topmost first.
     fn layers(&self) -> Vec<&'static str> {
-        let mut layers = Vec::new();
-        for layer in self.annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
-            layers.insert(0, text!("../../layers/{layer}/diff"));
-        }
-        if layers.is_empty() {
-            layers.push(self.annotation(DIRECTORY));
-        }
-        layers
+        launch::layers(&|name| self.annotation(name))
     }
 
     /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
     #[inline(never)]
     fn mount(&self, data: &str, flags: libc::c_ulong) -> Result<Fd> {
-        let _why = because("put the container's root together, where no other process sees it");
+        let _why = because!("put the container's root together, where no other process sees it");
         let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
         // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
         file::fchdir(self.directory.by_ref())?;
-        sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
+        sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint(phrase!("run vial as root")))?;
         mounts::make_private()?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
         mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
-        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work"] {
+        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work", plan::MOUNTED] {
             file::mkdir(CWD, name, 0o755)?;
+        }
+        let image = self.annotation(FILE);
+        if !image.is_empty() {
+            loopdev::mount_image(file::path(image)?, plan::MOUNTED, plan::NODE)?;
         }
         mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(file::path(data)?))?;
         let root = file::open(CWD, c"rootfs/root", OPEN)?;

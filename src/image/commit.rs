@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 use super::import::Imported;
 use super::layer::How;
 use super::reference::Reference;
-use super::store::Store;
+use super::store::{Store, full_name};
 use super::walk::{self, What};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
-use crate::base::sha256::hex;
 use crate::sys::{FdRef, because, process};
 
 /// As many layers as the options of an overlay, which are one page, have room for: 83 bytes each (mount(2)).
@@ -50,15 +49,15 @@ impl Store {
             return Err(Error::new(text!(
                 "the container's image has {MAX_LAYERS} layers, and a mount has no room for more"
             ))
-            .hint("make an image of one layer: vial export NAME | vial import - IMAGE"));
+            .hint(phrase!("make an image of one layer: vial export NAME | vial import - IMAGE")));
         }
         let mut config = base.config;
         change(config.member("config"))?;
         let work = self.begin()?;
         let how = How { whiteouts: true, ..How::default() };
         let what = What { layer: true, places: commit.places, ..What::default() };
-        let (digest, unpacked) = work.make_layer(how, &mut |_| (), &mut |output| {
-            let _why = because("read and digest what the container has changed");
+        let (layer, unpacked) = work.make_layer("layer", how, &mut |_| (), &mut |output| {
+            let _why = because!("read and digest what the container has changed");
             walk::archive(commit.upper, c".", b".", what, output)
         })?;
         let created = process::clock(libc::CLOCK_REALTIME).rfc3339();
@@ -73,12 +72,12 @@ impl Store {
                 step.set(member, text.into());
             }
         }
-        let layer = text!("sha256:{}", hex(&digest)).into();
-        append(config.member("rootfs").member("diff_ids"), layer);
+        append(config.member("rootfs").member("diff_ids"), text!("sha256:{layer}").into());
         append(config.member("history"), step);
         config.set("created", (*created).into());
         config.set("author", commit.author.into());
-        self.land(&work, &digest, unpacked, name, &config)
+        let id = self.land(&work, config.to_compact().as_bytes(), name.map(full_name).as_slice())?;
+        Ok(Imported { id, layer, unpacked })
     }
 }
 

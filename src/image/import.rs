@@ -1,30 +1,26 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
 use alloc::format;
-use alloc::string::String;
-use alloc::vec;
+use core::fmt::Display;
 
-use super::layer::{self, How, Unpacked};
+use super::blobs::Descriptor;
+use super::layer::{How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
-use super::store::{Store, Workspace, full_name, image_path, reference_path};
-use super::stream::{self, Digest, Opened, Stream};
-use super::tar::{self, write};
+use super::store::{Store, full_name};
+use super::stream::{self, Opened};
+use super::tar::write;
 use super::walk::{self, What};
 
 use crate::base::bytes::{Decode, Failure};
-use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
-use crate::base::json::Value;
-use crate::base::keep::text;
-use crate::base::sha256::{self, hex};
 use crate::base::zstd::{self, Zstd};
-use crate::sys::file::Lock;
-use crate::sys::{self, Fd, FdRef, file, ledger, process};
+use crate::kernel::loopdev;
+use crate::sys::{self, Fd, file, ledger, process};
 
-/// Bytes looked at to tell what a file is: ext4's magic number is the last that is looked for.
-const HEAD: usize = 2048;
+/// Bytes looked at to tell what a file is.
+const HEAD: usize = loopdev::HEAD;
 
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
@@ -32,31 +28,30 @@ const OTHERS: &[(usize, &[u8], &str, &str)] = &[
     (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
     (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
     (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
+    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
     (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
-    (0, b"hsqs",             "a squashfs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
-    (1024, b"\xe2\xe1\xf5\xe0", "an erofs image", "run it as it is, with its path in the image's place: vial run ./FILE"),
-    (1080, b"\x53\xef",      "an ext4 image", "run it as it is, with its path in the image's place: vial run ./FILE"),
+    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
+    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
+    (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
+    (0, b"QFI\xfb",          "a virtual machine's disk", "take the file system out of it: qemu-img convert -O raw, losetup -P, dd"),
     (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
+    (0, b"{",                "JSON", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
 ];
 
 /// What came of an import.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Imported {
     /// The image's ID, 64 hexadecimal digits.
-    pub id: String,
+    pub id: &'static str,
     /// The layer's digest in hexadecimal digits.
-    pub layer: String,
+    pub layer: &'static str,
     /// What was unpacked.
     pub unpacked: Unpacked,
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, or `-` for standard input. What it is
-    /// shows in its content, not in its name.
+    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, a file system image, or `-` for standard
+    /// input. What it is shows in its content, not in its name.
     ///
     /// `progress` gets the number of bytes that have been unpacked, now and then.
     ///
@@ -67,54 +62,28 @@ impl Store {
         source: &[u8],
         name: Option<&Reference<'_>>,
         message: &str,
+        max_size: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
         let mut input = {
-            let _why = sys::because("look at what is to be imported");
+            let _why = sys::because(phrase!("look at what is to be imported"));
             look(source)?
         };
         let work = self.begin()?;
-        let (digest, unpacked) = work.make_layer(How::default(), progress, &mut |output| input.send(output))?;
+        let how = How { max_size, ..How::default() };
+        let (layer, unpacked) = match &mut input {
+            Input::Image(opened) => work.keep_image(opened)?,
+            input => work.make_layer("layer", how, progress, &mut |output| input.send(output))?,
+        };
+        if max_size != 0 && unpacked.size > max_size {
+            return Err(stream::too_large(max_size));
+        }
+        if unpacked.entries == 0 {
+            return Err(Error::new(phrase!("the archive holds no files")));
+        }
         let created = process::clock(libc::CLOCK_REALTIME);
-        self.land(&work, &digest, unpacked, name, &manifest::single_layer(&digest, created, message))
-    }
-
-    /// A place for an image in the making.
-    pub(super) fn begin(&self) -> Result<Workspace> {
-        let _why = sys::because("make room in the store");
-        // Shared, so that no `clean` runs between the directory's making and its lock.
-        let _lock = self.hold(Lock::Shared)?;
-        self.workspace()
-    }
-
-    /// Puts the layer in its place, then the name, then the image: the image's appearance is the moment it is imported.
-    #[inline(never)]
-    pub(super) fn land(
-        &self,
-        work: &Workspace,
-        digest: &Digest,
-        unpacked: Unpacked,
-        name: Option<&Reference<'_>>,
-        config: &Value,
-    ) -> Result<Imported> {
-        let _why = sys::because("put the image in its place");
-        let _lock = self.hold(Lock::Exclusive)?;
-        let root = self.root.by_ref();
-        let layer = hex(digest);
-        match file::rename(work.dir.by_ref(), c"layer", root, file::path(text!("layers/{layer}"))?, false) {
-            // Another import had the same content.
-            Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
-            result => result?,
-        }
-        let config = config.to_compact();
-        let id = hex(&sha256::digest(config.as_bytes()));
-        if let Some(name) = name.map(full_name) {
-            // The second line holds until the image of the first has landed.
-            let names = self.names()?;
-            let before = names.iter().find(|(known, _)| *known == name).map_or("", |(_, id)| id);
-            work.place(&self.root, text!("{id}\n{before}\n"), reference_path(name))?;
-        }
-        work.place(&self.root, &config, image_path(&id))?;
+        let config = manifest::single_layer(layer, created, message).to_compact();
+        let id = self.land(&work, config.as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })
     }
 }
@@ -129,9 +98,60 @@ pub enum Input {
     Zstd(Opened),
     /// A directory.
     Directory(Fd),
+    /// A file system image.
+    Image(Opened),
 }
 
 impl Input {
+    /// Tells what a file is; `shown` is what to call it.
+    ///
+    /// # Errors
+    /// It can't be read, or is no archive.
+    #[inline(never)]
+    pub fn of(mut opened: Opened, shown: &dyn Display) -> Result<Input> {
+        let head = opened.peek(HEAD)?;
+        if head.is_empty() {
+            return Err(Error::new(format!("{shown} is empty")));
+        }
+        if head.starts_with(&inflate::MAGIC) {
+            return Ok(Input::Gzip(opened));
+        }
+        if zstd::is_start(head) {
+            return Ok(Input::Zstd(opened));
+        }
+        let is_image = loopdev::kind(head).is_some();
+        let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+        let is_start = head.first_chunk().is_some_and(write::is_start);
+        // File system images may begin with zeros, and so does an archive without members.
+        if is_start && (head[0] != 0 || !is_image && known.is_none()) {
+            return Ok(Input::Plain(opened));
+        }
+        if is_image {
+            return Ok(Input::Image(opened));
+        }
+        Err(match known {
+            Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
+            None => Error::new(format!(
+                "{shown} is not an archive: it begins with \"{}\"",
+                head[..head.len().min(16)].escape_ascii()
+            ))
+            .hint(phrase!(
+                "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"
+            )),
+        })
+    }
+
+    /// Whether all that was sent was this blob.
+    ///
+    /// # Errors
+    /// It was not.
+    pub fn verify(&mut self, blob: &Descriptor) -> Result<()> {
+        match self {
+            Input::Plain(opened) | Input::Gzip(opened) | Input::Zstd(opened) => opened.verify(blob),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes all of it as an archive, once.
     ///
     /// # Errors
@@ -139,21 +159,23 @@ impl Input {
     pub fn send(&mut self, output: &mut stream::Output) -> Result<()> {
         match self {
             Input::Plain(opened) => {
-                let _why = sys::because("read and digest the archive");
+                let _why = sys::because(phrase!("read and digest the archive"));
                 stream::copy(opened, output)
             }
             Input::Gzip(opened) => {
-                let _why = sys::because("decompress and digest the archive");
+                let _why = sys::because(phrase!("decompress and digest the archive"));
                 decompress(&mut Gzip::new(opened), output)
             }
             Input::Zstd(opened) => {
-                let _why = sys::because("decompress and digest the archive");
+                let _why = sys::because(phrase!("decompress and digest the archive"));
                 decompress(&mut Zstd::new(opened), output)
             }
             Input::Directory(top) => {
-                let _why = sys::because("read and digest the directory");
+                let _why = sys::because(phrase!("read and digest the directory"));
                 walk::archive(top.by_ref(), c".", b".", What::default(), output)
             }
+            Input::Image(_) => Err(Error::new(phrase!("a file system image is no archive"))
+                .hint(phrase!("import it, or run it with its path in the image's place: vial run ./FILE"))),
         }
     }
 }
@@ -175,80 +197,16 @@ pub fn look(source: &[u8]) -> Result<Input> {
         return Ok(Input::Directory(file));
     }
     if sys::terminal::size(file.by_ref()).is_ok() {
-        return Err(Error::new("standard input is a terminal")
-            .hint("give the archive's name, or feed it: ... | vial import - NAME"));
+        return Err(Error::new(phrase!("standard input is a terminal"))
+            .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME")));
     }
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    while length < HEAD {
-        match file::read(file.by_ref(), &mut head[length..])? {
-            0 => break,
-            count => length += count,
-        }
+    let input = Input::of(Opened::new(file), &shown)?;
+    if let Input::Plain(opened) = &input
+        && opened.head.first() == Some(&0)
+    {
+        return Err(Error::new(phrase!("the archive holds no files")));
     }
-    head.truncate(length);
-    if head.is_empty() {
-        return Err(Error::new(format!("{shown} is empty")));
-    }
-    if head.starts_with(&inflate::MAGIC) {
-        return Ok(Input::Gzip(Opened { head, file }));
-    }
-    if zstd::is_start(&head) {
-        return Ok(Input::Zstd(Opened { head, file }));
-    }
-    // File system images may begin with zeros, and so does an archive without members.
-    let is_start = head.first_chunk().is_some_and(write::is_start);
-    if is_start && head[0] != 0 {
-        return Ok(Input::Plain(Opened { head, file }));
-    }
-    let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    Err(match known {
-        Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
-        None if is_start => Error::new("the archive holds no files"),
-        None => Error::new(format!(
-            "{shown} is not an archive: it begins with \"{}\"",
-            head[..length.min(16)].escape_ascii()
-        ))
-        .hint("vial imports tar archives, plain or compressed by gzip or zstd, and directories"),
-    })
-}
-
-impl Workspace {
-    /// Unpacks what `produce` writes as a layer.
-    pub(super) fn make_layer(
-        &self,
-        how: How,
-        progress: &mut dyn FnMut(u64),
-        produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
-    ) -> Result<(Digest, Unpacked)> {
-        let _why = sys::because("unpack the layer");
-        let work = self.dir.by_ref();
-        file::mkdir(work, c"layer", 0o700)?;
-        file::mkdir(work, c"layer/diff", 0o755)?;
-        let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
-        if unpacked.entries == 0 {
-            return Err(Error::new("the archive holds no files"));
-        }
-        file::write_file(work, c"layer/size", format!("{}\n", unpacked.size).as_bytes(), 0o600)?;
-        Ok((digest, unpacked))
-    }
-}
-
-/// Unpacks what `produce` writes, in a process of its own, into a directory.
-///
-/// # Errors
-/// Those of `produce`, and as for [`layer::unpack`].
-#[inline(never)]
-pub fn transfer(
-    to: FdRef<'_>,
-    how: How,
-    progress: &mut dyn FnMut(u64),
-    produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
-) -> Result<(Digest, Unpacked)> {
-    let mut reader = tar::Reader::new(Stream::start(produce)?);
-    let unpacked = layer::unpack(&mut reader, to, how, progress)?;
-    Ok((reader.source().digest()?, unpacked))
+    Ok(input)
 }
 
 fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> Result<()> {
@@ -257,7 +215,7 @@ fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> R
         Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
-                .hint("bytes are counted in the compressed file")
+                .hint(phrase!("bytes are counted in the compressed file"))
         }
         Failure::Refused { what, hint } => {
             Error::new(format!("the archive can't be decompressed: {what}")).because(ledger::reason()).hint(hint)

@@ -7,11 +7,9 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::stream::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value, object};
 use crate::base::keep;
-use crate::base::sha256::hex;
 use crate::base::time::Timestamp;
 
 /// This processor's name in Go's words, which the specification uses.
@@ -25,12 +23,21 @@ pub const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
     "unknown"
 };
 
+/// This machine as an index of images for several names it.
+pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
+    "linux/amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "linux/arm64"
+} else {
+    "linux/arm"
+};
+
 /// The configuration of an image of one layer, which says nothing about what to run.
 #[must_use]
-pub fn single_layer(layer: &Digest, created: Timestamp, message: &str) -> Value {
+pub fn single_layer(layer: &str, created: Timestamp, message: &str) -> Value {
     let created = created.rfc3339();
     let history = object([("created", created.clone().into()), ("comment", message.into())]);
-    let layers: Vec<Value> = vec![format!("sha256:{}", hex(layer)).into()];
+    let layers: Vec<Value> = vec![format!("sha256:{layer}").into()];
     object([
         ("created", created.into()),
         ("architecture", ARCHITECTURE.into()),
@@ -65,7 +72,7 @@ pub fn layers(config: &Value) -> Result<Vec<&'static str>> {
 }
 
 fn unnamed() -> Error {
-    Error::new("the image's configuration does not name its layers (rootfs.diff_ids)")
+    Error::new(phrase!("the image's configuration does not name its layers (rootfs.diff_ids)"))
 }
 
 /// When the image was made; the epoch if it does not say.
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn a_new_configuration_names_its_layer_and_time() {
         let created_at = Timestamp { secs: 1_700_000_000, nanos: 5 };
-        let config = single_layer(&[0xab; 32], created_at, "from x");
+        let config = single_layer(&"ab".repeat(32), created_at, "from x");
         let read = parse(config.to_compact().as_bytes()).unwrap();
         assert_eq!(layers(&read).unwrap(), ["ab".repeat(32)]);
         assert_eq!(created(&read), created_at);

@@ -3,32 +3,33 @@
 //! ```text
 //! lock                      held while something lands or goes
 //! layers/HEX/diff/          an unpacked layer, by the digest of its archive
+//! layers/HEX/image          in its place a file system image, by its digest: the lowest layer, or none
 //! layers/HEX/size           bytes in it
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
 //! tmp/RANDOM/               work under way; its owner holds a lock on the directory
 //! ```
 //!
-//! Everything is complete before it is renamed to its place, and an image's configuration comes last: what was killed before
-//! that shows nothing. Nothing in the store tells where the store lies.
+//! Everything is complete, and on the disk, before it is renamed to its place, and an image's configuration comes last: what
+//! was killed before that shows nothing. Nothing in the store tells where the store lies.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::land::full;
 use super::manifest::{self, is_id};
 use super::reference::{self, Reference};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::{self, text};
-use crate::base::sha256::hex;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, file, process};
+use crate::sys::{self, Fd, file};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;
@@ -55,6 +56,8 @@ pub struct Image {
     pub config: Value,
     /// Its layers' digests in hexadecimal digits, the lowest layer first.
     pub layers: Vec<&'static str>,
+    /// Whether the lowest is a file system image; [`Store::find`] tells.
+    pub on_filesystem: bool,
 }
 
 /// A line of the list of images.
@@ -81,7 +84,7 @@ impl Store {
     /// # Errors
     /// mkdir(2), open(2).
     pub fn open(path: &str) -> Result<Store> {
-        let _why = sys::because("open the store");
+        let _why = sys::because(phrase!("open the store"));
         let directory = || -> Result<Fd> {
             file::mkdir_all(path, 0o700)?;
             let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
@@ -100,9 +103,9 @@ impl Store {
     /// # Errors
     /// open(2).
     pub fn look(path: &str) -> Result<Store> {
-        let _why = sys::because("open the store");
+        let _why = sys::because(phrase!("open the store"));
         let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
-            .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
+            .map_err(|error| error.hint(phrase!("there are no images yet; `vial import` makes one")))?;
         Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
 
@@ -130,7 +133,7 @@ impl Store {
     /// # Errors
     /// What can't be read.
     pub fn list(&self) -> Result<Vec<Summary>> {
-        let _why = sys::because("list the images");
+        let _why = sys::because(phrase!("list the images"));
         let names = self.names()?;
         let mut list: Vec<Summary> = Vec::new();
         for id in self.ids()? {
@@ -152,14 +155,18 @@ impl Store {
     /// # Errors
     /// There is none, with a hint at what may have been meant; or several.
     pub fn find(&self, image: &str) -> Result<Image> {
-        let _why = sys::because("find the image");
+        let _why = sys::because(phrase!("find the image"));
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
-        let found = self.image(id, &names)?;
+        let mut found = self.image(id, &names)?;
         for layer in &found.layers {
-            if !file::exists(self.root.by_ref(), file::path(text!("layers/{layer}/diff"))?) {
+            if !self.has(layer, "diff") {
+                if Some(layer) == found.layers.first() && self.is_filesystem(layer) {
+                    found.on_filesystem = true;
+                    continue;
+                }
                 return Err(Error::new(format!("image {image} lacks its layer {layer}"))
-                    .hint("the store was damaged; import the image again"));
+                    .hint(phrase!("the store was damaged; import the image again")));
             }
         }
         Ok(found)
@@ -170,10 +177,10 @@ impl Store {
     /// # Errors
     /// As for [`Store::find`].
     pub fn tag(&self, image: &str, name: &Reference<'_>) -> Result<()> {
-        let _why = sys::because("name the image");
+        let _why = sys::because(phrase!("name the image"));
         let _lock = self.hold(Lock::Exclusive)?;
         let id = self.resolve(image, &self.names()?)?;
-        self.workspace()?.place(&self.root, &format!("{id}\n"), reference_path(full_name(name)))
+        self.workspace()?.place(self, text!("{id}\n"), reference_path(full_name(name))).map_err(full)
     }
 
     /// All names that stand for an image that exists, with its ID.
@@ -188,6 +195,21 @@ impl Store {
             }
         }
         Ok(names)
+    }
+
+    /// Whether a layer is there.
+    pub(super) fn has_layer(&self, layer: &str) -> bool {
+        self.has(layer, "diff") || self.is_filesystem(layer)
+    }
+
+    /// Whether a layer is a file system image, which has to be mounted, and not a directory.
+    #[must_use]
+    pub fn is_filesystem(&self, layer: &str) -> bool {
+        self.has(layer, "image")
+    }
+
+    fn has(&self, layer: &str, form: &str) -> bool {
+        file::path(text!("layers/{layer}/{form}")).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     fn has_image(&self, id: &str) -> bool {
@@ -225,7 +247,7 @@ impl Store {
         let config = manifest::parse(&file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)?)?;
         let layers = manifest::layers(&config)?;
         let names = names.iter().filter(|(_, of)| *of == id).map(|(name, _)| *name).collect();
-        Ok(Image { id, names, config, layers })
+        Ok(Image { id, names, config, layers, on_filesystem: false })
     }
 
     fn layer_size(&self, layer: &str) -> u64 {
@@ -250,51 +272,17 @@ impl Store {
         match (matching.next(), matching.next()) {
             (Some(id), None) => Ok(id),
             (Some(_), Some(_)) => Err(Error::new(format!("{image} is the beginning of several images' IDs"))
-                .hint("give more of its digits; `vial images` lists them")),
+                .hint(phrase!("give more of its digits; `vial images` lists them"))),
             (None, _) => {
                 let error = Error::new(format!("no image is named {image}"));
                 // People leave the tag away, and so does the comparison.
                 let mut known = names.iter().flat_map(|(name, _)| [*name, short(name)]);
                 Err(match text::nearest(image, &mut known) {
                     Some(near) => error.hint(format!("did you mean {near}?")),
-                    None => error.hint("`vial images` lists the images, `vial import` makes one"),
+                    None => error.hint(phrase!("`vial images` lists the images, `vial import` makes one")),
                 })
             }
         }
-    }
-
-    /// A directory of one's own for what is under way.
-    pub(super) fn workspace(&self) -> Result<Workspace> {
-        let mut random = [0; 8];
-        process::random(&mut random)?;
-        let path = file::path(text!("tmp/{}", hex(&random)))?;
-        let root = file::duplicate(self.root.by_ref())?;
-        file::mkdir(root.by_ref(), path, 0o700)?;
-        let dir = file::open(root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY)?;
-        file::lock(dir.by_ref(), Lock::Exclusive)?;
-        Ok(Workspace { root, path, dir })
-    }
-}
-
-/// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
-pub(super) struct Workspace {
-    root: Fd,
-    path: &'static CStr,
-    pub(super) dir: Fd,
-}
-
-impl Workspace {
-    /// Makes a file with this content and puts it in its place in the store.
-    pub(super) fn place(&self, store: &Fd, content: &str, target: &str) -> Result<()> {
-        file::write_file(self.dir.by_ref(), c"file", content.as_bytes(), 0o600)?;
-        file::rename(self.dir.by_ref(), c"file", store.by_ref(), file::path(target)?, true)
-    }
-}
-
-impl Drop for Workspace {
-    fn drop(&mut self) {
-        // What can't be removed now is found by `vial gc`.
-        let _ = file::remove_tree(self.root.by_ref(), self.path);
     }
 }
 

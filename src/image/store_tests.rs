@@ -18,7 +18,7 @@ fn store(scratch: &Scratch) -> Store {
 
 fn import(store: &Store, source: &Path, name: &str) -> Result<super::import::Imported> {
     let name = (!name.is_empty()).then(|| Reference::parse_new(name).unwrap());
-    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), "test", &mut |_| ())
+    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), "test", 0, &mut |_| ())
 }
 
 /// An archive of one small file that this user owns.
@@ -61,8 +61,8 @@ fn compressed_archives_of_one_or_several_parts_give_the_digest_of_the_plain_one(
     assert_eq!(first.layer, crate::base::sha256::hex(&expected));
     assert_eq!(files(&scratch, "layers"), 1, "the same layer is kept once");
     let found = store.find("a").unwrap();
-    assert_eq!((found.layers, found.names), (vec![&*first.layer], vec!["a:latest"]));
-    let directory = store.layer_directory(&first.layer).unwrap();
+    assert_eq!((found.layers, found.names), (vec![first.layer], vec!["a:latest"]));
+    let directory = store.layer_directory(first.layer).unwrap();
     assert_eq!(fs::read(Path::new(directory.to_str().unwrap()).join("f")).unwrap(), b"x\n");
     let json = fs::read(scratch.0.join(format!("store/images/{}.json", first.id))).unwrap();
     assert_eq!(crate::base::sha256::hex(&crate::base::sha256::digest(&json)), first.id);
@@ -83,7 +83,7 @@ fn a_directory_becomes_the_same_tree_and_the_same_layer_every_time() {
     let first = import(&store, &scratch.0.join("in"), "a").unwrap();
     let second = import(&store, &scratch.0.join("in"), "b").unwrap();
     assert_eq!(first.layer, second.layer);
-    let out = scratch.0.join("store/layers").join(&first.layer).join("diff");
+    let out = scratch.0.join("store/layers").join(first.layer).join("diff");
     assert_eq!(show(&out), show(&scratch.0.join("in")));
 }
 
@@ -107,7 +107,6 @@ fn what_is_no_archive_is_refused_with_what_it_is() {
         (b"\xfd7zXZ\0....", "xz"),
         (b"BZh91AY", "bzip2"),
         (b"PK\x03\x04", "zip"),
-        (b"hsqs", "squashfs"),
         (b"<!DOCTYPE html>", "web page"),
         (b"hello", "it begins with \"hello\""),
         (&[0; 1024], "holds no files"),
@@ -203,7 +202,7 @@ fn images_are_found_by_name_and_by_the_beginning_of_their_id() {
     let other = import(&store, &small(&scratch, "y"), "debian").unwrap();
     assert_eq!(store.find("localhost:5000/team/debian:bookworm").unwrap().id, debian.id);
     assert_eq!(store.find("debian:latest").unwrap().id, other.id);
-    for prefix in [&debian.id[..12], &debian.id, &format!("sha256:{}", &debian.id[..20])] {
+    for prefix in [&debian.id[..12], debian.id, &format!("sha256:{}", &debian.id[..20])] {
         assert_eq!(store.find(prefix).unwrap().id, debian.id, "{prefix}");
     }
     let hint = |word: &str| store.find(word).unwrap_err().to_string();
@@ -228,7 +227,7 @@ fn removing_takes_names_first_and_layers_that_nothing_needs() {
     let twin = import(&store, &archive, "twin").unwrap();
     store.tag("a", &Reference::parse_new("b:2").unwrap()).unwrap();
     let mut free = |_: &str| None;
-    let several: Error = store.remove(&image.id, false, &mut free).unwrap_err();
+    let several: Error = store.remove(image.id, false, &mut free).unwrap_err();
     assert!(several.to_string().contains("several names"), "{several}");
     assert_eq!(store.remove("a", false, &mut free).unwrap(), ["Untagged: a:latest"]);
     let done = store.remove("b:2", false, &mut free).unwrap();
@@ -238,7 +237,7 @@ fn removing_takes_names_first_and_layers_that_nothing_needs() {
     assert!(busy.contains("in use by container web") && busy.contains("vial rm web"), "{busy}");
     assert_eq!(store.remove("twin", true, &mut used).unwrap(), ["Untagged: twin:latest"]);
     assert!(store.list().unwrap()[0].names.is_empty());
-    let done = store.remove(&twin.id, false, &mut free).unwrap();
+    let done = store.remove(twin.id, false, &mut free).unwrap();
     assert_eq!(done, [format!("Deleted: sha256:{}", twin.id), format!("Deleted: sha256:{}", twin.layer)]);
     assert_eq!((files(&scratch, "layers"), files(&scratch, "tmp"), files(&scratch, "images")), (0, 0, 0));
 }
@@ -251,5 +250,5 @@ fn a_new_import_of_a_name_leaves_the_image_before_without_one() {
     let after = import(&store, &small(&scratch, "y"), "a").unwrap();
     let list = store.list().unwrap();
     let shown: Vec<_> = list.iter().map(|image| (image.id, image.names.len(), image.size)).collect();
-    assert_eq!(shown, [(after.id.as_str(), 1, 2), (before.id.as_str(), 0, 2)]);
+    assert_eq!(shown, [(after.id, 1, 2), (before.id, 0, 2)]);
 }

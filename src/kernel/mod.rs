@@ -1,6 +1,7 @@
 //! Floor 2: typed kernel features.
 
 pub mod cgroup;
+pub mod loopdev;
 pub mod mounts;
 pub mod netlink;
 pub mod security;

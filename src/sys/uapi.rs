@@ -1,6 +1,6 @@
 //! Constants and structures of the kernel's interface that the `libc` crate lacks or defines as a C library sees them.
 //!
-//! Source: `linux/mount.h`, `linux/openat2.h`, `asm-generic/termbits.h`, `linux/stat.h`.
+//! Source: `linux/mount.h`, `linux/openat2.h`, `asm-generic/termbits.h`, `linux/stat.h`, `linux/loop.h`, `linux/btrfs.h`.
 
 /// `struct open_how`, openat2(2).
 #[repr(C)]
@@ -64,6 +64,27 @@ pub const MOUNT_ATTR_NODEV: u32 = 4;
 pub const MOUNT_ATTR_NOEXEC: u32 = 8;
 /// Access times are not kept.
 pub const MOUNT_ATTR_NOATIME: u32 = 0x10;
+
+/// The requests of `ioctl(2)` that vial makes.
+pub mod ioctl {
+    pub use libc::{
+        FICLONE, SIOCSIFFLAGS, TCGETS, TCSETS, TIOCGPTN, TIOCGPTPEER, TIOCGWINSZ, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ,
+    };
+    /// Finds a loop device that is free.
+    pub const LOOP_CTL_GET_FREE: u32 = 0x4c82;
+    /// Binds a loop device (Linux 5.8).
+    pub const LOOP_CONFIGURE: u32 = 0x4c0a;
+    /// Binds a loop device to a file.
+    pub const LOOP_SET_FD: u32 = 0x4c00;
+    /// Sets a loop device's flags.
+    pub const LOOP_SET_STATUS64: u32 = 0x4c04;
+    /// Makes a snapshot: `_IOW(0x94, 1, struct btrfs_ioctl_vol_args)`.
+    pub const BTRFS_IOC_SNAP_CREATE: u32 = 0x5000_9401;
+    /// Makes a subvolume.
+    pub const BTRFS_IOC_SUBVOL_CREATE: u32 = 0x5000_940e;
+    /// Removes a subvolume.
+    pub const BTRFS_IOC_SNAP_DESTROY: u32 = 0x5000_940f;
+}
 
 /// `struct termios` as the kernel has it (`asm-generic/termbits.h`); C libraries have a longer one.
 #[repr(C)]

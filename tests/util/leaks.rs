@@ -1,4 +1,4 @@
-//! What a test left behind: mounts, processes, state, control groups.
+//! What a test left behind: mounts, processes, state, control groups, loop devices.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,21 @@ pub fn below(directory: &Path) -> Vec<String> {
     let mounts = mounts(directory).into_iter().map(|target| format!("mount {target}"));
     let processes = processes(directory).into_iter().map(|process| format!("process {} {}", process.id, process.line));
     let state = state(&directory.join("root")).into_iter().map(|path| format!("state {}", path.display()));
-    mounts.chain(processes).chain(state).collect()
+    let loops = loop_devices(directory).into_iter().map(|name| format!("loop device {name}"));
+    mounts.chain(processes).chain(state).chain(loops).collect()
+}
+
+/// Loop devices that are bound to a file in the directory, by name.
+pub fn loop_devices(directory: &Path) -> Vec<String> {
+    let is_ours = |path: &PathBuf| {
+        fs::read(path.join("loop/backing_file"))
+            .is_ok_and(|file| contains_path(&file, directory.as_os_str().as_bytes()))
+    };
+    entries(Path::new("/sys/block"))
+        .iter()
+        .filter(|path| is_ours(path))
+        .map(|path| path.display().to_string())
+        .collect()
 }
 
 /// Mounts in this namespace whose target, source or options name the directory, outermost first: their targets.

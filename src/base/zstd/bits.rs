@@ -19,7 +19,7 @@ impl Bits {
     pub(super) fn new(buffer: &Buffer, start: usize, end: usize) -> Result<Self, Corrupt> {
         let last = buffer[(end - 1) & (SIZE - 1)];
         if start >= end || last == 0 {
-            return Err(Corrupt::NoEndMark);
+            return Err(phrase!("a bit stream without an end mark"));
         }
         Ok(Self { at: end * 8 - 1 - last.leading_zeros() as usize, start: start * 8 })
     }
@@ -54,7 +54,7 @@ impl Bits {
 
     /// Says so if the stream was not read to its very start.
     pub(super) fn finish(&self) -> Result<(), Corrupt> {
-        if self.left() == 0 { Ok(()) } else { Err(Corrupt::OtherLength) }
+        if self.left() == 0 { Ok(()) } else { Err(phrase!("a bit stream of another length than its symbols")) }
     }
 }
 

@@ -60,7 +60,7 @@ impl Decoder {
             Literals::Here => &self.literals[..],
         };
         let from = match count {
-            0 if input.next < end => return Err(Corrupt::Behind),
+            0 if input.next < end => return Err(phrase!("something behind the literals of a block without sequences")),
             0 => 0,
             _ => {
                 let bits = Bits::new(&input.buffer, input.next, end)?;
@@ -96,7 +96,7 @@ impl Decoder {
         if form < 2 {
             let size = (number >> (8 * bytes - bits)) as usize;
             if size > most {
-                return Err(Corrupt::ManyLiterals);
+                return Err(phrase!("more literals than a block may have"));
             }
             let from = input.next;
             if form == 0 {
@@ -109,12 +109,12 @@ impl Decoder {
         }
         let size = (number >> 4) as usize & ((1 << bits) - 1);
         if size > most {
-            return Err(Corrupt::ManyLiterals);
+            return Err(phrase!("more literals than a block may have"));
         }
         let from = input.next;
         let length = (number >> (4 + bits)) as usize;
         if length > end - from || length == 0 {
-            return Err(Corrupt::LongLiterals);
+            return Err(phrase!("literals that are longer than their block"));
         }
         let end = from + length;
         if form == 2 {
@@ -130,7 +130,7 @@ impl Decoder {
     fn codes(&mut self, input: &mut Input, end: usize) -> Result<(), Corrupt> {
         let modes = input.take(1, end)?;
         if modes & 3 != 0 {
-            return Err(Corrupt::ReservedInSequences);
+            return Err(phrase!("reserved bits in the header of sequences"));
         }
         let alphabets = [Alphabet::LiteralLengths, Alphabet::Offsets, Alphabet::MatchLengths];
         for (table, alphabet) in self.tables.iter_mut().zip(alphabets) {
@@ -139,7 +139,7 @@ impl Decoder {
                 1 => table.repeat(alphabet, input.take(1, end)?)?,
                 2 => table.read(alphabet, input, end)?,
                 _ if table.known => {}
-                _ => return Err(Corrupt::NoTable),
+                _ => return Err(phrase!("sequences that need the table of a block before, which has none")),
             }
         }
         Ok(())
@@ -194,10 +194,10 @@ fn sequences(
             _ => [last - 1, last, second],
         };
         if offsets[0] == 0 {
-            return Err(Corrupt::NoDistance);
+            return Err(phrase!("a distance of nothing"));
         }
         if literal > size - from {
-            return Err(Corrupt::NoLiterals);
+            return Err(phrase!("sequences of more literals than there are"));
         }
         output.literals(literals, from, literal)?;
         from += literal;

@@ -102,7 +102,7 @@ impl Table {
     pub(super) fn repeat(&mut self, alphabet: Alphabet, symbol: usize) -> Result<(), Corrupt> {
         let (symbols, _) = alphabet.limits();
         if symbol >= symbols {
-            return Err(Corrupt::NoSymbol);
+            return Err(phrase!("a symbol that stands for nothing"));
         }
         self.entries[0] = alphabet.meanings()[symbol];
         self.log = 0;
@@ -135,13 +135,13 @@ impl Table {
         let (symbols, most) = alphabet.limits();
         let log = take(4, false) + 5;
         if log > most {
-            return Err(Corrupt::LargeTable);
+            return Err(phrase!("a table that is larger than it may be"));
         }
         let mut counts = [0i16; SYMBOLS];
         let mut symbol = 0;
         let mut left = 1u32 << log;
         while left > 0 {
-            let place = counts[..symbols].get_mut(symbol).ok_or(Corrupt::NoDistribution)?;
+            let place = counts[..symbols].get_mut(symbol).ok_or(phrase!("a distribution that does not add up"))?;
             symbol += 1;
             // Values up to `left + 1`; the lowest of them are one bit shorter than the others.
             let bits = (left + 1).ilog2() + 1;
@@ -156,7 +156,9 @@ impl Table {
                 }
             }
             *place = value as i16 - 1;
-            left = left.checked_sub(u32::from(place.unsigned_abs())).ok_or(Corrupt::NoDistribution)?;
+            left = left
+                .checked_sub(u32::from(place.unsigned_abs()))
+                .ok_or(phrase!("a distribution that does not add up"))?;
             // Behind a zero stands how many more there are.
             let mut more = value == 1;
             while more && symbol < symbols {

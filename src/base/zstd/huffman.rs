@@ -46,7 +46,7 @@ impl Huffman {
         };
         self.known = false;
         if !self.build(&mut weights, count) {
-            return Err(Corrupt::WrongWeights);
+            return Err(phrase!("weights that make no Huffman code"));
         }
         self.known = true;
         Ok(())
@@ -88,7 +88,7 @@ impl Huffman {
     /// Decodes into `output` the one or four streams that the input has up to `end` (RFC 8878, section 3.1.1.3.1.6).
     pub(super) fn decode(&self, input: &mut Input, end: usize, four: bool, output: &mut [u8]) -> Result<(), Corrupt> {
         if !self.known {
-            return Err(Corrupt::NoCodes);
+            return Err(phrase!("literals that need the codes of a block before, which has none"));
         }
         let count = if four { 4 } else { 1 };
         let each = output.len().div_ceil(count);
@@ -107,7 +107,7 @@ impl Huffman {
         if four {
             // The last one has what is left, which may be less.
             let Some(least) = output.len().checked_sub(3 * each) else {
-                return Err(Corrupt::NotFour);
+                return Err(phrase!("four streams for fewer literals"));
             };
             done = together(&self.table, &input.buffer, &mut streams, output, each, least);
         }
@@ -142,7 +142,7 @@ fn coded(table: &mut Table, input: &mut Input, end: usize, weights: &mut [u8; 25
         }
         states = [then, (entry >> 48) as usize + bits.take(&input.buffer, needed)];
     }
-    Err(Corrupt::ManyWeights)
+    Err(phrase!("more weights than symbols"))
 }
 
 /// The hot loop: decodes of all four streams, whose symbols begin `each` bytes apart, as many as are surely among the

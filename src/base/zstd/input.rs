@@ -74,7 +74,7 @@ impl Input {
     /// Goes on behind the next `count` bytes of a part that ends at `end`.
     pub(super) fn advance(&mut self, count: usize, end: usize) -> Result<(), Corrupt> {
         if count > end - self.next {
-            return Err(Corrupt::ShortBlock);
+            return Err(phrase!("a block that is shorter than its content"));
         }
         self.next += count;
         Ok(())
@@ -93,7 +93,7 @@ impl Input {
     pub(super) fn need(&mut self, count: usize) -> Result<(), Corrupt> {
         if count > self.held() {
             self.next = self.end;
-            return Err(Corrupt::TooEarly);
+            return Err(phrase!("the data ends too early"));
         }
         Ok(())
     }

@@ -6,14 +6,12 @@
 //! - `block`: literals and sequences
 //! - `window`: decoded bytes and what matches may refer to
 //! - `xxh64`: the checksum
-//! - `corrupt`: what may be wrong
 //!
 //! Besides about 350 KiB, memory is taken for the window of the frame at hand, as it is filled.
 #![expect(clippy::inline_always, reason = "optimising for size keeps the hot loop's helpers out of line otherwise")]
 
 mod bits;
 mod block;
-mod corrupt;
 mod fse;
 mod huffman;
 mod input;
@@ -26,11 +24,14 @@ use alloc::boxed::Box;
 
 pub use super::bytes::Failure;
 use super::bytes::{Decode, Source, filled, load};
+use super::phrase::Phrase;
 use block::Decoder;
-use corrupt::Corrupt;
 use input::Input;
 use window::Window;
 use xxh64::Xxh64;
+
+/// What is wrong with the data.
+type Corrupt = Phrase;
 
 /// The first bytes of a frame.
 pub const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -41,6 +42,10 @@ const BLOCK: usize = 128 << 10;
 /// The farthest that matches may reach back: what `zstd --ultra --long=27` needs, and what zstd(1) itself stops at unless
 /// it is told how much memory it may take.
 pub const WINDOW: u64 = 128 << 20;
+
+/// What is refused although it may be good.
+const DICTIONARY: Corrupt = phrase!("it was compressed with a dictionary");
+const TOO_FAR_BACK: Corrupt = phrase!("it needs a window of more than 128 MiB");
 
 /// Whether a file that begins like this is one of Zstandard's. Parallel compressors begin with a frame to be skipped.
 #[must_use]
@@ -105,14 +110,22 @@ impl<S: Source> Decode<S::Error> for Zstd<S> {
                 match frames.input.ensure(&mut self.source, frames.wanted()) {
                     Ok(()) => self.failed = frames.advance().err(),
                     Err(error) => {
-                        self.failed = Some(Corrupt::Before);
+                        self.failed = Some(phrase!("reading on after a failure"));
                         return Err(Failure::Source(error));
                     }
                 }
             }
             if let Some(what) = self.failed {
                 frames.window.give(usize::MAX);
-                return Err(what.failure(frames.input.position()));
+                let offset = frames.input.position();
+                let hint = if what == DICTIONARY {
+                    phrase!("pass it through zstd: zstd -dc -D DICTIONARY FILE")
+                } else if what == TOO_FAR_BACK {
+                    phrase!("pass it through zstd: zstd -dc --long=31 FILE")
+                } else {
+                    return Err(Failure::Corrupt { offset, what: what.kept() });
+                };
+                return Err(Failure::Refused { what: what.kept(), hint: hint.kept() });
             }
         }
         Ok(self.frames.window.pending())
@@ -174,7 +187,7 @@ impl Frames {
             State::Block => {
                 let head = self.input.number(3)? as usize;
                 if head >> 3 > self.window.block() {
-                    return Err(Corrupt::LargeBlock);
+                    return Err(phrase!("a block of more bytes than it may have"));
                 }
                 State::Content(head)
             }
@@ -191,21 +204,21 @@ impl Frames {
         let magic = (input.number(4)? as u32).to_le_bytes();
         if !is_start(&magic) {
             input.next = start;
-            return Err(Corrupt::NotAFrame);
+            return Err(phrase!("not the start of a zstd frame"));
         }
         if magic != MAGIC {
             return Ok(State::Skip(input.number(4)?));
         }
         let flags = input.number(1)? as usize;
         if flags & 8 != 0 {
-            return Err(Corrupt::ReservedInFrame);
+            return Err(phrase!("a reserved bit in the frame's header"));
         }
         let single = flags & 0x20 != 0;
         let window = input.number(usize::from(!single))?;
         let base = 1 << (10 + (window >> 3));
         let mut reach = base + (base >> 3) * (window & 7);
         if input.number((1 << (flags & 3)) >> 1)? != 0 {
-            return Err(Corrupt::Dictionary);
+            return Err(DICTIONARY);
         }
         let size = if flags < 0x40 { usize::from(single) } else { 1 << (flags >> 6) };
         let content = input.number(size)? + if size == 2 { 256 } else { 0 };
@@ -214,7 +227,7 @@ impl Frames {
             reach = content;
         }
         if reach > WINDOW {
-            return Err(Corrupt::LargeWindow);
+            return Err(TOO_FAR_BACK);
         }
         self.window.begin(reach as usize);
         self.decoder.reset();
@@ -236,7 +249,7 @@ impl Frames {
             0 => self.window.append(&input.buffer[from..from + size])?,
             1 => self.window.repeat(input.buffer[from], size),
             2 => self.decoder.decode(input, from + size, &mut self.window)?,
-            _ => return Err(Corrupt::ReservedBlock),
+            _ => return Err(phrase!("a block of the reserved type")),
         }
         input.next = from + held;
         let fresh = self.window.fresh();
@@ -246,13 +259,13 @@ impl Frames {
         }
         let last = head & 1 != 0;
         if self.content.is_some_and(|content| self.length > content || last && self.length < content) {
-            return Err(Corrupt::WrongLength);
+            return Err(phrase!("the length is wrong"));
         }
         if !last {
             return Ok(State::Block);
         }
         if self.summed && input.number(4)? as u32 != self.sum.value() {
-            return Err(Corrupt::WrongSum);
+            return Err(phrase!("the checksum is wrong"));
         }
         Ok(State::Between)
     }

@@ -84,7 +84,7 @@ impl Window {
     #[inline(never)]
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
         if bytes.len() > self.start + self.block - self.end {
-            return Err(Corrupt::LargeBlock);
+            return Err(phrase!("a block of more bytes than it may have"));
         }
         self.bytes[self.end..][..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
@@ -143,7 +143,7 @@ impl Writer<'_> {
     pub(super) fn literals(&mut self, literals: &[u8], mut from: usize, count: usize) -> Result<(), Corrupt> {
         let mut to = self.end;
         if count > self.limit - to {
-            return Err(Corrupt::LargeBlock);
+            return Err(phrase!("a block of more bytes than it may have"));
         }
         self.end += count;
         loop {
@@ -163,10 +163,10 @@ impl Writer<'_> {
     #[inline(always)]
     pub(super) fn copy(&mut self, distance: usize, count: usize) -> Result<(), Corrupt> {
         if count > self.limit - self.end {
-            return Err(Corrupt::LargeBlock);
+            return Err(phrase!("a block of more bytes than it may have"));
         }
         if distance > self.reach {
-            return Err(Corrupt::TooFar);
+            return Err(phrase!("a distance to before the start of the data"));
         }
         let mut from = self.end.wrapping_sub(distance);
         if distance > self.end {
@@ -184,7 +184,7 @@ impl Writer<'_> {
     #[inline(never)]
     fn copy_around(&mut self, back: usize, count: usize) -> Result<(), Corrupt> {
         if back > self.lap {
-            return Err(Corrupt::TooFar);
+            return Err(phrase!("a distance to before the start of the data"));
         }
         let mut from = self.lap - back;
         for _ in 0..count {

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -10,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::images;
 use crate::image::reference::Image;
 use crate::image::store::{Held, Store};
+use crate::kernel::loopdev;
 use crate::sys::{fd, file};
 
 /// An image, ready to run.
@@ -21,6 +23,8 @@ pub(super) struct Found {
     pub(super) id: &'static str,
     /// The directory that is the only layer; empty for images.
     pub(super) directory: &'static str,
+    /// The file system image that is the lowest layer; empty if there is none.
+    pub(super) file: &'static str,
     /// Digests of the layers, with commas between them.
     pub(super) digests: &'static str,
     /// `Entrypoint`.
@@ -60,7 +64,7 @@ pub(super) fn find(
     };
     match image {
         Image::Host => found.directory = "/",
-        Image::Path(path) => found.directory = directory(path, found.name)?,
+        Image::Path(path) => local(found, file::path(path)?)?,
         _ => {
             let store = if make { images::store(context)? } else { Store::look(context.root_path())? };
             if make {
@@ -79,26 +83,37 @@ pub(super) fn find(
 fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),
-        Err(error) => return Err(error.because("find the image to run")),
+        Err(error) => return Err(error.because(phrase!("find the image to run"))),
     };
     found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
+    if stored.on_filesystem {
+        found.file = text!("../../layers/{}/image", stored.layers[0]);
+    }
     if let Some(config) = stored.config.get("config") {
         configure(found, config);
     }
     Ok(())
 }
 
-/// A root file system directory, used as it is.
-fn directory(path: &[u8], name: &str) -> Result<&'static str> {
-    let stat = file::stat_follow(fd::CWD, file::path(path)?)
-        .map_err(|error| error.hint("an IMAGE that begins with / or . is a directory that holds a root file system"))?;
-    if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFDIR {
-        return Err(Error::new(text!("{name} is no directory")).hint(
-            "an IMAGE that begins with / or . is a directory; make an image of an archive with: vial import FILE NAME",
-        ));
+/// A root file system directory or a file system image, used as it is.
+#[inline(never)]
+fn local(found: &mut Found, path: &CStr) -> Result<()> {
+    let stat = file::stat_follow(fd::CWD, path).map_err(|error| {
+        error.hint(phrase!(
+            "an IMAGE that begins with / or . is a directory that holds a root file system, or an image of one"
+        ))
+    })?;
+    let absolute = Context::absolute(found.name)?;
+    match u32::from(stat.mode) & libc::S_IFMT {
+        libc::S_IFDIR => found.directory = absolute,
+        libc::S_IFREG => {
+            loopdev::open(path)?;
+            found.file = absolute;
+        }
+        _ => return Err(Error::new(text!("{} is neither a directory nor a file", found.name))),
     }
-    Context::absolute(name)
+    Ok(())
 }
 
 /// Takes over what an image's config says.

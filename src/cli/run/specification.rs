@@ -79,6 +79,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         (launch::IMAGE, parts.found.name),
         (launch::LAYERS, parts.found.digests),
         (launch::DIRECTORY, parts.found.directory),
+        (launch::FILE, parts.found.file),
         (launch::USER, parts.wanted.user),
         (launch::GROUP, parts.wanted.group),
         (launch::GROUPS, parts.wanted.further.join(",").leak()),

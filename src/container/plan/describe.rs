@@ -22,6 +22,7 @@ impl Display for Action {
             Action::Enter { container, .. } => write!(f, "join the namespaces of process {}", container.pid),
             Action::Take { source, .. } => write!(f, "take {}", Path(source)),
             Action::Private => f.write_str("make all mounts private"),
+            Action::Image { file } => write!(f, "mount what is in {} on {}", Path(file), Path(super::MOUNTED)),
             Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
             Action::BindRoot { source, .. } => write!(f, "use {} as the root", Path(source)),
             Action::EnterRoot { target } => write!(f, "pivot_root to {}, unmount the host's root", Path(target)),

@@ -1,31 +1,45 @@
 //! The container's root: its layers, and how it becomes the root directory.
 
 use alloc::string::String;
+use core::ffi::CStr;
 
-use super::{Action, Planner, Root, Setting};
+use super::{Action, MOUNTED, Planner, Root, Setting};
 use crate::base::error::Result;
 use crate::sys::file;
 
 #[inline(never)]
 pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
-    plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
+    plan.why = phrase!("cut the container's mounts off from the host's, so that neither sees what the other mounts");
     plan.add(Action::Private);
-    plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
+    plan.why =
+        phrase!("put the container's root together: the image's layers below, the container's own changes on top");
     let target = match setting.root {
-        Root::Overlay { layers, upper, work, target, volatile } => {
+        Root::Overlay { layers, image, upper, work, target, volatile } => {
+            let target = file::path(target)?;
+            if let Some(file) = image {
+                memory(plan, target);
+                plan.add(Action::Directory { path: MOUNTED });
+                plan.add(Action::Image { file });
+            }
             let data = overlay(layers, upper, work);
-            plan.add(Action::Overlay { target: file::path(target)?, data: file::path(data)?, volatile });
+            plan.add(Action::Overlay { target, data: file::path(data)?, volatile });
             target
         }
         Root::Directory(path) => {
             let place = file::path(path)?;
             plan.add(Action::BindRoot { source: place, target: place });
-            path
+            place
         }
     };
-    plan.why = "make it the root directory; from here on no path leads back to the host's files";
-    plan.add(Action::EnterRoot { target: file::path(target)? });
+    plan.why = phrase!("make it the root directory; from here on no path leads back to the host's files");
+    plan.add(Action::EnterRoot { target });
     Ok(())
+}
+
+/// A file system in memory where the root is going to be mounted, which covers it.
+fn memory(plan: &mut Planner, target: &'static CStr) {
+    let kind = c"tmpfs";
+    plan.add(Action::Filesystem { source: kind, kind, target, flags: 0, data: c"mode=700" });
 }
 
 /// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::uapi::Statx;
-use crate::sys::{Fd, FdRef, file};
+use crate::sys::{Fd, FdRef, data, device, file};
 
 /// A file with several names: device and inode number, and the name under which it was copied, below the copy's root.
 type Linked = ((u32, u32, u64), Vec<u8>);
@@ -64,7 +64,7 @@ impl Copier<'_> {
             libc::S_IFREG => {
                 let source = file::open(from, name, libc::O_RDONLY | no_follow)?;
                 let target = file::create(to, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | no_follow, 0o600)?;
-                content(&source, &target)?;
+                copy_file(&source, &target, stat.size)?;
                 dress(source.by_ref(), target.by_ref(), &stat)
             }
             libc::S_IFLNK => {
@@ -82,25 +82,52 @@ impl Copier<'_> {
     }
 }
 
-/// Copies bytes inside the kernel where the file systems allow it, else through a buffer.
-fn content(from: &Fd, to: &Fd) -> Result<()> {
-    loop {
-        match file::copy_range(from.by_ref(), to.by_ref(), 1 << 30) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if [Errno::EXDEV, Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&error.errno()) => {
-                break;
+/// Copies a file to one that is empty, from its beginning and with its holes: where the file system can, both then share the
+/// data; else inside the kernel, or at last through a buffer.
+///
+/// # Errors
+/// The first call that fails.
+pub fn copy_file(from: &Fd, to: &Fd, size: u64) -> Result<()> {
+    let (from, to) = (from.by_ref(), to.by_ref());
+    if device::clone_file(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut end = 0;
+    while let Some(start) = data::seek_data(from, end)? {
+        end = data::seek_hole(from, start)?;
+        file::seek(from, start)?;
+        file::seek(to, start)?;
+        range(from, to, end - start)?;
+    }
+    file::truncate(to, size)
+}
+
+fn range(from: FdRef<'_>, to: FdRef<'_>, mut left: u64) -> Result<()> {
+    let mut buffer = Vec::new();
+    while left > 0 {
+        let count = if buffer.is_empty() {
+            match file::copy_range(from, to, left.min(1 << 30) as usize) {
+                Err(error)
+                    if [Errno::EXDEV, Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&error.errno()) =>
+                {
+                    buffer.resize(64 << 10, 0);
+                    continue;
+                }
+                result => result?,
             }
-            Err(error) => return Err(error),
+        } else {
+            let room = left.min(64 << 10) as usize;
+            let count = file::read(from, &mut buffer[..room])?;
+            file::write_all(to, &buffer[..count])?;
+            count
+        };
+        if count == 0 {
+            // It became shorter meanwhile.
+            return Ok(());
         }
+        left -= count as u64;
     }
-    let mut buffer = alloc::vec![0u8; 64 << 10];
-    loop {
-        match file::read(from.by_ref(), &mut buffer)? {
-            0 => return Ok(()),
-            count => file::write_all(to.by_ref(), &buffer[..count])?,
-        }
-    }
+    Ok(())
 }
 
 /// Owner before mode, since a change of owner takes set-user-ID bits away; times last.
