@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use super::parse::Parsed;
 use crate::base::error::Result;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::container::life;
 use crate::sys::{Fd, because, fd, file, process};
 
@@ -53,8 +53,8 @@ impl<'a> Context<'a> {
             return "/var/lib/vial";
         }
         match (self.text_variable("XDG_DATA_HOME"), self.text_variable("HOME")) {
-            (Some(data), _) => text!("{data}/vial"),
-            (None, Some(home)) => text!("{home}/.local/share/vial"),
+            (Some(data), _) => join!("{}/vial", data),
+            (None, Some(home)) => join!("{}/.local/share/vial", home),
             (None, None) => "/var/lib/vial",
         }
     }
@@ -65,7 +65,7 @@ impl<'a> Context<'a> {
         for word in &self.parsed.positionals {
             words.push(
                 core::str::from_utf8(word)
-                    .map_err(|_| crate::base::error::Error::new(text!("not UTF-8: {}", keep::lossy(word))))?,
+                    .map_err(|_| crate::base::error::Error::new(say!("not UTF-8: {}", keep::lossy(word))))?,
             );
         }
         Ok(words)
@@ -101,7 +101,7 @@ impl<'a> Context<'a> {
             return Ok(keep::copy(path));
         }
         let here = file::getcwd()?;
-        Ok(text!("{}/{path}", keep::lossy(here.to_bytes())))
+        Ok(join!("{}/{}", keep::lossy(here.to_bytes()), path))
     }
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.

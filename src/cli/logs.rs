@@ -7,7 +7,6 @@ use super::flags::Id;
 use super::lifecycle;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::text;
 use crate::base::time::Timestamp;
 use crate::container::log::follow::{Watch, is_over};
@@ -102,7 +101,7 @@ fn missing(seen: &Seen, name: &str) -> Result<()> {
     } else {
         ("it runs, or ran, in the foreground", "what runs in the background (run -d) has one")
     };
-    Err(Error::new(text!("container {name} has no log: {why}")).hint(hint))
+    Err(Error::new(say!("container {} has no log: {}", name, why)).hint(hint))
 }
 
 /// Text on its way to one of vial's own streams.

@@ -6,7 +6,7 @@ use super::land::{Workspace, full};
 use super::layer::Unpacked;
 use super::stream::Opened;
 use crate::base::error::Result;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::sha256::hex;
 use crate::kernel::mounts::copy_file;
 use crate::sys::{self, file};
@@ -50,7 +50,7 @@ impl Workspace {
                 }
             }
         }
-        file::write_file(work, c"layer/size", text!("{size}\n").as_bytes(), 0o600)?;
+        file::write_file(work, c"layer/size", join!("{}\n", size).as_bytes(), 0o600)?;
         let digest = keep::copy(&hex(&digest.finish()));
         file::rename(work, c"layer", work, file::path(digest)?, false)?;
         Ok((digest, Unpacked { size, entries: 1, ..Unpacked::default() }))

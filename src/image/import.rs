@@ -1,6 +1,5 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
-use alloc::format;
 use alloc::vec;
 
 use super::layer::{How, Unpacked};
@@ -148,7 +147,7 @@ pub fn look(source: &[u8]) -> Result<Input> {
     }
     head.truncate(length);
     if head.is_empty() {
-        return Err(Error::new(format!("{shown} is empty")));
+        return Err(Error::new(say!("{} is empty", shown)));
     }
     if head.starts_with(&inflate::MAGIC) {
         return Ok(Input::Gzip(Opened { head, file }));
@@ -163,10 +162,11 @@ pub fn look(source: &[u8]) -> Result<Input> {
     }
     let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
     Err(match known {
-        Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
+        Some((.., what, hint)) => Error::new(say!("{} is {}", shown, what)).hint(*hint),
         None if is_start => Error::new(phrase!("the archive holds no files")),
-        None => Error::new(format!(
-            "{shown} is not an archive: it begins with \"{}\"",
+        None => Error::new(say!(
+            "{} is not an archive: it begins with \"{}\"",
+            shown,
             head[..length.min(16)].escape_ascii()
         ))
         .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
@@ -177,7 +177,7 @@ fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {
     let failed = |failure: inflate::Failure<Error>| match failure {
         inflate::Failure::Source(error) => error,
         inflate::Failure::Corrupt { offset, what } => {
-            Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
+            Error::new(say!("the archive is damaged: {}, at byte {} of the archive", what, offset))
                 .because(ledger::reason())
                 .hint(phrase!("bytes are counted in the compressed file"))
         }

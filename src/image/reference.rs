@@ -1,6 +1,5 @@
 //! What stands for an image on the command line: `name[:tag]`, an ID, `host`, or a path.
 
-use alloc::format;
 use alloc::string::String;
 
 use crate::base::error::{Error, Result};
@@ -114,7 +113,7 @@ impl<'a> Reference<'a> {
 }
 
 fn invalid(text: &str, why: &str) -> Error {
-    Error::new(format!("invalid image {}: {why}", Quoted(text))).hint(
+    Error::new(say!("invalid image {}: {}", Quoted(text), why)).hint(
         phrase!("accepted: NAME[:TAG] in lower case, such as alpine:3.20, an image's ID, `host`, or a path that starts with / or ."),
     )
 }

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::sys::file::Lock;
 use crate::sys::{self, file, ledger};
 
@@ -37,7 +36,7 @@ impl Store {
             return Ok([self.untag(name)?].into());
         }
         if found.names.len() > 1 && !force {
-            return Err(Error::new(text!("image {image} has several names: {}", found.names.join(", ")))
+            return Err(Error::new(say!("image {} has several names: {}", image, found.names.join(", ")))
                 .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
         let needed = self.needed(id)?;
@@ -49,8 +48,8 @@ impl Store {
             {
                 return Ok([self.untag(name)?].into());
             }
-            return Err(Error::new(text!("image {image} is in use by container {container}"))
-                .hint(text!("remove the container first: vial rm {container}")));
+            return Err(Error::new(say!("image {} is in use by container {}", image, container))
+                .hint(say!("remove the container first: vial rm {}", container)));
         }
         let mut done = Vec::new();
         for name in &found.names {
@@ -59,10 +58,10 @@ impl Store {
         file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
         // No loss of power leaves an image without its layers.
         self.sync(c"images")?;
-        done.push(text!("Deleted: sha256:{id}"));
+        done.push(say!("Deleted: sha256:{}", id));
         for layer in found.layers.iter().filter(unneeded) {
             self.remove_layer(layer)?;
-            done.push(text!("Deleted: sha256:{layer}"));
+            done.push(say!("Deleted: sha256:{}", layer));
         }
         Ok(done)
     }
@@ -78,11 +77,11 @@ impl Store {
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
         for name in self.directory(c"tmp")? {
-            let path = file::path(text!("tmp/{name}"))?;
+            let path = file::path(join!("tmp/{}", name))?;
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
                 file::remove_tree(self.root.by_ref(), path)?;
-                done.push(text!("Deleted: tmp/{name}"));
+                done.push(say!("Deleted: tmp/{}", name));
             }
             ledger::relieve();
         }
@@ -90,7 +89,7 @@ impl Store {
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
                 self.remove_layer(layer)?;
-                done.push(text!("Deleted: sha256:{layer}"));
+                done.push(say!("Deleted: sha256:{}", layer));
             }
         }
         let names = self.names()?;
@@ -115,14 +114,14 @@ impl Store {
     #[inline(never)]
     fn untag(&self, name: &str) -> Result<&'static str> {
         file::unlink(self.root.by_ref(), file::path(reference_path(name))?)?;
-        Ok(text!("Untagged: {name}"))
+        Ok(say!("Untagged: {}", name))
     }
 
     /// Moves a layer out of sight first: a half-removed one must not look like a whole one.
     #[inline(never)]
     fn remove_layer(&self, layer: &str) -> Result<()> {
         let work = self.workspace()?;
-        let path = file::path(text!("layers/{layer}"))?;
+        let path = file::path(join!("layers/{}", layer))?;
         file::rename(self.root.by_ref(), path, work.dir.by_ref(), c"layer", true)?;
         file::remove_tree(work.dir.by_ref(), c"layer")
     }

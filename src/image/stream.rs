@@ -3,7 +3,6 @@
 //! The two processes share a pipe for the data and one for the verdict: the digest, or the error that ended the data early.
 //! Every way to make a layer goes through here: a plain or compressed archive, a pipe, a directory.
 
-use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -150,7 +149,7 @@ fn tie(parent: u32) -> Result<()> {
 fn died(ended: Option<Ended>) -> Error {
     match ended {
         Some(Ended::Killed(signal)) => {
-            Error::new(format!("the process that reads the archive was killed by signal {signal}"))
+            Error::new(say!("the process that reads the archive was killed by signal {}", signal))
         }
         _ => Error::new(phrase!("the process that reads the archive ended without a word")),
     }

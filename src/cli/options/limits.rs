@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use super::mounts::is_access;
 use super::{Read, SIZE, conflict, number, size};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -195,7 +194,7 @@ fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Re
         Err(why) => {
             let rate = if bytes { SIZE } else { "a whole number" };
             let form = "PATH:RATE with an absolute path of a block device and, a second,";
-            return Err(given.refuse(why, text!("{form} {rate}; at least 1")));
+            return Err(given.refuse(why, say!("{} {}; at least 1", form, rate)));
         }
     };
     if let Some(earlier) = throttles.iter().position(|earlier| earlier.path == throttle.path) {

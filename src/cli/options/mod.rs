@@ -17,7 +17,6 @@ use super::attach::Manner;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::container::log::{self, LogOptions};
 use crate::container::monitor::Policy;
@@ -210,7 +209,7 @@ fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
         Some(_) => "too large",
         None => "not a whole number",
     };
-    Err(given.refuse(why, text!("a whole number from {least} to {most}")))
+    Err(given.refuse(why, say!("a whole number from {} to {}", least, most)))
 }
 
 /// A size of at least `least` bytes.
@@ -221,7 +220,7 @@ fn size(given: &Given<'_>, least: u64) -> Result<u64> {
         Some(_) => "too small",
         None => "not a size",
     };
-    Err(given.refuse(why, text!("{SIZE}; at least {}", text::human_binary_size(least))))
+    Err(given.refuse(why, say!("{}; at least {}", SIZE, text::human_binary_size(least))))
 }
 
 const SIZE: &str = "a number with an optional unit b, k, m, g, t or p (powers of 1024), such as 64m";
@@ -230,7 +229,7 @@ const SIZE: &str = "a number with an optional unit b, k, m, g, t or p (powers of
 #[cold]
 #[inline(never)]
 fn conflict(one: &str, other: &str, why: &str, accepted: &str) -> Error {
-    Error::new(text!("--{one} conflicts with --{other}: {why}")).hint(text!("accepted: {accepted}"))
+    Error::new(say!("--{} conflicts with --{}: {}", one, other, why)).hint(say!("accepted: {}", accepted))
 }
 
 #[cfg(test)]

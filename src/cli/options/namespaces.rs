@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::{Setting, conflict};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -156,7 +155,7 @@ impl<'a> Namespaces<'a> {
         for (id, other, mode) in rules {
             let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
             if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
-                let why = text!("that namespace is {whose}");
+                let why = say!("that namespace is {}", whose);
                 return Err(conflict(given.flag.long(), other, why, "one of the two"));
             }
         }
@@ -164,7 +163,7 @@ impl<'a> Namespaces<'a> {
             let (other, mode) =
                 if given.value.starts_with(b"net.") { ("network", self.network) } else { ("ipc", self.ipc) };
             if let Some(whose) = joined(mode) {
-                let why = text!("with --{other} as given the namespace is {whose}");
+                let why = say!("with --{} as given the namespace is {}", other, whose);
                 return Err(given.refuse(why, phrase!("parameters of namespaces that are the container's own")));
             }
         }
@@ -184,7 +183,7 @@ fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
     let entry = given.text()?;
-    let refuse = |why| given.refuse(why, text!("NAME:IP or NAME=IP with {ADDRESS}"));
+    let refuse = |why| given.refuse(why, say!("NAME:IP or NAME=IP with {}", ADDRESS));
     let Some((name, address)) = entry.cut(b'=').or_else(|| entry.cut(b':')) else {
         return Err(refuse(phrase!("no address")));
     };
@@ -200,7 +199,7 @@ const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kern
 
 /// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
 fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
-    let refuse = |why| given.refuse(why, text!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*"));
+    let refuse = |why| given.refuse(why, say!("NAME=VALUE with NAME one of {}, fs.mqueue.* or net.*", SYSCTLS));
     let Some((name, value)) = given.text()?.cut(b'=') else { return Err(refuse(phrase!("no ="))) };
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::{Read, number, path};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::signal;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
@@ -167,7 +166,7 @@ fn who<'a>(given: &Given<'_>, word: &'a str, form: &str) -> Result<Who<'a>> {
     } else {
         return Ok(Who::Name(word));
     };
-    Err(given.refuse(why, text!("{form}; numbers from 0 to 4294967294")))
+    Err(given.refuse(why, say!("{}; numbers from 0 to 4294967294", form)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::conflict;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text;
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
@@ -61,7 +60,7 @@ fn capability(given: &Given<'_>) -> Result<u64> {
     match caps::number(&name) {
         Some(number) => Ok(1 << number),
         None => Err(match text::nearest(&name, &mut caps::names()) {
-            Some(near) => given.refuse(text!("no such capability; did you mean {near}?"), form),
+            Some(near) => given.refuse(say!("no such capability; did you mean {}?", near), form),
             None => given.refuse(phrase!("no such capability"), form),
         }),
     }

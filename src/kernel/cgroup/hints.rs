@@ -2,7 +2,6 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::Error;
-use crate::base::keep::text;
 use crate::base::text::Cut;
 
 macro_rules! hints {
@@ -63,9 +62,9 @@ pub(super) fn hint(error: Error, file: &str, option: &str) -> Error {
     }
     match (text, option) {
         ("", "") => error,
-        ("", _) => error.hint(text!("this is {option}")),
+        ("", _) => error.hint(say!("this is {}", option)),
         (_, "") => error.hint(text),
-        _ => error.hint(text!("{option}: {text}")),
+        _ => error.hint(join!("{}: {}", option, text)),
     }
 }
 
