@@ -162,7 +162,7 @@ impl Stop {
 /// The signal that an option names.
 fn signal_of(parsed: &Parsed<'_>) -> Result<Option<i32>> {
     let Some(given) = parsed.last(Id::Signal) else { return Ok(None) };
-    let form = "a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15";
+    let form = phrase!("a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15");
     given.check(signal::parse(given.text()?), phrase!("no such signal"), form).map(|signal| Some(signal.into()))
 }
 

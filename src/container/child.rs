@@ -10,6 +10,7 @@ use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::base::phrase::Phrase;
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
@@ -279,12 +280,12 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
     }
 }
 
-fn access_hint(path: &CStr) -> &'static str {
+fn access_hint(path: &CStr) -> Phrase {
     match file::stat_follow(CWD, path) {
-        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => "it is a directory",
+        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => phrase!("it is a directory"),
         Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => {
-            "the file is not executable; chmod +x in the image makes it so"
+            phrase!("the file is not executable; chmod +x in the image makes it so")
         }
-        _ => "the workload's user may not execute it, or it lies on a mount with noexec",
+        _ => phrase!("the workload's user may not execute it, or it lies on a mount with noexec"),
     }
 }

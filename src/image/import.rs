@@ -9,6 +9,7 @@ use super::store::{Store, full_name};
 use super::stream::{self, Opened};
 use super::tar::write;
 use super::walk::{self, What};
+use crate::base::phrase::Phrase;
 
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
@@ -20,19 +21,19 @@ const HEAD: usize = loopdev::HEAD;
 
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
-const OTHERS: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\x28\xb5\x2f\xfd", "a zstd archive", "pass it through zstd: zstd -dc FILE | vial import - NAME"),
-    (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
-    (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
-    (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
-    (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
-    (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
-    (0, b"QFI\xfb",          "a virtual machine's disk", "take the file system out of it: qemu-img convert -O raw, losetup -P, dd"),
-    (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+const OTHERS: &[(usize, &[u8], Phrase, Phrase)] = &[
+    (0, b"\x28\xb5\x2f\xfd", phrase!("a zstd archive"), phrase!("pass it through zstd: zstd -dc FILE | vial import - NAME")),
+    (0, b"\xfd7zXZ\0", phrase!("an xz archive"), phrase!("pass it through xz: xz -dc FILE | vial import - NAME")),
+    (0, b"BZh", phrase!("a bzip2 archive"), phrase!("pass it through bzip2: bzip2 -dc FILE | vial import - NAME")),
+    (0, b"\x04\x22\x4d\x18", phrase!("an lz4 archive"), phrase!("pass it through lz4: lz4 -dc FILE | vial import - NAME")),
+    (0, b"PK\x03\x04", phrase!("a zip archive"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (0, b"0707", phrase!("a cpio archive"), phrase!("unpack it with cpio -id, then import the directory")),
+    (0, b"!<arch>\n", phrase!("an ar archive (a Debian package?)"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (0, b"\x7fELF", phrase!("a program"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (510, b"\x55\xaa", phrase!("a disk with a boot sector or partitions"), phrase!("take the file system out of it: losetup -P, then dd")),
+    (0, b"QFI\xfb", phrase!("a virtual machine's disk"), phrase!("take the file system out of it: qemu-img convert -O raw, losetup -P, dd")),
+    (0, b"<", phrase!("a web page or XML"), phrase!("the download may have failed; look into the file")),
+    (0, b"{", phrase!("JSON"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
 ];
 
 /// What came of an import.

@@ -139,9 +139,9 @@ impl Workspace {
 /// Says what can be done about a disk that takes no more.
 pub(super) fn full(error: Error) -> Error {
     let hint = match error.errno() {
-        Errno::ENOSPC => "the disk is full; --root DIR puts the store on another one",
-        Errno::EDQUOT => "the quota is used up; --root DIR puts the store on another disk",
-        Errno::EROFS => "the file system is read-only; --root DIR puts the store on another one",
+        Errno::ENOSPC => phrase!("the disk is full; --root DIR puts the store on another one"),
+        Errno::EDQUOT => phrase!("the quota is used up; --root DIR puts the store on another disk"),
+        Errno::EROFS => phrase!("the file system is read-only; --root DIR puts the store on another one"),
         _ => return error,
     };
     error.hint(hint)

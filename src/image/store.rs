@@ -92,7 +92,7 @@ impl Store {
             }
             Ok(root)
         };
-        let elsewhere = "run vial as root, or keep its data elsewhere with --root DIR";
+        let elsewhere = phrase!("run vial as root, or keep its data elsewhere with --root DIR");
         let root = directory().map_err(|error| error.hint(elsewhere))?;
         Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }

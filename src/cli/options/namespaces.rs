@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Setting, conflict};
 use crate::base::error::Result;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -156,7 +157,7 @@ impl<'a> Namespaces<'a> {
             let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
             if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
                 let why = say!("that namespace is {}", whose);
-                return Err(conflict(given.flag.long(), other, why, "one of the two"));
+                return Err(conflict(given.flag.long(), other, why, phrase!("one of the two")));
             }
         }
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Sysctl) {
@@ -171,11 +172,12 @@ impl<'a> Namespaces<'a> {
     }
 }
 
-const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
+const ADDRESS: Phrase = phrase!("an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1");
 
 #[inline(never)]
 fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
-    let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
+    let form =
+        phrase!("dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes");
     let name = given.text()?;
     given.check(text::is_hostname(name).then_some(name), phrase!("not a host name"), form)
 }

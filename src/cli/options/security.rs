@@ -45,7 +45,7 @@ impl Security {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.cap_add == caps::ALL && self.cap_drop == caps::ALL {
-            return Err(conflict("cap-add", "cap-drop", "both name ALL", "ALL for one of them"));
+            return Err(conflict("cap-add", "cap-drop", phrase!("both name ALL"), phrase!("ALL for one of them")));
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ fn capability(given: &Given<'_>) -> Result<u64> {
     if name == "ALL" {
         return Ok(caps::ALL);
     }
-    let form = "ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them";
+    let form = phrase!("ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them");
     match caps::number(&name) {
         Some(number) => Ok(1 << number),
         None => Err(match text::nearest(&name, &mut caps::names()) {

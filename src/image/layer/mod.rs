@@ -470,6 +470,6 @@ fn in_the_way(there: &str, new: &str) -> Error {
 }
 
 fn needs_root(error: Error) -> Error {
-    let hint = "only root can give files to others and make devices";
+    let hint = phrase!("only root can give files to others and make devices");
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
 }
