@@ -1,7 +1,8 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
-use alloc::vec;
+use core::fmt::Display;
 
+use super::blobs::Descriptor;
 use super::layer::{How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
@@ -22,18 +23,18 @@ const HEAD: usize = loopdev::HEAD;
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
 const OTHERS: &[(usize, &[u8], Phrase, Phrase)] = &[
-    (0, b"\x28\xb5\x2f\xfd", phrase!("a zstd archive"), phrase!("pass it through zstd: zstd -dc FILE | vial import - NAME")),
-    (0, b"\xfd7zXZ\0", phrase!("an xz archive"), phrase!("pass it through xz: xz -dc FILE | vial import - NAME")),
-    (0, b"BZh", phrase!("a bzip2 archive"), phrase!("pass it through bzip2: bzip2 -dc FILE | vial import - NAME")),
-    (0, b"\x04\x22\x4d\x18", phrase!("an lz4 archive"), phrase!("pass it through lz4: lz4 -dc FILE | vial import - NAME")),
-    (0, b"PK\x03\x04", phrase!("a zip archive"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
-    (0, b"0707", phrase!("a cpio archive"), phrase!("unpack it with cpio -id, then import the directory")),
-    (0, b"!<arch>\n", phrase!("an ar archive (a Debian package?)"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
-    (0, b"\x7fELF", phrase!("a program"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
-    (510, b"\x55\xaa", phrase!("a disk with a boot sector or partitions"), phrase!("take the file system out of it: losetup -P, then dd")),
-    (0, b"QFI\xfb", phrase!("a virtual machine's disk"), phrase!("take the file system out of it: qemu-img convert -O raw, losetup -P, dd")),
-    (0, b"<", phrase!("a web page or XML"), phrase!("the download may have failed; look into the file")),
-    (0, b"{", phrase!("JSON"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (0, b"\x28\xb5\x2f\xfd",  phrase!("a zstd archive"), phrase!("pass it through zstd: zstd -dc FILE | vial import - NAME")),
+    (0, b"\xfd7zXZ\0",        phrase!("an xz archive"), phrase!("pass it through xz: xz -dc FILE | vial import - NAME")),
+    (0, b"BZh",               phrase!("a bzip2 archive"), phrase!("pass it through bzip2: bzip2 -dc FILE | vial import - NAME")),
+    (0, b"\x04\x22\x4d\x18",  phrase!("an lz4 archive"), phrase!("pass it through lz4: lz4 -dc FILE | vial import - NAME")),
+    (0, b"PK\x03\x04",        phrase!("a zip archive"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (0, b"0707",              phrase!("a cpio archive"), phrase!("unpack it with cpio -id, then import the directory")),
+    (0, b"!<arch>\n",         phrase!("an ar archive (a Debian package?)"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (0, b"\x7fELF",           phrase!("a program"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+    (510, b"\x55\xaa",        phrase!("a disk with a boot sector or partitions"), phrase!("take the file system out of it: losetup -P, then dd")),
+    (0, b"QFI\xfb",           phrase!("a virtual machine's disk"), phrase!("take the file system out of it: qemu-img convert -O raw, losetup -P, dd")),
+    (0, b"<",                 phrase!("a web page or XML"), phrase!("the download may have failed; look into the file")),
+    (0, b"{",                 phrase!("JSON"), phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
 ];
 
 /// What came of an import.
@@ -60,6 +61,7 @@ impl Store {
         source: &[u8],
         name: Option<&Reference<'_>>,
         message: &str,
+        max_size: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
         let mut input = {
@@ -67,10 +69,14 @@ impl Store {
             look(source)?
         };
         let work = self.begin()?;
+        let how = How { max_size, ..How::default() };
         let (layer, unpacked) = match &mut input {
             Input::Image(opened) => work.keep_image(opened)?,
-            input => work.make_layer(How::default(), progress, &mut |output| input.send(output))?,
+            input => work.make_layer("layer", how, progress, &mut |output| input.send(output))?,
         };
+        if max_size != 0 && unpacked.size > max_size {
+            return Err(stream::too_large(max_size));
+        }
         if unpacked.entries == 0 {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
@@ -94,6 +100,51 @@ pub enum Input {
 }
 
 impl Input {
+    /// Tells what a file is; `shown` is what to call it.
+    ///
+    /// # Errors
+    /// It can't be read, or is no archive.
+    #[inline(never)]
+    pub fn of(mut opened: Opened, shown: &dyn Display) -> Result<Input> {
+        let head = opened.peek(HEAD)?;
+        if head.is_empty() {
+            return Err(Error::new(say!("{} is empty", shown)));
+        }
+        if head.starts_with(&inflate::MAGIC) {
+            return Ok(Input::Gzip(opened));
+        }
+        let is_image = loopdev::kind(head).is_some();
+        let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+        let is_start = head.first_chunk().is_some_and(write::is_start);
+        // File system images may begin with zeros, and so does an archive without members.
+        if is_start && (head[0] != 0 || !is_image && known.is_none()) {
+            return Ok(Input::Plain(opened));
+        }
+        if is_image {
+            return Ok(Input::Image(opened));
+        }
+        Err(match known {
+            Some((.., what, hint)) => Error::new(say!("{} is {}", shown, what)).hint(*hint),
+            None => Error::new(say!(
+                "{} is not an archive: it begins with \"{}\"",
+                shown,
+                head[..head.len().min(16)].escape_ascii()
+            ))
+            .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+        })
+    }
+
+    /// Whether all that was sent was this blob.
+    ///
+    /// # Errors
+    /// It was not.
+    pub fn verify(&mut self, blob: &Descriptor) -> Result<()> {
+        match self {
+            Input::Plain(opened) | Input::Gzip(opened) => opened.verify(blob),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes all of it as an archive, once.
     ///
     /// # Errors
@@ -138,40 +189,13 @@ pub fn look(source: &[u8]) -> Result<Input> {
         return Err(Error::new(phrase!("standard input is a terminal"))
             .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME")));
     }
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    while length < HEAD {
-        match file::read(file.by_ref(), &mut head[length..])? {
-            0 => break,
-            count => length += count,
-        }
+    let input = Input::of(Opened::new(file), &shown)?;
+    if let Input::Plain(opened) = &input
+        && opened.head.first() == Some(&0)
+    {
+        return Err(Error::new(phrase!("the archive holds no files")));
     }
-    head.truncate(length);
-    if head.is_empty() {
-        return Err(Error::new(say!("{} is empty", shown)));
-    }
-    if head.starts_with(&inflate::MAGIC) {
-        return Ok(Input::Gzip(Opened { head, file }));
-    }
-    // File system images may begin with zeros, and so does an archive without members.
-    let is_start = head.first_chunk().is_some_and(write::is_start);
-    if is_start && head[0] != 0 {
-        return Ok(Input::Plain(Opened { head, file }));
-    }
-    if loopdev::kind(&head).is_some() {
-        return Ok(Input::Image(Opened { head, file }));
-    }
-    let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    Err(match known {
-        Some((.., what, hint)) => Error::new(say!("{} is {}", shown, what)).hint(*hint),
-        None if is_start => Error::new(phrase!("the archive holds no files")),
-        None => Error::new(say!(
-            "{} is not an archive: it begins with \"{}\"",
-            shown,
-            head[..length.min(16)].escape_ascii()
-        ))
-        .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
-    })
+    Ok(input)
 }
 
 fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {

@@ -6,7 +6,7 @@ mod names;
 mod oracle;
 mod sparse;
 
-use super::{Entry, Failure, Reader, What};
+use super::{Entry, Failure, Reader};
 use crate::base::bytes::Source;
 use core::convert::Infallible;
 
