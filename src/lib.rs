@@ -17,4 +17,5 @@ pub mod cli;
 pub mod container;
 pub mod image;
 pub mod kernel;
+pub mod storage;
 pub mod sys;

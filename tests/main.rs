@@ -38,6 +38,7 @@ mod old_kernels;
 mod restarts;
 mod service;
 mod stats;
+mod storage;
 mod update;
 mod vm;
 mod whiteouts;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         old_kernels::trials(),
         vm::exec::trials(),
         stats::trials(),
+        storage::trials(),
         update::trials(),
         restarts::trials(),
         service::trials(),

@@ -39,6 +39,8 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
         None => "",
     };
     file::umask(0);
+    // Not every file system can hold a root.
+    context.storage(context.open_root()?.by_ref())?;
     let mut progress = Progress::new();
     let imported = store(context)?.import(source, name.as_ref(), message, &mut |bytes| progress.show(bytes));
     progress.end();

@@ -261,8 +261,10 @@ fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
 
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS)"),
-        Errno::EINVAL => error.hint("the store must not lie on an overlay file system; --root DIR puts it elsewhere"),
+        Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without"),
+        Errno::EINVAL => {
+            error.hint("the store's file system can't hold what is written; --root DIR puts it elsewhere, --storage copy does without overlay")
+        }
         _ => error,
     }
 }
