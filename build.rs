@@ -6,8 +6,15 @@
 //!
 //! Nothing unwinds and nobody debugs the stripped binary, so a linker script drops the tables for unwinding, which the
 //! precompiled core library brings along.
+//!
+//! It also packs the phrases that the sources hold (`base::phrase`).
 
-use std::{env, fs, path::Path};
+use std::{env, fmt::Write, fs, path::Path};
+
+#[path = "src/base/phrase/find.rs"]
+mod find;
+#[path = "src/base/phrase/pack.rs"]
+mod pack;
 
 /// The libraries that the `libc` crate and the musl targets name on the linker's command line.
 const EMPTY: &[&str] = &["c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_s", "gcc_eh", "unwind"];
@@ -23,6 +30,7 @@ INSERT AFTER .text;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let archives = Path::new(&out).join("empty");
     fs::create_dir_all(&archives).expect("create the directory for the empty archives");
@@ -43,4 +51,43 @@ fn main() {
     for argument in ["--no-eh-frame-hdr", "--build-id=none"] {
         println!("cargo:rustc-link-arg-bins={prefix}{argument}");
     }
+    fs::write(Path::new(&out).join("phrases.rs"), phrases()).expect("write the packed phrases");
+}
+
+/// The source of the tables that `base::phrase` includes.
+fn phrases() -> String {
+    let mut texts = Vec::new();
+    let mut todo = vec![Path::new("src").to_owned()];
+    while let Some(path) = todo.pop() {
+        if path.is_dir() {
+            todo.extend(
+                fs::read_dir(path).expect("list the sources").map(|entry| entry.expect("list the sources").path()),
+            );
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            find::phrases(&fs::read_to_string(path).expect("read a source"), &mut texts);
+        }
+    }
+    texts.sort();
+    texts.dedup();
+    texts.retain(|text| !text.is_empty());
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let packed = pack::pack(&texts);
+    let (symbols, text, split) = (packed.symbols, packed.text, packed.split);
+    let mut source = format!(
+        "/// What each symbol stands for: two numbers of 12 bits, either two symbols or 0xFFF and a byte.\n\
+         pub(super) static SYMBOLS: [[u8; 3]; {}] = {symbols:?};\n\
+         /// The half-bytes of all phrases.\n\
+         pub(super) static TEXT: [u8; {}] = {text:?};\n\
+         /// How many values of a symbol's first half-byte leave none, or one more, to follow.\n\
+         pub(super) const SPLIT: (usize, usize) = {split:?};\n\
+         /// All phrases in order, and where they are: the start and the length in half-bytes.\n\
+         pub(super) const ALL: &[(&str, u32, u32)] = &[\n",
+        symbols.len(),
+        text.len()
+    );
+    for (text, (start, length)) in texts.iter().zip(packed.places) {
+        assert!(start < 1 << 20 && length < 1 << 12, "too long for a number of 32 bits: {text:?}");
+        let _ = writeln!(source, "    ({text:?}, {start}, {length}),");
+    }
+    source + "];\n"
 }

@@ -12,10 +12,14 @@
 
 extern crate alloc;
 
+// Before the others, which use its macros.
+#[macro_use]
 pub mod base;
+#[macro_use]
+pub mod sys;
+
 pub mod cli;
 pub mod container;
 pub mod image;
 pub mod kernel;
 pub mod storage;
-pub mod sys;

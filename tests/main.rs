@@ -32,6 +32,7 @@ mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod load;
 mod logs;
 mod memory;
 mod old_kernels;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        load::trials(),
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),

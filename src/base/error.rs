@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::errno::Errno;
+use super::phrase::Phrase;
 
 /// The result of nearly everything in vial.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -34,47 +35,87 @@ pub struct Error(Box<Inner>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Inner {
     errno: Errno,
-    operation: &'static str,
+    operation: Text,
     object: String,
-    reason: &'static str,
-    hint: &'static str,
+    reason: Text,
+    hint: Text,
     exit: u8,
 }
 
-/// Words of an error, which stay: they end what they are about, so there are few of them. What failed in passing names its
-/// object only, and that is owned.
+/// Words of an error: a phrase, or made for the occasion. Those stay: they end what they are about, so there are few of
+/// them. What failed in passing names its object only, and that is owned.
 #[derive(Clone, Copy, Debug)]
-pub struct Text(&'static str);
+pub enum Text {
+    /// Made for the occasion.
+    Kept(&'static str),
+    /// Unpacked when it is printed.
+    Packed(Phrase),
+}
 
 impl From<&'static str> for Text {
     fn from(text: &'static str) -> Text {
-        Text(text)
+        Text::Kept(text)
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Text {
-        Text(text.leak())
+        Text::Kept(text.leak())
     }
 }
+
+impl From<Phrase> for Text {
+    fn from(phrase: Phrase) -> Text {
+        Text::Packed(phrase)
+    }
+}
+
+impl Text {
+    /// Nothing.
+    const NONE: Text = Text::Packed(Phrase::EMPTY);
+
+    /// The words.
+    #[must_use]
+    #[inline(never)]
+    pub fn text(self) -> String {
+        match self {
+            Text::Kept(text) => String::from(text),
+            Text::Packed(phrase) => phrase.text(),
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Text) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Text {}
 
 impl Error {
     /// The kernel refused `operation` on `object`.
     #[expect(clippy::needless_pass_by_value, reason = "texts and references to them come here alike")]
     pub fn os(errno: Errno, operation: impl Into<Text>, object: impl ToString) -> Error {
-        Error::made(errno, operation.into().0, object.to_string())
+        Error::made(errno, operation.into(), object.to_string())
     }
 
     /// What the constructors share; they are generic, so that each of their uses would be a copy of this.
     #[cold]
     #[inline(never)]
-    fn made(errno: Errno, operation: &'static str, object: String) -> Error {
-        Error(Box::new(Inner { errno, operation, object, reason: "", hint: "", exit: EXIT_FAILURE }))
+    fn made(errno: Errno, operation: Text, object: String) -> Error {
+        Error(Box::new(Inner { errno, operation, object, reason: Text::NONE, hint: Text::NONE, exit: EXIT_FAILURE }))
     }
 
     /// vial itself refuses: `message` is the whole first line.
     pub fn new(message: impl Into<Text>) -> Error {
-        Error::made(Errno::NONE, message.into().0, String::new())
+        Error::made(Errno::NONE, message.into(), String::new())
     }
 
     /// Adds what to do about it. The first hint stays: it was given nearest to the cause.
@@ -91,10 +132,10 @@ impl Error {
 
     #[cold]
     #[inline(never)]
-    fn with(mut self, place: fn(&mut Inner) -> &mut &'static str, text: Text) -> Error {
+    fn with(mut self, place: fn(&mut Inner) -> &mut Text, text: Text) -> Error {
         let place = place(&mut self.0);
-        if place.is_empty() {
-            *place = text.0;
+        if matches!(place, Text::Packed(Phrase::EMPTY)) {
+            *place = text;
         }
         self
     }
@@ -103,7 +144,7 @@ impl Error {
     #[must_use]
     #[cold]
     pub fn option(mut self, option: &str) -> Error {
-        self.0.operation = [option, ": ", self.0.operation].concat().leak();
+        self.0.operation = Text::from([option, ": ", &self.0.operation.text()].concat());
         self
     }
 
@@ -139,7 +180,7 @@ impl Error {
         let mut wire = Vec::with_capacity(64);
         wire.extend_from_slice(&inner.errno.0.to_le_bytes());
         wire.push(inner.exit);
-        for text in [inner.operation, &inner.object, inner.reason, inner.hint] {
+        for text in [&inner.operation.text(), &inner.object, &inner.reason.text(), &inner.hint.text()] {
             wire.extend_from_slice(&(text.len() as u32).to_le_bytes());
             wire.extend_from_slice(text.as_bytes());
         }
@@ -161,10 +202,10 @@ impl Error {
         let [operation, object, reason, hint] = texts;
         Some(Error(Box::new(Inner {
             errno: Errno(i32::from_le_bytes(*errno)),
-            operation: operation.leak(),
+            operation: operation.into(),
             object,
-            reason: reason.leak(),
-            hint: hint.leak(),
+            reason: reason.into(),
+            hint: hint.into(),
             exit: *exit,
         })))
     }
@@ -174,18 +215,19 @@ impl fmt::Display for Error {
     /// One to three lines without the leading `vial: ` and without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        f.write_str(inner.operation)?;
+        f.write_str(&inner.operation.text())?;
         if !inner.object.is_empty() {
             write!(f, " {}", inner.object)?;
         }
         if inner.errno != Errno::NONE {
             write!(f, ": {}", inner.errno)?;
         }
-        if !inner.reason.is_empty() {
-            write!(f, "\nwhile: {}", inner.reason)?;
-        }
-        if !inner.hint.is_empty() {
-            write!(f, "\nhint: {}", inner.hint)?;
+        for (title, text) in [("\nwhile: ", inner.reason), ("\nhint: ", inner.hint)] {
+            let text = text.text();
+            if !text.is_empty() {
+                f.write_str(title)?;
+                f.write_str(&text)?;
+            }
         }
         Ok(())
     }

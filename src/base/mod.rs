@@ -1,5 +1,9 @@
 //! Floor 0: pure code. Nothing here enters the kernel.
 
+// Before the others, which use its macro.
+#[macro_use]
+pub mod phrase;
+
 pub mod bytes;
 pub mod errno;
 pub mod error;

@@ -38,8 +38,8 @@ impl Manner {
         let keys = match parsed.last(Id::DetachKeys) {
             Some(given) => given.check(
                 keys(given.text()?),
-                "not keys",
-                "letters or ctrl-LETTER with commas between: ctrl-p,ctrl-q",
+                phrase!("not keys"),
+                phrase!("letters or ctrl-LETTER with commas between: ctrl-p,ctrl-q"),
             )?,
             None => keys(KEYS).unwrap_or_default(),
         };
@@ -82,11 +82,11 @@ pub(super) fn attach(context: &Context<'static>) -> Result<u8> {
 
 /// Connects to a container's monitor.
 pub(super) fn connect(directory: &Fd, name: &str) -> Result<Fd> {
-    let _why = because("connect to the container's monitor");
+    let _why = because!("connect to the container's monitor");
     net::connect_at(directory.by_ref(), monitor::SOCKET).map_err(|error| match error.errno() {
         Errno::ENOENT | Errno::ECONNREFUSED => {
             Error::new(alloc::format!("container {name} has no monitor: it runs in the foreground of another vial"))
-                .hint("a container that is started with vial run -d or vial start has one")
+                .hint(phrase!("a container that is started with vial run -d or vial start has one"))
         }
         _ => error,
     })
@@ -103,7 +103,7 @@ struct Input {
 /// Passes on until the container has ended or the keys that detach are typed; the exit code.
 #[inline(never)]
 pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
-    let _why = because("pass on what goes to and comes from the container, until it has ended");
+    let _why = because!("pass on what goes to and comes from the container, until it has ended");
     let before = poll::block_signals(run::watched_signals())?;
     let signals = poll::signalfd(run::watched_signals())?;
     let on_terminal = manner.tty && manner.input && tty::is_terminal(fd::STDIN);
@@ -138,8 +138,9 @@ pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8
                     file::write_all(place, output)?;
                 }
                 None => {
-                    return Err(Error::new("the container's monitor was killed")
-                        .hint("the container may still run: vial ps; vial attach connects to its new monitor"));
+                    return Err(Error::new(phrase!("the container's monitor was killed")).hint(phrase!(
+                        "the container may still run: vial ps; vial attach connects to its new monitor"
+                    )));
                 }
             }
         }

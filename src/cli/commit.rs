@@ -73,14 +73,14 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
         })
     });
     if let Some(group) = frozen {
-        let _why = because("let the container go on");
+        let _why = because!("let the container go on");
         let thawed = group.freeze(false);
         // Both may have gone with the container.
         let _ = file::unlink(files.directory.by_ref(), PAUSED);
         thawed.or_else(|error| if error.is(Errno::ENOENT) || error.is(Errno::ENODEV) { Ok(()) } else { Err(error) })?;
     }
     let made = made?;
-    images::warn_of_lost(&made.unpacked);
+    images::warn_of_lost(made.unpacked.lost_attributes);
     super::print(&["sha256:", made.id, "\n"].concat())?;
     Ok(0)
 }
@@ -91,7 +91,7 @@ fn freeze(files: &Files) -> Result<Option<Group>> {
     if !files.runs() || file::exists(directory, PAUSED) {
         return Ok(None);
     }
-    let _why = because("freeze the container's processes");
+    let _why = because!("freeze the container's processes");
     let group = remains::group(files.config, files.id)?;
     // Before, so that whatever is frozen is known to be, even if vial is killed here.
     file::write_file(directory, PAUSED, b"", 0o600)?;
@@ -99,7 +99,7 @@ fn freeze(files: &Files) -> Result<Option<Group>> {
         Ok(()) => Ok(Some(group)),
         Err(error) => {
             let _ = file::unlink(directory, PAUSED);
-            Err(error.hint("--pause=false leaves it running meanwhile"))
+            Err(error.hint(phrase!("--pause=false leaves it running meanwhile")))
         }
     }
 }

@@ -78,14 +78,14 @@ impl<'a> Context<'a> {
     /// The directory of all state is on a disk (`--ram`).
     #[inline(never)]
     pub(super) fn check_ram(&self) -> Result<()> {
-        let _why = because("see that all state is in memory (--ram)");
+        let _why = because!("see that all state is in memory (--ram)");
         let path = self.root_path();
         let root = self.open_root()?;
         if !matches!(file::filesystem(root.by_ref())?, TMPFS | RAMFS) {
             // It may have been made just now.
             let _ = file::rmdir(fd::CWD, file::path(path)?);
             return Err(Error::new(text!("--ram: {path} is not in memory"))
-                .hint("mount a tmpfs there, or name a directory on one: --root DIR"));
+                .hint(phrase!("mount a tmpfs there, or name a directory on one: --root DIR")));
         }
         Ok(())
     }
@@ -99,9 +99,8 @@ impl<'a> Context<'a> {
         let asked = match (self.parsed.globals.storage, self.variable(b"VIAL_STORAGE")) {
             (Some(asked), _) => asked,
             (None, None | Some(b"")) => "",
-            (None, Some(name)) => {
-                parse::driver(name).ok_or_else(|| invalid(name, "VIAL_STORAGE", "no such driver", parse::ACCEPTED))?
-            }
+            (None, Some(name)) => parse::driver(name)
+                .ok_or_else(|| invalid(name, "VIAL_STORAGE", phrase!("no such driver"), parse::ACCEPTED))?,
         };
         storage::choose(root, asked)
     }
@@ -117,7 +116,7 @@ impl<'a> Context<'a> {
 
     /// Opens the directory of all state, making it if it is missing.
     pub(super) fn open_root(&self) -> Result<Fd> {
-        let _why = because("open the directory that holds all of vial's state");
+        let _why = because!("open the directory that holds all of vial's state");
         let path = self.root_path();
         let name = file::path(path)?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
@@ -128,7 +127,7 @@ impl<'a> Context<'a> {
             }
             result => result,
         }
-        .map_err(|error| error.hint("--root DIR or VIAL_ROOT=DIR puts the state elsewhere"))
+        .map_err(|error| error.hint(phrase!("--root DIR or VIAL_ROOT=DIR puts the state elsewhere")))
     }
 
     /// Opens the directory of all state if it is there.

@@ -11,6 +11,8 @@ use super::flags::Id;
 use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::keep::{self, text};
+use crate::base::phrase::Phrase;
 use crate::base::text::human_size;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
@@ -43,14 +45,17 @@ impl<'a> Word<'a> {
         let colon = text.iter().position(|byte| *byte == b':').filter(|_| !matches!(text, [b'/' | b'.', ..]));
         let (container, path) = match colon {
             Some(at) => (
-                Some(core::str::from_utf8(&text[..at]).map_err(|_| Error::new("a container's name must be UTF-8"))?),
+                Some(
+                    core::str::from_utf8(&text[..at])
+                        .map_err(|_| Error::new(phrase!("a container's name must be UTF-8")))?,
+                ),
                 &text[at + 1..],
             ),
             None => (None, text),
         };
         if text.is_empty() || container == Some("") {
-            return Err(Error::new("empty path or name of a container")
-                .hint("vial cp CONTAINER:PATH PATH, or the other way round"));
+            return Err(Error::new(phrase!("empty path or name of a container"))
+                .hint(phrase!("vial cp CONTAINER:PATH PATH, or the other way round")));
         }
         let content = path == b"." || path.ends_with(b"/.");
         let directory = content || path.ends_with(b"/") || path.ends_with(b"..");
@@ -83,9 +88,8 @@ impl<'a> Word<'a> {
     }
 
     #[inline(never)]
-    fn refuse(&self, why: &str, hint: &'static str) -> Error {
-        let error = Error::new([&*String::from_utf8_lossy(self.text), ": ", why].concat());
-        if hint.is_empty() { error } else { error.hint(hint) }
+    fn refuse(&self, why: Phrase, hint: Phrase) -> Error {
+        Error::new(text!("{}: {why}", keep::lossy(self.text))).hint(hint)
     }
 
     /// The root below which the path is looked for.
@@ -98,10 +102,12 @@ impl<'a> Word<'a> {
 
     /// Finds it.
     fn find(&self, root: FdRef<'_>, follow: bool) -> Result<Place> {
-        let _why = because("find the path, which must not lead out of the container's root");
+        let _why = because!("find the path, which must not lead out of the container's root");
         let found = resolve::find(root, &self.path, follow)
             .map_err(|error| error.hint(String::from_utf8_lossy(self.text).into_owned()))?;
-        found.ok_or_else(|| self.refuse("no such directory", "the directory that is to hold it must be there"))
+        found.ok_or_else(|| {
+            self.refuse(phrase!("no such directory"), phrase!("the directory that is to hold it must be there"))
+        })
     }
 }
 
@@ -114,12 +120,12 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     let name = match (source.container, target.container) {
         (Some(name), None) | (None, Some(name)) => name,
         (Some(_), Some(_)) => {
-            return Err(Error::new("copying between containers is not supported")
-                .hint("vial cp A:PATH - | vial cp - B:DIRECTORY"));
+            return Err(Error::new(phrase!("copying between containers is not supported"))
+                .hint(phrase!("vial cp A:PATH - | vial cp - B:DIRECTORY")));
         }
         (None, None) => {
-            return Err(Error::new("one of the two must be in a container: CONTAINER:PATH")
-                .hint("cp copies between a container and the host"));
+            return Err(Error::new(phrase!("one of the two must be in a container: CONTAINER:PATH"))
+                .hint(phrase!("cp copies between a container and the host")));
         }
     };
     let inward = target.container.is_some();
@@ -141,7 +147,8 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
         let to = target.root(Some(&files), true)?;
         let place = target.find(to.by_ref(), true)?;
         if !place.is(libc::S_IFDIR) {
-            return Err(target.refuse("no directory", "an archive is unpacked into a directory that is there"));
+            return Err(target
+                .refuse(phrase!("no directory"), phrase!("an archive is unpacked into a directory that is there")));
         }
         return finish(context, &target, &open(&place)?, how, &mut |output| input.send(output));
     }
@@ -149,51 +156,56 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     let found = source.find(from.by_ref(), source.directory || parsed.on(Id::FollowLink))?;
     let is_directory = found.is(libc::S_IFDIR);
     if found.stat.is_none() {
-        return Err(source.refuse("no such file or directory", ""));
+        return Err(source.refuse(phrase!("no such file or directory"), Phrase::EMPTY));
     }
     if source.directory && !is_directory {
-        return Err(source.refuse("not a directory", "a path that ends in / or /. is a directory"));
+        return Err(source.refuse(phrase!("not a directory"), phrase!("a path that ends in / or /. is a directory")));
     }
     if found.is(libc::S_IFSOCK) {
-        return Err(source.refuse("a socket can't be copied", ""));
+        return Err(source.refuse(phrase!("a socket can't be copied"), Phrase::EMPTY));
     }
     let what = What { mounted: true, ..What::default() };
     // From here on it is this directory, whatever bears its name.
     let inner = if is_directory { Some(open(&found)?) } else { None };
     let produce = |name: &[u8], output: &mut Output| {
-        let _why = because("read and send what is to be copied");
+        let _why = because!("read and send what is to be copied");
         match &inner {
             Some(inner) => walk::archive(inner.by_ref(), c".", name, what, output),
             None => walk::archive(found.dir.by_ref(), &found.name, name, what, output),
         }
     };
     if target.is_stream() {
-        return Output::to(standard_output()?, &mut |output| produce(source.name(), output)).map(|()| 0);
+        return Output::to(standard_output()?, 0, &mut |output| produce(source.name(), output)).map(|()| 0);
     }
     let to = target.root(Some(&files), true)?;
     let place = target.find(to.by_ref(), true)?;
-    let (directory, name) = if place.is(libc::S_IFDIR) {
-        (open(&place)?, source.name())
-    } else {
-        if place.stat.is_some() {
-            if target.directory {
-                return Err(target.refuse("not a directory", "a path that ends in / or /. is a directory"));
+    let (directory, name) =
+        if place.is(libc::S_IFDIR) {
+            (open(&place)?, source.name())
+        } else {
+            if place.stat.is_some() {
+                if target.directory {
+                    return Err(target
+                        .refuse(phrase!("not a directory"), phrase!("a path that ends in / or /. is a directory")));
+                }
+                if is_directory {
+                    return Err(target.refuse(
+                        phrase!("cannot copy a directory onto a file"),
+                        phrase!("give a directory, or a name that is free"),
+                    ));
+                }
+                if !place.is(libc::S_IFREG) {
+                    return Err(target.refuse(
+                        phrase!("is neither a file nor a directory"),
+                        phrase!("remove it first, or copy to another place"),
+                    ));
+                }
+            } else if target.directory && !is_directory {
+                return Err(target
+                    .refuse(phrase!("no such directory"), phrase!("make it first, or leave the / at the end out")));
             }
-            if is_directory {
-                return Err(
-                    target.refuse("cannot copy a directory onto a file", "give a directory, or a name that is free")
-                );
-            }
-            if !place.is(libc::S_IFREG) {
-                return Err(
-                    target.refuse("is neither a file nor a directory", "remove it first, or copy to another place")
-                );
-            }
-        } else if target.directory && !is_directory {
-            return Err(target.refuse("no such directory", "make it first, or leave the / at the end out"));
-        }
-        (file::duplicate(place.dir.by_ref())?, place.name.as_bytes())
-    };
+            (file::duplicate(place.dir.by_ref())?, place.name.as_bytes())
+        };
     finish(context, &target, &directory, how, &mut |output| produce(name, output))
 }
 
@@ -210,16 +222,16 @@ fn finish(
     how: How,
     produce: &mut dyn FnMut(&mut Output) -> Result<()>,
 ) -> Result<u8> {
-    let _why = because("put the copy in its place");
+    let _why = because!("put the copy in its place");
     file::umask(0);
     let (_, unpacked) = transfer(to.by_ref(), how, &mut |_| (), produce).map_err(|error| {
         if error.is(Errno::EROFS) {
-            error.hint("the container's root, or what is mounted there, is read-only")
+            error.hint(phrase!("the container's root, or what is mounted there, is read-only"))
         } else {
             error
         }
     })?;
-    images::warn_of_lost(&unpacked);
+    images::warn_of_lost(unpacked.lost_attributes);
     if !context.parsed.on(Id::CpQuiet) && terminal::modes(fd::STDERR).is_ok() {
         let words =
             ["Successfully copied ", &human_size(unpacked.size), " to ", &String::from_utf8_lossy(target.text), "\n"];

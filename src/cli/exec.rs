@@ -31,12 +31,12 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     }
     let (detach, tty, interactive) = (parsed.on(Id::Detach), parsed.on(Id::Tty), parsed.on(Id::Interactive));
     if tty && interactive && !detach && !tty::is_terminal(fd::STDIN) {
-        return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
-            .hint("leave out -t to pipe data in: vial exec -i ..."));
+        return Err(Error::new(phrase!("--tty with --interactive needs a terminal, and standard input is none"))
+            .hint(phrase!("leave out -t to pipe data in: vial exec -i ...")));
     }
     if tty && detach {
-        return Err(Error::new("--tty with --detach: nobody would hold the terminal's other end")
-            .hint("leave out one of them; a detached container can have a terminal: vial run -dt ..."));
+        return Err(Error::new(phrase!("--tty with --detach: nobody would hold the terminal's other end"))
+            .hint(phrase!("leave out one of them; a detached container can have a terminal: vial run -dt ...")));
     }
     sealed::go_on(context)?;
     let variables = variables(&asked, tty)?;
@@ -76,7 +76,9 @@ fn join(
         words.push(file::path(word)?);
     }
     let args: Words = words.leak();
-    let Some(process) = &mut launch.spec.process else { return Err(Error::new("the container has no process")) };
+    let Some(process) = &mut launch.spec.process else {
+        return Err(Error::new(phrase!("the container has no process")));
+    };
     process.terminal = tty;
     process.args = lossy(args);
     if let Some(path) = asked.workdir {
@@ -137,7 +139,7 @@ fn variables(asked: &Asked<'static>, tty: bool) -> Result<Vec<Variable<'static>>
         variables.push(Variable { name: b"TERM", value: Some(b"xterm") });
     }
     for path in &asked.env_files {
-        let _why = because("read variables from a file (--env-file)");
+        let _why = because!("read variables from a file (--env-file)");
         variables.extend(parse_env_file(path, option_file(path, "--env-file")?)?);
     }
     variables.extend_from_slice(&asked.env);

@@ -45,7 +45,11 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
                 file::stat_follow(fd::CWD, path).is_ok_and(|stat| u32::from(stat.mode) & libc::S_IFMT == kind)
             };
             let fits = !given.value.is_empty() && is(file::path(parent)?, libc::S_IFDIR) && !is(path, libc::S_IFDIR);
-            Some(given.check(fits.then_some(path), "no place for a file", "a file, in a directory that is there")?)
+            Some(given.check(
+                fits.then_some(path),
+                phrase!("no place for a file"),
+                phrase!("a file, in a directory that is there"),
+            )?)
         }
         None => None,
     };
@@ -60,8 +64,9 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
         }
         None => (standard_output()?, false),
     };
-    let _why = because("write the container's root as an archive");
-    let written = Output::to(target, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
+    let _why = because!("write the container's root as an archive");
+    let written =
+        Output::to(target, 0, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
     if let (Err(_), Some(path), true) = (&written, path, regular) {
         // A part of an archive looks like a whole one until it is read.
         let _ = file::unlink(fd::CWD, path);
@@ -72,8 +77,8 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
 /// Standard output for an archive.
 pub(super) fn standard_output() -> Result<Fd> {
     if terminal::modes(fd::STDOUT).is_ok() {
-        return Err(Error::new("standard output is a terminal, which an archive would only confuse")
-            .hint("send it to a file or a program: vial ... > FILE"));
+        return Err(Error::new(phrase!("standard output is a terminal, which an archive would only confuse"))
+            .hint(phrase!("send it to a file or a program: vial ... > FILE")));
     }
     file::duplicate(fd::STDOUT)
 }

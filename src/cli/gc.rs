@@ -28,7 +28,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     let (containers, dangling) = bundles.survey()?;
     let mut collector = Collector { root: &root, bundles: &bundles, dry, code: 0 };
     {
-        let _why = because("wait for containers that are being made to get an owner");
+        let _why = because!("wait for containers that are being made to get an owner");
         bundles.settle()?;
     }
     for (id, name) in &containers {
@@ -70,7 +70,7 @@ impl Collector<'_> {
     /// Takes a container that no process owns. When an owner has just been killed, a child of it may be about to go; while one
     /// is about to start, the container looks the same.
     fn take(&self, id: &str) -> Result<Option<Fd>> {
-        let _why = because("see whether a process owns the container");
+        let _why = because!("see whether a process owns the container");
         for _ in 0..ROUNDS {
             let Some((directory, free)) = self.bundles.take(id)? else { return Ok(None) };
             if free {
@@ -89,7 +89,7 @@ impl Collector<'_> {
     #[inline(never)]
     fn container(&self, id: &'static str, name: &'static str) -> Result<()> {
         let Some(directory) = self.take(id)? else { return Ok(()) };
-        let _why = because("remove what is left of a container that no process owns");
+        let _why = because!("remove what is left of a container that no process owns");
         let mut state = State::load(directory.by_ref())?;
         let config = match read_json(directory.by_ref(), c"config.json") {
             // Without a state it was cut short.

@@ -46,7 +46,7 @@ pub fn overview() -> String {
          Commands:\n",
     );
     for command in COMMANDS {
-        row(&mut out, 16, command.name, command.help);
+        row(&mut out, 16, command.name, &command.help.text());
     }
     group(&mut out, &TOP, "");
     group(&mut out, &GLOBAL, "");
@@ -62,7 +62,7 @@ fn noun(noun: &str) -> String {
         // A command's own names come one after the other; the first stands for them all.
         if let Some(command) = flags::command(&format!("{noun} {verb}")).filter(|command| command.name != before) {
             before = command.name;
-            row(&mut out, 16, verb, command.help);
+            row(&mut out, 16, verb, &command.help.text());
         }
     }
     out
@@ -142,7 +142,7 @@ mod tests {
         for entry in COMMANDS {
             assert!(all.contains(&format!("\n  {} ", entry.name)), "{}", entry.name);
             let page = command(entry);
-            assert!(page.starts_with(entry.help));
+            assert!(page.starts_with(&entry.help.text()));
             for flag in entry.flags().chain(GLOBAL.flags) {
                 assert!(
                     page.contains(&format!("--{}", flag.long())) && page.contains(flag.help()),
@@ -176,7 +176,7 @@ mod tests {
         for entry in COMMANDS {
             for (line, _) in entry.examples {
                 // Quotes hold no spaces in the examples, and what follows `<` is the shell's.
-                let line = line.split(" <").next().unwrap().replace('\'', "");
+                let line = line.text().split(" <").next().unwrap().replace('\'', "");
                 let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
                 let parsed = parse::parse(&words).unwrap_or_else(|(_, error)| panic!("{line}: {error}"));
                 assert_eq!(parsed.command.name, entry.name, "{line}");

@@ -26,7 +26,7 @@ pub(super) fn inspect(context: &Context<'_>) -> Result<u8> {
     if let Some(given) = parsed.last(Id::InspectType) {
         let wanted = given.text()?;
         let known = KINDS.contains(&wanted) && (only.is_empty() || only == wanted);
-        given.check(known.then_some(()), "no such type", "container, image or volume")?;
+        given.check(known.then_some(()), phrase!("no such type"), phrase!("container, image or volume"))?;
         only = wanted;
     }
     print(context, only, parsed.last(Id::InspectFormat))
@@ -57,7 +57,7 @@ fn describe(context: &Context<'_>, only: &str, name: &str) -> Result<Option<Valu
 fn print(context: &Context<'_>, only: &str, given: Option<Given<'_>>) -> Result<u8> {
     let format = Format::new(given, false)?;
     if let (Some(given), Form::Table) = (given, format.form) {
-        return Err(given.refuse("no table", "json or a template such as '{{.Name}}'"));
+        return Err(given.refuse(phrase!("no table"), phrase!("json or a template such as '{{.Name}}'")));
     }
     let mut found: Vec<Value> = Vec::new();
     let mut code = super::each(&context.parsed.positionals, &mut |name| {

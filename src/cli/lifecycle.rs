@@ -65,7 +65,7 @@ pub(super) fn adopt(root: &Fd, bundles: &Bundles, seen: &Seen) {
         }
         // Another command is doing so at this moment.
         Ok(Some((directory, false))) => {
-            let _why = because("wait until another command has made the container's new monitor");
+            let _why = because!("wait until another command has made the container's new monitor");
             let mut rounds = 0;
             while rounds < ROUNDS
                 && State::load(directory.by_ref()).is_ok_and(|state| state.is_some_and(|state| state.is_orphan()))
@@ -100,7 +100,7 @@ pub(super) fn start(context: &Context<'static>) -> Result<u8> {
         return Ok(each(context, &mut |name| start_one(context, name, false).map(drop)));
     }
     if parsed.positionals.len() > 1 {
-        return Err(Error::new("you cannot start and attach multiple containers at once"));
+        return Err(Error::new(phrase!("you cannot start and attach multiple containers at once")));
     }
     let name = parsed.word(0);
     match start_one(context, name, true)? {
@@ -151,7 +151,11 @@ impl Stop {
         let signal = signal_of(parsed)?;
         let Some(given) = parsed.last(Id::StopTime) else { return Ok(Stop { signal, seconds: None }) };
         let seconds = decimal_i64(given.text()?).filter(|seconds| *seconds >= -1);
-        given.check(seconds, "not a number of seconds", "a whole number; -1 waits as long as it takes")?;
+        given.check(
+            seconds,
+            phrase!("not a number of seconds"),
+            phrase!("a whole number; -1 waits as long as it takes"),
+        )?;
         Ok(Stop { signal, seconds })
     }
 }
@@ -160,7 +164,7 @@ impl Stop {
 fn signal_of(parsed: &Parsed<'_>) -> Result<Option<i32>> {
     let Some(given) = parsed.last(Id::Signal) else { return Ok(None) };
     let form = "a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15";
-    given.check(signal::parse(given.text()?), "no such signal", form).map(|signal| Some(signal.into()))
+    given.check(signal::parse(given.text()?), phrase!("no such signal"), form).map(|signal| Some(signal.into()))
 }
 
 /// `vial stop`.
@@ -185,7 +189,7 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
         let state = &seen.state;
         mark(&seen.directory, STOPPED)?;
         if seen.condition.is_running() {
-            let _why = because("ask the workload to stop, and kill it if it does not in time");
+            let _why = because!("ask the workload to stop, and kill it if it does not in time");
             process::signal(state.pid, state.pid_start, signal.unwrap_or(libc::SIGTERM))?;
             pause::let_go_on(&seen);
             if !ends(state, seconds) {
@@ -201,7 +205,7 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
         seen = again;
     }
     Err(Error::new(text!("container {name} has ended, but the vial process that it belongs to does not"))
-        .hint("is it stopped, or traced?"))
+        .hint(phrase!("is it stopped, or traced?")))
 }
 
 /// Makes a mark in a container's directory, unless that is gone.
@@ -233,7 +237,7 @@ fn ends(state: &State, seconds: i64) -> bool {
 
 /// Waits until the process that owns a container lets go of it, but no longer than that should take; whether it has.
 fn settle(bundles: &Bundles, id: &str) -> Result<bool> {
-    let _why = because("wait until the container's owner has cleaned up");
+    let _why = because!("wait until the container's owner has cleaned up");
     for _ in 0..ROUNDS {
         if !bundles.look(id)?.is_some_and(|(_, owned)| owned) {
             return Ok(true);
@@ -288,7 +292,7 @@ pub(super) fn wait(context: &Context<'static>) -> u8 {
 }
 
 fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
-    let _why = because("wait until the container has ended");
+    let _why = because!("wait until the container has ended");
     let (_, bundles, seen) = look(context, name)?;
     match seen.condition {
         Condition::Running | Condition::Paused | Condition::Restarting => {}
@@ -321,7 +325,7 @@ pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
     let (old, new) = (context.parsed.word(0), context.parsed.word(1));
     if !is_name(new) {
         return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", Quoted(new)))
-            .hint("accepted: letters, digits, _ . and -, beginning with a letter or digit, at most 128"));
+            .hint(phrase!("accepted: letters, digits, _ . and -, beginning with a letter or digit, at most 128")));
     }
     let (_, bundles, seen) = look(context, old)?;
     if seen.name == new {

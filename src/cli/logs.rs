@@ -61,7 +61,8 @@ fn wanted(parsed: &Parsed<'_>) -> Result<(Wanted, Option<u64>)> {
     let mut wanted = Wanted { timestamps: parsed.on(Id::Timestamps), ..Wanted::default() };
     if let Some(given) = parsed.last(Id::Tail).filter(|given| given.value != b"all") {
         let number = text::decimal_u64(given.text()?);
-        wanted.tail = Some(given.check(number, "not a number of lines", "a number from 0 on, or all")?);
+        wanted.tail =
+            Some(given.check(number, phrase!("not a number of lines"), phrase!("a number from 0 on, or all"))?);
     }
     let mut until = u64::MAX;
     for id in [Id::Since, Id::Until] {
@@ -71,7 +72,7 @@ fn wanted(parsed: &Parsed<'_>) -> Result<(Wanted, Option<u64>)> {
         let read = Timestamp::parse(text).map(nanoseconds).or_else(|| text::billionths(text));
         let read = read.or_else(|| text::duration(text).map(ago));
         let form = "2026-01-02T03:04:05Z (RFC 3339), seconds since 1970, or how long ago, such as 10m or 1h30m";
-        let time = given.check(read, "not a time", form)?;
+        let time = given.check(read, phrase!("not a time"), form)?;
         let bytes = Timestamp { secs: (time / SECOND) as i64, nanos: (time % SECOND) as u32 }.rfc3339_bytes();
         if id == Id::Since {
             wanted.since = bytes;
@@ -126,7 +127,7 @@ impl Output {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let _why = because("show what the container has printed");
+        let _why = because!("show what the container has printed");
         file::write_all(self.stream, &self.bytes)?;
         self.bytes.clear();
         Ok(())

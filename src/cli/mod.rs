@@ -13,6 +13,7 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod load;
 mod logs;
 pub mod options;
 pub mod output;
@@ -54,7 +55,9 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8
         Ok(parsed) => &parsed.globals,
         Err((globals, _)) => globals,
     };
-    let _why = because(parsed.as_ref().map_or("say what is wrong with the command line", |parsed| parsed.command.help));
+    let _why = because(
+        parsed.as_ref().map_or(phrase!("say what is wrong with the command line"), |parsed| parsed.command.help),
+    );
     let again = args.first() == Some(&sealed::NAME);
     let result = open_ledger(globals, again).and_then(|()| match parsed {
         Ok(parsed) => dispatch(&Context::new(parsed, args, env)),
@@ -68,7 +71,7 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8
 
 /// Prints an error for a person.
 fn report(error: &Error) {
-    let _why = because("say what went wrong");
+    let _why = because!("say what went wrong");
     let _ = file::write_all(fd::STDERR, text!("vial: {error}\n").as_bytes());
 }
 
@@ -81,10 +84,11 @@ fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
     };
     ledger::open(format)?;
     let Some(path) = globals.explain_to else { return Ok(()) };
-    let _why = because("open the file that the ledger goes to");
+    let _why = because!("open the file that the ledger goes to");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND | if again { 0 } else { libc::O_TRUNC };
-    let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644)
-        .map_err(|error| error.option("--explain-to").hint("accepted: a file, in a directory that is there"))?;
+    let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644).map_err(|error| {
+        error.option("--explain-to").hint(phrase!("accepted: a file, in a directory that is there"))
+    })?;
     // Stays open until the process ends.
     ledger::print_to(FdRef::from_number(opened.leak()));
     Ok(())
@@ -121,6 +125,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "export" => files::export(context),
         "commit" => commit::commit(context),
         "import" => images::import(context),
+        "load" => load::load(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),
         "volume create" => volume::create(context),
@@ -160,6 +165,6 @@ fn print_line(line: &str) -> Result<()> {
 /// Prints a result to standard output.
 #[inline(never)]
 fn print(text: &str) -> Result<()> {
-    let _why = because("print the result");
+    let _why = because!("print the result");
     file::write_all(fd::STDOUT, text.as_bytes())
 }

@@ -41,7 +41,7 @@ impl<'a> Format<'a> {
             return Ok(Format { form: if json { Form::JsonArray } else { Form::Table }, template: "" });
         };
         if json {
-            return Err(given.refuse("--json is given too", "one of --format and --json"));
+            return Err(given.refuse(phrase!("--json is given too"), phrase!("one of --format and --json")));
         }
         let text = given.text()?;
         let (form, template) = match text.strip_prefix("table ") {
@@ -59,7 +59,7 @@ impl<'a> Format<'a> {
                 Err(wrong) => break wrong,
             }
         };
-        Err(given.refuse(wrong, "table, json, or text with fields such as '{{.ID}}' or '{{json .}}'"))
+        Err(given.refuse(wrong, phrase!("table, json, or text with fields such as '{{.ID}}' or '{{json .}}'")))
     }
 
     /// Fills the template in. `lookup` gets a field's path without its leading dot, empty for everything, and whether JSON
@@ -134,7 +134,7 @@ pub fn unknown_field(name: &str, known: &mut dyn Iterator<Item = &str>) -> Error
         list.push_str(if list.is_empty() { "." } else { ", ." });
         list.push_str(name);
     }
-    invalid(["{{.", name, "}}"].concat().as_bytes(), "--format", "no such field", &list)
+    invalid(["{{.", name, "}}"].concat().as_bytes(), "--format", phrase!("no such field"), list)
 }
 
 /// A list in the making: rows of cells, one for each field.

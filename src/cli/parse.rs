@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Result, Text};
 use crate::base::keep::{self, text};
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut, Quoted};
 use crate::storage::DRIVERS;
 
 /// What [`driver`] takes.
-pub const ACCEPTED: &str = "overlay, btrfs or copy";
+pub const ACCEPTED: Phrase = phrase!("overlay, btrfs or copy");
 
 /// The storage driver of this name.
 #[must_use]
@@ -99,22 +100,27 @@ impl<'a> Given<'a> {
     /// It is not UTF-8.
     #[inline(never)] // Called from dozens of places.
     pub fn text(&self) -> Result<&'a str> {
-        core::str::from_utf8(self.value).map_err(|_| self.refuse("not UTF-8", "text in UTF-8"))
+        core::str::from_utf8(self.value).map_err(|_| self.refuse(phrase!("not UTF-8"), phrase!("text in UTF-8")))
     }
 
     /// The error for a value that won't do: `why` ends the first line, `accepted` is the hint.
     #[must_use]
     #[cold]
+    pub fn refuse(&self, why: impl Into<Text>, accepted: impl Into<Text>) -> Error {
+        self.refused(why.into(), accepted.into())
+    }
+
+    #[cold]
     #[inline(never)]
-    pub fn refuse(&self, why: &str, accepted: &str) -> Error {
-        invalid(self.value, text!("--{}", self.flag.long()), why, accepted)
+    fn refused(&self, why: Text, accepted: Text) -> Error {
+        refusal(self.value, text!("--{}", self.flag.long()), why, accepted)
     }
 
     /// What was read from the value, or the error with the reason why it could not be.
     ///
     /// # Errors
     /// `read` is one.
-    pub fn take<T>(&self, read: core::result::Result<T, &'static str>, accepted: &str) -> Result<T> {
+    pub fn take<T>(&self, read: core::result::Result<T, impl Into<Text>>, accepted: impl Into<Text>) -> Result<T> {
         read.map_err(|why| self.refuse(why, accepted))
     }
 
@@ -122,14 +128,20 @@ impl<'a> Given<'a> {
     ///
     /// # Errors
     /// `read` is `None`.
-    pub fn check<T>(&self, read: Option<T>, why: &str, accepted: &str) -> Result<T> {
+    pub fn check<T>(&self, read: Option<T>, why: impl Into<Text>, accepted: impl Into<Text>) -> Result<T> {
         read.ok_or_else(|| self.refuse(why, accepted))
     }
 }
 
 /// The one shape of errors about values: it names the value, where it was given, why it is refused, what is accepted.
 #[must_use]
-pub fn invalid(value: &[u8], place: &str, why: &str, accepted: &str) -> Error {
+pub fn invalid(value: &[u8], place: &str, why: impl Into<Text>, accepted: impl Into<Text>) -> Error {
+    refusal(value, place, why.into(), accepted.into())
+}
+
+#[cold]
+#[inline(never)]
+fn refusal(value: &[u8], place: &str, why: Text, accepted: Text) -> Error {
     let value = keep::lossy(value);
     Error::new(text!("invalid value {} for {place}: {why}", Quoted(value))).hint(text!("accepted: {accepted}"))
 }
@@ -267,7 +279,11 @@ impl<'a> Parser<'a> {
             (Takes::Switch, None) => b"true",
             (Takes::Switch, Some(value)) => {
                 let read = core::str::from_utf8(value).ok().and_then(text::boolean);
-                let read = Given { flag, value }.check(read, "this is a switch", "nothing, =true or =false")?;
+                let read = Given { flag, value }.check(
+                    read,
+                    phrase!("this is a switch"),
+                    phrase!("nothing, =true or =false"),
+                )?;
                 if read { b"true" } else { b"false" as &[u8] }
             }
             (_, Some(value)) => value,
@@ -287,17 +303,24 @@ impl<'a> Parser<'a> {
     fn note(&mut self, given: Given<'a>) -> Result<()> {
         let globals = &mut self.globals;
         match given.flag.id {
-            Id::Root | Id::ExplainTo if given.value.is_empty() => return Err(given.refuse("empty", "a path")),
+            Id::Root | Id::ExplainTo if given.value.is_empty() => {
+                return Err(given.refuse(phrase!("empty"), phrase!("a path")));
+            }
             Id::Root => globals.root = Some(given.value),
             Id::ExplainTo => globals.explain_to = Some(given.value),
             Id::Ram => globals.ram = given.value == b"true",
-            Id::Storage => globals.storage = Some(given.check(driver(given.value), "no such driver", ACCEPTED)?),
+            Id::Storage => {
+                globals.storage = Some(given.check(driver(given.value), phrase!("no such driver"), ACCEPTED)?)
+            }
             Id::BestEffort => globals.best_effort = given.value == b"true",
             Id::Explain => {
                 globals.explain = Some(match given.value {
                     b"text" => Explain::Text,
                     b"json" => Explain::Json,
-                    _ => return Err(given.refuse("no such form", "--explain, --explain=text or --explain=json")),
+                    _ => {
+                        return Err(given
+                            .refuse(phrase!("no such form"), phrase!("--explain, --explain=text or --explain=json")));
+                    }
                 });
             }
             Id::Help => self.instead = (given.value == b"true").then_some("help"),
@@ -344,7 +367,7 @@ pub fn find(name: &str) -> Result<&'static Command> {
         let error = Error::new(text!("unknown command {}", Quoted(name)));
         match text::nearest(name, &mut flags::names()) {
             Some(near) => error.hint(text!("did you mean `vial {near}`? `vial help` lists all commands")),
-            None => error.hint("`vial help` lists all commands"),
+            None => error.hint(phrase!("`vial help` lists all commands")),
         }
     })
 }

@@ -41,7 +41,11 @@ fn is_not(wanted: &str, what: &str) -> Error {
 /// Freezes each container or lets it go on, and prints its name as it was given.
 pub(super) fn pause(context: &Context<'_>, freeze: bool) -> u8 {
     super::each(&context.parsed.positionals, &mut |wanted| {
-        let _why = because(if freeze { "freeze the container's processes" } else { "let the container go on" });
+        let _why = because(if freeze {
+            phrase!("freeze the container's processes")
+        } else {
+            phrase!("let the container go on")
+        });
         let seen = running(context, wanted)?;
         let directory = seen.directory.by_ref();
         let marked = file::exists(directory, PAUSED);

@@ -87,7 +87,7 @@ fn newest(parsed: &Parsed<'_>) -> Result<Option<usize>> {
     }
     let Some(given) = parsed.last(Id::Last) else { return Ok(None) };
     let number = text::decimal_u32(given.text()?).filter(|number| *number > 0);
-    given.check(number, "no such count", "a number from 1 on").map(|number| Some(number as usize))
+    given.check(number, phrase!("no such count"), phrase!("a number from 1 on")).map(|number| Some(number as usize))
 }
 
 /// An ID, or its beginning.
@@ -150,15 +150,16 @@ impl<'a> Filters<'a> {
     fn new(parsed: &Parsed<'a>) -> Result<Filters<'a>> {
         let mut filters = Filters { filters: Vec::new(), any_state: parsed.on(Id::AllContainers) };
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Filter) {
-            let (key, value) = given.check(given.text()?.cut(b'='), "no =", "KEY=VALUE, such as status=exited")?;
+            let (key, value) =
+                given.check(given.text()?.cut(b'='), phrase!("no ="), phrase!("KEY=VALUE, such as status=exited"))?;
             let known = text::place(KEYS, key).map(|_| ());
-            given.check(known, "no such key", "id=, name=, label=, status= or ancestor=")?;
+            given.check(known, phrase!("no such key"), phrase!("id=, name=, label=, status= or ancestor="))?;
             if key == "status" {
                 let known = Condition::ALL.iter().any(|condition| condition.name() == value);
                 given.check(
                     known.then_some(()),
-                    "no such status",
-                    "created, running, paused, restarting, exited or dead",
+                    phrase!("no such status"),
+                    phrase!("created, running, paused, restarting, exited or dead"),
                 )?;
                 filters.any_state = true;
             }

@@ -48,7 +48,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 /// Takes the container's lock, with `force` by killing what runs, so that the owner ends; `None` if the container went then.
 #[inline(never)]
 fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option<Fd>> {
-    let _why = because("make sure that no process owns the container");
+    let _why = because!("make sure that no process owns the container");
     // One that is being made gets its owner.
     bundles.settle()?;
     for _ in 0..ROUNDS {
@@ -83,5 +83,5 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         kernel::sleep(5);
     }
     Err(Error::new(text!("cannot remove container {wanted}: the vial process that it belongs to does not end"))
-        .hint("is it stopped, or traced?"))
+        .hint(phrase!("is it stopped, or traced?")))
 }

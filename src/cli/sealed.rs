@@ -22,14 +22,14 @@ pub(super) const NAME: &CStr = c"vial-sealed";
 /// # Errors
 /// The copy can't be made or executed.
 pub(super) fn go_on(context: &Context<'static>) -> Result<()> {
-    let _why = because("go on as a sealed copy of vial, since containers may find the file that is executed");
+    let _why = because!("go on as a sealed copy of vial, since containers may find the file that is executed");
     if context.is_sealed() {
         // It would be the descriptor's number.
         return process::prctl_name(c"vial");
     }
     let own = file::open(fd::CWD, c"/proc/self/exe", libc::O_RDONLY)?;
     let copy = file::sealed_copy(own.by_ref())
-        .map_err(|error| error.hint("needs memfd_create (Linux 3.17) and no vm.memfd_noexec=2"))?;
+        .map_err(|error| error.hint(phrase!("needs memfd_create (Linux 3.17) and no vm.memfd_noexec=2")))?;
     let mut args: Vec<&CStr> = context.args.to_vec();
     args[0] = NAME;
     let program = file::path(text!("/proc/self/fd/{}", copy.number()))?;

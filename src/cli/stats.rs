@@ -169,7 +169,7 @@ impl Watch {
     /// Looks at all of them once.
     #[inline(never)]
     fn look(&mut self) -> Result<()> {
-        let _why = because("look at what the containers use");
+        let _why = because!("look at what the containers use");
         self.followed.retain(Followed::is_unchanged);
         let mut unknown = self.bundles.ids()?;
         unknown.retain(|id| {

@@ -24,7 +24,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             let mut row = Value::default();
             row.set("number", (call.number as u64).into());
             row.text("name", call.name);
-            row.text("purpose", call.purpose);
+            row.text("purpose", &call.purpose.text());
             rows.push(row);
         } else {
             text.push_str(text!("{:<20}{:>6}  {}\n", call.name, call.number, call.purpose));

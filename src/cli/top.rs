@@ -19,7 +19,7 @@ const WIDTH: usize = 20;
 /// Lists them by number. Times are in UTC.
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let seen = pause::running(context, context.parsed.word(0))?;
-    let _why = because("look at the container's processes");
+    let _why = because!("look at the container's processes");
     let mut pids = seen.group().and_then(|group| group.processes()).unwrap_or_default();
     if pids.is_empty() {
         // On a host without control groups only the first is known for certain.

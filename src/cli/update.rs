@@ -22,7 +22,7 @@ use crate::sys::{because, file};
 pub(super) fn update(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     if parsed.flags.is_empty() {
-        return Err(Error::new("no limit is given").hint("`vial update --help` lists them"));
+        return Err(Error::new(phrase!("no limit is given")).hint(phrase!("`vial update --help` lists them")));
     }
     // What no container can have is refused before any is looked at.
     limits(parsed, None)?;
@@ -34,7 +34,7 @@ pub(super) fn update(context: &Context<'static>) -> Result<u8> {
 
 /// Changes a container: the limits in force if it runs, and what it is started with the next time.
 fn one(context: &Context<'static>, name: &str) -> Result<()> {
-    let _why = because("change the container's limits");
+    let _why = because!("change the container's limits");
     let (_, bundles, seen) = lifecycle::look(context, name)?;
     let id = &seen.id;
     let gone = || Error::new(text!("no such container: {name}"));

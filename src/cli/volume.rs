@@ -21,7 +21,7 @@ pub(super) fn create(context: &Context<'_>) -> Result<u8> {
             let accepted = "letters, digits, _ . and -, the first a letter or digit, at most 128";
             match core::str::from_utf8(word) {
                 Ok(name) if text::is_name(name) => name,
-                _ => return Err(super::parse::invalid(word, "a volume's name", "not a name", accepted)),
+                _ => return Err(super::parse::invalid(word, "a volume's name", phrase!("not a name"), accepted)),
             }
         }
         None => volume::unnamed()?.leak(),
@@ -82,5 +82,5 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 
 /// The error for a volume that is not there.
 fn missing(name: &str) -> Error {
-    Error::new(text!("no such volume: {name}")).hint("`vial volume ls` lists all volumes")
+    Error::new(text!("no such volume: {name}")).hint(phrase!("`vial volume ls` lists all volumes"))
 }

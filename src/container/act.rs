@@ -80,8 +80,8 @@ impl<'a> Actor<'a> {
             Action::Join { path, kind } => {
                 let join = |namespace: Fd| process::setns(namespace.by_ref(), kind);
                 file::open(CWD, path, libc::O_RDONLY).and_then(join).map_err(|error| {
-                    Error::os(error.errno(), "join the namespace", keep::lossy(path.to_bytes()))
-                        .hint("--network ns:PATH takes a network namespace that is there")
+                    Error::os(error.errno(), phrase!("join the namespace"), keep::lossy(path.to_bytes()))
+                        .hint(phrase!("--network ns:PATH takes a network namespace that is there"))
                 })
             }
             Action::Take { slot, source, recursive } => {
@@ -93,11 +93,11 @@ impl<'a> Actor<'a> {
             }
             Action::Attach { slot, target, options } => match self.trees.get_mut(slot).and_then(Option::take) {
                 Some(tree) => tree.attach(target, options),
-                None => Err(Error::new("the plan attaches a tree that it did not take")),
+                None => Err(Error::new(phrase!("the plan attaches a tree that it did not take"))),
             },
             Action::Fill { slot, path } => match self.trees.get(slot) {
                 Some(Some(tree)) => tree.fill_from(path),
-                _ => Err(Error::new("the plan fills a tree that it did not take")),
+                _ => Err(Error::new(phrase!("the plan fills a tree that it did not take"))),
             },
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
@@ -190,7 +190,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
     if !known::is_alive(container.pid, container.then) {
-        return Err(Error::os(Errno::ESRCH, "find the container's first process", ""));
+        return Err(Error::os(Errno::ESRCH, phrase!("find the container's first process"), ""));
     }
     namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
 }
@@ -225,7 +225,7 @@ fn simple(action: &Action) -> Result<()> {
         }
         Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {
-                error.hint("--sysctl: the kernel has no such parameter, or not in this namespace")
+                error.hint(phrase!("--sysctl: the kernel has no such parameter, or not in this namespace"))
             } else {
                 error
             }
@@ -233,7 +233,7 @@ fn simple(action: &Action) -> Result<()> {
         Action::OomScore { value } => file::write_value(CWD, c"/proc/self/oom_score_adj", text!("{value}").as_bytes())
             .map_err(|error| {
                 if error.is(Errno::EACCES) {
-                    error.hint("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE")
+                    error.hint(phrase!("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE"))
                 } else {
                     error
                 }
@@ -242,7 +242,7 @@ fn simple(action: &Action) -> Result<()> {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
         Action::NoNewPrivileges => process::prctl_no_new_privs(),
-        _ => Err(Error::new("the plan holds an action that needs an actor")),
+        _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
 }
 
@@ -261,10 +261,11 @@ fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
 
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::ENODEV => error.hint("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without"),
-        Errno::EINVAL => {
-            error.hint("the store's file system can't hold what is written; --root DIR puts it elsewhere, --storage copy does without overlay")
-        }
+        Errno::ENODEV => error
+            .hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without")),
+        Errno::EINVAL => error.hint(phrase!(
+            "the store's file system can't hold an overlay; --root DIR puts it elsewhere, --storage copy does without"
+        )),
         _ => error,
     }
 }
@@ -278,7 +279,7 @@ fn capability_hint(error: Error, wanted: u64) -> Error {
 }
 
 fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
-    let error = Error::os(errno, "set the resource limit", text!("{} (--ulimit)", name.to_ascii_lowercase()));
+    let error = Error::os(errno, phrase!("set the resource limit"), text!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
             error.hint(text!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
@@ -327,7 +328,7 @@ fn working_directory(path: &CStr) -> Result<()> {
     if current.to_bytes().first() == Some(&b'/') {
         Ok(())
     } else {
-        Err(Error::os(Errno::ELOOP, "change directory to", keep::lossy(path.to_bytes()))
-            .hint("the working directory lies outside the container's root"))
+        Err(Error::os(Errno::ELOOP, phrase!("change directory to"), keep::lossy(path.to_bytes()))
+            .hint(phrase!("the working directory lies outside the container's root")))
     }
 }

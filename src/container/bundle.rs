@@ -80,7 +80,7 @@ impl Bundles {
     /// # Errors
     /// A name that is taken; what the file system refuses.
     pub fn create(&self, name: &str) -> Result<Bundle> {
-        let _why = because("make the container's directory, under an ID and a name that no other has");
+        let _why = because!("make the container's directory, under an ID and a name that no other has");
         let mut random = [0u8; 32];
         process::random(&mut random)?;
         let id: &str = sha256::hex(&random).leak();
@@ -130,7 +130,7 @@ impl Bundles {
                 result => return result.map(|()| candidate),
             }
         }
-        Err(Error::new("no free name was found").hint("give one with --name"))
+        Err(Error::new(phrase!("no free name was found")).hint(phrase!("give one with --name")))
     }
 
     /// All containers: ID and name, which is empty for one that was killed before it had one.
@@ -154,7 +154,7 @@ impl Bundles {
     /// # Errors
     /// What the file system refuses.
     pub fn survey(&self) -> Result<(Vec<Named>, Vec<Named>)> {
-        let _why = because("list the containers and their names");
+        let _why = because!("list the containers and their names");
         let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
         for id in entries(&self.containers)? {
             containers.push((id, ""));
@@ -263,7 +263,7 @@ impl Bundles {
     /// # Errors
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
-        let _why = because("remove the container's directory and give its name back");
+        let _why = because!("remove the container's directory and give its name back");
         file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
         // While it is listed, another command may leave a mark in it.
         let mut rounds = 0;
@@ -288,7 +288,7 @@ impl Bundles {
     /// # Errors
     /// The name is taken; what the file system refuses.
     pub fn rename(&self, id: &str, old: &str, new: &str) -> Result<()> {
-        let _why = because("give the container another name");
+        let _why = because!("give the container another name");
         self.claim(id, new, &[0; 32])?;
         if old.is_empty() || self.give_back(old, id)? {
             return Ok(());
@@ -364,7 +364,7 @@ impl Bundle {
             let opened = file::create(directory, path, libc::O_WRONLY | flags, 0o600)?;
             let written = file::write_all(opened.by_ref(), text.as_bytes());
             let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
-            synced.map_err(|error| Error::os(error.errno(), "write", path.to_string_lossy()))
+            synced.map_err(|error| Error::os(error.errno(), phrase!("write"), path.to_string_lossy()))
         };
         match write(new, libc::O_CREAT | libc::O_TRUNC, &text) {
             Err(error) if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) => {
@@ -388,7 +388,7 @@ impl Bundle {
 pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
     match file::read_file(directory, name, 16 << 20) {
         Err(error) if error.is(Errno::ENOENT) => Ok(None),
-        Err(error) => Err(Error::os(error.errno(), "read", name.to_string_lossy())),
+        Err(error) => Err(Error::os(error.errno(), phrase!("read"), name.to_string_lossy())),
         Ok(content) => match json::parse(&content) {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(damaged(keep::lossy(name.to_bytes()), &error)),
@@ -399,7 +399,7 @@ pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
 /// The error for a file of a container that can't be used.
 #[cold]
 pub(super) fn damaged(file: &str, why: &dyn Display) -> Error {
-    Error::new(text!("{file} of the container is damaged: {why}")).hint("vial rm removes the container")
+    Error::new(text!("{file} of the container is damaged: {why}")).hint(phrase!("vial rm removes the container"))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
     let code = error.exit_code();
     let mut message = alloc::vec![ERROR];
     message.extend(error.encode());
-    let _why = because("tell vial what failed");
+    let _why = because!("tell vial what failed");
     let _ = net::send(channel.by_ref(), &message, None);
     process::exit(code)
 }
@@ -67,7 +67,7 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     {
-        let _why = because("end with vial, and keep its open files from the workload");
+        let _why = because!("end with vial, and keep its open files from the workload");
         process::prctl_die_with_parent(libc::SIGKILL)?;
         process::prctl_not_dumpable()?;
         process::setsid()?;
@@ -87,14 +87,14 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let (early, late) = job.steps.split_at(early(job.steps));
     actor.perform(early)?;
     if let Some(group) = job.group {
-        let _why = because("join the container's control group, before anything of it runs");
+        let _why = because!("join the container's control group, before anything of it runs");
         group.join_self(job.born_in_v2)?;
         if job.own_cgroup_namespace {
             process::unshare(libc::CLONE_NEWCGROUP)?;
         }
     }
     actor.perform(late)?;
-    let _why = because("become the workload");
+    let _why = because!("become the workload");
     let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {
         let all = stays && job.surroundings.standard[1].is_none();
@@ -117,7 +117,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         // this one's place with the parent.
         // ENOMEM also says that process 1 has ended, pid_namespaces(7).
         let side = process::clone(libc::CLONE_PARENT, Role::Workload)
-            .map_err(|error| error.hint("memory is short (--memory, --pids-limit), or the container ends"))?;
+            .map_err(|error| error.hint(phrase!("memory is short (--memory, --pids-limit), or the container ends")))?;
         if let Side::Parent(pid) = side {
             let [a, b, c, d] = pid.to_le_bytes();
             net::send(channel.by_ref(), &[HEIR, a, b, c, d], None)?;
@@ -167,7 +167,7 @@ fn take_null_device(places: &[fd::FdRef<'_>]) -> Result<()> {
     let stat = file::stat(null.by_ref(), c"")?;
     // `linux/major.h`, MEM_MAJOR.
     if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFCHR || (stat.rdev_major, stat.rdev_minor) != (1, 3) {
-        return Err(Error::new("/dev/null in the container is not the null device"));
+        return Err(Error::new(phrase!("/dev/null in the container is not the null device")));
     }
     places.iter().try_for_each(|place| file::put_in_place(null.by_ref(), *place))
 }
@@ -232,7 +232,7 @@ fn execute(job: &Job<'_>, home: &str) -> Error {
     let env = Strings::new(&env);
     let args = Strings::new(job.args);
     let Some(program) = job.args.first() else {
-        return Error::new("the container has no command").hint("give one after the image");
+        return Error::new(phrase!("the container has no command")).hint(phrase!("give one after the image"));
     };
     if let Err(error) = poll::block_signals(job.surroundings.signals) {
         return error;
@@ -261,20 +261,20 @@ fn execute(job: &Job<'_>, home: &str) -> Error {
 /// The error of a command that can't be executed, told apart by errno; execve(2).
 fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
     let found = searched.is_empty() && file::stat(CWD, path).is_ok();
-    let error = Error::os(errno, "execute", path.to_string_lossy()).because(ledger::reason());
+    let error = Error::os(errno, phrase!("execute"), path.to_string_lossy()).because(ledger::reason());
     match errno {
         Errno::ENOENT if found => {
-            error.exit(EXIT_NOT_EXECUTABLE).hint("the file is there, but the interpreter or loader that it names is not")
+            error.exit(EXIT_NOT_EXECUTABLE).hint(phrase!("the file is there, but the interpreter or loader that it names is not"))
         }
-        Errno::ENOENT if searched.is_empty() => error.exit(EXIT_NOT_FOUND).hint("there is no such file in the image"),
-        Errno::ENOENT => Error::os(errno, "find the command", program.to_string_lossy())
+        Errno::ENOENT if searched.is_empty() => error.exit(EXIT_NOT_FOUND).hint(phrase!("there is no such file in the image")),
+        Errno::ENOENT => Error::os(errno, phrase!("find the command"), program.to_string_lossy())
             .because(ledger::reason())
             .exit(EXIT_NOT_FOUND)
             .hint(text!("it is in none of the directories of PATH: {searched}")),
-        Errno::ENOTDIR => error.exit(EXIT_NOT_FOUND).hint("a part of the path is no directory"),
+        Errno::ENOTDIR => error.exit(EXIT_NOT_FOUND).hint(phrase!("a part of the path is no directory")),
         Errno::EACCES => error.exit(EXIT_NOT_EXECUTABLE).hint(access_hint(path)),
         Errno::ENOEXEC => error.exit(EXIT_NOT_EXECUTABLE).hint(
-            "it is neither a program for this processor nor a script that begins with #!; start a script with: sh SCRIPT",
+            phrase!("it is neither a program for this processor nor a script that begins with #!; start a script with: sh SCRIPT"),
         ),
         _ => error.exit(EXIT_NOT_EXECUTABLE),
     }

@@ -37,7 +37,7 @@ impl Control {
     /// # Errors
     /// A limit that can't be set, by controller and option.
     pub fn create(spec: &mut Spec, best_effort: bool) -> Result<Control> {
-        let _why = because("make the container's control group and set its limits, before anything of it runs");
+        let _why = because!("make the container's control group and set its limits, before anything of it runs");
         let (resources, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
         let (group, warnings) = Group::create(&hierarchies, &resources, &path, Extent::Needed, best_effort)?;
@@ -51,7 +51,7 @@ impl Control {
     /// # Errors
     /// What hides the host's control groups; a path that can't be one.
     pub fn note_parents(spec: &mut Spec) -> Result<()> {
-        let _why = because("note which directories above the control group are missing");
+        let _why = because!("note which directories above the control group are missing");
         let (_, path) = parts(spec)?;
         let missing = Group::missing_parents(&Hierarchies::detect()?, &path)?;
         if !missing.is_empty() {
@@ -69,7 +69,7 @@ impl Control {
     /// Whether the kernel killed a process of the group because memory was short.
     #[must_use]
     pub fn was_oom_killed(&self) -> bool {
-        let _why = because("see whether memory ran out");
+        let _why = because!("see whether memory ran out");
         self.group.as_ref().is_some_and(|group| group.was_oom_killed().unwrap_or(false))
     }
 
@@ -78,7 +78,7 @@ impl Control {
     /// # Errors
     /// A directory that can't be removed.
     pub fn remove(&self) -> Result<()> {
-        let _why = because("remove the container's control group, and whatever is left in it");
+        let _why = because!("remove the container's control group, and whatever is left in it");
         let Some(group) = &self.group else { return Ok(()) };
         if !self.end_together {
             group.kill_all()?;

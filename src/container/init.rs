@@ -8,7 +8,7 @@ use crate::sys::{because, file, poll, process};
 /// All files are closed first. The end of the channel tells vial that the workload runs, and must not wait for this process;
 /// the lock on the container's directory is to go with its owner; and nothing of the host's stays open in the container.
 pub fn run(workload: u32) -> ! {
-    let _why = because("be the container's init: collect what has ended, pass signals on");
+    let _why = because!("be the container's init: collect what has ended, pass signals on");
     if file::close_from(3, true).is_err() {
         // Before Linux 5.9, and there need not be a /proc here.
         (3..1024).for_each(|number| drop(Fd::from_number(number)));

@@ -134,14 +134,14 @@ impl Launch {
     /// # Errors
     /// It is missing or damaged, or does not hold the whole command.
     pub fn read(directory: FdRef<'_>) -> Result<Launch> {
-        let _why = because("read what the container is");
+        let _why = because!("read what the container is");
         let config = read_json(directory, c"config.json")?;
         let config: &'static Value = alloc::boxed::Box::leak(alloc::boxed::Box::new(config.unwrap_or(Value::Null)));
         let spec = Spec::from_json(config)
             .map_err(|error| Error::new(text!("config.json of the container is damaged: {error}")))?;
         if !annotation(&spec, LOSSY).is_empty() {
-            return Err(Error::new("the container's command or environment holds bytes that are not UTF-8")
-                .hint("it could be run once only; make it anew with vial run"));
+            return Err(Error::new(phrase!("the container's command or environment holds bytes that are not UTF-8"))
+                .hint(phrase!("it could be run once only; make it anew with vial run")));
         }
         let launch = Launch::new(alloc::boxed::Box::leak(alloc::boxed::Box::new(spec)))?;
         Ok(Launch { log: LogOptions::from_annotations(config), ..launch })
@@ -223,7 +223,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition.is_running()) {
         Some(seen) => Ok((seen.id, seen.state.pid)),
-        None => Err(Error::new(text!("container {name} does not run")).hint("its namespaces went with it")),
+        None => Err(Error::new(text!("container {name} does not run")).hint(phrase!("its namespaces went with it"))),
     }
 }
 

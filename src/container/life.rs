@@ -82,7 +82,7 @@ impl Life<'_> {
         let (state, directory) = (&mut self.state, self.directory);
         let running = run::start(&container, surroundings, &mut |pid| {
             // Should vial be killed now, this tells whom to look for.
-            let _why = because("write down which process is going to be the workload");
+            let _why = because!("write down which process is going to be the workload");
             note_process(state, pid);
             state.save(directory.by_ref())
         })?;
@@ -92,7 +92,7 @@ impl Life<'_> {
     }
 
     fn note_start(&mut self, running: &Running) -> Result<()> {
-        let _why = because("write down that the container runs");
+        let _why = because!("write down that the container runs");
         note_process(&mut self.state, running.pid);
         let state = &mut self.state;
         (state.status, state.started, state.exit_code, state.oom_killed) = (Status::Running, now(), 0, false);

@@ -12,6 +12,7 @@ use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
+use crate::base::phrase::Phrase;
 use crate::base::text::place;
 use crate::kernel::mounts::Options;
 use crate::kernel::security::caps;
@@ -97,7 +98,7 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The reason.
-    pub why: &'static str,
+    pub why: Phrase,
     /// What is done.
     pub action: Action,
 }
@@ -144,7 +145,7 @@ pub struct Setting<'a> {
 
 struct Planner {
     steps: Vec<Step>,
-    why: &'static str,
+    why: Phrase,
 }
 
 impl Planner {
@@ -159,7 +160,7 @@ impl Planner {
 /// # Errors
 /// What the specification asks for and can't be done: the error names the member.
 pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: "" }));
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: Phrase::EMPTY }));
     join_namespaces(plan, spec)?;
     let taken = take_trees(plan, spec)?;
     layers::root(plan, setting)?;
@@ -222,7 +223,7 @@ pub fn made_by_clone(spec: &Spec) -> Result<(i32, Option<&'static CStr>)> {
 }
 
 fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
-    plan.why = "share namespaces with another container or the host, as asked";
+    plan.why = phrase!("share namespaces with another container or the host, as asked");
     for namespace in namespaces(spec) {
         // A PID namespace holds for children only: vial joins it before it clones.
         if let (Some(path), true) = (namespace.path, namespace.kind != NamespaceKind::Pid) {
@@ -238,7 +239,7 @@ type Taken = &'static [(&'static Options, Option<usize>)];
 /// Plans to take the sources of all bind mounts.
 #[inline(never)]
 fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
-    plan.why = "take the host's files and directories that the container gets in hand, while they can be seen";
+    plan.why = phrase!("take the host's files and directories that the container gets in hand, while they can be seen");
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
     let mut slot = 0;
     for mount in &spec.mounts {
@@ -263,7 +264,7 @@ fn missing(mount: &Mount, member: &str) -> Error {
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {
-    plan.why = "give the container its own name and a loopback interface";
+    plan.why = phrase!("give the container its own name and a loopback interface");
     if let Some(name) = spec.hostname {
         plan.add(Action::HostName { name });
     }
@@ -281,14 +282,14 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
         let target = file::path(mount.destination)?;
         if let Some(slot) = *slot {
             if setting.fills.contains(&mount.destination) {
-                plan.why = "fill the new volume with what the image has in its place";
+                plan.why = phrase!("fill the new volume with what the image has in its place");
                 plan.add(Action::Fill { slot, path: target });
             }
-            plan.why = "put what was taken from the host in its place";
+            plan.why = phrase!("put what was taken from the host in its place");
             plan.add(Action::Attach { slot, target, options });
             continue;
         }
-        plan.why = "give the container its own processes, devices and kernel files";
+        plan.why = phrase!("give the container its own processes, devices and kernel files");
         let Some(kind) = mount.kind else { return Err(missing(mount, "type")) };
         let flags = options.set;
         if kind == "cgroup" {
@@ -333,7 +334,7 @@ fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, settin
 }
 
 fn device_links(plan: &mut Planner) {
-    plan.why = "make the few devices that every program may expect";
+    plan.why = phrase!("make the few devices that every program may expect");
     for &(path, major, minor) in defaults::DEVICES {
         plan.add(Action::Device { path, mode: libc::S_IFCHR | 0o666, major, minor, owner: (0, 0) });
     }
@@ -343,7 +344,7 @@ fn device_links(plan: &mut Planner) {
 }
 
 fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
-    plan.why = "make the devices that were asked for";
+    plan.why = phrase!("make the devices that were asked for");
     for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
         let kind = match device.kind {
             DeviceKind::Char | DeviceKind::Unbuffered => libc::S_IFCHR,
@@ -363,7 +364,7 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
         });
     }
     if spec.process.as_ref().is_some_and(|process| process.terminal) {
-        plan.why = "make the container's own terminal";
+        plan.why = phrase!("make the container's own terminal");
         plan.add(Action::Console { first: true });
     }
     Ok(())
@@ -371,26 +372,26 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
 
 fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     if let Some(linux) = &spec.linux {
-        plan.why = "set the kernel parameters that were asked for, in the container's namespaces";
+        plan.why = phrase!("set the kernel parameters that were asked for, in the container's namespaces");
         for &(name, value) in &linux.sysctl {
             let path = file::path(text!("/proc/sys/{}", name.replace('.', "/")))?;
             plan.add(Action::Sysctl { path, value });
         }
-        plan.why = "keep the container from changing the kernel's settings";
+        plan.why = phrase!("keep the container from changing the kernel's settings");
         for path in &linux.readonly_paths {
             plan.add(Action::ReadOnly { path: file::path(path)? });
         }
-        plan.why = "hide what tells about the host";
+        plan.why = phrase!("hide what tells about the host");
         for path in &linux.masked_paths {
             plan.add(Action::Mask { path: file::path(path)? });
         }
     }
     if let Some(process) = spec.process.as_ref().filter(|process| process.cwd != "/") {
-        plan.why = "make the workload's directory, if the image lacks it";
+        plan.why = phrase!("make the workload's directory, if the image lacks it");
         plan.add(Action::MakeWorkingDirectory { path: file::path(process.cwd)? });
     }
     if spec.root.as_ref().is_some_and(|root| root.readonly) {
-        plan.why = "make the root read-only, as asked";
+        plan.why = phrase!("make the root read-only, as asked");
         plan.add(Action::Seal { path: c"/" });
     }
     Ok(())
@@ -402,7 +403,7 @@ const RESOURCES: &str =
 
 #[inline(never)]
 fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
-    plan.why = "set the workload's limits";
+    plan.why = phrase!("set the workload's limits");
     if let Some(value) = process.oom_score_adj {
         plan.add(Action::OomScore { value });
     }
@@ -419,7 +420,7 @@ fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
 
 #[inline(never)]
 fn process_rights(plan: &mut Planner, process: &Process) -> Result<()> {
-    plan.why = "become the workload's user, with no more rights than it needs";
+    plan.why = phrase!("become the workload's user, with no more rights than it needs");
     let none = Capabilities::default();
     let sets = process.capabilities.as_ref().unwrap_or(&none);
     plan.add(Action::Become {
@@ -432,7 +433,7 @@ fn process_rights(plan: &mut Planner, process: &Process) -> Result<()> {
     if process.no_new_privileges {
         plan.add(Action::NoNewPrivileges);
     }
-    plan.why = "go to the workload's directory";
+    plan.why = phrase!("go to the workload's directory");
     plan.add(Action::WorkingDirectory { path: file::path(process.cwd)? });
     Ok(())
 }

@@ -38,7 +38,8 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
 /// # Errors
 /// Its group is somebody else's too, or what hides the host's control groups.
 pub fn group(config: &Value, id: &str) -> Result<Group> {
-    let path = group_path(config, id).ok_or_else(|| Error::new("the container has no control group of its own"))?;
+    let path =
+        group_path(config, id).ok_or_else(|| Error::new(phrase!("the container has no control group of its own")))?;
     Group::open_existing(&Hierarchies::detect()?, &path)
 }
 
@@ -60,7 +61,7 @@ pub fn are_there(config: &Value, id: &str) -> bool {
 /// Whether the kernel killed a process of the container because memory was short.
 #[must_use]
 pub fn was_oom_killed(config: &Value, id: &str) -> bool {
-    let _why = because("see whether memory ran out");
+    let _why = because!("see whether memory ran out");
     group(config, id).is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
 }
 
@@ -70,7 +71,7 @@ pub fn was_oom_killed(config: &Value, id: &str) -> bool {
 /// What can't be killed.
 #[inline(never)]
 pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
-    let _why = because("kill what runs in the container");
+    let _why = because!("kill what runs in the container");
     if let Ok(group) = group(config, id)
         && !group.directories().is_empty()
     {
@@ -85,7 +86,7 @@ pub fn kill(config: &Value, id: &str, state: &State) -> Result<()> {
 /// # Errors
 /// What can't be killed or removed; the container runs after all, in the store that this one is a copy of.
 pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) -> Result<bool> {
-    let _why = because("kill what is left of the container and remove its control group");
+    let _why = because!("kill what is left of the container and remove its control group");
     let Some(path) = group_path(config, id) else { return Ok(false) };
     let hierarchies = Hierarchies::detect()?;
     let group = Group::open_existing(&hierarchies, &path)?;
@@ -96,7 +97,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     if found {
         if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
             return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
-                .hint("this directory is a copy of the one that the container belongs to"));
+                .hint(phrase!("this directory is a copy of the one that the container belongs to")));
         }
         group.kill_all()?;
     }

@@ -9,12 +9,11 @@ use super::changes::{self, Change};
 use super::launch::{self, FILE, STORAGE};
 use super::state::State;
 use super::{plan, process};
-use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
+use crate::image::helper::Helper;
 use crate::image::store::Store;
-use crate::image::stream::Stream;
 use crate::kernel::{loopdev, mounts};
 use crate::storage::{BTRFS, Trees};
 use crate::sys::fd::CWD;
@@ -47,7 +46,7 @@ impl Files {
     /// There is none; it is being started or removed.
     pub fn hold(bundles: &Bundles, wanted: &str, lock: Lock) -> Result<Files> {
         let (id, _) = bundles.find(wanted)?;
-        let _why = because("keep the container from being started or removed meanwhile");
+        let _why = because!("keep the container from being started or removed meanwhile");
         for _ in 0..ROUNDS {
             let (found, word) = match lock {
                 Lock::Shared => (bundles.look(id)?, true),
@@ -71,7 +70,7 @@ impl Files {
             sys::process::sleep(5);
         }
         Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
-            .hint("try again in a moment"))
+            .hint(phrase!("try again in a moment")))
     }
 
     /// Whether the first process is there.
@@ -100,14 +99,14 @@ impl Files {
     /// A root that is to be changed and is read-only; what the kernel refuses.
     pub fn root(&self, change: bool) -> Result<Fd> {
         if let Some(process) = &self.process {
-            let _why = because("open the container's root, as its first process sees it");
+            let _why = because!("open the container's root, as its first process sees it");
             return file::open(process.by_ref(), c"root", OPEN);
         }
         if !change {
             return self.merged();
         }
         if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
-            return Err(Error::new("the container's root is read-only (--read-only)"));
+            return Err(Error::new(phrase!("the container's root is read-only (--read-only)")));
         }
         if let Some(tree) = self.tree() {
             return tree;
@@ -150,7 +149,7 @@ impl Files {
             let below = self.mount(&self.layers(), "rootfs/upper", "rootfs/work", libc::MS_RDONLY)?;
             (file::open(self.directory.by_ref(), c"upper", OPEN)?, below)
         };
-        let _why = because("compare what is the container's own with its image");
+        let _why = because!("compare what is the container's own with its image");
         let changes = changes::list(upper.by_ref(), below.by_ref(), &self.places(), whole)?;
         Ok((changes, upper))
     }
@@ -171,7 +170,7 @@ impl Files {
     /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
     #[inline(never)]
     fn mount(&self, layers: &[&'static str], upper: &str, work: &str, flags: libc::c_ulong) -> Result<Fd> {
-        let _why = because("put the container's root together, where no other process sees it");
+        let _why = because!("put the container's root together, where no other process sees it");
         let back = private(&self.directory, self.annotation(FILE))?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
         let mut layers = layers.to_vec();
@@ -190,7 +189,7 @@ fn private(directory: &Fd, image: &str) -> Result<Fd> {
     let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
     // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
     file::fchdir(directory.by_ref())?;
-    sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint("run vial as root"))?;
+    sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint(phrase!("run vial as root")))?;
     mounts::make_private()?;
     mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
     for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work", plan::MOUNTED] {
@@ -211,7 +210,7 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
     }
     let mut image = None;
     if !annotation(FILE).is_empty() {
-        let _why = because("mount the file system image, where no other process sees it");
+        let _why = because!("mount the file system image, where no other process sees it");
         let back = private(directory, annotation(FILE))?;
         image = Some(file::open(CWD, plan::MOUNTED, OPEN)?);
         file::fchdir(back.by_ref())?;
@@ -220,7 +219,7 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
     let work = store.begin()?;
     let trees = Trees { root: store.root(), work: work.dir.by_ref(), btrfs: annotation(STORAGE) == BTRFS, image };
     if layers.is_empty() {
-        trees.image.ok_or_else(|| Error::new("the container has no layers"))
+        trees.image.ok_or_else(|| Error::new(phrase!("the container has no layers")))
     } else {
         trees.base(&layers)
     }
@@ -232,13 +231,14 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
 /// What the file system refuses.
 #[inline(never)]
 pub fn make_tree(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str) -> Result<()> {
-    let mut made = Stream::start(&mut |_| {
+    let mut helper = Helper::start(&mut |_| {
         let base = base(store, directory, annotation)?;
         let btrfs = annotation(STORAGE) == BTRFS;
         let trees = Trees { root: store.root(), work: store.root(), btrfs, image: None };
-        trees.make(&base, directory.by_ref(), btrfs && !annotation(launch::LAYERS).is_empty())
+        trees.make(&base, directory.by_ref(), btrfs && !annotation(launch::LAYERS).is_empty())?;
+        Ok(Vec::new())
     })?;
-    made.read(&mut [0]).map(drop)
+    helper.conclude().map(drop)
 }
 
 /// Opens the directory in `/proc` of a container's first process, if that is still there.

@@ -85,7 +85,8 @@ pub fn start(
     surroundings: &Surroundings<'_>,
     note: &mut dyn FnMut(u32) -> Result<()>,
 ) -> Result<Running> {
-    let process = container.spec.process.as_ref().ok_or_else(|| Error::new("process: the specification has none"))?;
+    let process =
+        container.spec.process.as_ref().ok_or_else(|| Error::new(phrase!("process: the specification has none")))?;
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
     let mut job = Job {
         steps: container.steps,
@@ -106,16 +107,16 @@ pub fn start(
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
-        let _why = because("go to the container's directory, where relative paths start");
+        let _why = because!("go to the container's directory, where relative paths start");
         file::fchdir(container.directory)?;
     }
     if let Some(path) = container.pid_namespace {
         // It holds for the processes that this one clones.
-        let _why = because("have the container's processes made in the PID namespace that it shares");
+        let _why = because!("have the container's processes made in the PID namespace that it shares");
         process::setns(file::open(CWD, path, libc::O_RDONLY)?.by_ref(), libc::CLONE_NEWPID)?;
     }
     let (here, there) = {
-        let _why = because("make the channel on which the container's first process reports");
+        let _why = because!("make the channel on which the container's first process reports");
         net::socket_pair()?
     };
     let side = clone(&mut job)?;
@@ -138,7 +139,7 @@ pub fn start(
 
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
 fn clone(job: &mut Job<'_>) -> Result<Side> {
-    let _why = because("make the container's first process, in namespaces of its own");
+    let _why = because!("make the container's first process, in namespaces of its own");
     let group = job.group.filter(|_| child::early(job.steps) == 0);
     if let Some(directory) = group.map(Group::open_for_clone).transpose()?.flatten() {
         job.born_in_v2 = true;
@@ -155,7 +156,7 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
 /// process is the workload.
 #[inline(never)]
 fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
-    let _why = because("wait until the container's first process has become the workload, or says why not");
+    let _why = because!("wait until the container's first process has become the workload, or says why not");
     let (mut master, mut ready, mut failed) = (None, false, None);
     let mut message = alloc::vec![0u8; 8 << 10];
     loop {
@@ -175,7 +176,7 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
     }
     if let Some(error) = failed {
         process::wait(Some(pid), true)?;
-        return Err(error.unwrap_or_else(|| Error::new("the container's first process failed")));
+        return Err(error.unwrap_or_else(|| Error::new(phrase!("the container's first process failed"))));
     }
     if ready {
         ledger::executed();
@@ -188,7 +189,7 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
         _ => "ended".into(),
     };
     Err(Error::new(alloc::format!("the container's process {how} before it became the workload"))
-        .hint("too little memory (--memory), or somebody killed it or the container"))
+        .hint(phrase!("too little memory (--memory), or somebody killed it or the container")))
 }
 
 impl Running {
@@ -197,7 +198,7 @@ impl Running {
     /// # Errors
     /// What the kernel refuses; the workload may still run then.
     pub fn wait(self) -> Result<Ended> {
-        let _why = because("wait for the workload, and pass on what comes for it");
+        let _why = because!("wait for the workload, and pass on what comes for it");
         let signals = poll::signalfd(watched_signals())?;
         ledger::print_done();
         if let Some(master) = self.master {
@@ -220,7 +221,7 @@ impl Running {
 
     /// Kills the workload and waits for its end: for the case that it can't be waited for in an orderly way.
     pub fn kill(pid: u32) {
-        let _why = because("kill the workload, which can't be waited for");
+        let _why = because!("kill the workload, which can't be waited for");
         let _ = process::kill(pid, libc::SIGKILL);
         let _ = process::wait(Some(pid), true);
     }

@@ -65,7 +65,7 @@ impl Volumes {
     /// # Errors
     /// open(2), mkdir(2).
     pub fn open(root: FdRef<'_>) -> Result<Volumes> {
-        let _why = because("open the directory of volumes");
+        let _why = because!("open the directory of volumes");
         file::mkdir_if_missing(root, VOLUMES, 0o700)?;
         file::open(root, VOLUMES, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW).map(Volumes)
     }
@@ -75,7 +75,7 @@ impl Volumes {
     /// # Errors
     /// What the file system refuses.
     pub fn make(&self, name: &str) -> Result<Fd> {
-        let _why = because("make the volume");
+        let _why = because!("make the volume");
         file::lock(self.0.by_ref(), Lock::Shared)?;
         let data = file::path(text!("{name}/_data"))?;
         let made = file::mkdir_if_missing(self.0.by_ref(), file::path(name)?, 0o700)
@@ -97,7 +97,7 @@ impl Volumes {
     }
 
     fn entries(&self) -> Result<Vec<&'static str>> {
-        let _why = because("list the volumes");
+        let _why = because!("list the volumes");
         entries(&self.0)
     }
 
@@ -126,7 +126,7 @@ impl Volumes {
     /// # Errors
     /// A container uses it; what the file system refuses.
     pub fn remove(&self, name: &str, bundles: &Bundles, but: &str) -> Result<()> {
-        let _why = because("remove the volume, if no container uses it");
+        let _why = because!("remove the volume, if no container uses it");
         file::lock(self.0.by_ref(), Lock::Exclusive)?;
         let hidden = file::path(text!(".{name}"))?;
         let result = self.hide(name, hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), hidden));
@@ -156,7 +156,7 @@ impl Volumes {
         let mut left = self.entries()?;
         left.retain(|name| is_hidden(name));
         if !dry && !left.is_empty() {
-            let _why = because("finish the removal of volumes that was cut short");
+            let _why = because!("finish the removal of volumes that was cut short");
             file::lock(self.0.by_ref(), Lock::Exclusive)?;
             let mut result = Ok(());
             for name in &left {

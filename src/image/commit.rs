@@ -51,15 +51,15 @@ impl Store {
             return Err(Error::new(text!(
                 "the container's image has {MAX_LAYERS} layers, and a mount has no room for more"
             ))
-            .hint("make an image of one layer: vial export NAME | vial import - IMAGE"));
+            .hint(phrase!("make an image of one layer: vial export NAME | vial import - IMAGE")));
         }
         let mut config = base.config;
         change(config.member("config"))?;
         let work = self.begin()?;
         let how = How { whiteouts: true, ..How::default() };
         let what = What { layer: true, places: commit.places, only: commit.only, ..What::default() };
-        let (layer, unpacked) = work.make_layer(how, &mut |_| (), &mut |output| {
-            let _why = because("read and digest what the container has changed");
+        let (layer, unpacked) = work.make_layer("layer", how, &mut |_| (), &mut |output| {
+            let _why = because!("read and digest what the container has changed");
             walk::archive(commit.upper, c".", b".", what, output)
         })?;
         let created = process::clock(libc::CLOCK_REALTIME).rfc3339();

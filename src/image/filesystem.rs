@@ -1,7 +1,6 @@
 //! A file system image as a layer: kept as the file that it is, and mounted when a container starts.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
 use super::land::{Workspace, full};
 use super::layer::Unpacked;
@@ -23,18 +22,18 @@ impl Workspace {
     }
 
     fn copy_image(&self, opened: &mut Opened) -> Result<(&'static str, Unpacked)> {
-        let _why = sys::because("copy the file system image and digest it");
+        let _why = sys::because(phrase!("copy the file system image and digest it"));
         let work = self.dir.by_ref();
         file::mkdir(work, c"layer", 0o700)?;
         let copy = file::create(work, c"layer/image", libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, 0o600)?;
         // Where the file system can, both share the data, and what is kept is what is digested.
         let shared = device::clone_file(opened.file.by_ref(), copy.by_ref()).is_ok();
         if shared {
-            *opened = Opened { head: Vec::new(), file: file::duplicate(copy.by_ref())? };
+            *opened = Opened::new(file::duplicate(copy.by_ref())?);
         }
-        let (mut source, mut digest, mut size, mut buffer) = (opened, sys::sha::sha256(), 0, vec![0; PIECE]);
+        let (mut digest, mut size, mut buffer) = (sys::sha::sha256(), 0, vec![0; PIECE]);
         loop {
-            let count = source.read(&mut buffer)?;
+            let count = opened.read(&mut buffer)?;
             let piece = &buffer[..count];
             if count == 0 {
                 break;

@@ -11,7 +11,6 @@ use super::layer::{self, How, Unpacked};
 use super::manifest::{self, is_id};
 use super::store::{Store, image_path, reference_path};
 use super::stream::{self, Digest, Stream};
-use super::tar;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
@@ -33,7 +32,7 @@ impl Store {
     /// # Errors
     /// What the file system refuses.
     pub fn begin(&self) -> Result<Workspace> {
-        let _why = sys::because("make room in the store");
+        let _why = sys::because(phrase!("make room in the store"));
         // Shared, so that no `clean` runs between the directory's making and its lock.
         let _lock = self.hold(Lock::Shared)?;
         self.workspace()
@@ -66,11 +65,11 @@ impl Store {
         let layers = manifest::layers(&manifest::parse(config)?)?;
         file::write_file(work.dir.by_ref(), c"config", config, 0o600)?;
         {
-            let _why = sys::because("put the image on the disk before anything refers to it");
+            let _why = sys::because(phrase!("put the image on the disk before anything refers to it"));
             // The errors of all that was written since the directory was opened are told here (Linux 5.8).
             file::sync_all(work.dir.by_ref())?;
         }
-        let _why = sys::because("put the image in its place");
+        let _why = sys::because(phrase!("put the image in its place"));
         let _lock = self.hold(Lock::Exclusive)?;
         let root = self.root.by_ref();
         for layer in self.directory(file::path(work.path)?)?.into_iter().filter(|name| is_id(name)) {
@@ -84,7 +83,9 @@ impl Store {
         for layer in layers {
             if !self.has_layer(layer) {
                 // It was there when this began.
-                return Err(Error::new(format!("layer {layer} was removed meanwhile")).hint("do the same again"));
+                return Err(
+                    Error::new(format!("layer {layer} was removed meanwhile")).hint(phrase!("do the same again"))
+                );
             }
         }
         self.sync(c"layers")?;
@@ -118,23 +119,26 @@ impl Workspace {
         store.sync(c"refs")
     }
 
-    /// Unpacks what `produce` writes as a layer, which is then complete; its digest in hexadecimal digits.
+    /// Unpacks what `produce` writes as a layer, which is then complete; its digest in hexadecimal digits. Until then it is
+    /// called `part`.
     pub(super) fn make_layer(
         &self,
+        part: &str,
         how: How,
         progress: &mut dyn FnMut(u64),
         produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
     ) -> Result<(&'static str, Unpacked)> {
-        let _why = sys::because("unpack the layer");
+        let _why = sys::because(phrase!("unpack the layer"));
         let work = self.dir.by_ref();
-        file::mkdir(work, c"layer", 0o700).map_err(full)?;
-        file::mkdir(work, c"layer/diff", 0o755).map_err(full)?;
-        let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(work, file::path(part)?, 0o700).map_err(full)?;
+        let layer = file::open(work, file::path(part)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
+        let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
         let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
         let size = text!("{}\n", unpacked.size);
-        file::write_file(work, c"layer/size", size.as_bytes(), 0o600).map_err(full)?;
+        file::write_file(layer.by_ref(), c"size", size.as_bytes(), 0o600).map_err(full)?;
         let digest = keep::copy(&hex(&digest));
-        file::rename(work, c"layer", work, file::path(digest)?, false).map_err(full)?;
+        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
         Ok((digest, unpacked))
     }
 }
@@ -162,9 +166,9 @@ pub fn transfer(
     progress: &mut dyn FnMut(u64),
     produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
 ) -> Result<(Digest, Unpacked)> {
-    let mut reader = tar::Reader::new(Stream::start(produce)?);
-    let unpacked = layer::unpack(&mut reader, to, how, progress)?;
-    Ok((reader.source().digest()?, unpacked))
+    let mut stream = Stream::start(how.max_size, produce)?;
+    let unpacked = layer::unpack(&mut layer::Archive::new(&mut stream), to, how, progress)?;
+    Ok((stream.digest()?, unpacked))
 }
 
 impl Drop for Workspace {

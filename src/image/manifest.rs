@@ -23,6 +23,15 @@ pub const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
     "unknown"
 };
 
+/// This machine as an index of images for several names it.
+pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
+    "linux/amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "linux/arm64"
+} else {
+    "linux/arm"
+};
+
 /// The configuration of an image of one layer, which says nothing about what to run.
 #[must_use]
 pub fn single_layer(layer: &str, created: Timestamp, message: &str) -> Value {
@@ -63,7 +72,7 @@ pub fn layers(config: &Value) -> Result<Vec<&'static str>> {
 }
 
 fn unnamed() -> Error {
-    Error::new("the image's configuration does not name its layers (rootfs.diff_ids)")
+    Error::new(phrase!("the image's configuration does not name its layers (rootfs.diff_ids)"))
 }
 
 /// When the image was made; the epoch if it does not say.

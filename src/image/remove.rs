@@ -25,7 +25,7 @@ impl Store {
     /// There is no such image, it has several names, or a container uses it.
     #[inline(never)]
     pub fn remove(&self, image: &str, force: bool, in_use: InUse<'_>) -> Done {
-        let _why = sys::because("remove the image");
+        let _why = sys::because(phrase!("remove the image"));
         let _lock = self.hold(Lock::Exclusive)?;
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
@@ -38,7 +38,7 @@ impl Store {
         }
         if found.names.len() > 1 && !force {
             return Err(Error::new(text!("image {image} has several names: {}", found.names.join(", ")))
-                .hint("remove it by name, or with -f to remove all of them"));
+                .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
         let needed = self.needed(id)?;
         let unneeded = |layer: &&&'static str| !needed.contains(*layer);
@@ -75,7 +75,7 @@ impl Store {
     /// What can't be read or removed.
     #[inline(never)]
     pub fn clean(&self, in_use: InUse<'_>) -> Done {
-        let _why = sys::because("remove what killed processes left in the store");
+        let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
         for name in self.directory(c"tmp")? {

@@ -64,7 +64,7 @@ pub fn find(root: FdRef<'_>, path: &[u8], follow: bool) -> Result<Option<Place>>
 }
 
 fn too_many_links(path: &[u8]) -> Error {
-    Error::os(Errno::ELOOP, "open", path.escape_ascii())
+    Error::os(Errno::ELOOP, phrase!("open"), path.escape_ascii())
 }
 
 /// Opens the directory `path` below `root`, links followed within; nothing if it does not exist.
@@ -89,7 +89,7 @@ pub fn open(root: FdRef<'_>, path: &[u8]) -> Result<Option<Fd>> {
 /// # Errors
 /// As for [`open`], and mkdir(2).
 pub(super) fn make(root: FdRef<'_>, path: &[u8]) -> Result<Fd> {
-    walk(root, path, true)?.ok_or_else(|| Error::os(Errno::ENOENT, "make directory", path.escape_ascii()))
+    walk(root, path, true)?.ok_or_else(|| Error::os(Errno::ENOENT, phrase!("make directory"), path.escape_ascii()))
 }
 
 /// Follows `path` component by component, each opened in the one before and never through a link: what somebody swaps
@@ -182,8 +182,8 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>> {
     let mut path = Vec::with_capacity(name.len());
     for component in components(name) {
         if component == b".." {
-            return Err(Error::new("the archive holds a name that leads upwards with `..`")
-                .hint("archives with such names are refused: they try to write outside the root"));
+            return Err(Error::new(phrase!("the archive holds a name that leads upwards with `..`"))
+                .hint(phrase!("archives with such names are refused: they try to write outside the root")));
         }
         if !path.is_empty() {
             path.push(b'/');
@@ -191,7 +191,7 @@ pub(super) fn clean(name: &[u8]) -> Result<Vec<u8>> {
         path.extend_from_slice(component);
     }
     if path.len() > LONGEST {
-        return Err(Error::os(Errno::ENAMETOOLONG, "the archive holds a name of more than 4095 bytes", ""));
+        return Err(Error::os(Errno::ENAMETOOLONG, phrase!("the archive holds a name of more than 4095 bytes"), ""));
     }
     Ok(path)
 }

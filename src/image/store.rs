@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// mkdir(2), open(2).
     pub fn open(path: &str) -> Result<Store> {
-        let _why = sys::because("open the store");
+        let _why = sys::because(phrase!("open the store"));
         let directory = || -> Result<Fd> {
             file::mkdir_all(path, 0o700)?;
             let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
@@ -104,9 +104,9 @@ impl Store {
     /// # Errors
     /// open(2).
     pub fn look(path: &str) -> Result<Store> {
-        let _why = sys::because("open the store");
+        let _why = sys::because(phrase!("open the store"));
         let root = file::open(sys::fd::CWD, file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)
-            .map_err(|error| error.hint("there are no images yet; `vial import` makes one"))?;
+            .map_err(|error| error.hint(phrase!("there are no images yet; `vial import` makes one")))?;
         Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
 
@@ -140,7 +140,7 @@ impl Store {
     /// # Errors
     /// What can't be read.
     pub fn list(&self) -> Result<Vec<Summary>> {
-        let _why = sys::because("list the images");
+        let _why = sys::because(phrase!("list the images"));
         let names = self.names()?;
         let mut list: Vec<Summary> = Vec::new();
         for id in self.ids()? {
@@ -162,7 +162,7 @@ impl Store {
     /// # Errors
     /// There is none, with a hint at what may have been meant; or several.
     pub fn find(&self, image: &str) -> Result<Image> {
-        let _why = sys::because("find the image");
+        let _why = sys::because(phrase!("find the image"));
         let names = self.names()?;
         let id = self.resolve(image, &names)?;
         let mut found = self.image(id, &names)?;
@@ -173,7 +173,7 @@ impl Store {
                     continue;
                 }
                 return Err(Error::new(format!("image {image} lacks its layer {layer}"))
-                    .hint("the store was damaged; import the image again"));
+                    .hint(phrase!("the store was damaged; import the image again")));
             }
         }
         Ok(found)
@@ -184,7 +184,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::find`].
     pub fn tag(&self, image: &str, name: &Reference<'_>) -> Result<()> {
-        let _why = sys::because("name the image");
+        let _why = sys::because(phrase!("name the image"));
         let _lock = self.hold(Lock::Exclusive)?;
         let id = self.resolve(image, &self.names()?)?;
         self.workspace()?.place(self, text!("{id}\n"), reference_path(full_name(name))).map_err(full)
@@ -279,14 +279,14 @@ impl Store {
         match (matching.next(), matching.next()) {
             (Some(id), None) => Ok(id),
             (Some(_), Some(_)) => Err(Error::new(format!("{image} is the beginning of several images' IDs"))
-                .hint("give more of its digits; `vial images` lists them")),
+                .hint(phrase!("give more of its digits; `vial images` lists them"))),
             (None, _) => {
                 let error = Error::new(format!("no image is named {image}"));
                 // People leave the tag away, and so does the comparison.
                 let mut known = names.iter().flat_map(|(name, _)| [*name, short(name)]);
                 Err(match text::nearest(image, &mut known) {
                     Some(near) => error.hint(format!("did you mean {near}?")),
-                    None => error.hint("`vial images` lists the images, `vial import` makes one"),
+                    None => error.hint(phrase!("`vial images` lists the images, `vial import` makes one")),
                 })
             }
         }

@@ -174,7 +174,9 @@ impl Walk<'_> {
             if name.starts_with(WHITEOUT) {
                 let name = name.escape_ascii();
                 return Err(Error::new(format!("the name {name} would mean in an image that something was removed"))
-                    .hint("rename the file, or make an image of one layer: vial export NAME | vial import -"));
+                    .hint(phrase!(
+                        "rename the file, or make an image of one layer: vial export NAME | vial import -"
+                    )));
             }
             if kind == Kind::CharDevice && is_whiteout(&stat) {
                 let at = self.path.len() - name.len();
@@ -269,7 +271,7 @@ impl Walk<'_> {
         let place = file::open(dir, name, libc::O_PATH | libc::O_NOFOLLOW)?;
         let stat = file::stat(place.by_ref(), c"")?;
         if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
-            return Err(Error::new("a file became something else while it was read"));
+            return Err(Error::new(phrase!("a file became something else while it was read")));
         }
         let shown = file::owned_path(format!("/proc/self/fd/{}", place.number()).as_bytes())?;
         let file = file::open(CWD, &shown, libc::O_RDONLY)?;
@@ -310,7 +312,7 @@ impl Walk<'_> {
         while count > 0 {
             let room = count.min(BUFFER as u64) as usize;
             match file::read(file.by_ref(), &mut self.buffer[..room])? {
-                0 => return Err(Error::new("a file became shorter while it was read")),
+                0 => return Err(Error::new(phrase!("a file became shorter while it was read"))),
                 read => {
                     self.output.write(&self.buffer[..read])?;
                     count -= read as u64;

@@ -45,7 +45,7 @@ pub fn open(path: &CStr) -> Result<(Fd, &'static CStr)> {
     match kind(&head[..length]) {
         Some(kind) => Ok((image, kind)),
         None => Err(Error::new(text!("{} holds no file system that is known", keep::lossy(path.to_bytes()))).hint(
-            "accepted: a squashfs, erofs or ext4 image, without partitions; what is an archive: vial import FILE NAME",
+            phrase!("accepted: a squashfs, erofs or ext4 image, without partitions; what is an archive: vial import FILE NAME"),
         )),
     }
 }
@@ -61,13 +61,15 @@ pub fn mount_image(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()
     let mounted = mount::mount(Some(source), target, Some(kind), libc::MS_RDONLY, None);
     drop(device);
     mounted.map_err(|error| {
-        Error::os(error.errno(), "mount the file system image", keep::lossy(path.to_bytes())).hint(
-            match error.errno() {
-                Errno::ENODEV => "the kernel lacks that file system: CONFIG_SQUASHFS, CONFIG_EROFS_FS, CONFIG_EXT4_FS",
-                Errno::EROFS => "its journal was never written back, which only a writable mount or e2fsck does",
-                _ => "it is damaged, or made in a way that the kernel can't read, as by another compressor",
-            },
-        )
+        Error::os(error.errno(), phrase!("mount the file system image"), keep::lossy(path.to_bytes())).hint(match error
+            .errno()
+        {
+            Errno::ENODEV => {
+                phrase!("the kernel lacks that file system: CONFIG_SQUASHFS, CONFIG_EROFS_FS, CONFIG_EXT4_FS")
+            }
+            Errno::EROFS => phrase!("its journal was never written back, which only a writable mount or e2fsck does"),
+            _ => phrase!("it is damaged, or made in a way that the kernel can't read, as by another compressor"),
+        })
     })
 }
 
@@ -83,7 +85,7 @@ fn bind(image: &Fd, node: &'static CStr) -> Result<(Fd, &'static CStr)> {
             result => return result.map(|()| (device, path)),
         }
     }
-    Err(Error::os(Errno::EBUSY, "bind a loop device", ""))
+    Err(Error::os(Errno::EBUSY, phrase!("bind a loop device"), ""))
 }
 
 /// Opens a device by its node in `/dev`, or by one that is made where nobody else sees it.
@@ -97,7 +99,7 @@ fn open_node(path: &'static CStr, node: &'static CStr, kind: u32, number: (u32, 
     match opened {
         Ok(device) => Ok((device, place)),
         Err(error) => {
-            Err(error.hint("does the kernel have loop devices (CONFIG_BLK_DEV_LOOP), and may vial use them?"))
+            Err(error.hint(phrase!("does the kernel have loop devices (CONFIG_BLK_DEV_LOOP), and may vial use them?")))
         }
     }
 }

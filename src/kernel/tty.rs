@@ -74,7 +74,7 @@ pub fn open_pair(size: Option<WindowSize>) -> Result<Pair> {
     let flags = libc::O_RDWR | libc::O_NOCTTY;
     let master = file::open(CWD, c"/dev/pts/ptmx", flags | libc::O_NOFOLLOW)?;
     if file::filesystem(master.by_ref())? != DEVPTS {
-        return Err(Error::new("/dev/pts/ptmx in the container is no pseudo-terminal"));
+        return Err(Error::new(phrase!("/dev/pts/ptmx in the container is no pseudo-terminal")));
     }
     terminal::unlock(master.by_ref())?;
     let slave = terminal::open_peer(master.by_ref())?;

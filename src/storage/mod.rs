@@ -41,11 +41,14 @@ const FOREIGN: &[usize] = &[0x4d44, 0x2011_bab0, 0x5346_544e, 0x7366_746e];
 pub fn choose(root: FdRef<'_>, asked: &'static str) -> Result<&'static str> {
     let kind = file::filesystem(root)?;
     if FOREIGN.contains(&kind) {
-        return Err(Error::new("the store is on a file system that knows neither owners nor links, such as FAT")
-            .hint("--root DIR or VIAL_ROOT=DIR puts it elsewhere"));
+        return Err(Error::new(phrase!(
+            "the store is on a file system that knows neither owners nor links, such as FAT"
+        ))
+        .hint(phrase!("--root DIR or VIAL_ROOT=DIR puts it elsewhere")));
     }
     if asked == BTRFS && kind != BTRFS_MAGIC {
-        return Err(Error::new("--storage btrfs: the store is not on btrfs").hint("accepted there: overlay or copy"));
+        return Err(Error::new(phrase!("--storage btrfs: the store is not on btrfs"))
+            .hint(phrase!("accepted there: overlay or copy")));
     }
     Ok(match asked {
         "" if NO_UPPER.contains(&kind) => "copy",
@@ -73,7 +76,7 @@ impl Trees<'_> {
     /// What the file system refuses.
     pub fn base(&self, layers: &[&str]) -> Result<Fd> {
         let (Some((top, below)), image) = (layers.split_last(), &self.image) else {
-            return Err(Error::new("the image has no layers"));
+            return Err(Error::new(phrase!("the image has no layers")));
         };
         if !self.btrfs && below.is_empty() && image.is_none() {
             return self.layer(top, false);
@@ -84,7 +87,7 @@ impl Trees<'_> {
             Err(error) if error.is(Errno::ENOENT) => {}
             result => return result,
         }
-        let _why = because("put the image's layers together, for all containers of it");
+        let _why = because!("put the image's layers together, for all containers of it");
         let (mut first, mut before) = (0, None);
         if self.btrfs && !below.is_empty() {
             (first, before) = (below.len(), Some(self.base(below)?));
@@ -108,7 +111,7 @@ impl Trees<'_> {
     /// # Errors
     /// What the file system refuses.
     pub fn make(&self, base: &Fd, directory: FdRef<'_>, snapshot: bool) -> Result<()> {
-        let _why = because("make the container's own tree");
+        let _why = because!("make the container's own tree");
         let made = self.begin(directory, TREE, Some(base).filter(|_| snapshot))?;
         if snapshot { Ok(()) } else { mounts::add_layer(base.by_ref(), made.by_ref(), self.store()?) }
     }

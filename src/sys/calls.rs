@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use syscalls::Sysno;
 
 use super::uapi;
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
 mod names;
@@ -66,7 +67,7 @@ pub struct CallInfo {
     /// The kernel's name for it.
     pub name: &'static str,
     /// What vial uses it for.
-    pub purpose: &'static str,
+    pub purpose: Phrase,
 }
 
 use Arg::{Bits, Bytes, Fd, Hex, Int, Memory, MountAttr, Octal, One, OpenHow, Str, Strings};
@@ -75,8 +76,10 @@ macro_rules! calls {
     ($($name:ident [$($arg:expr),*] $purpose:literal;)*) => {
         /// The table, by area.
         static ROWS: &[Row] = &[$(Row { number: Sysno::$name as u16, args: args(&[$($arg),*]) },)*];
-        /// The names and purposes, a line for each row.
-        const LINES: &str = concat!($(stringify!($name), " ", $purpose, "\n"),*);
+        /// Their names.
+        const NAMES: &str = concat!($(stringify!($name), " "),*);
+        /// And their purposes.
+        static PURPOSES: &[Phrase] = &[$(phrase!($purpose)),*];
     };
 }
 
@@ -94,6 +97,7 @@ calls! {
     openat2 [Fd, Str, OpenHow, Int] "open a path that must not lead out of a container's root";
     close [Fd] "close a file";
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
+    pread64 [Fd, Memory, Int, Int] "read a part of an archive that other processes read too";
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
     lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
     memfd_create [Str, Bits(Names::Memfd)] "make a file in memory, for a copy of vial";
@@ -202,10 +206,8 @@ calls! {
 
 /// The table: every call that vial can make.
 pub fn calls() -> impl Iterator<Item = CallInfo> {
-    ROWS.iter().zip(LINES.parts(b'\n')).map(|(row, line)| {
-        let (name, purpose) = line.cut(b' ').unwrap_or_default();
-        CallInfo { number: row.number.into(), name, purpose }
-    })
+    let named = ROWS.iter().zip(NAMES.parts(b' '));
+    named.zip(PURPOSES).map(|((row, name), &purpose)| CallInfo { number: row.number.into(), name, purpose })
 }
 
 /// The kernel's name for a call.

@@ -14,6 +14,26 @@ pub fn set_pipe_size(pipe: FdRef<'_>, bytes: usize) {
     let _ = unsafe { sys!(fcntl, pipe.number(), libc::F_SETPIPE_SZ, bytes) };
 }
 
+/// Reads up to a buffer full from a place in a file, whose own position stays; 0 at the end.
+///
+/// # Errors
+/// pread(2). An interrupted read is repeated.
+pub fn read_at(file: FdRef<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
+    loop {
+        // SAFETY: the buffer is writable for its length.
+        #[cfg(target_pointer_width = "64")]
+        let result = unsafe { sys!(pread64, file.number(), buffer.as_mut_ptr(), buffer.len(), at) };
+        // A long number takes two registers, of which the first is an even one, syscall(2).
+        // SAFETY: the buffer is writable for its length.
+        #[cfg(target_pointer_width = "32")]
+        let result = unsafe { sys!(pread64, file.number(), buffer.as_mut_ptr(), buffer.len(), 0, at, at >> 32) };
+        match result {
+            Err(Errno::EINTR) => {}
+            result => return result.map_err(|errno| fail_on(errno, phrase!("read"), "")),
+        }
+    }
+}
+
 /// Finds the next data of a file at or after `offset`; `None` if only a hole is left.
 ///
 /// # Errors
@@ -23,7 +43,7 @@ pub fn seek_data(file: FdRef<'_>, offset: u64) -> Result<Option<u64>> {
     match unsafe { sys!(lseek, file.number(), offset, libc::SEEK_DATA) } {
         Ok(found) => Ok(Some(found as u64)),
         Err(Errno::ENXIO) => Ok(None),
-        Err(errno) => Err(fail_on(errno, "look for data", "")),
+        Err(errno) => Err(fail_on(errno, phrase!("look for data"), "")),
     }
 }
 
@@ -35,5 +55,5 @@ pub fn seek_hole(file: FdRef<'_>, offset: u64) -> Result<u64> {
     // SAFETY: no memory is involved.
     unsafe { sys!(lseek, file.number(), offset, libc::SEEK_HOLE) }
         .map(|found| found as u64)
-        .map_err(|errno| fail_on(errno, "look for a hole", ""))
+        .map_err(|errno| fail_on(errno, phrase!("look for a hole"), ""))
 }

@@ -26,7 +26,7 @@ pub fn free_loop(control: FdRef<'_>) -> Result<u32> {
     // SAFETY: no memory is involved.
     unsafe { sys!(ioctl, control.number(), LOOP_CTL_GET_FREE) }
         .map(|number| number as u32)
-        .map_err(|errno| fail_on(errno, "find a free loop device", ""))
+        .map_err(|errno| fail_on(errno, phrase!("find a free loop device"), ""))
 }
 
 /// Binds a loop device to a file, read-only and until its last user lets go of it.
@@ -50,7 +50,7 @@ pub fn bind_loop(device: FdRef<'_>, file: FdRef<'_>) -> Result<()> {
         }
         result => result,
     };
-    result.map(drop).map_err(|errno| fail_on(errno, "bind the loop device", ""))
+    result.map(drop).map_err(|errno| fail_on(errno, phrase!("bind the loop device"), ""))
 }
 
 /// Has a file, which is empty, share another one's data until one of them is changed.
@@ -61,7 +61,7 @@ pub fn clone_file(from: FdRef<'_>, to: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
     unsafe { sys!(ioctl, to.number(), FICLONE, from.number()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "share a file's data", ""))
+        .map_err(|errno| fail_on(errno, phrase!("share a file's data"), ""))
 }
 
 /// Makes a subvolume of btrfs in a directory: an empty one, or a writable snapshot of `source`.
@@ -92,5 +92,5 @@ fn subvolume(parent: FdRef<'_>, request: u32, name: &str, source: i32) -> Result
     // SAFETY: the structure has the kernel's size.
     unsafe { sys!(ioctl, parent.number(), request, args.as_ptr()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "make or remove the subvolume", name))
+        .map_err(|errno| fail_on(errno, phrase!("make or remove the subvolume"), name))
 }

@@ -15,7 +15,8 @@ use crate::base::error::Result;
 pub fn inotify_init1() -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(inotify_init1, libc::IN_CLOEXEC) }.map(Fd::from_kernel).map_err(|errno| {
-        fail_on(errno, "watch files", "").hint("the sysctl fs.inotify.max_user_instances says how many may be watched")
+        fail_on(errno, phrase!("watch files"), "")
+            .hint(phrase!("the sysctl fs.inotify.max_user_instances says how many may be watched"))
     })
 }
 
@@ -27,7 +28,7 @@ pub fn inotify_add_watch(inotify: FdRef<'_>, path: &CStr, events: u32) -> Result
     // SAFETY: `path` is a valid string.
     unsafe { sys!(inotify_add_watch, inotify.number(), path.as_ptr(), events) }
         .map(drop)
-        .map_err(|errno| fail(errno, "watch", path))
+        .map_err(|errno| fail(errno, phrase!("watch"), path))
 }
 
 /// Takes the first of the events that were read: what happened, and the name in the directory.

@@ -16,6 +16,7 @@ use super::arch;
 use super::call::{call, enter, outcome};
 use super::calls::{self, SEPARATOR, Text};
 use crate::base::error::Result;
+use crate::base::phrase::Phrase;
 
 mod print;
 
@@ -52,7 +53,7 @@ struct Last<'a> {
     call: Sysno,
     args: &'a str,
     result: Option<usize>,
-    why: &'a str,
+    why: Phrase,
 }
 
 /// One call. The text of its arguments follows.
@@ -65,8 +66,7 @@ struct Record {
     begun: u64,
     ended: AtomicU64,
     register: AtomicUsize,
-    reason: *const u8,
-    reason_length: usize,
+    reason: u32,
     text_length: usize,
 }
 
@@ -85,31 +85,27 @@ static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(not(test))]
 mod reason {
-    //! The reasons in force, outermost first. One thread, so that the words of a string slice are never seen apart.
-    use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+    //! The reasons in force, outermost first.
+    use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+    use crate::base::phrase::Phrase;
 
     /// More are never nested; if they were, the deepest would go unnamed.
     const MOST: usize = 16;
-    static STARTS: [AtomicPtr<u8>; MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST];
-    static LENGTHS: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
+    static REASONS: [AtomicU32; MOST] = [const { AtomicU32::new(0) }; MOST];
     static DEPTH: AtomicUsize = AtomicUsize::new(0);
 
     #[inline(never)]
-    pub(super) fn get() -> &'static str {
+    pub(super) fn get() -> Phrase {
         let top = DEPTH.load(Relaxed).min(MOST).wrapping_sub(1);
-        let (Some(start), Some(length)) = (STARTS.get(top), LENGTHS.get(top)) else { return "" };
-        // SAFETY: `push` stored the two words of one `&'static str`, and there is one thread.
-        unsafe {
-            core::str::from_utf8_unchecked(core::slice::from_raw_parts(start.load(Relaxed), length.load(Relaxed)))
-        }
+        REASONS.get(top).map_or(Phrase::EMPTY, |reason| Phrase::from_number(reason.load(Relaxed)))
     }
 
     #[inline(never)]
-    pub(super) fn push(reason: &'static str) {
+    pub(super) fn push(reason: Phrase) {
         let top = DEPTH.fetch_add(1, Relaxed);
-        if let (Some(start), Some(length)) = (STARTS.get(top), LENGTHS.get(top)) {
-            start.store(reason.as_ptr().cast_mut(), Relaxed);
-            length.store(reason.len(), Relaxed);
+        if let Some(place) = REASONS.get(top) {
+            place.store(reason.number(), Relaxed);
         }
     }
 
@@ -123,11 +119,14 @@ mod reason {
 mod reason {
     //! Unit tests run in threads, each with its own reasons.
     use std::cell::RefCell;
-    std::thread_local! { static REASONS: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) }; }
-    pub(super) fn get() -> &'static str {
-        REASONS.with_borrow(|reasons| reasons.last().copied().unwrap_or(""))
+
+    use crate::base::phrase::Phrase;
+
+    std::thread_local! { static REASONS: RefCell<Vec<Phrase>> = const { RefCell::new(Vec::new()) }; }
+    pub(super) fn get() -> Phrase {
+        REASONS.with_borrow(|reasons| reasons.last().copied().unwrap_or(Phrase::EMPTY))
     }
-    pub(super) fn push(reason: &'static str) {
+    pub(super) fn push(reason: Phrase) {
         REASONS.with_borrow_mut(|reasons| reasons.push(reason));
     }
     pub(super) fn pop() {
@@ -140,8 +139,9 @@ mod reason {
 pub struct Because(());
 
 /// States why the calls that follow are made: heads their group in the ledger and becomes the context of their errors.
+/// `because!("...")` is the same with the words themselves.
 #[inline]
-pub fn because(why: &'static str) -> Because {
+pub fn because(why: Phrase) -> Because {
     reason::push(why);
     Because(())
 }
@@ -149,7 +149,7 @@ pub fn because(why: &'static str) -> Because {
 /// The reason in force.
 #[must_use]
 #[inline]
-pub fn reason() -> &'static str {
+pub fn reason() -> Phrase {
     reason::get()
 }
 
@@ -181,7 +181,7 @@ fn base(shared: &Shared) -> *mut u8 {
 /// # Errors
 /// When the kernel gives no memory.
 pub fn open(format: Format) -> Result<()> {
-    let _why = because("keep this ledger");
+    let _why = because!("keep this ledger");
     let length = CAPACITY + size_of::<Shared>().next_multiple_of(64);
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -189,7 +189,7 @@ pub fn open(format: Format) -> Result<()> {
     let begun = arch::ticks();
     // SAFETY: a fresh mapping touches nothing that exists.
     let address =
-        unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, "mmap", c"the ledger"))?;
+        unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, phrase!("mmap"), c"the ledger"))?;
     JSON.store(format == Format::Json, Ordering::Relaxed);
     SHARED.store(address as *mut Shared, Ordering::Relaxed);
     let record = begin_at(Sysno::mmap, &args, begun);
@@ -238,7 +238,6 @@ fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
         shared.lost.fetch_add(1, Ordering::Relaxed);
         return ptr::null_mut();
     }
-    let why = reason();
     let start = base(shared).wrapping_add(at);
     let record = Record {
         length: length as u32,
@@ -248,8 +247,7 @@ fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
         begun,
         ended: AtomicU64::new(0),
         register: AtomicUsize::new(0),
-        reason: why.as_ptr(),
-        reason_length: why.len(),
+        reason: reason().number(),
         text_length: text.len(),
     };
     // SAFETY: these bytes lie inside the mapping, are aligned to 16, and were reserved for this record alone.
@@ -321,19 +319,17 @@ pub(super) fn became(process: u32) {
 struct Seen<'a> {
     record: &'a Record,
     text: &'a str,
-    why: &'a str,
+    why: Phrase,
 }
 
 fn seen(shared: &Shared, at: usize) -> Seen<'_> {
     let start = base(shared).wrapping_add(at);
     // SAFETY: `at` is the offset of a record that was written whole: offsets are walked from 0 in steps of lengths, up to
-    // `head`, by the printing process while it alone adds records or after `state` was seen set. Reasons are static strings
-    // of the same program image, at the same address in every process that was cloned without an execve.
+    // `head`, by the printing process while it alone adds records or after `state` was seen set.
     unsafe {
         let record = &*start.cast::<Record>();
         let text = slice::from_raw_parts(start.add(size_of::<Record>()), record.text_length);
-        let why = slice::from_raw_parts(record.reason, record.reason_length);
-        Seen { record, text: core::str::from_utf8_unchecked(text), why: core::str::from_utf8_unchecked(why) }
+        Seen { record, text: core::str::from_utf8_unchecked(text), why: Phrase::from_number(record.reason) }
     }
 }
 

@@ -4,6 +4,14 @@
 //! wrappers by kernel area: they turn out-parameters into returns, own what they open, and say what failed on what.
 //! `unsafe` stops here: nothing above this floor has any.
 
+/// `let _why = because!("start the container");`: why the calls are made that follow, see [`ledger::because`], by which name
+/// it must be in scope.
+macro_rules! because {
+    ($why:expr) => {
+        because(phrase!($why))
+    };
+}
+
 mod arch;
 mod call;
 mod calls;

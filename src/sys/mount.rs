@@ -9,6 +9,7 @@ use super::fd::{CWD, Fd, FdRef};
 use super::file::{fail, fail_on};
 use super::uapi::{self, MountAttr};
 use crate::base::error::Result;
+use crate::base::phrase::Phrase;
 
 fn pointer(text: Option<&CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
@@ -32,17 +33,17 @@ pub fn mount(
 }
 
 /// What mount(2) does with these flags, in words.
-fn operation(kind: Option<&CStr>, flags: libc::c_ulong) -> &'static str {
+fn operation(kind: Option<&CStr>, flags: libc::c_ulong) -> Phrase {
     match kind {
-        _ if flags & libc::MS_REMOUNT != 0 => "remount",
-        _ if flags & libc::MS_MOVE != 0 => "move the mount to",
-        _ if flags & libc::MS_BIND != 0 => "bind mount on",
-        Some(kind) if kind == c"proc" => "mount proc on",
-        Some(kind) if kind == c"sysfs" => "mount sysfs on",
-        Some(kind) if kind == c"tmpfs" => "mount tmpfs on",
-        Some(kind) if kind == c"overlay" => "mount overlay on",
-        Some(_) => "mount on",
-        None => "change the propagation of",
+        _ if flags & libc::MS_REMOUNT != 0 => phrase!("remount"),
+        _ if flags & libc::MS_MOVE != 0 => phrase!("move the mount to"),
+        _ if flags & libc::MS_BIND != 0 => phrase!("bind mount on"),
+        Some(kind) if kind == c"proc" => phrase!("mount proc on"),
+        Some(kind) if kind == c"sysfs" => phrase!("mount sysfs on"),
+        Some(kind) if kind == c"tmpfs" => phrase!("mount tmpfs on"),
+        Some(kind) if kind == c"overlay" => phrase!("mount overlay on"),
+        Some(_) => phrase!("mount on"),
+        None => phrase!("change the propagation of"),
     }
 }
 
@@ -54,7 +55,7 @@ pub fn detach(target: &CStr) -> Result<()> {
     // SAFETY: `target` is a valid string.
     unsafe { sys!(umount2, target.as_ptr(), libc::MNT_DETACH) }
         .map(drop)
-        .map_err(|errno| fail(errno, "unmount", target))
+        .map_err(|errno| fail(errno, phrase!("unmount"), target))
 }
 
 /// Makes `root` the root and puts the old one at `old`.
@@ -65,7 +66,7 @@ pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
     // SAFETY: both are valid strings.
     unsafe { sys!(pivot_root, root.as_ptr(), old.as_ptr()) }
         .map(drop)
-        .map_err(|errno| fail(errno, "pivot_root to", root))
+        .map_err(|errno| fail(errno, phrase!("pivot_root to"), root))
 }
 
 /// Changes the root directory of this process.
@@ -74,7 +75,7 @@ pub fn pivot_root(root: &CStr, old: &CStr) -> Result<()> {
 /// chroot(2).
 pub fn chroot(root: &CStr) -> Result<()> {
     // SAFETY: `root` is a valid string.
-    unsafe { sys!(chroot, root.as_ptr()) }.map(drop).map_err(|errno| fail(errno, "chroot to", root))
+    unsafe { sys!(chroot, root.as_ptr()) }.map(drop).map_err(|errno| fail(errno, phrase!("chroot to"), root))
 }
 
 /// Takes a copy of a mount, and of those below it if `recursive`, in hand (Linux 5.2).
@@ -88,7 +89,7 @@ pub fn open_tree(dir: FdRef<'_>, path: &CStr, recursive: bool) -> Result<Fd> {
     // SAFETY: `path` is a valid string.
     unsafe { sys!(open_tree, dir.number(), path.as_ptr(), flags) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail(errno, "take a copy of the mount", path))
+        .map_err(|errno| fail(errno, phrase!("take a copy of the mount"), path))
 }
 
 /// Attaches a mount that is in hand at a path, whose last links are followed.
@@ -100,7 +101,7 @@ pub fn attach(tree: FdRef<'_>, target: &CStr) -> Result<()> {
     // SAFETY: both strings are valid.
     unsafe { sys!(move_mount, tree.number(), c"".as_ptr(), CWD.number(), target.as_ptr(), flags) }
         .map(drop)
-        .map_err(|errno| fail(errno, "attach a mount at", target))
+        .map_err(|errno| fail(errno, phrase!("attach a mount at"), target))
 }
 
 /// Attaches a mount that is in hand on an open file or directory.
@@ -112,7 +113,7 @@ pub fn attach_on(tree: FdRef<'_>, place: FdRef<'_>) -> Result<()> {
     // SAFETY: the strings are valid.
     unsafe { sys!(move_mount, tree.number(), c"".as_ptr(), place.number(), c"".as_ptr(), flags) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "attach a mount", ""))
+        .map_err(|errno| fail_on(errno, phrase!("attach a mount"), ""))
 }
 
 /// Begins to make a file system (Linux 5.2).
@@ -123,7 +124,7 @@ pub fn fsopen(kind: &CStr) -> Result<Fd> {
     // SAFETY: `kind` is a valid string.
     unsafe { sys!(fsopen, kind.as_ptr(), uapi::FSOPEN_CLOEXEC) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail(errno, "begin to make the file system", kind))
+        .map_err(|errno| fail(errno, phrase!("begin to make the file system"), kind))
 }
 
 /// Sets an option of a file system in the making.
@@ -134,7 +135,7 @@ pub fn fsconfig_set(context: FdRef<'_>, key: &CStr, value: &CStr) -> Result<()> 
     // SAFETY: both are valid strings.
     unsafe { sys!(fsconfig, context.number(), uapi::FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr(), 0) }
         .map(drop)
-        .map_err(|errno| fail(errno, "set the file system's option", key))
+        .map_err(|errno| fail(errno, phrase!("set the file system's option"), key))
 }
 
 /// Makes the file system.
@@ -145,7 +146,7 @@ pub fn fsconfig_create(context: FdRef<'_>) -> Result<()> {
     // SAFETY: null strings are what this command takes.
     unsafe { sys!(fsconfig, context.number(), uapi::FSCONFIG_CMD_CREATE, 0, 0, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "make the file system", ""))
+        .map_err(|errno| fail_on(errno, phrase!("make the file system"), ""))
 }
 
 /// Makes a mount of the file system and takes it in hand; `attributes` are `MOUNT_ATTR_*`.
@@ -156,7 +157,7 @@ pub fn fsmount(context: FdRef<'_>, attributes: u32) -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(fsmount, context.number(), uapi::FSMOUNT_CLOEXEC, attributes) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "make a mount of the file system", ""))
+        .map_err(|errno| fail_on(errno, phrase!("make a mount of the file system"), ""))
 }
 
 /// Changes the attributes of a mount, and of those below it if `recursive` (Linux 5.12).
@@ -170,5 +171,5 @@ pub fn mount_setattr(dir: FdRef<'_>, path: &CStr, attr: &MountAttr, recursive: b
     // SAFETY: `path` and `attr` are valid.
     unsafe { sys!(mount_setattr, dir.number(), path.as_ptr(), flags, ptr::from_ref(attr), size) }
         .map(drop)
-        .map_err(|errno| fail(errno, "change mount attributes of", path))
+        .map_err(|errno| fail(errno, phrase!("change mount attributes of"), path))
 }

@@ -15,7 +15,7 @@ pub fn socket_pair() -> Result<(Fd, Fd)> {
     let mut ends = [0i32; 2];
     // SAFETY: room for two numbers.
     unsafe { sys!(socketpair, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) }
-        .map_err(|errno| fail_on(errno, "make a socket pair", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("make a socket pair"), ""))?;
     Ok((Fd::from_number(ends[0]), Fd::from_number(ends[1])))
 }
 
@@ -65,7 +65,7 @@ fn local_socket() -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(socket, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "open a socket", ""))
+        .map_err(|errno| fail_on(errno, phrase!("open a socket"), ""))
 }
 
 /// A socket in a directory that others can connect to; it keeps messages apart.
@@ -78,7 +78,7 @@ pub fn listen_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
     unsafe { sys!(bind, socket.number(), &raw const address, size_of::<Address>()) }
         // SAFETY: no memory is involved.
         .and_then(|_| unsafe { sys!(listen, socket.number(), 64) })
-        .map_err(|errno| fail_on(errno, "listen at the socket", name))?;
+        .map_err(|errno| fail_on(errno, phrase!("listen at the socket"), name))?;
     Ok(socket)
 }
 
@@ -90,7 +90,7 @@ pub fn accept(socket: FdRef<'_>) -> Result<Fd> {
     // SAFETY: the address is not asked for.
     unsafe { sys!(accept4, socket.number(), 0, 0, libc::SOCK_CLOEXEC) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "accept a connection", ""))
+        .map_err(|errno| fail_on(errno, phrase!("accept a connection"), ""))
 }
 
 /// Connects to a socket in a directory.
@@ -101,7 +101,7 @@ pub fn connect_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
     let (socket, address) = (local_socket()?, address(dir, name));
     // SAFETY: the address is readable.
     unsafe { sys!(connect, socket.number(), &raw const address, size_of::<Address>()) }
-        .map_err(|errno| fail_on(errno, "connect to the socket", name))?;
+        .map_err(|errno| fail_on(errno, phrase!("connect to the socket"), name))?;
     Ok(socket)
 }
 
@@ -143,7 +143,7 @@ fn send_with(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>, flags: i3
     // SAFETY: everything that the message points to is alive.
     unsafe { sys!(sendmsg, socket.number(), &raw const message, libc::MSG_NOSIGNAL | flags) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "send a message", ""))
+        .map_err(|errno| fail_on(errno, phrase!("send a message"), ""))
 }
 
 /// Receives a message and the file that came with it; an empty message is the end.
@@ -167,7 +167,7 @@ pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd
         match unsafe { sys!(recvmsg, socket.number(), &raw const message, libc::MSG_CMSG_CLOEXEC) } {
             // The other side ended without having read all: what it sent before, and the end, come next (unix(7)).
             Err(Errno::EINTR | Errno::ECONNRESET) => {}
-            Err(errno) => return Err(fail_on(errno, "receive a message", "")),
+            Err(errno) => return Err(fail_on(errno, phrase!("receive a message"), "")),
             Ok(count) => {
                 let came = control.length >= CONTROL_LENGTH && control.kind == libc::SCM_RIGHTS && control.file >= 0;
                 return Ok((count, came.then(|| Fd::from_number(control.file))));
@@ -184,7 +184,7 @@ pub fn netlink(protocol: i32) -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(socket, libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "open a netlink socket", ""))
+        .map_err(|errno| fail_on(errno, phrase!("open a netlink socket"), ""))
 }
 
 /// Sends one datagram to the kernel.
@@ -195,7 +195,7 @@ pub fn send_to_kernel(socket: FdRef<'_>, datagram: &[u8]) -> Result<()> {
     // SAFETY: the bytes are readable; a netlink socket without address talks to the kernel, netlink(7).
     unsafe { sys!(sendto, socket.number(), datagram.as_ptr(), datagram.len(), 0, 0, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "send a netlink message", ""))
+        .map_err(|errno| fail_on(errno, phrase!("send a netlink message"), ""))
 }
 
 /// Receives one datagram from the kernel.
@@ -205,5 +205,5 @@ pub fn send_to_kernel(socket: FdRef<'_>, datagram: &[u8]) -> Result<()> {
 pub fn receive_from_kernel(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: the buffer is writable.
     unsafe { sys!(recvfrom, socket.number(), buffer.as_mut_ptr(), buffer.len(), 0, 0, 0) }
-        .map_err(|errno| fail_on(errno, "receive a netlink message", ""))
+        .map_err(|errno| fail_on(errno, phrase!("receive a netlink message"), ""))
 }

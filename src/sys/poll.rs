@@ -24,7 +24,7 @@ pub fn block_signals(blocked: Signals) -> Result<Signals> {
     let mut before: Signals = 0;
     // SAFETY: both sets are 8 bytes, as the kernel's.
     unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const blocked, &raw mut before, 8) }
-        .map_err(|errno| fail_on(errno, "block signals", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("block signals"), ""))?;
     Ok(before)
 }
 
@@ -36,7 +36,7 @@ pub fn signalfd(signals: Signals) -> Result<Fd> {
     // SAFETY: the set is 8 bytes, as the kernel's.
     unsafe { sys!(signalfd4, -1isize, &raw const signals, 8, libc::SFD_CLOEXEC) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "read signals as a file", ""))
+        .map_err(|errno| fail_on(errno, phrase!("read signals as a file"), ""))
 }
 
 /// The next signal's number; waits for one.
@@ -117,7 +117,7 @@ fn poll_for(files: &mut [Waiting], time: Option<[usize; 2]>) -> Result<()> {
         // SAFETY: `Waiting` has the layout of `struct pollfd`, and the time that of a `struct timespec` of words.
         match unsafe { sys!(ppoll, files.as_mut_ptr(), files.len(), time, 0, 8) } {
             Err(Errno::EINTR) => {}
-            result => return result.map(drop).map_err(|errno| fail_on(errno, "wait for files", "")),
+            result => return result.map(drop).map_err(|errno| fail_on(errno, phrase!("wait for files"), "")),
         }
     }
 }

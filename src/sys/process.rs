@@ -12,6 +12,7 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::time::Timestamp;
 
 /// Which side of a clone this is.
@@ -33,7 +34,7 @@ pub fn clone(flags: i32, role: Role) -> Result<Side> {
     // between architectures, but all are zero.
     // SAFETY: no memory is shared, so the child may do anything.
     let pid = unsafe { sys!(clone, flags | libc::SIGCHLD, 0, 0, 0, 0) }
-        .map_err(|errno| fail_on(errno, "clone", "a process in new namespaces"))?;
+        .map_err(|errno| fail_on(errno, phrase!("clone"), "a process in new namespaces"))?;
     if pid == 0 {
         ledger::became(process);
         return Ok(Side::Child);
@@ -75,7 +76,7 @@ pub fn clone_into(group: FdRef<'_>, flags: i32, role: Role) -> Result<Side> {
     let process = ledger::new_process(role);
     // SAFETY: the arguments are readable; no memory is shared, so the child may do anything.
     let pid = unsafe { sys!(clone3, &raw const args, size_of::<CloneArgs>()) }
-        .map_err(|errno| fail_on(errno, "clone", "a process in its control group"))?;
+        .map_err(|errno| fail_on(errno, phrase!("clone"), "a process in its control group"))?;
     if pid == 0 {
         ledger::became(process);
         return Ok(Side::Child);
@@ -90,7 +91,7 @@ pub fn clone_into(group: FdRef<'_>, flags: i32, role: Role) -> Result<Side> {
 /// unshare(2).
 pub fn unshare(flags: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(unshare, flags) }.map(drop).map_err(|errno| fail_on(errno, "unshare", "namespaces"))
+    unsafe { sys!(unshare, flags) }.map(drop).map_err(|errno| fail_on(errno, phrase!("unshare"), "namespaces"))
 }
 
 /// Moves this process (for a PID namespace: its children to come) to a namespace that is open.
@@ -101,7 +102,7 @@ pub fn setns(namespace: FdRef<'_>, kind: i32) -> Result<()> {
     // SAFETY: no memory is involved.
     unsafe { sys!(setns, namespace.number(), kind) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "setns", "to a namespace"))
+        .map_err(|errno| fail_on(errno, phrase!("setns"), "to a namespace"))
 }
 
 /// A null-ended array of strings, as execve(2) takes them.
@@ -141,7 +142,7 @@ pub fn go_on_as(program: &CStr, args: &[&CStr], env: &[&CStr]) -> Error {
     let words = [program.as_ptr() as usize, args.pointers.as_ptr() as usize, env.pointers.as_ptr() as usize, 0, 0, 0];
     ledger::print_replaced(&words);
     let register = enter(syscalls::Sysno::execve as usize, &words);
-    fail(outcome(register).err().unwrap_or(Errno::NONE), "execute", program)
+    fail(outcome(register).err().unwrap_or(Errno::NONE), phrase!("execute"), program)
 }
 
 /// Ends this process, after the ledger has been printed.
@@ -201,7 +202,7 @@ pub fn wait(pid: Option<u32>, block: bool) -> Result<Option<Waited>> {
         // SAFETY: `status` is writable; no usage is asked for.
         match unsafe { sys!(wait4, which, &raw mut status, options, 0) } {
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(fail_on(errno, "wait for", "a process")),
+            Err(errno) => return Err(fail_on(errno, phrase!("wait for"), "a process")),
             Ok(0) => return Ok(None),
             Ok(pid) => {
                 return Ok(Some(Waited { pid: pid as u32, ended: Ended::of(status) }));
@@ -216,7 +217,9 @@ pub fn wait(pid: Option<u32>, block: bool) -> Result<Option<Waited>> {
 /// kill(2).
 pub fn kill(pid: u32, signal: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(kill, pid, signal) }.map(drop).map_err(|errno| fail_on(errno, "send a signal to process", pid))
+    unsafe { sys!(kill, pid, signal) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("send a signal to process"), pid))
 }
 
 /// Holds on to a process (Linux 5.3).
@@ -225,7 +228,9 @@ pub fn kill(pid: u32, signal: i32) -> Result<()> {
 /// `pidfd_open(2)`.
 pub fn pidfd_open(pid: u32) -> Result<Fd> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(pidfd_open, pid, 0) }.map(Fd::from_kernel).map_err(|errno| fail_on(errno, "hold on to process", pid))
+    unsafe { sys!(pidfd_open, pid, 0) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("hold on to process"), pid))
 }
 
 /// Sends a signal to the process held.
@@ -236,7 +241,7 @@ pub fn pidfd_send_signal(process: FdRef<'_>, signal: i32) -> Result<()> {
     // SAFETY: no extra information is given.
     unsafe { sys!(pidfd_send_signal, process.number(), signal, 0, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "send signal", signal))
+        .map_err(|errno| fail_on(errno, phrase!("send signal"), signal))
 }
 
 /// `struct pidfd_info` in its first form, `linux/pidfd.h`.
@@ -290,7 +295,7 @@ pub fn geteuid() -> u32 {
 /// setsid(2).
 pub fn setsid() -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(setsid) }.map(drop).map_err(|errno| fail_on(errno, "start a session", ""))
+    unsafe { sys!(setsid) }.map(drop).map_err(|errno| fail_on(errno, phrase!("start a session"), ""))
 }
 
 /// Has this process killed by `signal` when its parent ends.
@@ -298,7 +303,7 @@ pub fn setsid() -> Result<()> {
 /// # Errors
 /// prctl(2).
 pub fn prctl_die_with_parent(signal: i32) -> Result<()> {
-    prctl(libc::PR_SET_PDEATHSIG, signal as usize, "tie to the parent's life")
+    prctl(libc::PR_SET_PDEATHSIG, signal as usize, phrase!("tie to the parent's life"))
 }
 
 /// Keeps other processes from tracing this one or reading its `/proc` entries until it executes a program.
@@ -306,7 +311,7 @@ pub fn prctl_die_with_parent(signal: i32) -> Result<()> {
 /// # Errors
 /// prctl(2).
 pub fn prctl_not_dumpable() -> Result<()> {
-    prctl(libc::PR_SET_DUMPABLE, 0, "close to tracing")
+    prctl(libc::PR_SET_DUMPABLE, 0, phrase!("close to tracing"))
 }
 
 /// Has set-user-ID programs and file capabilities ignored from now on.
@@ -314,7 +319,7 @@ pub fn prctl_not_dumpable() -> Result<()> {
 /// # Errors
 /// prctl(2).
 pub fn prctl_no_new_privs() -> Result<()> {
-    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, "set no_new_privs")
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, phrase!("set no_new_privs"))
 }
 
 /// Keeps permitted capabilities over the change of user.
@@ -322,7 +327,7 @@ pub fn prctl_no_new_privs() -> Result<()> {
 /// # Errors
 /// prctl(2).
 pub fn prctl_keep_capabilities() -> Result<()> {
-    prctl(libc::PR_SET_KEEPCAPS, 1, "keep capabilities over the change of user")
+    prctl(libc::PR_SET_KEEPCAPS, 1, phrase!("keep capabilities over the change of user"))
 }
 
 /// Sets the name that `ps` shows.
@@ -330,10 +335,10 @@ pub fn prctl_keep_capabilities() -> Result<()> {
 /// # Errors
 /// prctl(2).
 pub fn prctl_name(name: &'static CStr) -> Result<()> {
-    prctl(libc::PR_SET_NAME, name.as_ptr() as usize, "set the name of the process")
+    prctl(libc::PR_SET_NAME, name.as_ptr() as usize, phrase!("set the name of the process"))
 }
 
-fn prctl(option: i32, value: usize, operation: &'static str) -> Result<()> {
+fn prctl(option: i32, value: usize, operation: Phrase) -> Result<()> {
     // SAFETY: the options used here take numbers, or a string that is valid.
     unsafe { sys!(prctl, option, value, 0, 0, 0) }.map(drop).map_err(|errno| fail_on(errno, operation, ""))
 }
@@ -347,7 +352,7 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     // SAFETY: `limit` has the layout of `struct rlimit64`.
     unsafe { sys!(prlimit64, 0, resource, limit.as_ptr(), 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set a resource limit", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set a resource limit"), ""))
 }
 
 /// A resource limit of this process: soft and hard.
@@ -358,7 +363,7 @@ pub fn get_rlimit(resource: u32) -> Result<(u64, u64)> {
     let mut limit = [0u64; 2];
     // SAFETY: `limit` has the layout of `struct rlimit64`.
     unsafe { sys!(prlimit64, 0, resource, 0, limit.as_mut_ptr()) }
-        .map_err(|errno| fail_on(errno, "read a resource limit", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("read a resource limit"), ""))?;
     Ok((limit[0], limit[1]))
 }
 
@@ -370,7 +375,7 @@ pub fn sethostname(name: &str) -> Result<()> {
     // SAFETY: the bytes are readable.
     unsafe { sys!(sethostname, name.as_ptr(), name.len()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set the host name to", name))
+        .map_err(|errno| fail_on(errno, phrase!("set the host name to"), name))
 }
 
 /// Sets the domain name of this UTS namespace.
@@ -381,7 +386,7 @@ pub fn setdomainname(name: &str) -> Result<()> {
     // SAFETY: the bytes are readable.
     unsafe { sys!(setdomainname, name.as_ptr(), name.len()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set the domain name to", name))
+        .map_err(|errno| fail_on(errno, phrase!("set the domain name to"), name))
 }
 
 /// The kernel's names: system, host, release, version, machine, domain.
@@ -392,7 +397,7 @@ pub fn uname() -> Result<[&'static str; 6]> {
     // `struct new_utsname`: six fields of 65 bytes.
     let mut fields = [[0u8; 65]; 6];
     // SAFETY: the buffer has the kernel's layout.
-    unsafe { sys!(uname, fields.as_mut_ptr()) }.map_err(|errno| fail_on(errno, "uname", ""))?;
+    unsafe { sys!(uname, fields.as_mut_ptr()) }.map_err(|errno| fail_on(errno, phrase!("uname"), ""))?;
     Ok(fields.map(|field| match CStr::from_bytes_until_nul(&field) {
         Ok(text) => keep::copy(&text.to_string_lossy()),
         Err(_) => "",
@@ -408,7 +413,7 @@ pub fn random(buffer: &mut [u8]) -> Result<()> {
     // SAFETY: the buffer is writable.
     unsafe { sys!(getrandom, buffer.as_mut_ptr(), buffer.len(), 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "get random bytes", ""))
+        .map_err(|errno| fail_on(errno, phrase!("get random bytes"), ""))
 }
 
 /// A clock's time.
@@ -444,5 +449,6 @@ pub fn processors() -> u32 {
 /// open(2).
 pub fn open_namespace(pid: u32, name: &str) -> Result<Fd> {
     let path = super::file::path(text!("/proc/{pid}/ns/{name}"))?;
-    super::file::open(super::fd::CWD, path, libc::O_RDONLY).map_err(|error| fail(error.errno(), "open namespace", path))
+    super::file::open(super::fd::CWD, path, libc::O_RDONLY)
+        .map_err(|error| fail(error.errno(), phrase!("open namespace"), path))
 }

@@ -34,7 +34,7 @@ pub fn capset(sets: Capabilities) -> Result<()> {
     // SAFETY: header and data have the layout of version 3.
     unsafe { sys!(capset, header.as_ptr(), data.as_ptr()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set capabilities", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set capabilities"), ""))
 }
 
 /// This process's capabilities.
@@ -46,7 +46,7 @@ pub fn capget() -> Result<Capabilities> {
     let mut data = [0u32; 6];
     // SAFETY: header and data have the layout of version 3.
     unsafe { sys!(capget, header.as_ptr(), data.as_mut_ptr()) }
-        .map_err(|errno| fail_on(errno, "read capabilities", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("read capabilities"), ""))?;
     let join = |at: usize| u64::from(data[at]) | u64::from(data[at + 3]) << 32;
     Ok(Capabilities { effective: join(0), permitted: join(1), inheritable: join(2) })
 }
@@ -60,7 +60,7 @@ pub fn drop_from_bounding_set(capability: u32) -> Result<bool> {
     match unsafe { sys!(prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } {
         Ok(_) => Ok(true),
         Err(Errno::EINVAL) => Ok(false),
-        Err(errno) => Err(fail_on(errno, "drop from the bounding set capability", capability)),
+        Err(errno) => Err(fail_on(errno, phrase!("drop from the bounding set capability"), capability)),
     }
 }
 
@@ -72,7 +72,7 @@ pub fn clear_ambient_set() -> Result<()> {
     // SAFETY: numbers only.
     unsafe { sys!(prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "empty the ambient set", ""))
+        .map_err(|errno| fail_on(errno, phrase!("empty the ambient set"), ""))
 }
 
 /// Adds a capability to the ambient set (Linux 4.3); it must be permitted and inheritable.
@@ -83,7 +83,7 @@ pub fn raise_ambient(capability: u32) -> Result<()> {
     // SAFETY: numbers only.
     unsafe { sys!(prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "add to the ambient set capability", capability))
+        .map_err(|errno| fail_on(errno, phrase!("add to the ambient set capability"), capability))
 }
 
 /// Sets the supplementary groups.
@@ -94,7 +94,7 @@ pub fn setgroups(groups: &[u32]) -> Result<()> {
     // SAFETY: the groups are readable.
     unsafe { sys!(setgroups, groups.len(), groups.as_ptr()) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set the supplementary groups", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set the supplementary groups"), ""))
 }
 
 /// Becomes this group: real, effective and saved.
@@ -103,7 +103,7 @@ pub fn setgroups(groups: &[u32]) -> Result<()> {
 /// setresgid(2).
 pub fn setresgid(gid: u32) -> Result<()> {
     // SAFETY: numbers only.
-    unsafe { sys!(setresgid, gid, gid, gid) }.map(drop).map_err(|errno| fail_on(errno, "become group", gid))
+    unsafe { sys!(setresgid, gid, gid, gid) }.map(drop).map_err(|errno| fail_on(errno, phrase!("become group"), gid))
 }
 
 /// Becomes this user: real, effective and saved.
@@ -112,7 +112,7 @@ pub fn setresgid(gid: u32) -> Result<()> {
 /// setresuid(2).
 pub fn setresuid(uid: u32) -> Result<()> {
     // SAFETY: numbers only.
-    unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, "become user", uid))
+    unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, phrase!("become user"), uid))
 }
 
 /// Has every call of this process, and of all that it starts, decided by a program.
@@ -124,7 +124,7 @@ pub fn seccomp_set_filter(program: &[libc::sock_filter]) -> Result<()> {
     // SAFETY: the kernel only reads the program, which is alive and that long.
     unsafe { sys!(seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set a filter of system calls", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
 }
 
 /// `union bpf_attr` for `BPF_PROG_LOAD`, as far as it is used here, bpf(2).
@@ -159,7 +159,7 @@ pub fn bpf_load(kind: u32, instructions: &[u64]) -> Result<Fd> {
     // SAFETY: the instructions and the license are readable.
     unsafe { sys!(bpf, LOAD, &raw const attr, size_of::<ProgramLoad>()) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "load a BPF program", ""))
+        .map_err(|errno| fail_on(errno, phrase!("load a BPF program"), ""))
 }
 
 /// Attaches a BPF program to a control group; others that are attached stay in force (`BPF_F_ALLOW_MULTI`).
@@ -175,5 +175,5 @@ pub fn bpf_attach(group: super::FdRef<'_>, program: super::FdRef<'_>, attach_kin
     // SAFETY: the attributes are readable.
     unsafe { sys!(bpf, ATTACH, attr.as_ptr(), size_of_val(&attr)) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "attach a BPF program", ""))
+        .map_err(|errno| fail_on(errno, phrase!("attach a BPF program"), ""))
 }

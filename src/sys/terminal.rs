@@ -15,7 +15,7 @@ pub fn modes(terminal: FdRef<'_>) -> Result<Termios> {
     let mut modes = Termios::default();
     // SAFETY: `Termios` has the kernel's layout.
     unsafe { sys!(ioctl, terminal.number(), libc::TCGETS, &raw mut modes) }
-        .map_err(|errno| fail_on(errno, "read the terminal's modes", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("read the terminal's modes"), ""))?;
     Ok(modes)
 }
 
@@ -27,7 +27,7 @@ pub fn set_modes(terminal: FdRef<'_>, modes: &Termios) -> Result<()> {
     // SAFETY: `Termios` has the kernel's layout.
     unsafe { sys!(ioctl, terminal.number(), libc::TCSETS, core::ptr::from_ref(modes)) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set the terminal's modes", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set the terminal's modes"), ""))
 }
 
 /// A terminal's size.
@@ -38,7 +38,7 @@ pub fn size(terminal: FdRef<'_>) -> Result<WindowSize> {
     let mut size = WindowSize::default();
     // SAFETY: `WindowSize` has the kernel's layout.
     unsafe { sys!(ioctl, terminal.number(), libc::TIOCGWINSZ, &raw mut size) }
-        .map_err(|errno| fail_on(errno, "read the terminal's size", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("read the terminal's size"), ""))?;
     Ok(size)
 }
 
@@ -50,7 +50,7 @@ pub fn set_size(terminal: FdRef<'_>, size: WindowSize) -> Result<()> {
     // SAFETY: `WindowSize` has the kernel's layout.
     unsafe { sys!(ioctl, terminal.number(), libc::TIOCSWINSZ, &raw const size) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "set the terminal's size", ""))
+        .map_err(|errno| fail_on(errno, phrase!("set the terminal's size"), ""))
 }
 
 /// Unlocks the other end of a pseudo-terminal.
@@ -62,7 +62,7 @@ pub fn unlock(master: FdRef<'_>) -> Result<()> {
     // SAFETY: a number is read.
     unsafe { sys!(ioctl, master.number(), libc::TIOCSPTLCK, &raw const locked) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "unlock the pseudo-terminal", ""))
+        .map_err(|errno| fail_on(errno, phrase!("unlock the pseudo-terminal"), ""))
 }
 
 /// The number of a pseudo-terminal: its other end is `/dev/pts/N`.
@@ -73,7 +73,7 @@ pub fn number(master: FdRef<'_>) -> Result<u32> {
     let mut number = 0u32;
     // SAFETY: a number is written.
     unsafe { sys!(ioctl, master.number(), libc::TIOCGPTN, &raw mut number) }
-        .map_err(|errno| fail_on(errno, "number the pseudo-terminal", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("number the pseudo-terminal"), ""))?;
     Ok(number)
 }
 
@@ -86,7 +86,7 @@ pub fn open_peer(master: FdRef<'_>) -> Result<Fd> {
     // SAFETY: no memory is involved.
     unsafe { sys!(ioctl, master.number(), libc::TIOCGPTPEER, flags) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, "open the pseudo-terminal's other end", ""))
+        .map_err(|errno| fail_on(errno, phrase!("open the pseudo-terminal's other end"), ""))
 }
 
 /// Makes a terminal the controlling one of this session.
@@ -97,5 +97,5 @@ pub fn make_controlling(terminal: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
     unsafe { sys!(ioctl, terminal.number(), libc::TIOCSCTTY, 0) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "make the terminal the controlling one", ""))
+        .map_err(|errno| fail_on(errno, phrase!("make the terminal the controlling one"), ""))
 }

@@ -107,7 +107,7 @@ fn measure(dir: &Fd, name: &CStr, total: &mut u64) -> Result<Level> {
 fn moved(operation: &'static str, name: &CStr) -> Error {
     Error::os(Errno::ESTALE, operation, name.to_string_lossy())
         .because(ledger::reason())
-        .hint("something moved it meanwhile")
+        .hint(phrase!("something moved it meanwhile"))
 }
 
 const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -134,9 +134,8 @@ fn clear(dir: &Fd, name: &CStr) -> Result<Level> {
 fn identity(dir: &Fd) -> Result<(u32, u32, u64)> {
     let stat = stat(dir.by_ref(), c"")?;
     if stat.attributes & MOUNT_ROOT != 0 {
-        return Err(
-            Error::os(Errno::EBUSY, "remove directory", "that something is mounted on").because(ledger::reason())
-        );
+        return Err(Error::os(Errno::EBUSY, phrase!("remove directory"), "that something is mounted on")
+            .because(ledger::reason()));
     }
     Ok((stat.dev_major, stat.dev_minor, stat.ino))
 }

@@ -2,23 +2,37 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS,
-    LISTING, LOGS, NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP, VOLUME_INSPECT,
-    VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS, STOP,
+    UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
+use crate::base::phrase::Phrase;
+
+/// Pairs of phrases.
+macro_rules! examples {
+    ($(($line:literal, $purpose:literal)),* $(,)?) => { &[$((phrase!($line), phrase!($purpose))),*] };
+}
 
 /// What the rows below don't say.
-const BLANK: Command =
-    Command { name: "", aliases: &[], usage: "", help: "", examples: &[], args: (0, 0), tail: false, groups: &[] };
+const BLANK: Command = Command {
+    name: "",
+    aliases: &[],
+    usage: Phrase::EMPTY,
+    help: Phrase::EMPTY,
+    examples: &[],
+    args: (0, 0),
+    tail: false,
+    groups: &[],
+};
 
 /// Every command.
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "run",
         aliases: &["container run"],
-        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        help: "Run a command in a new container",
-        examples: &[
+        usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
+        help: phrase!("Run a command in a new container"),
+        examples: examples![
             ("run --rm -it host sh", "a shell in a throw-away copy of this machine"),
             ("run --rm -v ./src:/src:ro -w /src alpine make", "build what lies in ./src, without changing it"),
             ("run -m 64m --cpus 0.5 --network none ./rootfs /bin/app", "a directory as root, with limits"),
@@ -30,9 +44,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "create",
         aliases: &["container create"],
-        usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        help: "Make a container without starting it",
-        examples: &[("create --name web host nginx", "vial start web starts it")],
+        usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
+        help: phrase!("Make a container without starting it"),
+        examples: examples![("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
         groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
@@ -40,9 +54,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "start",
         aliases: &["container start"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Start containers that do not run",
-        examples: &[("start web", ""), ("start -ai shell", "be attached to it")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Start containers that do not run"),
+        examples: examples![("start web", ""), ("start -ai shell", "be attached to it")],
         args: (1, ANY),
         groups: &[&START, &ATTACHED],
         ..BLANK
@@ -50,9 +64,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "stop",
         aliases: &["container stop"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Ask containers to stop, and kill those that do not",
-        examples: &[("stop web", ""), ("stop -t 60 db", "give it a minute")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Ask containers to stop, and kill those that do not"),
+        examples: examples![("stop web", ""), ("stop -t 60 db", "give it a minute")],
         args: (1, ANY),
         groups: &[&STOP, &SIGNAL],
         ..BLANK
@@ -60,9 +74,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "restart",
         aliases: &["container restart"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Stop containers and start them again",
-        examples: &[("restart web", "")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Stop containers and start them again"),
+        examples: examples![("restart web", "")],
         args: (1, ANY),
         groups: &[&STOP, &SIGNAL],
         ..BLANK
@@ -70,9 +84,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "kill",
         aliases: &["container kill"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Send a signal to containers, SIGKILL if not told otherwise",
-        examples: &[("kill -s HUP web", "")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Send a signal to containers, SIGKILL if not told otherwise"),
+        examples: examples![("kill -s HUP web", "")],
         args: (1, ANY),
         groups: &[&SIGNAL],
         ..BLANK
@@ -80,9 +94,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "attach",
         aliases: &["container attach"],
-        usage: "[OPTIONS] CONTAINER",
-        help: "Show what a container writes from now on, and pass input on",
-        examples: &[("attach --no-stdin web", "")],
+        usage: phrase!("[OPTIONS] CONTAINER"),
+        help: phrase!("Show what a container writes from now on, and pass input on"),
+        examples: examples![("attach --no-stdin web", "")],
         args: (1, 1),
         groups: &[&ATTACH, &ATTACHED],
         ..BLANK
@@ -90,9 +104,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "exec",
         aliases: &["container exec"],
-        usage: "[OPTIONS] CONTAINER COMMAND [ARG...]",
-        help: "Run a further command in a container that runs",
-        examples: &[("exec -it web sh", "a shell in it"), ("exec -u nobody web id", "")],
+        usage: phrase!("[OPTIONS] CONTAINER COMMAND [ARG...]"),
+        help: phrase!("Run a further command in a container that runs"),
+        examples: examples![("exec -it web sh", "a shell in it"), ("exec -u nobody web id", "")],
         args: (2, ANY),
         tail: true,
         groups: &[&WORKLOAD, &EXEC],
@@ -100,27 +114,30 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "wait",
         aliases: &["container wait"],
-        usage: "CONTAINER...",
-        help: "Wait until containers have ended and print their exit codes",
-        examples: &[("wait job", "")],
+        usage: phrase!("CONTAINER..."),
+        help: phrase!("Wait until containers have ended and print their exit codes"),
+        examples: examples![("wait job", "")],
         args: (1, ANY),
         ..BLANK
     },
     Command {
         name: "ps",
         aliases: &["container ls", "container list", "container ps"],
-        usage: "[OPTIONS]",
-        help: "List containers",
-        examples: &[("ps -a", "all of them, ended ones too"), ("ps -q -f label=job", "the IDs of those with a label")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("List containers"),
+        examples: examples![
+            ("ps -a", "all of them, ended ones too"),
+            ("ps -q -f label=job", "the IDs of those with a label")
+        ],
         groups: &[&PS, &QUIET, &LISTING],
         ..BLANK
     },
     Command {
         name: "logs",
         aliases: &["container logs"],
-        usage: "[OPTIONS] CONTAINER",
-        help: "Show what a container has printed",
-        examples: &[
+        usage: phrase!("[OPTIONS] CONTAINER"),
+        help: phrase!("Show what a container has printed"),
+        examples: examples![
             ("logs -f web", "and what it prints from now on"),
             ("logs -t --since 10m web", "the last ten minutes, with the time of each line"),
         ],
@@ -131,9 +148,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "inspect",
         aliases: &["container inspect", "image inspect"],
-        usage: "[OPTIONS] NAME...",
-        help: "Print all that is known of containers, images or volumes, as JSON",
-        examples: &[("inspect web", ""), ("inspect -f '{{.State.Pid}}' web", "one field only")],
+        usage: phrase!("[OPTIONS] NAME..."),
+        help: phrase!("Print all that is known of containers, images or volumes, as JSON"),
+        examples: examples![("inspect web", ""), ("inspect -f '{{.State.Pid}}' web", "one field only")],
         args: (1, ANY),
         groups: &[&INSPECT],
         ..BLANK
@@ -141,9 +158,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "stats",
         aliases: &["container stats"],
-        usage: "[OPTIONS] [CONTAINER...]",
-        help: "Show what containers use, each second",
-        examples: &[("stats", "all that run"), ("stats --no-stream --json web", "once, as JSON")],
+        usage: phrase!("[OPTIONS] [CONTAINER...]"),
+        help: phrase!("Show what containers use, each second"),
+        examples: examples![("stats", "all that run"), ("stats --no-stream --json web", "once, as JSON")],
         args: (0, ANY),
         groups: &[&STATS, &LISTING],
         ..BLANK
@@ -151,36 +168,36 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "top",
         aliases: &["container top"],
-        usage: "CONTAINER",
-        help: "List the processes in a container",
-        examples: &[("top web", "")],
+        usage: phrase!("CONTAINER"),
+        help: phrase!("List the processes in a container"),
+        examples: examples![("top web", "")],
         args: (1, 1),
         ..BLANK
     },
     Command {
         name: "pause",
         aliases: &["container pause"],
-        usage: "CONTAINER...",
-        help: "Freeze all processes of containers",
-        examples: &[("pause web", "")],
+        usage: phrase!("CONTAINER..."),
+        help: phrase!("Freeze all processes of containers"),
+        examples: examples![("pause web", "")],
         args: (1, ANY),
         ..BLANK
     },
     Command {
         name: "unpause",
         aliases: &["container unpause"],
-        usage: "CONTAINER...",
-        help: "Let paused containers go on",
-        examples: &[("unpause web", "")],
+        usage: phrase!("CONTAINER..."),
+        help: phrase!("Let paused containers go on"),
+        examples: examples![("unpause web", "")],
         args: (1, ANY),
         ..BLANK
     },
     Command {
         name: "update",
         aliases: &["container update"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Change the limits of containers, also while they run",
-        examples: &[("update -m 128m --cpus 0.5 web", "")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Change the limits of containers, also while they run"),
+        examples: examples![("update -m 128m --cpus 0.5 web", "")],
         args: (1, ANY),
         groups: &[&LIMITS],
         ..BLANK
@@ -188,27 +205,27 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rename",
         aliases: &["container rename"],
-        usage: "CONTAINER NAME",
-        help: "Give a container another name",
-        examples: &[("rename web web-old", "")],
+        usage: phrase!("CONTAINER NAME"),
+        help: phrase!("Give a container another name"),
+        examples: examples![("rename web web-old", "")],
         args: (2, 2),
         ..BLANK
     },
     Command {
         name: "port",
         aliases: &["container port"],
-        usage: "CONTAINER [PORT[/PROTO]]",
-        help: "List the ports that a container publishes",
-        examples: &[("port web", "")],
+        usage: phrase!("CONTAINER [PORT[/PROTO]]"),
+        help: phrase!("List the ports that a container publishes"),
+        examples: examples![("port web", "")],
         args: (1, 2),
         ..BLANK
     },
     Command {
         name: "rm",
         aliases: &["container rm", "container remove"],
-        usage: "[OPTIONS] CONTAINER...",
-        help: "Remove containers",
-        examples: &[("rm web", ""), ("rm -f web db", "also if they run")],
+        usage: phrase!("[OPTIONS] CONTAINER..."),
+        help: phrase!("Remove containers"),
+        examples: examples![("rm web", ""), ("rm -f web db", "also if they run")],
         args: (1, ANY),
         groups: &[&RM],
         ..BLANK
@@ -216,9 +233,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "cp",
         aliases: &["container cp"],
-        usage: "[OPTIONS] CONTAINER:SRC|SRC|- CONTAINER:DST|DST|-",
-        help: "Copy files between a container and the host",
-        examples: &[
+        usage: phrase!("[OPTIONS] CONTAINER:SRC|SRC|- CONTAINER:DST|DST|-"),
+        help: phrase!("Copy files between a container and the host"),
+        examples: examples![
             ("cp web:/etc/hosts .", "a file out of a container"),
             ("cp ./site/. web:/var/www", "what is in a directory, into a container"),
             ("cp web:/var/log -", "a directory as an archive on standard output"),
@@ -230,18 +247,18 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "diff",
         aliases: &["container diff"],
-        usage: "CONTAINER",
-        help: "List what a container has added, changed and deleted",
-        examples: &[("diff web", "")],
+        usage: phrase!("CONTAINER"),
+        help: phrase!("List what a container has added, changed and deleted"),
+        examples: examples![("diff web", "")],
         args: (1, 1),
         ..BLANK
     },
     Command {
         name: "export",
         aliases: &["container export"],
-        usage: "[OPTIONS] CONTAINER",
-        help: "Write a container's root as a tar archive",
-        examples: &[("export -o web.tar web", ""), ("export web", "to standard output, for vial import - say")],
+        usage: phrase!("[OPTIONS] CONTAINER"),
+        help: phrase!("Write a container's root as a tar archive"),
+        examples: examples![("export -o web.tar web", ""), ("export web", "to standard output, for vial import - say")],
         args: (1, 1),
         groups: &[&EXPORT],
         ..BLANK
@@ -249,9 +266,9 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "commit",
         aliases: &["container commit"],
-        usage: "[OPTIONS] CONTAINER [IMAGE[:TAG]]",
-        help: "Make an image of a container, one layer above its own",
-        examples: &[("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
+        usage: phrase!("[OPTIONS] CONTAINER [IMAGE[:TAG]]"),
+        help: phrase!("Make an image of a container, one layer above its own"),
+        examples: examples![("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
         args: (1, 2),
         groups: &[&COMMIT],
         ..BLANK
@@ -259,23 +276,37 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "import",
         aliases: &["image import"],
-        usage: "[OPTIONS] FILE|DIR|- [NAME[:TAG]]",
-        help: "Make an image of an archive, a directory or standard input",
-        examples: &[
+        usage: phrase!("[OPTIONS] FILE|DIR|- [NAME[:TAG]]"),
+        help: phrase!("Make an image of an archive, a directory or standard input"),
+        examples: examples![
             ("import alpine-minirootfs.tar.gz alpine", ""),
             ("import ./rootfs mine:1", "a directory"),
             ("import - mine:2 < rootfs.tar", "standard input"),
         ],
         args: (1, 2),
-        groups: &[&IMPORT],
+        groups: &[&IMPORT, &UNPACK],
+        ..BLANK
+    },
+    Command {
+        name: "load",
+        aliases: &["image load"],
+        usage: phrase!("[OPTIONS] [FILE|DIR|-]"),
+        help: phrase!("Load images that docker, podman or skopeo saved"),
+        examples: examples![
+            ("load -i alpine.tar.gz", "an archive of docker's or OCI's"),
+            ("load ./layout", "a directory in OCI's layout"),
+            ("load < images.tar", "standard input"),
+        ],
+        args: (0, 1),
+        groups: &[&LOAD, &PLATFORM, &UNPACK],
         ..BLANK
     },
     Command {
         name: "images",
         aliases: &["image ls", "image list"],
-        usage: "[OPTIONS] [NAME[:TAG]]",
-        help: "List images",
-        examples: &[("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
+        usage: phrase!("[OPTIONS] [NAME[:TAG]]"),
+        help: phrase!("List images"),
+        examples: examples![("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
         args: (0, 1),
         groups: &[&IMAGES, &QUIET, &LISTING],
         ..BLANK
@@ -283,35 +314,35 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rmi",
         aliases: &["image rm", "image remove"],
-        usage: "[OPTIONS] IMAGE...",
-        help: "Remove images",
-        examples: &[("rmi alpine", "")],
+        usage: phrase!("[OPTIONS] IMAGE..."),
+        help: phrase!("Remove images"),
+        examples: examples![("rmi alpine", "")],
         args: (1, ANY),
         groups: &[&RMI],
         ..BLANK
     },
     Command {
         name: "volume create",
-        usage: "[NAME]",
-        help: "Make a volume",
-        examples: &[("volume create data", "")],
+        usage: phrase!("[NAME]"),
+        help: phrase!("Make a volume"),
+        examples: examples![("volume create data", "")],
         args: (0, 1),
         ..BLANK
     },
     Command {
         name: "volume ls",
         aliases: &["volume list"],
-        usage: "[OPTIONS]",
-        help: "List volumes",
-        examples: &[("volume ls -q", "names only")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("List volumes"),
+        examples: examples![("volume ls -q", "names only")],
         groups: &[&VOLUME_LISTING],
         ..BLANK
     },
     Command {
         name: "volume inspect",
-        usage: "[OPTIONS] VOLUME...",
-        help: "Print all that is known of volumes, as JSON",
-        examples: &[("volume inspect data", "")],
+        usage: phrase!("[OPTIONS] VOLUME..."),
+        help: phrase!("Print all that is known of volumes, as JSON"),
+        examples: examples![("volume inspect data", "")],
         args: (1, ANY),
         groups: &[&VOLUME_INSPECT],
         ..BLANK
@@ -319,59 +350,59 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "volume rm",
         aliases: &["volume remove"],
-        usage: "[OPTIONS] VOLUME...",
-        help: "Remove volumes",
-        examples: &[("volume rm data", "")],
+        usage: phrase!("[OPTIONS] VOLUME..."),
+        help: phrase!("Remove volumes"),
+        examples: examples![("volume rm data", "")],
         args: (1, ANY),
         groups: &[&VOLUME_RM],
         ..BLANK
     },
     Command {
         name: "boot",
-        usage: "--containers",
-        help: "Start what is to run whenever this machine does",
-        examples: &[("boot --containers", "those with --restart always, for instance")],
+        usage: phrase!("--containers"),
+        help: phrase!("Start what is to run whenever this machine does"),
+        examples: examples![("boot --containers", "those with --restart always, for instance")],
         groups: &[&BOOT],
         ..BLANK
     },
     Command {
         name: "gc",
-        usage: "[OPTIONS]",
-        help: "Remove what killed or interrupted commands left behind",
-        examples: &[("gc --dry-run", "only say what would go")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Remove what killed or interrupted commands left behind"),
+        examples: examples![("gc --dry-run", "only say what would go")],
         groups: &[&GC],
         ..BLANK
     },
     Command {
         name: "syscalls",
-        usage: "[OPTIONS]",
-        help: "List every system call that vial can make",
-        examples: &[("syscalls --json", "")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("List every system call that vial can make"),
+        examples: examples![("syscalls --json", "")],
         groups: &[&JSON],
         ..BLANK
     },
     Command {
         name: "info",
         aliases: &["system info"],
-        usage: "[OPTIONS]",
-        help: "Say what this kernel and machine offer to containers",
-        examples: &[("info --json", "")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Say what this kernel and machine offer to containers"),
+        examples: examples![("info --json", "")],
         groups: &[&JSON],
         ..BLANK
     },
     Command {
         name: "version",
-        usage: "[OPTIONS]",
-        help: "Print the version",
-        examples: &[("version --json", "")],
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Print the version"),
+        examples: examples![("version --json", "")],
         groups: &[&JSON],
         ..BLANK
     },
     Command {
         name: "help",
-        usage: "[COMMAND]",
-        help: "Explain a command",
-        examples: &[("help run", "")],
+        usage: phrase!("[COMMAND]"),
+        help: phrase!("Explain a command"),
+        examples: examples![("help run", "")],
         args: (0, 2),
         ..BLANK
     },

@@ -8,6 +8,7 @@ pub mod table;
 pub use commands::COMMANDS;
 pub use table::Id;
 
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
 /// What stands behind a flag.
@@ -32,34 +33,27 @@ pub struct Flag {
     pub short: u8,
     /// What stands behind it.
     pub takes: Takes,
-    /// Where the name and the value end in the text.
-    ends: (u8, u8),
-    /// Name, value and help.
-    text: &'static str,
+    value: Phrase,
+    help: Phrase,
 }
 
 impl Flag {
     /// The name behind two dashes.
     #[must_use]
     pub fn long(&self) -> &'static str {
-        self.part(0, self.ends.0)
+        table::name(self.id)
     }
 
     /// What to call the value in help.
     #[must_use]
     pub fn value(&self) -> &'static str {
-        self.part(self.ends.0, self.ends.1)
+        self.value.kept()
     }
 
     /// What it does, in one line.
     #[must_use]
     pub fn help(&self) -> &'static str {
-        self.text.get(usize::from(self.ends.1)..).unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn part(&self, start: u8, end: u8) -> &'static str {
-        self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default()
+        self.help.kept()
     }
 }
 
@@ -80,11 +74,11 @@ pub struct Command {
     /// Other names that docker's users know it by, as noun and verb (`container ls`).
     pub aliases: &'static [&'static str],
     /// The positionals, as a usage line names them.
-    pub usage: &'static str,
+    pub usage: Phrase,
     /// What it does, in one line.
-    pub help: &'static str,
+    pub help: Phrase,
     /// Example lines (without the leading `vial `) and what each is for.
-    pub examples: &'static [(&'static str, &'static str)],
+    pub examples: &'static [(Phrase, Phrase)],
     /// The least and the most positionals that it takes.
     pub args: (u8, u8),
     /// Whether the positionals are a command line of its own, so that flags end at the first of them.

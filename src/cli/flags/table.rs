@@ -12,17 +12,39 @@ macro_rules! flags {
         #[repr(u8)]
         pub enum Id { $($(#[doc = $help] $id,)*)* }
 
+        /// The names of all flags, in the order of [`Id`].
+        const NAMES: &str = concat!($($($long,)*)*);
+        /// Where each of them ends.
+        static ENDS: &[u16] = &ends([$($($long.len(),)*)*]);
+
         $($(#[$doc])* pub static $group: Group = Group { title: $title, flags: &[
             $(Flag {
                 id: Id::$id,
                 short: $short,
                 takes: Takes::$takes,
-                // The lengths are known where the table is made, so that a row needs one reference only.
-                ends: ($long.len() as u8, ($long.len() + $value.len()) as u8),
-                text: concat!($long, $value, $help),
+                value: phrase!($value),
+                help: phrase!($help),
             },)*
         ] };)*
     };
+}
+
+/// Where names of these lengths end that stand one behind the other.
+const fn ends<const COUNT: usize>(lengths: [usize; COUNT]) -> [u16; COUNT] {
+    let (mut ends, mut end, mut at) = ([0; COUNT], 0, 0);
+    while at < COUNT {
+        end += lengths[at];
+        ends[at] = end as u16;
+        at += 1;
+    }
+    ends
+}
+
+/// The name of a flag.
+#[inline(never)]
+pub(super) fn name(id: Id) -> &'static str {
+    let end = |place: usize| ENDS.get(place).copied().map_or(0, usize::from);
+    NAMES.get(end((id as usize).wrapping_sub(1))..end(id as usize)).unwrap_or_default()
 }
 
 flags! {
@@ -151,6 +173,19 @@ flags! {
     /// `import`.
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";
+    }
+    /// `load`.
+    LOAD "Options" {
+        Input             b'i' "input"              One      "FILE|DIR"       "Read this, not standard input";
+        LoadQuiet         b'q' "quiet"              Switch   ""               "Do not say how far it is";
+    }
+    /// Where an image is unpacked.
+    UNPACK "Options" {
+        MaxSize           b' ' "max-size"           One      "SIZE"           "Refuse what unpacks to more than this";
+    }
+    /// Where an image may be for several machines.
+    PLATFORM "Options" {
+        Platform          b' ' "platform"           One      "OS/ARCH"        "Take the image for this machine, not for this one's kind";
     }
     /// `cp`.
     CP "Options" {

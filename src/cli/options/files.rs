@@ -52,7 +52,12 @@ fn lines<'a>(content: &'a [u8], line: &mut dyn FnMut(usize, &'a [u8]) -> Result<
 
 fn refuse(path: &[u8], flag: &str, number: usize, line: &[u8]) -> Error {
     let place = text!("{flag} (line {number} of {})", keep::lossy(path));
-    invalid(line, place, "no name without white space", "lines of NAME=VALUE or NAME, and comments that begin with #")
+    invalid(
+        line,
+        place,
+        phrase!("no name without white space"),
+        phrase!("lines of NAME=VALUE or NAME, and comments that begin with #"),
+    )
 }
 
 #[cfg(test)]

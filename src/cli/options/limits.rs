@@ -122,28 +122,28 @@ impl<'a> Limits<'a> {
         }
         // `update` may be given one of two, where the other is the container's already.
         let memory = parsed.last(Id::Memory);
-        let below = |id, value: Option<u64>| match (parsed.last(id), memory, value, self.memory) {
-            (Some(given), _, Some(value), Some(memory)) if value > memory => {
-                Err(given.refuse("above --memory", "a size of at most --memory"))
-            }
-            (None, Some(given), Some(value), Some(memory)) if value > memory => {
-                Err(given.refuse("below --memory-reservation", "a size of at least --memory-reservation"))
-            }
-            _ => Ok(()),
-        };
+        let below =
+            |id, value: Option<u64>| match (parsed.last(id), memory, value, self.memory) {
+                (Some(given), _, Some(value), Some(memory)) if value > memory => {
+                    Err(given.refuse(phrase!("above --memory"), phrase!("a size of at most --memory")))
+                }
+                (None, Some(given), Some(value), Some(memory)) if value > memory => Err(given
+                    .refuse(phrase!("below --memory-reservation"), phrase!("a size of at least --memory-reservation"))),
+                _ => Ok(()),
+            };
         below(Id::MemoryReservation, self.memory_reservation)?;
         below(Id::MemoryHigh, self.memory_high)?;
         if let (Some(given), Some(swap)) = (parsed.last(Id::MemorySwap), self.memory_swap) {
             let form = "-1 for no limit, or a size of at least --memory, which must be given too";
-            let memory = given.check(self.memory, "--memory is not given", form)?;
+            let memory = given.check(self.memory, phrase!("--memory is not given"), form)?;
             given.check(
                 (swap == -1 || swap as u64 >= memory).then_some(()),
-                "below --memory, which it includes",
+                phrase!("below --memory, which it includes"),
                 form,
             )?;
         } else if let (Some(given), Some(swap @ 0..), Some(limit)) = (memory, self.memory_swap, self.memory) {
             let form = "a size of at most --memory-swap, which includes it and can be changed at the same time";
-            given.check((limit <= swap as u64).then_some(()), "above --memory-swap", form)?;
+            given.check((limit <= swap as u64).then_some(()), phrase!("above --memory-swap"), form)?;
         }
         Ok(())
     }
@@ -152,28 +152,32 @@ impl<'a> Limits<'a> {
 /// CPUs in billionths to microseconds of each period.
 fn cpus(given: &Given<'_>) -> Result<i64> {
     let form = "a number of CPUs with at most nine decimals, such as 1.5; at least 0.01";
-    let billionths = given.check(text::billionths(given.text()?), "not a number of CPUs", form)?;
+    let billionths = given.check(text::billionths(given.text()?), phrase!("not a number of CPUs"), form)?;
     let quota = (billionths / (1_000_000_000 / PERIOD)) as i64;
-    if quota < QUOTA_MIN { Err(given.refuse("too small", form)) } else { Ok(quota) }
+    if quota < QUOTA_MIN { Err(given.refuse(phrase!("too small"), form)) } else { Ok(quota) }
 }
 
 fn quota(given: &Given<'_>) -> Result<i64> {
     let form = "microseconds, at least 1000, or -1 for no limit";
-    let quota = given.check(text::decimal_i64(given.text()?), "not a whole number", form)?;
-    given.check(Some(quota).filter(|&quota| quota >= QUOTA_MIN), "too small", form)
+    let quota = given.check(text::decimal_i64(given.text()?), phrase!("not a whole number"), form)?;
+    given.check(Some(quota).filter(|&quota| quota >= QUOTA_MIN), phrase!("too small"), form)
 }
 
 fn pids(given: &Given<'_>) -> Result<i64> {
     let form = "a whole number, at least 1; 0 or -1 for no limit";
-    match given.check(text::decimal_i64(given.text()?), "not a whole number", form)? {
+    match given.check(text::decimal_i64(given.text()?), phrase!("not a whole number"), form)? {
         -1 | 0 => Ok(-1),
-        count => given.check(Some(count).filter(|&count| count > 0), "too small", form),
+        count => given.check(Some(count).filter(|&count| count > 0), phrase!("too small"), form),
     }
 }
 
 fn cpu_list<'a>(given: &Given<'a>) -> Result<&'a str> {
     let list = given.text()?;
-    given.check(text::is_cpu_list(list).then_some(list), "not a list", "numbers and ranges such as 0-2,4")
+    given.check(
+        text::is_cpu_list(list).then_some(list),
+        phrase!("not a list"),
+        phrase!("numbers and ranges such as 0-2,4"),
+    )
 }
 
 /// `PATH:RATE`; the last rate of a path counts.
@@ -214,7 +218,7 @@ fn device_rule<'a>(given: &Given<'a>) -> Result<DeviceRule<'a>> {
         let rule = DeviceRule { kind, major: number(major)?, minor: number(minor)?, access };
         is_access(access).then_some(rule)
     };
-    given.check(read(), "not a device rule", form)
+    given.check(read(), phrase!("not a device rule"), form)
 }
 
 /// A path below the cgroup root. `..` is refused: it would leave it.
@@ -222,5 +226,9 @@ fn cgroup_parent<'a>(given: &Given<'a>) -> Result<&'a str> {
     let path = given.text()?;
     let plain = |part| !matches!(part, "." | "..");
     let known = path.bytes().any(|byte| byte != b'/') && path.parts(b'/').all(plain);
-    given.check(known.then_some(path), "not a path below the cgroup root", "a path without . and .., such as /jobs")
+    given.check(
+        known.then_some(path),
+        phrase!("not a path below the cgroup root"),
+        phrase!("a path without . and .., such as /jobs"),
+    )
 }

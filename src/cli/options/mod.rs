@@ -93,7 +93,8 @@ impl<'a> RunOptions<'a> {
     #[inline(never)]
     pub fn from_parsed(parsed: &Parsed<'a>) -> Result<&'a mut RunOptions<'a>> {
         let Some((image, command)) = parsed.positionals.split_first() else {
-            return Err(Error::new("no image was named").hint("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]"));
+            return Err(Error::new(phrase!("no image was named"))
+                .hint(phrase!("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]")));
         };
         let options = Box::leak(Box::new(RunOptions::default()));
         options.image = Image::parse(image)?;
@@ -131,19 +132,28 @@ impl<'a> RunOptions<'a> {
         match given.flag.id {
             Id::Name => {
                 let name = given.text()?;
-                self.record.name = Some(given.check(text::is_name(name).then_some(name), "not a name", NAME)?);
+                self.record.name =
+                    Some(given.check(text::is_name(name).then_some(name), phrase!("not a name"), NAME)?);
             }
-            Id::Label => self.record.labels.push(given.check(label(given.text()?), "no name", "NAME or NAME=VALUE")?),
+            Id::Label => self.record.labels.push(given.check(
+                label(given.text()?),
+                phrase!("no name"),
+                phrase!("NAME or NAME=VALUE"),
+            )?),
             Id::LabelFile => self.record.label_files.push(path(given)?),
             Id::CidFile => self.record.cidfile = Some(path(given)?),
             Id::LogDriver => {
                 let known = self.record.log.set_driver(given.text()?);
-                given.check(known.then_some(()), "no such driver", log::DRIVERS)?;
+                given.check(known.then_some(()), phrase!("no such driver"), log::DRIVERS)?;
             }
             Id::LogOpt => {
                 let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
                 let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
-                given.check(self.record.log.set(option, value), "no such option, or not a value of it", form)?;
+                given.check(
+                    self.record.log.set(option, value),
+                    phrase!("no such option, or not a value of it"),
+                    form,
+                )?;
             }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,
@@ -163,7 +173,7 @@ impl<'a> RunOptions<'a> {
 fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
     let text = given.text()?;
     let accepted = "no, always, unless-stopped or on-failure[:COUNT]";
-    let policy = given.check(Policy::parse(text), "no such policy", accepted)?;
+    let policy = given.check(Policy::parse(text), phrase!("no such policy"), accepted)?;
     Ok(if policy == Policy::No { "" } else { text })
 }
 
@@ -178,7 +188,7 @@ fn label(text: &str) -> Option<Setting<'_>> {
 
 /// A path on the host, which may be relative and need not be UTF-8.
 fn path<'a>(given: &Given<'a>) -> Result<&'a [u8]> {
-    given.check(Some(given.value).filter(|path| !path.is_empty()), "empty", "a path")
+    given.check(Some(given.value).filter(|path| !path.is_empty()), phrase!("empty"), phrase!("a path"))
 }
 
 /// What a value reads as, or why it does not.
@@ -205,7 +215,7 @@ fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
 
 /// A size of at least `least` bytes.
 #[inline(never)]
-fn size(given: &Given<'_>, least: u64) -> Result<u64> {
+pub(super) fn size(given: &Given<'_>, least: u64) -> Result<u64> {
     let why = match text::size(given.text()?) {
         Some(bytes) if bytes >= least => return Ok(bytes),
         Some(_) => "too small",

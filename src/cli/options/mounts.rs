@@ -140,7 +140,7 @@ impl<'a> Mounts<'a> {
             Err(why) => return Err(given.refuse(why, if why == long::NO_NAME { NAME } else { form })),
         };
         if self.mounts.iter().any(|earlier| earlier.target == mount.target) {
-            return Err(given.refuse("another mount has this target", "one mount for each target"));
+            return Err(given.refuse(phrase!("another mount has this target"), phrase!("one mount for each target")));
         }
         self.mounts.push(mount);
         Ok(true)

@@ -48,7 +48,7 @@ fn namespace<'a>(given: &Given<'a>, allowed: u8) -> Result<Option<Namespace<'a>>
         _ => (0, Namespace::Private),
     };
     let known = (kind & allowed != 0 && !word.ends_with(':')).then_some(mode);
-    given.check(known, "no such mode", given.flag.help()).map(Some)
+    given.check(known, phrase!("no such mode"), given.flag.help()).map(Some)
 }
 
 /// An additional line of `/etc/hosts`.
@@ -103,15 +103,19 @@ impl<'a> Namespaces<'a> {
             Id::AddHost => self.hosts.push(host_entry(given)?),
             Id::Dns => {
                 let address = given.text()?;
-                self.dns.push(given.check(text::is_address(address).then_some(address), "not an address", ADDRESS)?);
+                self.dns.push(given.check(
+                    text::is_address(address).then_some(address),
+                    phrase!("not an address"),
+                    ADDRESS,
+                )?);
             }
             Id::DnsSearch => {
                 let domain = given.text()?;
                 let known = domain == "." || text::is_hostname(domain.trim_end_matches('.'));
                 self.dns_search.push(given.check(
                     known.then_some(domain),
-                    "not a domain",
-                    "a domain such as example.com, or .",
+                    phrase!("not a domain"),
+                    phrase!("a domain such as example.com, or ."),
                 )?);
             }
             Id::DnsOption => {
@@ -119,8 +123,8 @@ impl<'a> Namespaces<'a> {
                 let known = !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_graphic());
                 self.dns_options.push(given.check(
                     known.then_some(option),
-                    "not one word",
-                    "one word such as ndots:2",
+                    phrase!("not one word"),
+                    phrase!("one word such as ndots:2"),
                 )?);
             }
             Id::Sysctl => self.sysctls.push(sysctl(given)?),
@@ -161,7 +165,7 @@ impl<'a> Namespaces<'a> {
                 if given.value.starts_with(b"net.") { ("network", self.network) } else { ("ipc", self.ipc) };
             if let Some(whose) = joined(mode) {
                 let why = text!("with --{other} as given the namespace is {whose}");
-                return Err(given.refuse(why, "parameters of namespaces that are the container's own"));
+                return Err(given.refuse(why, phrase!("parameters of namespaces that are the container's own")));
             }
         }
         Ok(())
@@ -174,18 +178,20 @@ const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
 fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
     let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
     let name = given.text()?;
-    given.check(text::is_hostname(name).then_some(name), "not a host name", form)
+    given.check(text::is_hostname(name).then_some(name), phrase!("not a host name"), form)
 }
 
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
     let entry = given.text()?;
     let refuse = |why| given.refuse(why, text!("NAME:IP or NAME=IP with {ADDRESS}"));
-    let Some((name, address)) = entry.cut(b'=').or_else(|| entry.cut(b':')) else { return Err(refuse("no address")) };
+    let Some((name, address)) = entry.cut(b'=').or_else(|| entry.cut(b':')) else {
+        return Err(refuse(phrase!("no address")));
+    };
     let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
     let known =
         text::is_address(bare) && (bare.len() == address.len() || bare.cut(b':').is_some()) && text::is_hostname(name);
-    if known { Ok(HostEntry { name, address: bare }) } else { Err(refuse("not a name and an address")) }
+    if known { Ok(HostEntry { name, address: bare }) } else { Err(refuse(phrase!("not a name and an address"))) }
 }
 
 /// The parameters that belong to a namespace and not to the machine, as docker's list.
@@ -195,10 +201,10 @@ const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kern
 /// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
 fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
     let refuse = |why| given.refuse(why, text!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*"));
-    let Some((name, value)) = given.text()?.cut(b'=') else { return Err(refuse("no =")) };
+    let Some((name, value)) = given.text()?.cut(b'=') else { return Err(refuse(phrase!("no ="))) };
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));
     let known = text::place(SYSCTLS, name).is_some()
         || (plain && tail.is_some_and(|tail| tail.parts(b'.').all(|part| !part.is_empty())));
-    if known { Ok(Setting { name, value }) } else { Err(refuse("not a parameter of a namespace")) }
+    if known { Ok(Setting { name, value }) } else { Err(refuse(phrase!("not a parameter of a namespace"))) }
 }

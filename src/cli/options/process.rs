@@ -108,14 +108,17 @@ impl<'a> Process<'a> {
         match given.flag.id {
             Id::Env => self.env.push(given.check(
                 Variable::parse(given.value),
-                "no name",
-                "NAME=VALUE, or NAME to pass it on",
+                phrase!("no name"),
+                phrase!("NAME=VALUE, or NAME to pass it on"),
             )?),
             Id::EnvFile => self.env_files.push(path(given)?),
             Id::Workdir => {
                 let path = given.text()?;
-                self.workdir =
-                    Some(given.check(path.starts_with('/').then_some(path), "not absolute", "an absolute path")?);
+                self.workdir = Some(given.check(
+                    path.starts_with('/').then_some(path),
+                    phrase!("not absolute"),
+                    phrase!("an absolute path"),
+                )?);
             }
             Id::User => (self.user, self.group) = user(given)?,
             Id::GroupAdd => self.groups.push(who(given, given.text()?, "GID or group name")?),
@@ -123,7 +126,7 @@ impl<'a> Process<'a> {
             Id::StopSignal => {
                 let signal = signal::parse(given.text()?);
                 let form = "a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15";
-                self.stop_signal = Some(given.check(signal, "no such signal", form)?);
+                self.stop_signal = Some(given.check(signal, phrase!("no such signal"), form)?);
             }
             Id::Ulimit => {
                 let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \

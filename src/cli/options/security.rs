@@ -36,7 +36,8 @@ impl Security {
                     "" => Some(true),
                     _ => text::boolean(rest.strip_prefix(['=', ':'])?),
                 });
-                self.no_new_privileges = given.check(on, "no such option", "no-new-privileges[=true|false]")?;
+                self.no_new_privileges =
+                    given.check(on, phrase!("no such option"), phrase!("no-new-privileges[=true|false]"))?;
             }
             _ => return Ok(false),
         }
@@ -61,7 +62,7 @@ fn capability(given: &Given<'_>) -> Result<u64> {
         Some(number) => Ok(1 << number),
         None => Err(match text::nearest(&name, &mut caps::names()) {
             Some(near) => given.refuse(text!("no such capability; did you mean {near}?"), form),
-            None => given.refuse("no such capability", form),
+            None => given.refuse(phrase!("no such capability"), form),
         }),
     }
 }

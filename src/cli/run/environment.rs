@@ -72,7 +72,7 @@ pub(super) fn gather(
         }
     }
     for path in &options.process.env_files {
-        let _why = because("read variables from a file (--env-file)");
+        let _why = because!("read variables from a file (--env-file)");
         let content = option_file(path, "--env-file")?;
         for variable in parse_env_file(path, content)? {
             environment.apply(context, &variable);
@@ -99,7 +99,7 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
     match file::read_file(fd::CWD, file::path(path)?, LIMIT) {
         Ok(content) => Ok(content.leak()),
         Err(error) => Err(Error::os(error.errno(), text!("{option}: read"), path.escape_ascii())
-            .hint("accepted: a file of NAME=VALUE lines")),
+            .hint(phrase!("accepted: a file of NAME=VALUE lines"))),
     }
 }
 

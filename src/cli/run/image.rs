@@ -83,7 +83,7 @@ pub(super) fn find(
 fn stored(found: &mut Found, store: &Store) -> Result<()> {
     let stored = match store.find(found.name) {
         Ok(stored) => Box::leak(Box::new(stored)),
-        Err(error) => return Err(error.because("find the image to run")),
+        Err(error) => return Err(error.because(phrase!("find the image to run"))),
     };
     found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
@@ -100,7 +100,9 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
 #[inline(never)]
 fn local(found: &mut Found, path: &CStr) -> Result<()> {
     let stat = file::stat_follow(fd::CWD, path).map_err(|error| {
-        error.hint("an IMAGE that begins with / or . is a directory that holds a root file system, or an image of one")
+        error.hint(phrase!(
+            "an IMAGE that begins with / or . is a directory that holds a root file system, or an image of one"
+        ))
     })?;
     let absolute = Context::absolute(found.name)?;
     match u32::from(stat.mode) & libc::S_IFMT {

@@ -26,6 +26,7 @@ use super::sealed;
 use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles};
 use crate::container::control::Control;
@@ -56,13 +57,13 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
         sealed::go_on(context)?;
     }
     let signals = {
-        let _why = because("read signals as a file later, and give files exactly the modes that are asked for");
+        let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
         file::umask(0);
         poll::block_signals(run::watched_signals())?
     };
     if options.tty && options.interactive && !options.detach && terminal::modes(fd::STDIN).is_err() {
-        return Err(Error::new("--tty with --interactive needs a terminal, and standard input is none")
-            .hint("leave out -t to pipe data in: vial run -i ..."));
+        return Err(Error::new(phrase!("--tty with --interactive needs a terminal, and standard input is none"))
+            .hint(phrase!("leave out -t to pipe data in: vial run -i ...")));
     }
     if options.dry_run {
         return describe(context, options);
@@ -154,8 +155,8 @@ fn storage(context: &Context<'_>, found: &Found, root: &Fd) -> Result<&'static s
         return Ok("");
     }
     if found.directory == "/" {
-        return Err(Error::new("the host's own root needs the storage driver overlay: others would copy it")
-            .hint("name a directory or an image"));
+        return Err(Error::new(phrase!("the host's own root needs the storage driver overlay: others would copy it"))
+            .hint(phrase!("name a directory or an image")));
     }
     Ok(storage)
 }
@@ -184,13 +185,13 @@ fn fill_in(
     (launch.args, launch.env) = (made.command, made.env);
     let is_kept = options.detach || context.parsed.command.name == "create";
     if is_kept && !launch.annotation(launch::LOSSY).is_empty() {
-        return Err(Error::new("the command and its environment must be UTF-8 if the container is to stay"));
+        return Err(Error::new(phrase!("the command and its environment must be UTF-8 if the container is to stay")));
     }
     if let Some(path) = options.record.cidfile {
         write_cidfile(path, id)?;
     }
     if is_kept || !options.record.remove {
-        let _why = because("write down what the container came from");
+        let _why = because!("write down what the container came from");
         state.save(bundle.directory.by_ref())?;
     }
     Ok((launch, state))
@@ -235,7 +236,7 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
     let ended = running.wait().inspect_err(|_| run::Running::kill(pid))?;
     if !life.state.remove {
         let oom_killed = life.control.as_ref().is_some_and(Control::was_oom_killed);
-        let _why = because("write down how the container ended");
+        let _why = because!("write down how the container ended");
         life.state.end(ended.code(), oom_killed, Status::Exited);
         life.state.save(life.directory.by_ref())?;
     }
@@ -244,7 +245,7 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
 
 /// Writes what makes the container's directory an OCI bundle.
 fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut Spec) -> Result<()> {
-    let _why = because("write down what the container is: a bundle as the OCI runtime specification has it");
+    let _why = because!("write down what the container is: a bundle as the OCI runtime specification has it");
     bundle.write(c"config.json", &spec.to_json().to_compact())?;
     let overlay = launch::annotation(spec, launch::STORAGE).is_empty();
     for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
@@ -284,7 +285,7 @@ fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     };
     let made = make(context, options, (found, storage), text!("{:064}", 0), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
-    let mut why = "";
+    let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
     let root = launch.root(options.record.remove);
     for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
@@ -317,7 +318,8 @@ fn command(options: Options, found: &'static Found) -> Result<Words> {
         found.command.iter().try_for_each(|word| add(word.as_bytes()))?;
     }
     if words.is_empty() {
-        return Err(Error::new("no command to run").hint("the image names none; give one: vial run IMAGE COMMAND"));
+        return Err(Error::new(phrase!("no command to run"))
+            .hint(phrase!("the image names none; give one: vial run IMAGE COMMAND")));
     }
     Ok(words.leak())
 }
@@ -343,10 +345,12 @@ fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
 
 /// Writes the container's ID to a file that must not exist yet.
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
-    let _why = because("write the container's ID where it was asked for (--cidfile)");
+    let _why = because!("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
     let opened = file::create(fd::CWD, file::path(path)?, flags, 0o644).map_err(|error| {
-        error.option("--cidfile").hint("--cidfile names a file that must not exist yet, in a directory that does")
+        error
+            .option("--cidfile")
+            .hint(phrase!("--cidfile names a file that must not exist yet, in a directory that does"))
     })?;
     file::write_all(opened.by_ref(), id.as_bytes())
 }

@@ -32,7 +32,7 @@ pub(super) fn prepared(options: Options, found: &Found) -> Result<Box<State>> {
 fn labels(options: Options) -> Result<Vec<(&'static str, &'static str)>> {
     let mut labels = Vec::new();
     for path in &options.record.label_files {
-        let _why = because("read labels from a file (--label-file)");
+        let _why = because!("read labels from a file (--label-file)");
         for label in parse_label_file(path, option_file(path, "--label-file")?)? {
             set(&mut labels, label);
         }

@@ -34,7 +34,7 @@ impl Sources {
     /// the container must tell of them first.
     #[inline(never)]
     pub(super) fn gather(options: Options, found: &'static Found, make: bool) -> Result<&'static Sources> {
-        let _why = because("find the host's directories, volumes and devices that the container gets");
+        let _why = because!("find the host's directories, volumes and devices that the container gets");
         let sources = Box::leak(Box::new(Sources::default()));
         let mut asked: Vec<(&'static str, Option<&'static Mount<'static>>)> = Vec::new();
         for mount in &options.mounts.mounts {
@@ -154,8 +154,8 @@ fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
             }
         }
         Err(error) => {
-            return Err(Error::os(error.errno(), "bind mount", absolute)
-                .hint("--volume makes a missing directory, --mount does not"));
+            return Err(Error::os(error.errno(), phrase!("bind mount"), absolute)
+                .hint(phrase!("--volume makes a missing directory, --mount does not")));
         }
     }
     Ok(absolute)

@@ -25,7 +25,7 @@ impl Watch {
     /// # Errors
     /// `inotify_init(2)`, `inotify_add_watch(2)`.
     pub fn new(directory: FdRef<'_>) -> Result<Watch> {
-        let _why = because("be told of what changes in the container's directory");
+        let _why = because!("be told of what changes in the container's directory");
         let inotify = inotify_init1()?;
         // A watch on a directory tells of its files too, whatever their names come to be. That of one that was removed can't
         // be relied on: it comes when nobody has it open, which this process does.
@@ -41,7 +41,7 @@ impl Watch {
     /// # Errors
     /// poll(2), read(2).
     pub fn wait(&mut self, milliseconds: u64) -> Result<bool> {
-        let _why = because("wait until the container says more, or ends");
+        let _why = because!("wait until the container says more, or ends");
         let mut most = milliseconds;
         if self.doubts > 0 {
             self.doubts -= 1;
@@ -73,7 +73,7 @@ impl Watch {
 /// # Errors
 /// What the file system refuses.
 pub fn is_over(directory: FdRef<'_>) -> Result<bool> {
-    let _why = because("see whether the container has ended for good");
+    let _why = because!("see whether the container has ended for good");
     if !file::exists(directory, c"config.json") {
         // What is removed first.
         return Ok(true);

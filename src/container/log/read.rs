@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// What the file system refuses.
     pub fn open(directory: FdRef<'a>, wanted: Wanted) -> Result<Reader<'a>> {
-        let _why = because("open the files of the container's log");
+        let _why = because!("open the files of the container's log");
         let mut reader = Reader {
             directory,
             wanted,
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// What the file system refuses, and what `show` does.
     pub fn drain(&mut self, last: bool, show: Show<'_>) -> Result<()> {
-        let _why = because("read the container's log");
+        let _why = because!("read the container's log");
         loop {
             let (mut count, mut inode) = (0, 0);
             if let Some(part) = self.parts.last() {

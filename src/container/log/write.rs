@@ -42,7 +42,7 @@ impl Log {
         if !options.keeps() {
             return Ok(None);
         }
-        let _why = because("open the container's log, to write down what it says");
+        let _why = because!("open the container's log, to write down what it says");
         let mut log = Log {
             directory: file::duplicate(directory)?,
             options: *options,
@@ -72,7 +72,7 @@ impl Log {
     /// Writes down what has just come from a stream, whole lines and the beginning of one alike, so that it can be read when
     /// this returns. Without any bytes it only notes what was lost, if that can be done by now.
     pub fn append(&mut self, stream: Stream, now: Timestamp, mut bytes: &[u8]) {
-        let _why = because("write what the container says to its log");
+        let _why = because!("write what the container says to its log");
         if self.lost > 0 {
             self.note(now);
         }
@@ -143,7 +143,7 @@ impl Log {
     /// Gives each file the next number, the last one up, and begins a new one. Where it fails it can be tried again.
     #[cold]
     fn rotate(&mut self) -> Result<()> {
-        let _why = because("begin a new file of the container's log, and drop the oldest");
+        let _why = because!("begin a new file of the container's log, and drop the oldest");
         let directory = self.directory.by_ref();
         if self.file.is_some() {
             let (mut old, mut new) = ([0; 8], [0; 8]);

@@ -32,7 +32,7 @@ impl Monitor {
     /// Gives up all other calls, unless the container's policy may want another start. A kernel without filters is no reason
     /// not to go on: the monitor is no workload.
     pub(super) fn confine(&self) {
-        let _why = because("give up what watching does not need");
+        let _why = because!("give up what watching does not need");
         let config = remains::config(self.directory.by_ref(), &self.id);
         let policy = config.at(&["annotations", launch::RESTART]).and_then(|policy| policy.as_str());
         if policy.and_then(Policy::parse).unwrap_or(Policy::No) == Policy::No {

@@ -104,23 +104,23 @@ pub fn start(root: &Fd, bundle: &Bundle, how: &How) -> Result<Fd> {
 /// # Errors
 /// It can't be made.
 pub fn adopt(root: &Fd, bundle: &Bundle) -> Result<()> {
-    let _why = because("give a container whose monitor was killed another one");
+    let _why = because!("give a container whose monitor was killed another one");
     make(root, bundle, None).map(drop)
 }
 
 /// Makes the process and waits for its word. Without `how` the container runs already.
 fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
     let (here, there) = {
-        let _why = because("make the channel on which the container's monitor reports");
+        let _why = because!("make the channel on which the container's monitor reports");
         net::socket_pair()?
     };
     let side = {
-        let _why = because("make the process that stays with the container, its monitor");
+        let _why = because!("make the process that stays with the container, its monitor");
         process::clone(0, Role::Monitor)?
     };
     if let Side::Child = side {
         drop(here);
-        let _why = because("be on one's own: in a session without a terminal");
+        let _why = because!("be on one's own: in a session without a terminal");
         let _ = process::setsid();
         // Before there is a workload, whose end could be missed.
         let _ = poll::block_signals(run::watched_signals());
@@ -153,7 +153,7 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         monitor.stay()
     }
     drop(there);
-    let _why = because("wait until the container's workload has been executed, or its monitor says why not");
+    let _why = because!("wait until the container's workload has been executed, or its monitor says why not");
     let mut message = alloc::vec![0u8; 8 << 10];
     let length = net::receive(here.by_ref(), &mut message)?.0;
     match message[..length].split_first() {
@@ -167,13 +167,14 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
 }
 
 fn killed() -> Error {
-    Error::new("the container's monitor ended before the workload was executed").hint("vial gc removes what is left")
+    Error::new(phrase!("the container's monitor ended before the workload was executed"))
+        .hint(phrase!("vial gc removes what is left"))
 }
 
 impl Monitor {
     /// Tells the command that made this process; ends it if there is nothing to stay with.
     fn report(result: Result<()>, channel: &Fd) {
-        let _why = because("tell the command that started the container");
+        let _why = because!("tell the command that started the container");
         match result {
             Ok(()) => drop(net::send(channel.by_ref(), &[READY], None)),
             Err(error) => {
@@ -211,7 +212,7 @@ impl Monitor {
         self.outputs = [None, None];
         self.input = None;
         if !self.tty {
-            let _why = because("make the pipes between the workload and its monitor");
+            let _why = because!("make the pipes between the workload and its monitor");
             if !input.is_empty() {
                 let (read, write) = file::pipe()?;
                 file::never_wait(write.by_ref())?;
@@ -284,7 +285,7 @@ impl Monitor {
     /// Opens the socket that others attach to. A container can do without, where there is no `/proc`.
     fn listen(&mut self) {
         if self.listener.is_none() {
-            let _why = because("make the socket at which others attach to the container");
+            let _why = because!("make the socket at which others attach to the container");
             let _ = file::unlink(self.directory.by_ref(), c"attach");
             self.listener = net::listen_at(self.directory.by_ref(), SOCKET).ok();
         }
@@ -292,7 +293,7 @@ impl Monitor {
 
     /// Lets go of everything that was the command's, and stays with the container until it has ended for good.
     fn stay(mut self) -> ! {
-        let _why = because("stay with the container");
+        let _why = because!("stay with the container");
         let _ = file::chdir(c"/");
         if let Ok(null) = file::open(CWD, c"/dev/null", libc::O_RDWR) {
             for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
@@ -378,7 +379,7 @@ impl Monitor {
 
     /// Takes down what was put up for a workload that has ended; the exit code if that is not to be started again.
     fn finish(&mut self, ended: Option<process::Ended>) -> Option<u8> {
-        let _why = because("take down what was put up for the container");
+        let _why = because!("take down what was put up for the container");
         let config = remains::config(self.directory.by_ref(), &self.id);
         let oom_killed = remains::was_oom_killed(&config, &self.id);
         let _ = remains::remove_group(&config, &self.id, None, false);
@@ -422,7 +423,7 @@ impl Monitor {
     }
 
     fn discard(&self, state: &State, config: &Value) {
-        let _why = because("remove the container, as was asked for (--rm)");
+        let _why = because!("remove the container, as was asked for (--rm)");
         let with = With { config: Some(config), state: Some(state), volumes: !state.keep_volumes };
         let discard =
             || remains::discard(self.root.by_ref(), &Bundles::open(self.root.by_ref())?, (&self.id, ""), &with);

@@ -42,7 +42,7 @@ struct Buffers {
 impl Monitor {
     /// Watches until the workload has ended; `None` if nobody can tell how.
     pub(super) fn watch(&mut self) -> Option<Ended> {
-        let _why = because("watch the container: its output, its end, and who attaches");
+        let _why = because!("watch the container: its output, its end, and who attaches");
         let signals = poll::signalfd(run::watched_signals()).ok()?;
         // Without its parent's knowledge a process is held by a descriptor.
         let held = if self.is_parent { None } else { known::hold(self.pid, known::began(self.pid)) };
@@ -223,7 +223,7 @@ impl Monitor {
 
     /// Waits before the next start, unless the monitor is told to end.
     pub(super) fn pause(&mut self) {
-        let _why = because("wait before the container is started again");
+        let _why = because!("wait before the container is started again");
         let Ok(signals) = poll::signalfd(run::watched_signals()) else { return };
         let began = process::clock(libc::CLOCK_MONOTONIC).milliseconds();
         loop {
@@ -244,7 +244,7 @@ impl Monitor {
 
     /// Tells all that the container has ended for good, serves those that are slow as long as they take, and ends.
     pub(super) fn say_end(mut self, code: u8) -> ! {
-        let _why = because("tell those that are attached how the container ended");
+        let _why = because!("tell those that are attached how the container ended");
         // Whoever has connected and was not served yet.
         while let Some(listener) = &self.listener {
             let mut ready = [Waiting::readable(listener.by_ref())];

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Action, Planner, Step, process_limits, process_rights};
 use crate::base::error::Result;
+use crate::base::phrase::Phrase;
 use crate::container::spec::Process;
 
 /// A process of a container that runs, to be joined.
@@ -25,9 +26,10 @@ pub struct Entered {
 /// # Errors
 /// What the specification asks for and can't be done.
 pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: "" }));
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY }));
     process_limits(plan, process)?;
-    plan.why = "move to the container's namespaces, the mounts last: from then on all paths are the container's";
+    plan.why =
+        phrase!("move to the container's namespaces, the mounts last: from then on all paths are the container's");
     let kinds = libc::CLONE_NEWUTS
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWNET
@@ -36,7 +38,7 @@ pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
         | libc::CLONE_NEWNS;
     plan.add(Action::Enter { container, kinds });
     if process.terminal {
-        plan.why = "make a terminal of the container's own";
+        plan.why = phrase!("make a terminal of the container's own");
         plan.add(Action::Console { first: false });
     }
     process_rights(plan, process)?;

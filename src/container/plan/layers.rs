@@ -13,9 +13,10 @@ const MANY: usize = 40;
 
 #[inline(never)]
 pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
-    plan.why = "cut the container's mounts off from the host's, so that neither sees what the other mounts";
+    plan.why = phrase!("cut the container's mounts off from the host's, so that neither sees what the other mounts");
     plan.add(Action::Private);
-    plan.why = "put the container's root together: the image's layers below, the container's own changes on top";
+    plan.why =
+        phrase!("put the container's root together: the image's layers below, the container's own changes on top");
     let target = match setting.root {
         Root::Overlay { layers, image, upper, work, target, volatile } => {
             let target = file::path(target)?;
@@ -43,7 +44,7 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
             place
         }
     };
-    plan.why = "make it the root directory; from here on no path leads back to the host's files";
+    plan.why = phrase!("make it the root directory; from here on no path leads back to the host's files");
     plan.add(Action::EnterRoot { target });
     Ok(())
 }

@@ -27,6 +27,9 @@ use crate::sys::{Fd, FdRef, file, ledger, process};
 /// For `set_times`: leave this one as it is, utimensat(2).
 const OMIT: file::Time = (0, libc::UTIME_OMIT as u32);
 
+/// An archive as it is read here, from wherever: one type, so that reading is compiled once.
+pub type Archive<'a> = Reader<&'a mut dyn Source<Error = Error>>;
+
 /// What came of unpacking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unpacked {
@@ -34,6 +37,8 @@ pub struct Unpacked {
     pub size: u64,
     /// Members of the archive.
     pub entries: u64,
+    /// Bytes of the archive.
+    pub length: u64,
     /// Extended attributes that the file system does not take.
     pub lost_attributes: u64,
 }
@@ -52,6 +57,8 @@ pub struct How {
     /// they have in a directory. In the tree it is as overlayfs has it. (OCI image specification 1.1, `layer.md`;
     /// `overlayfs.rst`.)
     pub whiteouts: bool,
+    /// The most bytes that the archive may have, uncompressed; 0 for any number.
+    pub max_size: u64,
 }
 
 /// What stands before the names of what is not there any more.
@@ -82,12 +89,7 @@ impl How {
 ///
 /// # Errors
 /// A damaged archive with the place, one that tries to leave the root, and the kernel's.
-pub fn unpack<S: Source<Error = Error>>(
-    archive: &mut Reader<S>,
-    root: FdRef<'_>,
-    how: How,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Unpacked> {
+pub fn unpack(archive: &mut Archive<'_>, root: FdRef<'_>, how: How, progress: &mut dyn FnMut(u64)) -> Result<Unpacked> {
     let mut tree = Tree::new(root, how)?;
     while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
         how.give(&mut entry);
@@ -100,17 +102,18 @@ pub fn unpack<S: Source<Error = Error>>(
     }
     tree.leave()?;
     archive.drain()?;
+    tree.outcome.length = archive.offset();
     Ok(tree.outcome)
 }
 
 /// The error of an archive that can't be read.
-fn damaged(failure: Failure<Error>) -> Error {
+pub(super) fn damaged(failure: Failure<Error>) -> Error {
     match failure {
         Failure::Source(error) => error,
         Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
-                .hint("bytes are counted in the tar archive, once decompressed")
+                .hint(phrase!("bytes are counted in the tar archive, once decompressed"))
         }
     }
 }
@@ -164,7 +167,7 @@ impl<'a> Tree<'a> {
         Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, how, here: None, outcome: Unpacked::default() })
     }
 
-    fn add<S: Source<Error = Error>>(&mut self, entry: &Entry, archive: &mut Reader<S>) -> Result<()> {
+    fn add(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<()> {
         let path = resolve::clean(&entry.path)?;
         if path.is_empty() {
             return self.top(entry);
@@ -196,7 +199,7 @@ impl<'a> Tree<'a> {
     fn top(&mut self, entry: &Entry) -> Result<()> {
         self.leave()?;
         if entry.kind != Kind::Directory {
-            return Err(Error::new("the archive's entry for the root is not a directory"));
+            return Err(Error::new(phrase!("the archive's entry for the root is not a directory")));
         }
         file::chown(self.root, entry.uid, entry.gid).map_err(needs_root)?;
         file::chmod(self.root, entry.mode)?;
@@ -273,7 +276,7 @@ impl<'a> Tree<'a> {
             return Ok(());
         }
         if matches!(hidden, b"" | b"." | b"..") {
-            return Err(Error::new("a whiteout that takes away a directory itself, or the one above it"));
+            return Err(Error::new(phrase!("a whiteout that takes away a directory itself, or the one above it")));
         }
         let hidden = file::owned_path(hidden)?;
         let mut made = file::mknod(self.dir(), &hidden, libc::S_IFCHR, (0, 0));
@@ -294,7 +297,7 @@ impl<'a> Tree<'a> {
         file::set_xattr(dir.by_ref(), OPAQUE_ATTRIBUTE, b"y").map_err(needs_root)
     }
 
-    fn file<S: Source<Error = Error>>(&mut self, entry: &Entry, name: &CStr, archive: &mut Reader<S>) -> Result<()> {
+    fn file(&mut self, entry: &Entry, name: &CStr, archive: &mut Archive<'_>) -> Result<()> {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let file = self.make(name, |dir| file::create(dir, name, flags, entry.mode & 0o777))?;
         self.outcome.size += content(entry, file.by_ref(), archive)?;
@@ -434,7 +437,7 @@ impl<'a> Tree<'a> {
 }
 
 /// Writes a file's data, leaving its holes; how many bytes.
-fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &mut Reader<S>) -> Result<u64> {
+fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<u64> {
     let mut extents = entry.sparse.iter().flatten();
     let mut left = if entry.sparse.is_some() { 0 } else { u64::MAX };
     let mut written = 0;
@@ -447,7 +450,8 @@ fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &m
         while !piece.is_empty() {
             if left == 0 {
                 // The reader has checked that the extents take all of the data.
-                let extent = extents.next().ok_or_else(|| Error::new("a sparse file with more data than extents"))?;
+                let extent =
+                    extents.next().ok_or_else(|| Error::new(phrase!("a sparse file with more data than extents")))?;
                 file::seek(file, extent.offset)?;
                 left = extent.length;
             }
@@ -470,7 +474,7 @@ fn times(entry: &Entry) -> (file::Time, file::Time) {
 }
 
 fn in_the_way(there: &str, new: &str) -> Error {
-    Error::new(format!("cannot replace {there} with {new}")).hint("remove it first, or copy to another place")
+    Error::new(format!("cannot replace {there} with {new}")).hint(phrase!("remove it first, or copy to another place"))
 }
 
 fn needs_root(error: Error) -> Error {

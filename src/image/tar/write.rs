@@ -103,7 +103,7 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
         record(records, b"mtime", &time(entry.mtime));
     }
     if !block.octal((329, 8), u64::from(entry.major)) || !block.octal((337, 8), u64::from(entry.minor)) {
-        return Err(Error::new("a device whose number does not fit an archive"));
+        return Err(Error::new(phrase!("a device whose number does not fit an archive")));
     }
     for attribute in &entry.xattrs {
         let mut key = b"SCHILY.xattr.".to_vec();

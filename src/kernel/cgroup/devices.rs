@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
 /// Which nodes a rule is about.
@@ -83,13 +84,13 @@ impl DeviceRule {
     }
 
     fn read(rule: &Value) -> Result<DeviceRule> {
-        let refuse = |what: &str, value: &str| Err(Error::new(text!("linux.resources.devices: {what} {value}")));
+        let refuse = |what: Phrase, value: &str| Err(Error::new(text!("linux.resources.devices: {what} {value}")));
         let text = |member, default| rule.get(member).and_then(Value::as_str).unwrap_or(default);
         let kind = match text("type", "a") {
             "a" => DeviceKind::All,
             "c" | "u" => DeviceKind::Character,
             "b" => DeviceKind::Block,
-            other => return refuse("unknown type", other),
+            other => return refuse(phrase!("unknown type"), other),
         };
         let mut numbers = [None; 2];
         for (number, member) in numbers.iter_mut().zip(["major", "minor"]) {
@@ -97,11 +98,13 @@ impl DeviceRule {
             let given = rule.get(member).and_then(Value::as_i64).filter(|number| *number >= 0);
             *number = given.and_then(|number| u32::try_from(number).ok());
             if number.is_none() && given.is_some() {
-                return refuse("no device number:", member);
+                return refuse(phrase!("no device number:"), member);
             }
         }
         let letters = text("access", "rwm");
-        let Some(access) = Access::parse(letters) else { return refuse("not made of r, w and m: access", letters) };
+        let Some(access) = Access::parse(letters) else {
+            return refuse(phrase!("not made of r, w and m: access"), letters);
+        };
         let allow = rule.get("allow").and_then(Value::as_bool).unwrap_or(false);
         Ok(DeviceRule { allow, kind, major: numbers[0], minor: numbers[1], access })
     }

@@ -21,8 +21,8 @@ impl Group {
         match (self.holding("freezer"), self.unified()) {
             (Some(directory), _) => Ok((directory.path, V1)),
             (None, Some(directory)) => Ok((directory.path, V2)),
-            (None, None) => Err(Error::new("no control group hierarchy here can freeze processes")
-                .hint("the kernel needs CONFIG_CGROUP_FREEZER for cgroup v1, or cgroup v2 and Linux 5.2")),
+            (None, None) => Err(Error::new(phrase!("no control group hierarchy here can freeze processes"))
+                .hint(phrase!("the kernel needs CONFIG_CGROUP_FREEZER for cgroup v1, or cgroup v2 and Linux 5.2"))),
         }
     }
 

@@ -51,7 +51,7 @@ impl Group {
         extent: Extent,
         best_effort: bool,
     ) -> Result<(Group, Vec<Error>)> {
-        let _why = sys::because("limit what the container may use");
+        let _why = sys::because(phrase!("limit what the container may use"));
         let plan = plan(hierarchies, resources, path, extent)?;
         let mut group = Group { path: path.clone(), directories: Vec::new() };
         match group.perform(plan, best_effort, &mut Values::default()) {
@@ -71,7 +71,7 @@ impl Group {
     /// # Errors
     /// As [`Group::create`]; the limits are as they were then.
     pub fn change(&mut self, hierarchies: &Hierarchies, resources: &Value, best_effort: bool) -> Result<Vec<Error>> {
-        let _why = sys::because("change what the container may use");
+        let _why = sys::because(phrase!("change what the container may use"));
         let memsw = self.holding("memory").map(|memory| read(memory.path, "memory.memsw.limit_in_bytes"));
         let memsw = memsw.and_then(|text| text.ok()?.trim_ascii().parse().ok()).unwrap_or(u64::MAX);
         let known = self.directories.len();
@@ -188,7 +188,7 @@ impl Group {
     /// # Errors
     /// When a path has a zero byte, which [`GroupPath`] rules out.
     pub fn open_existing(hierarchies: &Hierarchies, path: &GroupPath) -> Result<Group> {
-        let _why = sys::because("find the container's control groups");
+        let _why = sys::because(phrase!("find the container's control groups"));
         let mut directories = Vec::new();
         for hierarchy in hierarchies.iter() {
             let directory = Directory::of(hierarchy, path);
@@ -277,7 +277,7 @@ impl Group {
     /// # Errors
     /// When the kernel refuses.
     pub fn join_self(&self, born_in_v2: bool) -> Result<()> {
-        let _why = sys::because("enter the control group");
+        let _why = sys::because(phrase!("enter the control group"));
         for directory in &self.directories {
             match directory.version {
                 Version::V1 => write(directory.path, "tasks", "0")?,
@@ -312,7 +312,7 @@ impl Group {
     /// # Source
     /// `memory.oom_control` (v1, `oom_kill` since Linux 4.13) and `memory.events` (v2).
     pub fn was_oom_killed(&self) -> Result<bool> {
-        let _why = sys::because("see whether memory ran out");
+        let _why = sys::because(phrase!("see whether memory ran out"));
         let text = match (self.holding("memory"), self.unified()) {
             (Some(memory), _) => read(memory.path, "memory.oom_control")?,
             (None, Some(unified)) => match read(unified.path, "memory.events") {
@@ -330,7 +330,7 @@ impl Group {
     /// # Errors
     /// The first directory that can't be removed; the others are, nevertheless.
     pub fn remove(&self) -> Result<()> {
-        let _why = sys::because("remove the control group");
+        let _why = sys::because(phrase!("remove the control group"));
         let mut result = Ok(());
         for directory in &self.directories {
             match remove_tree(directory.path, DELAYS) {
@@ -383,7 +383,7 @@ fn remove_tree(path: &str, delays: &[u32]) -> Result<()> {
             result => return result,
         }
     }
-    file::rmdir(CWD, whole).map_err(|error| error.hint("processes are still in it; kill them first"))
+    file::rmdir(CWD, whole).map_err(|error| error.hint(phrase!("processes are still in it; kill them first")))
 }
 
 /// The groups directly below one; none if it is gone.

@@ -47,7 +47,7 @@ impl Hierarchies {
     /// # Errors
     /// When mountinfo or `cgroup.controllers` can't be read for another reason than that they are not there.
     pub fn detect() -> Result<Hierarchies> {
-        let _why = sys::because("find the host's control groups");
+        let _why = sys::because(phrase!("find the host's control groups"));
         let mut found = if file::filesystem_at(file::path(CUSTOMARY)?) == Ok(CGROUP2_MAGIC) {
             Hierarchies(alloc::vec![Hierarchy { version: Version::V2, mount: CUSTOMARY, controllers: "" }])
         } else {

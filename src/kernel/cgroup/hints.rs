@@ -73,10 +73,11 @@ pub(super) fn hint(error: Error, file: &str, option: &str) -> Error {
 #[cold]
 pub(super) fn hint_directory(error: Error) -> Error {
     if error.is(Errno::EEXIST) {
-        return error.hint("a group of that name has processes in it");
+        return error.hint(phrase!("a group of that name has processes in it"));
     }
     if error.is(Errno::EACCES) || error.is(Errno::EPERM) {
-        return error.hint("groups are made by root, or below one that was delegated to you (--cgroup-parent)");
+        return error
+            .hint(phrase!("groups are made by root, or below one that was delegated to you (--cgroup-parent)"));
     }
     hint(error, "", "")
 }

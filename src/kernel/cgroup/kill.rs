@@ -29,7 +29,7 @@ impl Group {
     /// # Errors
     /// When processes are left after some seconds.
     pub fn kill_all(&self) -> Result<()> {
-        let _why = sys::because("kill what is left in the control group");
+        let _why = sys::because(phrase!("kill what is left in the control group"));
         let Some(directory) = self.unified().or(self.holding("freezer")).or(self.directories().first()) else {
             return Ok(());
         };
@@ -68,7 +68,7 @@ fn wait_until_empty(directory: &Directory, act: &mut dyn FnMut()) -> Result<()> 
         act();
         process::sleep(1);
     }
-    Err(Error::os(Errno::EBUSY, "kill all processes in", directory.path)
+    Err(Error::os(Errno::EBUSY, phrase!("kill all processes in"), directory.path)
         .because(sys::ledger::reason())
         .hint(alloc::format!("process {} does not die; it may wait for a device or a server", left[0])))
 }

@@ -178,8 +178,8 @@ fn swap(both: i64, memory: Option<i64>) -> Result<String> {
     match memory.unwrap_or(-1) {
         _ if both < 0 => Ok("max".to_string()),
         0.. if memory <= Some(both) => Ok((both - memory.unwrap_or(0)).to_string()),
-        0.. => Err(Error::new("--memory-swap is memory and swap together and can't be below --memory")),
-        _ => Err(Error::new("--memory-swap is memory and swap together and needs a limit on --memory")),
+        0.. => Err(Error::new(phrase!("--memory-swap is memory and swap together and can't be below --memory"))),
+        _ => Err(Error::new(phrase!("--memory-swap is memory and swap together and needs a limit on --memory"))),
     }
 }
 

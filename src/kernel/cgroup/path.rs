@@ -27,7 +27,7 @@ impl GroupPath {
                     "the control group path {} has a component that is not allowed",
                     Quoted(path)
                 ))
-                .hint("no `..`, no newline, at most 255 bytes each"));
+                .hint(phrase!("no `..`, no newline, at most 255 bytes each")));
             }
             if !clean.is_empty() {
                 clean.push('/');
@@ -35,7 +35,9 @@ impl GroupPath {
             clean.push_str(component);
         }
         if clean.is_empty() {
-            return Err(Error::new("the control group path is empty").hint("give one such as /vial/NAME"));
+            return Err(
+                Error::new(phrase!("the control group path is empty")).hint(phrase!("give one such as /vial/NAME"))
+            );
         }
         Ok(GroupPath(clean))
     }

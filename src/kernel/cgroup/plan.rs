@@ -212,7 +212,7 @@ impl Planner<'_> {
             match if unified { row.v2 } else { row.v1 } {
                 "-" => {
                     let message = text!("{} can't be enforced: cgroup v2 has nothing like it", row.option);
-                    self.plan.unmet.push(Error::new(message).hint("leave it out, or use --best-effort"));
+                    self.plan.unmet.push(Error::new(message).hint(phrase!("leave it out, or use --best-effort")));
                 }
                 files => self.limit(row, files, directory, start)?,
             }

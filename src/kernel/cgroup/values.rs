@@ -59,7 +59,7 @@ impl Values {
                     .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
                     .map_err(|error| {
                         error.hint(
-                            "devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root",
+                            phrase!("devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root"),
                         )
                     })
             }

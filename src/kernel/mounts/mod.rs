@@ -36,8 +36,10 @@ pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulon
         result = mount::mount(Some(source), target, Some(kind), flags, data);
     }
     result.map_err(|error| match error.errno() {
-        Errno::ENODEV => error.hint("the kernel has no such file system; see CONFIG_*_FS in its configuration"),
-        Errno::ENOTDIR => error.hint("--tmpfs: the image has a file there; mount it elsewhere"),
+        Errno::ENODEV => {
+            error.hint(phrase!("the kernel has no such file system; see CONFIG_*_FS in its configuration"))
+        }
+        Errno::ENOTDIR => error.hint(phrase!("--tmpfs: the image has a file there; mount it elsewhere")),
         _ => error,
     })
 }

@@ -35,7 +35,7 @@ pub fn find(path: &CStr) -> Result<Fd> {
             if path.to_bytes().starts_with(b"/proc/") || file::filesystem(place.by_ref())? != PROC {
                 return Ok(place);
             }
-            Err(Error::os(Errno::ELOOP, "open", path.to_string_lossy()))
+            Err(Error::os(Errno::ELOOP, phrase!("open"), path.to_string_lossy()))
         }
         result => result,
     }
@@ -90,7 +90,7 @@ fn make_one(directory: FdRef<'_>, name: &CStr, kind: Kind) -> Result<()> {
     };
     result.or_else(|error| if error.is(Errno::EEXIST) { Ok(()) } else { Err(error) }).map_err(|error| {
         if error.is(Errno::EROFS) {
-            error.hint("the place to mount on does not exist, and can't be made on a read-only file system")
+            error.hint(phrase!("the place to mount on does not exist, and can't be made on a read-only file system"))
         } else {
             error
         }
@@ -102,11 +102,14 @@ fn check(place: &Fd, path: &CStr, kind: Kind) -> Result<()> {
     let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
     match kind {
         Kind::Directory if !is_directory => {
-            Err(Error::os(Errno::ENOTDIR, "mount a directory on", path.to_string_lossy())
-                .hint("--volume, --mount or --tmpfs: the image has a file there; mount it elsewhere, or mount a file"))
+            Err(Error::os(Errno::ENOTDIR, phrase!("mount a directory on"), path.to_string_lossy()).hint(phrase!(
+                "--volume, --mount or --tmpfs: the image has a file there; mount it elsewhere, or mount a file"
+            )))
         }
-        Kind::File if is_directory => Err(Error::os(Errno::EISDIR, "mount a file on", path.to_string_lossy())
-            .hint("--volume or --mount: the image has a directory there; mount it elsewhere, or mount a directory")),
+        Kind::File if is_directory => Err(Error::os(Errno::EISDIR, phrase!("mount a file on"), path.to_string_lossy())
+            .hint(phrase!(
+                "--volume or --mount: the image has a directory there; mount it elsewhere, or mount a directory"
+            ))),
         _ => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ impl Socket {
     pub fn route() -> Result<Socket> {
         net::netlink(libc::NETLINK_ROUTE)
             .map(Socket)
-            .map_err(|error| error.hint("the kernel has no networking (CONFIG_NET); use --network host"))
+            .map_err(|error| error.hint(phrase!("the kernel has no networking (CONFIG_NET); use --network host")))
     }
 
     /// Sends a message and waits for its acknowledgement.
@@ -31,7 +31,9 @@ impl Socket {
         match wire::acknowledgement(&answer[..length]) {
             Some(Ok(())) => Ok(()),
             Some(Err(errno)) => Err(Error::os(errno, what, String::new()).because(crate::sys::ledger::reason())),
-            None => Err(Error::new("the kernel gave an answer to a netlink message that is no acknowledgement")),
+            None => {
+                Err(Error::new(phrase!("the kernel gave an answer to a netlink message that is no acknowledgement")))
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Statx> {
     const MASK: usize = 0xfff;
     let mut stat = Statx::default();
     // SAFETY: `stat` is writable and has the kernel's layout.
-    unsafe { at(Sysno::statx, dir, path, [flags as usize, MASK, &raw mut stat as usize], "look at") }?;
+    unsafe { at(Sysno::statx, dir, path, [flags as usize, MASK, &raw mut stat as usize], phrase!("look at")) }?;
     Ok(stat)
 }
 
@@ -47,7 +47,8 @@ pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
     // `struct statfs` begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
     let mut statfs = [0usize; 16];
     // SAFETY: the buffer is at least as long as the kernel's structure.
-    unsafe { sys!(fstatfs, file.number(), statfs.as_mut_ptr()) }.map_err(|errno| fail_on(errno, "statfs", ""))?;
+    unsafe { sys!(fstatfs, file.number(), statfs.as_mut_ptr()) }
+        .map_err(|errno| fail_on(errno, phrase!("statfs"), ""))?;
     Ok(statfs[0])
 }
 
@@ -59,7 +60,8 @@ pub fn filesystem_at(path: &CStr) -> Result<usize> {
     // As in `filesystem`.
     let mut statfs = [0usize; 16];
     // SAFETY: `path` is a valid string, and the buffer is at least as long as the kernel's structure.
-    unsafe { sys!(statfs, path.as_ptr(), statfs.as_mut_ptr()) }.map_err(|errno| fail(errno, "statfs", path))?;
+    unsafe { sys!(statfs, path.as_ptr(), statfs.as_mut_ptr()) }
+        .map_err(|errno| fail(errno, phrase!("statfs"), path))?;
     Ok(statfs[0])
 }
 
@@ -69,7 +71,7 @@ pub fn filesystem_at(path: &CStr) -> Result<usize> {
 /// fchmod(2).
 pub fn chmod(file: FdRef<'_>, mode: u32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fchmod, file, [mode as usize, 0, 0, 0], "set mode") }.map(drop)
+    unsafe { on(Sysno::fchmod, file, [mode as usize, 0, 0, 0], phrase!("set mode")) }.map(drop)
 }
 
 /// Sets the mode of what a name stands for, without following a link: that has no mode, and is an error.
@@ -81,7 +83,7 @@ pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
     let place = super::open(dir, path, libc::O_PATH | libc::O_NOFOLLOW)?;
     let shown = super::owned_path(alloc::format!("/proc/self/fd/{}", place.number()).as_bytes())?;
     // SAFETY: `shown` is a valid string.
-    unsafe { at(Sysno::fchmodat, CWD, &shown, [mode as usize, 0, 0], "set mode of") }.map(drop)
+    unsafe { at(Sysno::fchmodat, CWD, &shown, [mode as usize, 0, 0], phrase!("set mode of")) }.map(drop)
 }
 
 /// Sets an open file's owner.
@@ -90,7 +92,7 @@ pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
 /// fchown(2).
 pub fn chown(file: FdRef<'_>, uid: u32, gid: u32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fchown, file, [uid as usize, gid as usize, 0, 0], "set owner") }.map(drop)
+    unsafe { on(Sysno::fchown, file, [uid as usize, gid as usize, 0, 0], phrase!("set owner")) }.map(drop)
 }
 
 /// Sets the owner of a path; a link is not followed.
@@ -100,7 +102,13 @@ pub fn chown(file: FdRef<'_>, uid: u32, gid: u32) -> Result<()> {
 pub fn chown_at(dir: FdRef<'_>, path: &CStr, uid: u32, gid: u32) -> Result<()> {
     // SAFETY: `path` is a valid string.
     unsafe {
-        at(Sysno::fchownat, dir, path, [uid as usize, gid as usize, libc::AT_SYMLINK_NOFOLLOW as usize], "set owner of")
+        at(
+            Sysno::fchownat,
+            dir,
+            path,
+            [uid as usize, gid as usize, libc::AT_SYMLINK_NOFOLLOW as usize],
+            phrase!("set owner of"),
+        )
     }
     .map(drop)
 }
@@ -118,7 +126,7 @@ pub fn set_times(dir: FdRef<'_>, path: Option<&CStr>, access: Time, modification
     // SAFETY: `times` has the layout of two `struct timespec` of words, and the path is valid or null.
     unsafe { sys!(utimensat, dir.number(), name, times.as_ptr(), flags) }
         .map(drop)
-        .map_err(|errno| fail(errno, "set times of", path.unwrap_or(c"")))
+        .map_err(|errno| fail(errno, phrase!("set times of"), path.unwrap_or(c"")))
 }
 
 /// Sets an extended attribute of an open file.
@@ -129,7 +137,7 @@ pub fn set_xattr(file: FdRef<'_>, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: name and value are readable.
     unsafe { sys!(fsetxattr, file.number(), name.as_ptr(), value.as_ptr(), value.len(), 0) }
         .map(drop)
-        .map_err(|errno| fail(errno, "set attribute", name))
+        .map_err(|errno| fail(errno, phrase!("set attribute"), name))
 }
 
 /// Sets an extended attribute of what a path names, a link itself included.
@@ -140,7 +148,7 @@ pub fn set_xattr_at(path: &CStr, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: path, name and value are readable.
     unsafe { sys!(lsetxattr, path.as_ptr(), name.as_ptr(), value.as_ptr(), value.len(), 0) }
         .map(drop)
-        .map_err(|errno| fail(errno, "set attribute", name))
+        .map_err(|errno| fail(errno, phrase!("set attribute"), name))
 }
 
 /// The names of an open file's extended attributes.
@@ -158,7 +166,7 @@ pub fn list_xattrs(file: FdRef<'_>) -> Result<Vec<CString>> {
             }
             Err(Errno::ERANGE) if names.len() < 1 << 20 => names.resize(names.len() * 4, 0),
             Err(Errno::EOPNOTSUPP) => return Ok(Vec::new()),
-            Err(errno) => return Err(fail_on(errno, "list attributes", "")),
+            Err(errno) => return Err(fail_on(errno, phrase!("list attributes"), "")),
         }
     }
 }
@@ -172,7 +180,7 @@ pub fn get_xattr(file: FdRef<'_>, name: &CStr) -> Result<Vec<u8>> {
     let mut value = alloc::vec![0u8; 64 << 10];
     // SAFETY: the buffer is writable.
     let length = unsafe { sys!(fgetxattr, file.number(), name.as_ptr(), value.as_mut_ptr(), value.len()) }
-        .map_err(|errno| fail(errno, "read attribute", name))?;
+        .map_err(|errno| fail(errno, phrase!("read attribute"), name))?;
     value.truncate(length);
     Ok(value)
 }

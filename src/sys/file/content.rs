@@ -29,7 +29,7 @@ pub fn open(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Fd> {
 /// open(2).
 pub fn create(dir: FdRef<'_>, path: &CStr, flags: i32, mode: u32) -> Result<Fd> {
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::openat, dir, path, [(flags | libc::O_CLOEXEC) as usize, mode as usize, 0], "open") }
+    unsafe { at(Sysno::openat, dir, path, [(flags | libc::O_CLOEXEC) as usize, mode as usize, 0], phrase!("open")) }
         .map(Fd::from_kernel)
 }
 
@@ -42,7 +42,7 @@ pub fn openat2(dir: FdRef<'_>, path: &CStr, flags: i32, resolve: u64) -> Result<
     // SAFETY: `path` and `how` are valid.
     unsafe { sys!(openat2, dir.number(), path.as_ptr(), &raw const how, size_of::<OpenHow>()) }
         .map(Fd::from_kernel)
-        .map_err(|errno| fail(errno, "open", path))
+        .map_err(|errno| fail(errno, phrase!("open"), path))
 }
 
 /// Reads up to a buffer full; 0 at the end.
@@ -54,7 +54,7 @@ pub fn read(file: FdRef<'_>, buffer: &mut [u8]) -> Result<usize> {
         // SAFETY: the buffer is writable for its length.
         match unsafe { sys!(read, file.number(), buffer.as_mut_ptr(), buffer.len()) } {
             Err(Errno::EINTR) => {}
-            result => return result.map_err(|errno| fail_on(errno, "read", "")),
+            result => return result.map_err(|errno| fail_on(errno, phrase!("read"), "")),
         }
     }
 }
@@ -68,7 +68,7 @@ pub fn write(file: FdRef<'_>, bytes: &[u8]) -> Result<usize> {
         // SAFETY: the bytes are readable.
         match unsafe { sys!(write, file.number(), bytes.as_ptr(), bytes.len()) } {
             Err(Errno::EINTR) => {}
-            result => return result.map_err(|errno| fail_on(errno, "write", "")),
+            result => return result.map_err(|errno| fail_on(errno, phrase!("write"), "")),
         }
     }
 }
@@ -119,7 +119,7 @@ pub fn read_to_end(file: FdRef<'_>, limit: usize) -> Result<Vec<u8>> {
 /// open(2), write(2).
 pub fn write_file(dir: FdRef<'_>, path: &CStr, content: &[u8], mode: u32) -> Result<()> {
     let file = create(dir, path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC, mode)?;
-    write_all(file.by_ref(), content).map_err(|error| fail(error.errno(), "write", path))
+    write_all(file.by_ref(), content).map_err(|error| fail(error.errno(), phrase!("write"), path))
 }
 
 /// Writes one value to an existing file of a kernel file system (a control group's, a sysctl's).
@@ -137,7 +137,7 @@ pub fn write_value(dir: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
 pub fn write_one_of_values(file: FdRef<'_>, path: &CStr, value: &[u8]) -> Result<()> {
     write_all(file, value).map_err(|error| {
         let object = alloc::format!("{} to {}", String::from_utf8_lossy(value), path.to_string_lossy());
-        Error::os(error.errno(), "write", object).because(ledger::reason())
+        Error::os(error.errno(), phrase!("write"), object).because(ledger::reason())
     })
 }
 
@@ -147,7 +147,7 @@ pub fn write_one_of_values(file: FdRef<'_>, path: &CStr, value: &[u8]) -> Result
 /// lseek(2).
 pub fn seek(file: FdRef<'_>, offset: u64) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::lseek, file, [offset as usize, libc::SEEK_SET as usize, 0, 0], "seek") }.map(drop)
+    unsafe { on(Sysno::lseek, file, [offset as usize, libc::SEEK_SET as usize, 0, 0], phrase!("seek")) }.map(drop)
 }
 
 /// Cuts a file or extends it with a hole.
@@ -156,7 +156,9 @@ pub fn seek(file: FdRef<'_>, offset: u64) -> Result<()> {
 /// ftruncate(2).
 pub fn truncate(file: FdRef<'_>, size: u64) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(ftruncate, file.number(), size) }.map(drop).map_err(|errno| fail_on(errno, "set the size to", size))
+    unsafe { sys!(ftruncate, file.number(), size) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("set the size to"), size))
 }
 
 /// Copies bytes between files inside the kernel, from their positions on; how many.
@@ -165,5 +167,6 @@ pub fn truncate(file: FdRef<'_>, size: u64) -> Result<()> {
 /// sendfile(2).
 pub fn copy_range(from: FdRef<'_>, to: FdRef<'_>, count: usize) -> Result<usize> {
     // SAFETY: the place to read from is the file's own.
-    unsafe { sys!(sendfile, to.number(), from.number(), 0, count) }.map_err(|errno| fail_on(errno, "copy a file", ""))
+    unsafe { sys!(sendfile, to.number(), from.number(), 0, count) }
+        .map_err(|errno| fail_on(errno, phrase!("copy a file"), ""))
 }

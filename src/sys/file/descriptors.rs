@@ -43,7 +43,7 @@ pub fn try_lock(file: FdRef<'_>, lock: Lock) -> Result<bool> {
 /// flock(2).
 pub fn unlock(file: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::flock, file, [libc::LOCK_UN as usize, 0, 0, 0], "unlock") }.map(drop)
+    unsafe { on(Sysno::flock, file, [libc::LOCK_UN as usize, 0, 0, 0], phrase!("unlock")) }.map(drop)
 }
 
 fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
@@ -54,7 +54,7 @@ fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
             Ok(_) => return Ok(true),
             Err(Errno::EAGAIN) => return Ok(false),
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(fail_on(errno, "lock", "")),
+            Err(errno) => return Err(fail_on(errno, phrase!("lock"), "")),
         }
     }
 }
@@ -71,7 +71,7 @@ pub fn umask(mask: u32) {
 /// chdir(2).
 pub fn chdir(path: &CStr) -> Result<()> {
     // SAFETY: `path` is a valid string.
-    unsafe { sys!(chdir, path.as_ptr()) }.map(drop).map_err(|errno| fail(errno, "change directory to", path))
+    unsafe { sys!(chdir, path.as_ptr()) }.map(drop).map_err(|errno| fail(errno, phrase!("change directory to"), path))
 }
 
 /// Changes the current directory to an open one.
@@ -80,7 +80,7 @@ pub fn chdir(path: &CStr) -> Result<()> {
 /// fchdir(2).
 pub fn fchdir(dir: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fchdir, dir, [0, 0, 0, 0], "change directory") }.map(drop)
+    unsafe { on(Sysno::fchdir, dir, [0, 0, 0, 0], phrase!("change directory")) }.map(drop)
 }
 
 /// The current directory.
@@ -91,7 +91,7 @@ pub fn getcwd() -> Result<CString> {
     let mut buffer = alloc::vec![0u8; 4096];
     // SAFETY: the buffer is writable.
     let length = unsafe { sys!(getcwd, buffer.as_mut_ptr(), buffer.len()) }
-        .map_err(|errno| fail_on(errno, "find the current directory", ""))?;
+        .map_err(|errno| fail_on(errno, phrase!("find the current directory"), ""))?;
     buffer.truncate(length.saturating_sub(1));
     super::owned_path(&buffer)
 }
@@ -103,7 +103,8 @@ pub fn getcwd() -> Result<CString> {
 pub fn pipe() -> Result<(Fd, Fd)> {
     let mut ends = [0i32; 2];
     // SAFETY: room for two numbers.
-    unsafe { sys!(pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) }.map_err(|errno| fail_on(errno, "make a pipe", ""))?;
+    unsafe { sys!(pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) }
+        .map_err(|errno| fail_on(errno, phrase!("make a pipe"), ""))?;
     Ok((Fd::from_number(ends[0]), Fd::from_number(ends[1])))
 }
 
@@ -113,7 +114,9 @@ pub fn pipe() -> Result<(Fd, Fd)> {
 /// dup(2).
 pub fn put_in_place(file: FdRef<'_>, target: FdRef<'_>) -> Result<()> {
     // SAFETY: whoever calls this means to replace `target`.
-    unsafe { sys!(dup3, file.number(), target.number(), 0) }.map(drop).map_err(|errno| fail_on(errno, "dup", ""))
+    unsafe { sys!(dup3, file.number(), target.number(), 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("dup"), ""))
 }
 
 /// A file in memory with another's content, which nobody can change any more.
@@ -123,7 +126,7 @@ pub fn put_in_place(file: FdRef<'_>, target: FdRef<'_>) -> Result<()> {
 pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
     /// `MFD_EXEC` (Linux 6.3), without which a file may come without permission to execute it.
     const EXEC: u32 = 0x10;
-    let fail = |errno| fail_on(errno, "make a sealed copy", "");
+    let fail = |errno| fail_on(errno, phrase!("make a sealed copy"), "");
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: the name is a valid string.
     let create = |flags: u32| unsafe { sys!(memfd_create, c"vial".as_ptr(), flags) };
@@ -150,7 +153,7 @@ pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
 /// fcntl(2).
 pub fn duplicate(file: FdRef<'_>) -> Result<Fd> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], "dup") }.map(Fd::from_kernel)
+    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], phrase!("dup")) }.map(Fd::from_kernel)
 }
 
 /// An open file's status flags.
@@ -161,7 +164,7 @@ pub fn status_flags(file: FdRef<'_>) -> Result<i32> {
     // SAFETY: no memory is involved.
     unsafe { sys!(fcntl, file.number(), libc::F_GETFL, 0) }
         .map(|flags| flags as i32)
-        .map_err(|errno| fail_on(errno, "fcntl", file.number()))
+        .map_err(|errno| fail_on(errno, phrase!("fcntl"), file.number()))
 }
 
 /// Closes every descriptor from `first` on: `now` (Linux 5.9), or when this process executes a program (Linux 5.11).
@@ -173,7 +176,7 @@ pub fn close_from(first: i32, now: bool) -> Result<()> {
     // SAFETY: whoever has all closed now owns all, and uses none of them any more.
     unsafe { sys!(close_range, first, i32::MAX, flags) }
         .map(drop)
-        .map_err(|errno| fail_on(errno, "close all files", ""))
+        .map_err(|errno| fail_on(errno, phrase!("close all files"), ""))
 }
 
 /// Closes the descriptors from `first` to `last` (Linux 5.9).
@@ -182,7 +185,7 @@ pub fn close_from(first: i32, now: bool) -> Result<()> {
 /// `close_range(2)`; `ENOSYS` on older kernels.
 pub fn close_range(first: i32, last: i32) -> Result<()> {
     // SAFETY: whoever calls this means to close them all, and uses none of them any more.
-    unsafe { sys!(close_range, first, last, 0) }.map(drop).map_err(|errno| fail_on(errno, "close files", ""))
+    unsafe { sys!(close_range, first, last, 0) }.map(drop).map_err(|errno| fail_on(errno, phrase!("close files"), ""))
 }
 
 /// Marks one descriptor close-on-exec.
@@ -211,7 +214,7 @@ pub fn never_wait(file: FdRef<'_>) -> Result<()> {
 
 fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [operation as usize, value as usize, 0, 0], "fcntl") }.map(drop)
+    unsafe { on(Sysno::fcntl, file, [operation as usize, value as usize, 0, 0], phrase!("fcntl")) }.map(drop)
 }
 
 /// Waits until what was written to a file is on the disk.
@@ -220,7 +223,7 @@ fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {
 /// fsync(2).
 pub fn sync(file: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fsync, file, [0; 4], "write to the disk") }.map(drop)
+    unsafe { on(Sysno::fsync, file, [0; 4], phrase!("write to the disk")) }.map(drop)
 }
 
 /// Waits until all that was written to a file system is on the disk. Tells also of what could not be written since the file
@@ -230,5 +233,5 @@ pub fn sync(file: FdRef<'_>) -> Result<()> {
 /// syncfs(2).
 pub fn sync_all(file: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::syncfs, file, [0; 4], "write all to the disk") }.map(drop)
+    unsafe { on(Sysno::syncfs, file, [0; 4], phrase!("write all to the disk")) }.map(drop)
 }

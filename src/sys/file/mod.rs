@@ -23,14 +23,15 @@ use super::ledger;
 pub use super::tree::{remove_tree, tree_size};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::phrase::Phrase;
 
 /// The error of a failed call, under the reason in force.
-pub(super) fn fail(errno: Errno, operation: &'static str, object: &CStr) -> Error {
+pub(super) fn fail(errno: Errno, operation: Phrase, object: &CStr) -> Error {
     Error::os(errno, operation, object.to_string_lossy()).because(ledger::reason())
 }
 
 /// Likewise, about something that is not a path.
-pub(super) fn fail_on(errno: Errno, operation: &'static str, object: impl ToString) -> Error {
+pub(super) fn fail_on(errno: Errno, operation: Phrase, object: impl ToString) -> Error {
     Error::os(errno, operation, object).because(ledger::reason())
 }
 
@@ -56,7 +57,7 @@ fn kept_path(bytes: &[u8]) -> Result<&'static CStr> {
 /// When it holds a zero byte.
 #[inline(never)]
 pub fn owned_path(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::new("a path must not contain a zero byte"))
+    CString::new(bytes).map_err(|_| Error::new(phrase!("a path must not contain a zero byte")))
 }
 
 /// A call about a path below a directory: `name(dir, path, rest...)`.
@@ -64,7 +65,7 @@ pub fn owned_path(bytes: &[u8]) -> Result<CString> {
 /// # Safety
 /// What is in `rest` must be valid for the call.
 #[inline(never)]
-unsafe fn at(name: Sysno, dir: FdRef<'_>, path: &CStr, rest: [usize; 3], operation: &'static str) -> Result<usize> {
+unsafe fn at(name: Sysno, dir: FdRef<'_>, path: &CStr, rest: [usize; 3], operation: Phrase) -> Result<usize> {
     let args = [dir.number() as usize, path.as_ptr() as usize, rest[0], rest[1], rest[2], 0];
     // SAFETY: the path is a valid string, and the caller upholds the rest.
     unsafe { call(name, args) }.map_err(|errno| fail(errno, operation, path))
@@ -75,7 +76,7 @@ unsafe fn at(name: Sysno, dir: FdRef<'_>, path: &CStr, rest: [usize; 3], operati
 /// # Safety
 /// What is in `rest` must be valid for the call.
 #[inline(never)]
-unsafe fn on(name: Sysno, file: FdRef<'_>, rest: [usize; 4], operation: &'static str) -> Result<usize> {
+unsafe fn on(name: Sysno, file: FdRef<'_>, rest: [usize; 4], operation: Phrase) -> Result<usize> {
     let args = [file.number() as usize, rest[0], rest[1], rest[2], rest[3], 0];
     // SAFETY: the caller upholds what the arguments point to.
     unsafe { call(name, args) }.map_err(|errno| fail_on(errno, operation, ""))

@@ -20,7 +20,7 @@ use crate::sys::fd::{CWD, FdRef};
 /// mkdir(2).
 pub fn mkdir(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::mkdirat, dir, path, [mode as usize, 0, 0], "make directory") }.map(drop)
+    unsafe { at(Sysno::mkdirat, dir, path, [mode as usize, 0, 0], phrase!("make directory")) }.map(drop)
 }
 
 /// Makes a directory unless it is there.
@@ -60,7 +60,7 @@ pub fn mknod(dir: FdRef<'_>, path: &CStr, mode: u32, device: (u32, u32)) -> Resu
     // The kernel's `new_encode_dev` (`linux/kdev_t.h`).
     let number = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::mknodat, dir, path, [mode as usize, number as usize, 0], "make node") }.map(drop)
+    unsafe { at(Sysno::mknodat, dir, path, [mode as usize, number as usize, 0], phrase!("make node")) }.map(drop)
 }
 
 /// Makes a symbolic link.
@@ -71,7 +71,7 @@ pub fn symlink(target: &CStr, dir: FdRef<'_>, path: &CStr) -> Result<()> {
     // SAFETY: both are valid strings.
     unsafe { sys!(symlinkat, target.as_ptr(), dir.number(), path.as_ptr()) }
         .map(drop)
-        .map_err(|errno| fail(errno, "make symbolic link", path))
+        .map_err(|errno| fail(errno, phrase!("make symbolic link"), path))
 }
 
 /// Makes a hard link; a symbolic link at the source is linked itself.
@@ -82,7 +82,7 @@ pub fn link(from: FdRef<'_>, source: &CStr, dir: FdRef<'_>, path: &CStr) -> Resu
     // SAFETY: both are valid strings.
     unsafe { sys!(linkat, from.number(), source.as_ptr(), dir.number(), path.as_ptr(), 0) }
         .map(drop)
-        .map_err(|errno| fail(errno, "make hard link", path))
+        .map_err(|errno| fail(errno, phrase!("make hard link"), path))
 }
 
 /// Removes a file.
@@ -91,7 +91,7 @@ pub fn link(from: FdRef<'_>, source: &CStr, dir: FdRef<'_>, path: &CStr) -> Resu
 /// unlink(2).
 pub fn unlink(dir: FdRef<'_>, path: &CStr) -> Result<()> {
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::unlinkat, dir, path, [0, 0, 0], "remove") }.map(drop)
+    unsafe { at(Sysno::unlinkat, dir, path, [0, 0, 0], phrase!("remove")) }.map(drop)
 }
 
 /// Removes an empty directory.
@@ -100,7 +100,8 @@ pub fn unlink(dir: FdRef<'_>, path: &CStr) -> Result<()> {
 /// rmdir(2).
 pub fn rmdir(dir: FdRef<'_>, path: &CStr) -> Result<()> {
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::unlinkat, dir, path, [libc::AT_REMOVEDIR as usize, 0, 0], "remove directory") }.map(drop)
+    unsafe { at(Sysno::unlinkat, dir, path, [libc::AT_REMOVEDIR as usize, 0, 0], phrase!("remove directory")) }
+        .map(drop)
 }
 
 /// Renames; with `replace` false an existing target is an error (`RENAME_NOREPLACE`).
@@ -112,7 +113,7 @@ pub fn rename(from: FdRef<'_>, source: &CStr, to: FdRef<'_>, target: &CStr, repl
     // SAFETY: both are valid strings.
     unsafe { sys!(renameat2, from.number(), source.as_ptr(), to.number(), target.as_ptr(), flags) }
         .map(drop)
-        .map_err(|errno| fail(errno, "rename to", target))
+        .map_err(|errno| fail(errno, phrase!("rename to"), target))
 }
 
 /// Reads a symbolic link.
@@ -123,7 +124,7 @@ pub fn readlink(dir: FdRef<'_>, path: &CStr) -> Result<CString> {
     let mut target = alloc::vec![0u8; 4096];
     // SAFETY: the buffer is writable for its length.
     let length = unsafe { sys!(readlinkat, dir.number(), path.as_ptr(), target.as_mut_ptr(), target.len()) }
-        .map_err(|errno| fail(errno, "read symbolic link", path))?;
+        .map_err(|errno| fail(errno, phrase!("read symbolic link"), path))?;
     target.truncate(length);
     super::owned_path(&target)
 }
@@ -153,7 +154,7 @@ pub fn list(dir: FdRef<'_>) -> Result<Vec<DirEntry>> {
     loop {
         // SAFETY: the buffer is writable.
         let length = unsafe { sys!(getdents64, dir.number(), buffer.as_mut_ptr(), buffer.len()) }
-            .map_err(|errno| fail_on(errno, "list directory", ""))?;
+            .map_err(|errno| fail_on(errno, phrase!("list directory"), ""))?;
         if length == 0 {
             return Ok(entries);
         }

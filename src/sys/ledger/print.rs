@@ -2,11 +2,12 @@
 
 use alloc::string::String;
 use core::fmt::Write;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::calls::{self, SEPARATOR};
 use super::{Last, ROLES, Seen, Shared};
 use crate::base::errno::Errno;
+use crate::base::phrase::Phrase;
 use crate::sys::call::outcome;
 
 /// The ledger's printed form.
@@ -19,9 +20,9 @@ pub enum Format {
 }
 
 /// Why the ledger makes calls of its own.
-pub(super) const OWN: &str = "print this ledger";
+pub(super) const OWN: Phrase = phrase!("print this ledger");
 /// Why the last call is made.
-pub(super) const END: &str = "end";
+pub(super) const END: Phrase = phrase!("end");
 
 /// How long a tick is.
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ pub(super) struct Page {
 struct Line<'a> {
     process: usize,
     pid: u32,
-    why: &'a str,
+    why: Phrase,
     call: &'a str,
     args: &'a str,
     result: Option<usize>,
@@ -60,7 +61,7 @@ struct Line<'a> {
 }
 
 /// The group that the last text line belonged to: process and reason. Groups go on across pages.
-static GROUP: AtomicUsize = AtomicUsize::new(usize::MAX);
+static GROUP: AtomicU64 = AtomicU64::new(u64::MAX);
 
 impl Page {
     /// An empty page with room for so many bytes.
@@ -112,7 +113,7 @@ impl Page {
     }
 
     fn line_text(&mut self, line: &Line<'_>, role: &str) -> core::fmt::Result {
-        let group = (line.process << 24) ^ line.why.as_ptr() as usize;
+        let group = (line.process as u64) << 32 | u64::from(line.why.number());
         if GROUP.swap(group, Ordering::Relaxed) != group {
             writeln!(self.text, "\n{role} {}: {}", line.pid, line.why)?;
         }
@@ -136,7 +137,7 @@ impl Page {
 
     fn line_json(&mut self, line: &Line<'_>, role: &str) -> core::fmt::Result {
         self.text.push_str("{\"step\":");
-        quote(&mut self.text, line.why);
+        quote(&mut self.text, &line.why.text());
         write!(self.text, ",\"pid\":{},\"process\":\"{role}\",\"call\":\"{}\",\"args\":[", line.pid, line.call)?;
         for (at, arg) in line.args.split(SEPARATOR).filter(|arg| !arg.is_empty()).enumerate() {
             if at > 0 {
