@@ -28,6 +28,7 @@ mod hostile;
 mod images;
 mod import;
 mod isolation;
+mod keeper;
 mod laws;
 mod layers;
 mod ledger;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         images::trials(),
         import::trials(),
         isolation::trials(),
+        keeper::trials(),
         laws::trials(),
         layers::trials(),
         ledger::trials(),

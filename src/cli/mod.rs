@@ -45,9 +45,7 @@ use crate::sys::{FdRef, because, fd, file, ledger};
 /// Runs a command line; the exit code.
 #[must_use]
 pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
-    if args.first() == Some(&monitor::NAME) {
-        monitor::resume(args);
-    }
+    monitor::become_one(args);
     let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
     // For the whole life of the process, so that whatever is made of the words can refer to them.
     let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
