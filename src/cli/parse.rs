@@ -310,7 +310,7 @@ impl<'a> Parser<'a> {
             Id::ExplainTo => globals.explain_to = Some(given.value),
             Id::Ram => globals.ram = given.value == b"true",
             Id::Storage => {
-                globals.storage = Some(given.check(driver(given.value), phrase!("no such driver"), ACCEPTED)?)
+                globals.storage = Some(given.check(driver(given.value), phrase!("no such driver"), ACCEPTED)?);
             }
             Id::BestEffort => globals.best_effort = given.value == b"true",
             Id::Explain => {
