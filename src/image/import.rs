@@ -33,7 +33,6 @@ const OTHERS: &[(usize, &[u8], Phrase, Phrase)] = &[
     (0, b"!<arch>\n",        phrase!("an ar archive (a Debian package?)"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
     (0, b"\x7fELF",          phrase!("a program"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
     (510, b"\x55\xaa",       phrase!("a disk with a boot sector or partitions"), phrase!("take the file system out of it: losetup -P, then dd")),
-    (0, b"QFI\xfb",          phrase!("a virtual machine's disk"), phrase!("take the file system out of it: qemu-img convert -O raw, losetup -P, dd")),
     (0, b"<",                phrase!("a web page or XML"), phrase!("the download may have failed; look into the file")),
     (0, b"{",                phrase!("JSON"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
 ];

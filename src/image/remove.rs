@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
 use crate::sys::file::Lock;
-use crate::sys::{self, file, ledger};
+use crate::sys::{self, device, file, ledger};
 
 /// Tells which container uses a layer, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
@@ -60,9 +60,10 @@ impl Store {
         self.sync(c"images")?;
         done.push(say!("Deleted: sha256:{}", id));
         for layer in found.layers.iter().filter(unneeded) {
-            self.remove_layer(layer)?;
+            self.remove_layer(join!("layers/{}", layer))?;
             done.push(say!("Deleted: sha256:{}", layer));
         }
+        self.clean_trees()?;
         Ok(done)
     }
 
@@ -88,10 +89,11 @@ impl Store {
         let needed = self.needed("")?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
-                self.remove_layer(layer)?;
+                self.remove_layer(join!("layers/{}", layer))?;
                 done.push(say!("Deleted: sha256:{}", layer));
             }
         }
+        self.clean_trees()?;
         let names = self.names()?;
         for file in self.directory(c"refs")? {
             let name = readable(file);
@@ -100,6 +102,17 @@ impl Store {
             }
         }
         Ok(done)
+    }
+
+    /// Removes the trees whose topmost layer is gone.
+    #[inline(never)]
+    fn clean_trees(&self) -> Result<()> {
+        for tree in self.directory(c"trees")? {
+            if !self.has_layer(tree.get(..64).unwrap_or_default()) {
+                self.remove_layer(join!("trees/{}", tree))?;
+            }
+        }
+        Ok(())
     }
 
     /// The layers of all images but one.
@@ -117,12 +130,15 @@ impl Store {
         Ok(say!("Untagged: {}", name))
     }
 
-    /// Moves a layer out of sight first: a half-removed one must not look like a whole one.
+    /// Moves a layer or a tree out of sight first: a half-removed one must not look like a whole one.
     #[inline(never)]
-    fn remove_layer(&self, layer: &str) -> Result<()> {
+    fn remove_layer(&self, path: &str) -> Result<()> {
         let work = self.workspace()?;
-        let path = file::path(join!("layers/{}", layer))?;
-        file::rename(self.root.by_ref(), path, work.dir.by_ref(), c"layer", true)?;
+        file::rename(self.root.by_ref(), file::path(path)?, work.dir.by_ref(), c"layer", true)?;
+        if path.starts_with('t') {
+            // Much faster where it is one; else, and if others are in it, it goes as any directory.
+            let _ = device::remove_subvolume(work.dir.by_ref(), "layer");
+        }
         file::remove_tree(work.dir.by_ref(), c"layer")
     }
 }
