@@ -13,6 +13,7 @@ use super::walk::{self, What};
 
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::base::json::Value;
 use crate::kernel::loopdev;
 use crate::sys::{self, Fd, file, ledger, process};
 
@@ -51,7 +52,7 @@ impl Store {
     /// Makes an image of what `source` names: an archive, plain or gzip, a directory, a file system image, or `-` for standard
     /// input. What it is shows in its content, not in its name.
     ///
-    /// `progress` gets the number of bytes that have been unpacked, now and then.
+    /// `change` gets the member `config` of its configuration; `progress` the number of bytes that have been unpacked, now and then.
     ///
     /// # Errors
     /// The source can't be read, is something else, or is damaged. Nothing of it is then in the store.
@@ -59,6 +60,7 @@ impl Store {
         &self,
         source: &[u8],
         name: Option<&Reference<'_>>,
+        change: &mut dyn FnMut(&mut Value) -> Result<()>,
         message: &str,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
@@ -75,8 +77,9 @@ impl Store {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
         let created = process::clock(libc::CLOCK_REALTIME);
-        let config = manifest::single_layer(layer, created, message).to_compact();
-        let id = self.land(&work, config.as_bytes(), name.map(full_name).as_slice())?;
+        let mut config = manifest::single_layer(layer, created, message);
+        change(config.member("config"))?;
+        let id = self.land(&work, config.to_compact().as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })
     }
 }
