@@ -109,6 +109,9 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
     ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
+    ("load", "input", &["/nonexistent/file"]),
+    ("load", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
+    ("*", "max-size", &["x", "0", "-1", "1z"]),
     ("*", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
 
@@ -117,7 +120,8 @@ const ANY_TEXT: &[&str] = &["entrypoint", "message", "author"];
 /// Options for which an empty value means something.
 const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message", "author"];
 /// Options that take bytes: the kernel's paths and variables need not be UTF-8.
-const BYTES: &[&str] = &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output"];
+const BYTES: &[&str] =
+    &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output", "input"];
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::util::Scene;
 use crate::util::command::VIAL;
-use crate::util::container::{eventually, groups, signal};
+use crate::util::container::{eventually, groups};
 use crate::util::detached::{Detached, is_gone};
 use crate::util::{leaks, strace};
 
@@ -173,10 +173,7 @@ fn both_killed_leave_what_gc_removes(scene: &Scene) {
         [&[][..], &["--init"], &["--pid", "host"], &["-t"], &["--rm", "-v", "/data"], &["--restart", "always"]]
     {
         let web = Detached::run(scene, "web", options, "sleep 600 & sleep 600");
-        let (monitor, pid) = (web.monitor(), web.pid());
-        signal(monitor, "KILL");
-        signal(pid, "KILL");
-        eventually("both are gone", || (is_gone(monitor) && is_gone(pid)).then_some(()));
+        web.kill_all();
         let goes = options.contains(&"--rm");
         let condition = web.condition();
         let host = options.contains(&"host");

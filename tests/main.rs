@@ -28,10 +28,12 @@ mod hostile;
 mod images;
 mod import;
 mod isolation;
+mod keeper;
 mod laws;
 mod layers;
 mod ledger;
 mod limits;
+mod load;
 mod logs;
 mod memory;
 mod old_kernels;
@@ -74,10 +76,12 @@ fn main() -> ExitCode {
         images::trials(),
         import::trials(),
         isolation::trials(),
+        keeper::trials(),
         laws::trials(),
         layers::trials(),
         ledger::trials(),
         limits::trials(),
+        load::trials(),
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),

@@ -169,10 +169,7 @@ fn what_ran_when_the_machine_went_down_is_started_with_it(scene: &Scene) {
     let orphan = Detached::run(scene, "orphan", &["--restart", "always"], script);
     // A power cut.
     for web in &all[..4] {
-        let (monitor, pid) = (web.monitor(), web.pid());
-        signal(monitor, "KILL");
-        signal(pid, "KILL");
-        eventually("both are gone", || (is_gone(monitor) && is_gone(pid)).then_some(()));
+        web.kill_all();
     }
     scene.vial(["ps", "-a", "-f", "status=exited", "-q"]).ok();
     let output = scene.vial(["boot", "--containers"]).ok().silent();

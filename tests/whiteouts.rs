@@ -10,7 +10,6 @@ use vial::base::bytes::Source;
 use vial::base::error::{Error, Result};
 use vial::image::layer::{self, How};
 use vial::image::stream::Output;
-use vial::image::tar::Reader;
 use vial::image::walk::{self, What};
 use vial::sys::{Fd, fd, file};
 
@@ -45,7 +44,7 @@ fn unpack(scene: &Scene, bytes: &[u8]) {
     let into = scene.path("layer");
     fs::create_dir_all(&into).expect("make a directory");
     let how = How { whiteouts: true, ..How::default() };
-    layer::unpack(&mut Reader::new(Bytes(bytes)), open(&into).by_ref(), how, &mut |_| ())
+    layer::unpack(&mut layer::Archive::new(&mut Bytes(bytes)), open(&into).by_ref(), how, &mut |_| ())
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -151,7 +150,7 @@ fn a_layer_that_is_written_and_read_again_is_the_same(scene: &Scene) {
         let name = file::path(path.to_str().expect("UTF-8")).expect("a path");
         let file = file::open(fd::CWD, name, libc::O_WRONLY).expect("open a file");
         let dir = open(&upper);
-        Output::to(file, &mut |output| walk::archive(dir.by_ref(), c".", b".", what, output))?;
+        Output::to(file, 0, &mut |output| walk::archive(dir.by_ref(), c".", b".", what, output))?;
         Ok::<Vec<u8>, Error>(fs::read(&path).expect("read a file"))
     };
     unpack(scene, &write().unwrap_or_else(|error| panic!("{error}")));

@@ -9,6 +9,23 @@ pub trait Source {
     /// # Errors
     /// Whatever the underlying stream reports.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error>;
+
+    /// Goes over so many bytes without reading them; false, and nothing is done, where that is not possible.
+    fn skip(&mut self, _count: u64) -> bool {
+        false
+    }
+}
+
+impl<S: Source + ?Sized> Source for &mut S {
+    type Error = S::Error;
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, S::Error> {
+        (**self).read(buffer)
+    }
+
+    fn skip(&mut self, count: u64) -> bool {
+        (**self).skip(count)
+    }
 }
 
 /// Where the first `byte` is, looking at eight bytes at a time.

@@ -175,7 +175,7 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
         }
     };
     if target.is_stream() {
-        return Output::to(standard_output()?, &mut |output| produce(source.name(), output)).map(|()| 0);
+        return Output::to(standard_output()?, 0, &mut |output| produce(source.name(), output)).map(|()| 0);
     }
     let to = target.root(Some(&files), true)?;
     let place = target.find(to.by_ref(), true)?;
@@ -231,7 +231,7 @@ fn finish(
             error
         }
     })?;
-    images::warn_of_lost(&unpacked);
+    images::warn_of_lost(unpacked.lost_attributes);
     if !context.parsed.on(Id::CpQuiet) && terminal::modes(fd::STDERR).is_ok() {
         let words =
             ["Successfully copied ", &human_size(unpacked.size), " to ", &String::from_utf8_lossy(target.text), "\n"];

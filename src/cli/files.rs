@@ -68,7 +68,8 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
         None => (standard_output()?, false),
     };
     let _why = because!("write the container's root as an archive");
-    let written = Output::to(target, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
+    let written =
+        Output::to(target, 0, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
     if let (Err(_), Some(path), true) = (&written, path, regular) {
         // A part of an archive looks like a whole one until it is read.
         let _ = file::unlink(fd::CWD, path);

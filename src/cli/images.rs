@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
+use super::load;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -17,7 +18,6 @@ use crate::container::bundle::{self, Bundles};
 use crate::container::launch::LAYERS;
 use crate::container::state::State;
 use crate::image::instruction;
-use crate::image::layer::Unpacked;
 use crate::image::reference::Reference;
 use crate::image::store::Store;
 use crate::sys::file::Lock;
@@ -45,7 +45,8 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     };
     let changes = changes(parsed)?;
     file::umask(0);
-    let mut progress = Progress::new();
+    let max_size = load::max_size(context)?;
+    let mut progress = Progress::new("importing", false);
     let imported = store(context)?.import(
         source,
         name.as_ref(),
@@ -54,11 +55,12 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
             _ => change(config, &changes),
         },
         message,
-        &mut |bytes| progress.show(bytes),
+        max_size,
+        &mut |bytes| progress.show(0, bytes),
     );
     progress.end();
     let imported = imported?;
-    warn_of_lost(&imported.unpacked);
+    warn_of_lost(imported.unpacked.lost_attributes);
     super::print_line(text!("sha256:{}", imported.id))?;
     Ok(0)
 }
@@ -96,8 +98,7 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
 
 /// Tells of attributes that were lost.
 #[inline(never)]
-pub(super) fn warn_of_lost(unpacked: &Unpacked) {
-    let lost = unpacked.lost_attributes;
+pub(super) fn warn_of_lost(lost: u64) {
     if lost > 0 {
         let warning = Error::new(text!("{lost} extended attributes were not kept"))
             .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"));
@@ -106,33 +107,46 @@ pub(super) fn warn_of_lost(unpacked: &Unpacked) {
 }
 
 /// How far an import is, on a terminal.
-struct Progress {
+pub(super) struct Progress {
+    what: &'static str,
     on_terminal: bool,
     shown: u64,
     began: crate::base::time::Timestamp,
+    /// Bytes of each layer.
+    layers: Vec<u64>,
 }
 
 /// Shown again after so many bytes.
 const STEP: u64 = 8 << 20;
 
 impl Progress {
-    fn new() -> Progress {
-        let on_terminal = terminal::modes(fd::STDERR).is_ok();
-        Progress { on_terminal, shown: 0, began: process::clock(libc::CLOCK_MONOTONIC) }
+    pub(super) fn new(what: &'static str, quiet: bool) -> Progress {
+        let on_terminal = !quiet && terminal::modes(fd::STDERR).is_ok();
+        Progress { what, on_terminal, shown: 0, began: process::clock(libc::CLOCK_MONOTONIC), layers: Vec::new() }
     }
 
-    fn show(&mut self, bytes: u64) {
-        if !self.on_terminal || bytes < self.shown + STEP {
+    /// So many bytes of a layer have been unpacked.
+    #[inline(never)]
+    pub(super) fn show(&mut self, layer: usize, bytes: u64) {
+        if !self.on_terminal {
+            return;
+        }
+        if self.layers.len() <= layer {
+            self.layers.resize(layer + 1, 0);
+        }
+        self.layers[layer] = bytes;
+        let bytes = self.layers.iter().sum();
+        if bytes < self.shown + STEP {
             return;
         }
         self.shown = bytes;
         let seconds = process::clock(libc::CLOCK_MONOTONIC).seconds_since(self.began).max(1) as u64;
         let (done, rate) = (text::human_size(bytes), text::human_size(bytes / seconds));
-        let _ = file::write_all(fd::STDERR, alloc::format!("\rimporting: {done}, {rate}/s \x1b[K").as_bytes());
+        let _ = file::write_all(fd::STDERR, alloc::format!("\r{}: {done}, {rate}/s \x1b[K", self.what).as_bytes());
     }
 
     /// Takes the line away.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.shown > 0 {
             let _ = file::write_all(fd::STDERR, b"\r\x1b[K");
         }

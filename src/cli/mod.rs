@@ -14,6 +14,7 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+mod load;
 mod logs;
 pub mod options;
 pub mod output;
@@ -45,9 +46,7 @@ use crate::sys::{FdRef, because, fd, file, ledger};
 /// Runs a command line; the exit code.
 #[must_use]
 pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
-    if args.first() == Some(&monitor::NAME) {
-        monitor::resume(args);
-    }
+    monitor::become_one(args);
     let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
     // For the whole life of the process, so that whatever is made of the words can refer to them.
     let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
@@ -122,6 +121,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "export" => files::export(context),
         "commit" => commit::commit(context),
         "import" => images::import(context),
+        "load" => load::load(context),
         "images" => images::list(context),
         "tag" => images::tag(context),
         "history" => images::history(context),

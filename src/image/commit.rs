@@ -56,7 +56,7 @@ impl Store {
         let work = self.begin()?;
         let how = How { whiteouts: true, ..How::default() };
         let what = What { layer: true, places: commit.places, ..What::default() };
-        let (layer, unpacked) = work.make_layer(how, &mut |_| (), &mut |output| {
+        let (layer, unpacked) = work.make_layer("layer", how, &mut |_| (), &mut |output| {
             let _why = because!("read and digest what the container has changed");
             walk::archive(commit.upper, c".", b".", what, output)
         })?;

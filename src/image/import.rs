@@ -1,8 +1,9 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
 use alloc::format;
-use alloc::vec;
+use core::fmt::Display;
 
+use super::blobs::Descriptor;
 use super::layer::{How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
@@ -62,6 +63,7 @@ impl Store {
         name: Option<&Reference<'_>>,
         change: &mut dyn FnMut(&mut Value) -> Result<()>,
         message: &str,
+        max_size: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
         let mut input = {
@@ -69,10 +71,14 @@ impl Store {
             look(source)?
         };
         let work = self.begin()?;
+        let how = How { max_size, ..How::default() };
         let (layer, unpacked) = match &mut input {
             Input::Image(opened) => work.keep_image(opened)?,
-            input => work.make_layer(How::default(), progress, &mut |output| input.send(output))?,
+            input => work.make_layer("layer", how, progress, &mut |output| input.send(output))?,
         };
+        if max_size != 0 && unpacked.size > max_size {
+            return Err(stream::too_large(max_size));
+        }
         if unpacked.entries == 0 {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
@@ -97,6 +103,50 @@ pub enum Input {
 }
 
 impl Input {
+    /// Tells what a file is; `shown` is what to call it.
+    ///
+    /// # Errors
+    /// It can't be read, or is no archive.
+    #[inline(never)]
+    pub fn of(mut opened: Opened, shown: &dyn Display) -> Result<Input> {
+        let head = opened.peek(HEAD)?;
+        if head.is_empty() {
+            return Err(Error::new(format!("{shown} is empty")));
+        }
+        if head.starts_with(&inflate::MAGIC) {
+            return Ok(Input::Gzip(opened));
+        }
+        let is_image = loopdev::kind(head).is_some();
+        let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+        let is_start = head.first_chunk().is_some_and(write::is_start);
+        // File system images may begin with zeros, and so does an archive without members.
+        if is_start && (head[0] != 0 || !is_image && known.is_none()) {
+            return Ok(Input::Plain(opened));
+        }
+        if is_image {
+            return Ok(Input::Image(opened));
+        }
+        Err(match known {
+            Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
+            None => Error::new(format!(
+                "{shown} is not an archive: it begins with \"{}\"",
+                head[..head.len().min(16)].escape_ascii()
+            ))
+            .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+        })
+    }
+
+    /// Whether all that was sent was this blob.
+    ///
+    /// # Errors
+    /// It was not.
+    pub fn verify(&mut self, blob: &Descriptor) -> Result<()> {
+        match self {
+            Input::Plain(opened) | Input::Gzip(opened) => opened.verify(blob),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes all of it as an archive, once.
     ///
     /// # Errors
@@ -141,39 +191,13 @@ pub fn look(source: &[u8]) -> Result<Input> {
         return Err(Error::new(phrase!("standard input is a terminal"))
             .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME")));
     }
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    while length < HEAD {
-        match file::read(file.by_ref(), &mut head[length..])? {
-            0 => break,
-            count => length += count,
-        }
+    let input = Input::of(Opened::new(file), &shown)?;
+    if let Input::Plain(opened) = &input
+        && opened.head.first() == Some(&0)
+    {
+        return Err(Error::new(phrase!("the archive holds no files")));
     }
-    head.truncate(length);
-    if head.is_empty() {
-        return Err(Error::new(format!("{shown} is empty")));
-    }
-    if head.starts_with(&inflate::MAGIC) {
-        return Ok(Input::Gzip(Opened { head, file }));
-    }
-    // File system images may begin with zeros, and so does an archive without members.
-    let is_start = head.first_chunk().is_some_and(write::is_start);
-    if is_start && head[0] != 0 {
-        return Ok(Input::Plain(Opened { head, file }));
-    }
-    if loopdev::kind(&head).is_some() {
-        return Ok(Input::Image(Opened { head, file }));
-    }
-    let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
-    Err(match known {
-        Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
-        None if is_start => Error::new(phrase!("the archive holds no files")),
-        None => Error::new(format!(
-            "{shown} is not an archive: it begins with \"{}\"",
-            head[..length.min(16)].escape_ascii()
-        ))
-        .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
-    })
+    Ok(input)
 }
 
 fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {

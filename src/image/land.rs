@@ -11,7 +11,6 @@ use super::layer::{self, How, Unpacked};
 use super::manifest::{self, is_id};
 use super::store::{Store, image_path, reference_path};
 use super::stream::{self, Digest, Stream};
-use super::tar;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
@@ -116,23 +115,26 @@ impl Workspace {
         store.sync(c"refs")
     }
 
-    /// Unpacks what `produce` writes as a layer, which is then complete; its digest in hexadecimal digits.
+    /// Unpacks what `produce` writes as a layer, which is then complete; its digest in hexadecimal digits. Until then it is
+    /// called `part`.
     pub(super) fn make_layer(
         &self,
+        part: &str,
         how: How,
         progress: &mut dyn FnMut(u64),
         produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
     ) -> Result<(&'static str, Unpacked)> {
         let _why = sys::because(phrase!("unpack the layer"));
         let work = self.dir.by_ref();
-        file::mkdir(work, c"layer", 0o700).map_err(full)?;
-        file::mkdir(work, c"layer/diff", 0o755).map_err(full)?;
-        let root = file::open(work, c"layer/diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(work, file::path(part)?, 0o700).map_err(full)?;
+        let layer = file::open(work, file::path(part)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
+        let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
         let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
         let size = text!("{}\n", unpacked.size);
-        file::write_file(work, c"layer/size", size.as_bytes(), 0o600).map_err(full)?;
+        file::write_file(layer.by_ref(), c"size", size.as_bytes(), 0o600).map_err(full)?;
         let digest = keep::copy(&hex(&digest));
-        file::rename(work, c"layer", work, file::path(digest)?, false).map_err(full)?;
+        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
         Ok((digest, unpacked))
     }
 }
@@ -159,9 +161,9 @@ pub fn transfer(
     progress: &mut dyn FnMut(u64),
     produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
 ) -> Result<(Digest, Unpacked)> {
-    let mut reader = tar::Reader::new(Stream::start(produce)?);
-    let unpacked = layer::unpack(&mut reader, to, how, progress)?;
-    Ok((reader.source().digest()?, unpacked))
+    let mut stream = Stream::start(how.max_size, produce)?;
+    let unpacked = layer::unpack(&mut layer::Archive::new(&mut stream), to, how, progress)?;
+    Ok((stream.digest()?, unpacked))
 }
 
 impl Drop for Workspace {

@@ -23,6 +23,15 @@ pub const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
     "unknown"
 };
 
+/// This machine as an index of images for several names it.
+pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
+    "linux/amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "linux/arm64"
+} else {
+    "linux/arm"
+};
+
 /// The configuration of an image of one layer, which says nothing about what to run.
 #[must_use]
 pub fn single_layer(layer: &str, created: Timestamp, message: &str) -> Value {

@@ -1,11 +1,15 @@
 //! Floor 3: archives, layers and the store of images.
 
+pub mod blobs;
+pub mod bring;
 pub mod commit;
 mod filesystem;
+mod helper;
 pub mod import;
 pub mod instruction;
 pub mod land;
 pub mod layer;
+pub mod layout;
 pub mod manifest;
 pub mod reference;
 pub mod remove;

@@ -75,6 +75,7 @@ impl<'a> Reference<'a> {
         if !is_repository(name) {
             return Err(invalid(text, "the name is malformed"));
         }
+        let name = familiar(name);
         if tag.is_some_and(|tag| !is_tag(tag)) {
             return Err(invalid(text, "the tag is malformed"));
         }
@@ -111,6 +112,13 @@ impl<'a> Reference<'a> {
     pub fn id_prefix(&self) -> Option<&'a str> {
         (self.tag.is_none() && self.digest.is_none() && self.name.len() <= 64 && is_hex(self.name)).then_some(self.name)
     }
+}
+
+/// A name of docker's own registry as people write it: `docker.io/library/alpine` is `alpine`, as for docker.
+fn familiar(name: &str) -> &str {
+    let own = ["docker.io/", "index.docker.io/"].into_iter().find_map(|registry| name.strip_prefix(registry));
+    let name = own.unwrap_or(name);
+    name.strip_prefix("library/").filter(|rest| rest.cut(b'/').is_none()).unwrap_or(name)
 }
 
 fn invalid(text: &str, why: &str) -> Error {
@@ -177,6 +185,12 @@ mod tests {
             ("localhost:5000/team/app:v1", "localhost:5000/team/app", Some("v1"), None),
             ("localhost:5000/app", "localhost:5000/app", None, None),
             ("ghcr.io/x/y:_1", "ghcr.io/x/y", Some("_1"), None),
+            ("docker.io/library/alpine:3", "alpine", Some("3"), None),
+            ("docker.io/alpine", "alpine", None, None),
+            ("index.docker.io/team/app", "team/app", None, None),
+            ("library/a", "a", None, None),
+            ("library/a/b", "library/a/b", None, None),
+            ("quay.io/library/a", "quay.io/library/a", None, None),
             (full.as_str(), "app", Some("1"), Some(digest.as_str())),
         ] {
             assert_eq!(Reference::parse(text), Ok(Reference { name, tag, digest }), "{text}");

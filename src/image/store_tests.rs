@@ -19,7 +19,7 @@ fn store(scratch: &Scratch) -> Store {
 
 fn import(store: &Store, source: &Path, name: &str) -> Result<super::import::Imported> {
     let name = (!name.is_empty()).then(|| Reference::parse_new(name).unwrap());
-    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), &mut |_| Ok(()), "test", &mut |_| ())
+    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), &mut |_| Ok(()), "test", 0, &mut |_| ())
 }
 
 /// An archive of one small file that this user owns.

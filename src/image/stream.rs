@@ -3,23 +3,21 @@
 //! The two processes share a pipe for the data and one for the verdict: the digest, or the error that ended the data early.
 //! Every way to make a layer goes through here: a plain or compressed archive, a pipe, a directory.
 
-use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::blobs::Descriptor;
+use super::helper::Helper;
 use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
-use crate::base::sha256::Sha256;
-use crate::sys::ledger::Role;
-use crate::sys::process::{self, Ended, Side};
+use crate::base::keep::text;
+use crate::base::sha256::{Sha256, hex};
 use crate::sys::{self, Fd, data, file};
 
 /// Data under way between the two: as much as an unprivileged user may ask for (`/proc/sys/fs/pipe-max-size`).
 const PIPE: usize = 1 << 20;
 /// Bytes that the producer gathers before they are digested and sent.
 const PIECE: usize = 128 << 10;
-/// The longest verdict: an error with four texts.
-const VERDICT: usize = 64 << 10;
 
 /// SHA-256 of a tar archive as it was before compression: what an OCI image calls a layer's `diff_id`.
 pub type Digest = [u8; 32];
@@ -30,15 +28,24 @@ pub struct Output {
     /// Not for the user's.
     digest: Option<Sha256>,
     pending: Vec<u8>,
+    /// How many bytes may still come, and how many that was at first.
+    left: u64,
+    most: u64,
 }
 
 impl Output {
-    /// An archive for the user: what `produce` writes goes to a file that is open.
+    /// To this file; no more than `most` bytes if that is not 0.
+    fn new(pipe: Fd, digest: Option<Sha256>, most: u64) -> Output {
+        let most = if most == 0 { u64::MAX } else { most };
+        Output { pipe, digest, pending: Vec::with_capacity(PIECE), left: most, most }
+    }
+
+    /// An archive for the user: what `produce` writes goes to a file that is open, no more than `most` bytes if that is not 0.
     ///
     /// # Errors
     /// What `produce` returns, and write(2).
-    pub fn to(file: Fd, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<()> {
-        let mut output = Output { pipe: file, digest: None, pending: Vec::with_capacity(PIECE) };
+    pub fn to(file: Fd, most: u64, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<()> {
+        let mut output = Output::new(file, None, most);
         produce(&mut output)?;
         output.flush()
     }
@@ -68,6 +75,10 @@ impl Output {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+            return Err(too_large(self.most));
+        };
+        self.left = left;
         file::write_all(self.pipe.by_ref(), bytes)?;
         // While the other process works on them.
         if let Some(digest) = &mut self.digest {
@@ -80,39 +91,27 @@ impl Output {
 /// The bytes as they come from the second process.
 pub struct Stream {
     pipe: Fd,
-    verdict: Fd,
+    helper: Helper,
     digest: Option<Digest>,
-    /// Not yet collected.
-    process: Option<u32>,
 }
 
 impl Stream {
-    /// Starts a process that runs `produce`. It dies with this one.
+    /// Starts a process that runs `produce`, for no more than `most` bytes if that is not 0. It dies with this one.
     ///
     /// # Errors
     /// pipe(2), clone(2).
-    pub fn start(produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<Stream> {
+    pub fn start(most: u64, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<Stream> {
         let (pipe, input) = file::pipe()?;
         data::set_pipe_size(input.by_ref(), PIPE);
-        let (verdict, judge) = file::pipe()?;
-        let parent = process::getpid();
-        match process::clone(0, Role::Helper)? {
-            Side::Parent(child) => Ok(Stream { pipe, verdict, digest: None, process: Some(child) }),
-            Side::Child => {
-                drop((pipe, verdict));
-                let digest = Some(sys::sha::sha256());
-                let mut output = Output { pipe: input, digest, pending: Vec::with_capacity(PIECE) };
-                let result = tie(parent).and_then(|()| produce(&mut output)).and_then(|()| output.flush());
-                let (word, rest) = match (result, output.digest) {
-                    (Ok(()), digest) => (1, digest.map(Sha256::finish).unwrap_or_default().to_vec()),
-                    (Err(error), _) => (0, error.encode()),
-                };
-                let verdict = [&[word], &rest[..]].concat();
-                // If nobody listens any more there is nobody to tell.
-                let sent = file::write_all(judge.by_ref(), &verdict);
-                process::exit(u8::from(sent.is_err()));
-            }
-        }
+        let mut input = Some(input);
+        let helper = Helper::start(&mut |_| {
+            let Some(input) = input.take() else { return Ok(Vec::new()) };
+            let mut output = Output::new(input, Some(sys::sha::sha256()), most);
+            produce(&mut output)?;
+            output.flush()?;
+            Ok(output.digest.map(Sha256::finish).unwrap_or_default().to_vec())
+        })?;
+        Ok(Stream { pipe, helper, digest: None })
     }
 
     /// The digest of all bytes, once they have been read to the end.
@@ -122,80 +121,151 @@ impl Stream {
     pub fn digest(&self) -> Result<Digest> {
         self.digest.ok_or_else(|| Error::new(phrase!("the archive was not read to its end")))
     }
-
-    /// The bytes have ended: collects the process and learns why they did.
-    fn conclude(&mut self) -> Result<()> {
-        if self.digest.is_some() {
-            return Ok(());
-        }
-        let verdict = file::read_to_end(self.verdict.by_ref(), VERDICT)?;
-        let ended = self.process.take().map(|child| process::wait(Some(child), true)).transpose()?.flatten();
-        match verdict.split_first() {
-            Some((1, digest)) => {
-                self.digest = digest.try_into().ok();
-                self.digest().map(drop)
-            }
-            Some((0, error)) => Err(Error::decode(error).unwrap_or_else(|| died(None))),
-            _ => Err(died(ended.map(|waited| waited.ended))),
-        }
-    }
 }
 
-/// Has this process end with its parent, which may have ended already.
-fn tie(parent: u32) -> Result<()> {
-    process::prctl_die_with_parent(libc::SIGKILL)?;
-    if process::getppid() == parent { Ok(()) } else { Err(Error::new(phrase!("vial's first process has ended"))) }
-}
-
-fn died(ended: Option<Ended>) -> Error {
-    match ended {
-        Some(Ended::Killed(signal)) => {
-            Error::new(format!("the process that reads the archive was killed by signal {signal}"))
-        }
-        _ => Error::new(phrase!("the process that reads the archive ended without a word")),
-    }
+pub(super) fn too_large(most: u64) -> Error {
+    Error::new(text!("the archive unpacks to more than {most} bytes")).hint(phrase!("--max-size allows more"))
 }
 
 impl Source for Stream {
     type Error = Error;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let count = if self.process.is_some() { file::read(self.pipe.by_ref(), buffer)? } else { 0 };
+        if self.helper.id().is_none() {
+            return self.digest().map(|_| 0);
+        }
+        let count = file::read(self.pipe.by_ref(), buffer)?;
         if count == 0 {
-            self.conclude()?;
+            self.digest = self.helper.conclude()?.try_into().ok();
         }
         Ok(count)
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Some(child) = self.process.take() {
-            let _ = process::kill(child, libc::SIGKILL);
-            let _ = process::wait(Some(child), true);
+/// A file, or a part of one, as a stream.
+pub struct Opened {
+    /// Read already, and to be read again before the rest.
+    pub head: Vec<u8>,
+    /// The file, which stands behind these bytes if it is not a part.
+    pub file: Fd,
+    /// Where the next byte lies, if others read the same file.
+    at: Option<u64>,
+    /// How many bytes may still be read of the file.
+    left: u64,
+    /// Of what was read of the file.
+    digest: Option<Sha256>,
+}
+
+impl Opened {
+    /// All of a file, from where it stands.
+    #[must_use]
+    pub fn new(file: Fd) -> Opened {
+        Opened { head: Vec::new(), file, at: None, left: u64::MAX, digest: None }
+    }
+
+    /// So many bytes of a file that other processes read too.
+    #[must_use]
+    pub fn part(file: Fd, at: u64, size: u64) -> Opened {
+        Opened { at: Some(at), left: size, ..Opened::new(file) }
+    }
+
+    /// Begins to digest what is read, and reads no further than the blob goes.
+    pub fn expect(&mut self, blob: &Descriptor) {
+        self.digest = Some(sys::sha::sha256());
+        self.left = self.left.min(blob.size);
+    }
+
+    /// Whether all that was read, which is all there is, was this blob.
+    ///
+    /// # Errors
+    /// It was not.
+    #[inline(never)]
+    pub fn verify(&mut self, blob: &Descriptor) -> Result<()> {
+        let Some(expected) = blob.digest() else { return Ok(()) };
+        let found = self.digest.take().map(|digest| hex(&digest.finish()));
+        if found.as_deref() == Some(expected) {
+            return Ok(());
         }
+        Err(Error::new(text!("{} is damaged: its content does not have this digest", blob.name))
+            .because(sys::ledger::reason()))
+    }
+
+    /// The first bytes, up to `count`, which are read again afterwards.
+    ///
+    /// # Errors
+    /// read(2).
+    pub fn peek(&mut self, count: usize) -> Result<&[u8]> {
+        let mut head = vec![0; count];
+        let mut length = 0;
+        while length < count {
+            match self.read_some(&mut head[length..])? {
+                0 => break,
+                read => length += read,
+            }
+        }
+        head.truncate(length);
+        self.head = head;
+        Ok(&self.head)
+    }
+
+    /// All bytes, if there are not more than `limit`.
+    ///
+    /// # Errors
+    /// read(2), and when there are more.
+    pub fn read_all(&mut self, limit: usize) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        loop {
+            let length = content.len();
+            content.resize(length + 4096, 0);
+            let count = self.read_some(&mut content[length..])?;
+            content.truncate(length + count);
+            if count == 0 {
+                return Ok(content);
+            }
+            if content.len() > limit {
+                return Err(Error::new(text!("a document of more than {limit} bytes")));
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if !self.head.is_empty() {
+            let count = self.head.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.head[..count]);
+            self.head.drain(..count);
+            return Ok(count);
+        }
+        let room = self.left.min(buffer.len() as u64) as usize;
+        let buffer = &mut buffer[..room];
+        let count = match &mut self.at {
+            None => file::read(self.file.by_ref(), buffer)?,
+            Some(at) => {
+                let count = data::read_at(self.file.by_ref(), buffer, *at)?;
+                *at += count as u64;
+                count
+            }
+        };
+        self.left -= count as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&buffer[..count]);
+        }
+        Ok(count)
     }
 }
 
-/// A file as a stream, after bytes of it that have been read already.
-pub struct Opened {
-    /// Read before the rest of the file.
-    pub head: Vec<u8>,
-    /// The file, behind these bytes.
-    pub file: Fd,
-}
-
-impl Source for &mut Opened {
+impl Source for Opened {
     type Error = Error;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.head.is_empty() {
-            return file::read(self.file.by_ref(), buffer);
-        }
-        let count = self.head.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.head[..count]);
-        self.head.drain(..count);
-        Ok(count)
+        self.read_some(buffer)
+    }
+
+    fn skip(&mut self, count: u64) -> bool {
+        let (Some(at), Some(left)) = (&mut self.at, self.left.checked_sub(count)) else { return false };
+        *at += count;
+        self.left = left;
+        true
     }
 }
 
@@ -203,10 +273,10 @@ impl Source for &mut Opened {
 ///
 /// # Errors
 /// The source's, and as for [`Output::write`].
-pub fn copy(mut source: &mut Opened, output: &mut Output) -> Result<()> {
+pub fn copy(source: &mut Opened, output: &mut Output) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     loop {
-        match source.read(&mut buffer)? {
+        match source.read_some(&mut buffer)? {
             0 => return Ok(()),
             count => output.write(&buffer[..count])?,
         }
@@ -232,7 +302,7 @@ mod tests {
     fn pieces_of_all_sizes_arrive_in_order_and_are_digested() {
         let sizes = [1, 511, PIECE / 2, PIECE / 2 + 1, 7, PIECE, 3 * PIECE, 100];
         let bytes: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|at| (at / 1000) as u8).collect();
-        let mut stream = Stream::start(&mut |output| {
+        let mut stream = Stream::start(0, &mut |output| {
             let mut rest = &bytes[..];
             for size in sizes {
                 let (piece, tail) = rest.split_at(size);
@@ -250,22 +320,24 @@ mod tests {
     #[test]
     fn an_error_or_a_death_over_there_is_an_error_here() {
         let failed = Error::new("no").because(phrase!("why")).hint("try");
-        let mut stream = Stream::start(&mut |_| Err(Error::new("no").because(phrase!("why")).hint("try"))).unwrap();
+        let mut stream = Stream::start(0, &mut |_| Err(Error::new("no").because(phrase!("why")).hint("try"))).unwrap();
         assert_eq!(drain(&mut stream), Err(failed));
-        let mut stream = Stream::start(&mut |_| process::kill(process::getpid(), libc::SIGKILL)).unwrap();
+        let mut stream =
+            Stream::start(0, &mut |_| crate::sys::process::kill(crate::sys::process::getpid(), libc::SIGKILL)).unwrap();
         assert!(drain(&mut stream).unwrap_err().to_string().contains("killed by signal 9"));
     }
 
     #[test]
     fn a_stream_that_is_dropped_takes_its_process_along() {
-        let stream = Stream::start(&mut |output| {
+        let stream = Stream::start(0, &mut |output| {
             loop {
                 output.write(&[0; 4096])?;
             }
         })
         .unwrap();
-        let child = stream.process.unwrap();
+        let child = stream.helper.id().unwrap();
         drop(stream);
-        assert!(process::wait(Some(child), true).unwrap_err().is(crate::base::errno::Errno::ECHILD));
+        let collected = crate::sys::process::wait(Some(child), true).unwrap_err();
+        assert!(collected.is(crate::base::errno::Errno::ECHILD));
     }
 }

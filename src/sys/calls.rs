@@ -97,6 +97,7 @@ calls! {
     openat2 [Fd, Str, OpenHow, Int] "open a path that must not lead out of a container's root";
     close [Fd] "close a file";
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
+    pread64 [Fd, Memory, Int, Int] "read a part of an archive that other processes read too";
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
     lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
     memfd_create [Str, Bits(Names::Memfd)] "make a file in memory, for a copy of vial";

@@ -14,6 +14,26 @@ pub fn set_pipe_size(pipe: FdRef<'_>, bytes: usize) {
     let _ = unsafe { sys!(fcntl, pipe.number(), libc::F_SETPIPE_SZ, bytes) };
 }
 
+/// Reads up to a buffer full from a place in a file, whose own position stays; 0 at the end.
+///
+/// # Errors
+/// pread(2). An interrupted read is repeated.
+pub fn read_at(file: FdRef<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
+    loop {
+        // SAFETY: the buffer is writable for its length.
+        #[cfg(target_pointer_width = "64")]
+        let result = unsafe { sys!(pread64, file.number(), buffer.as_mut_ptr(), buffer.len(), at) };
+        // A long number takes two registers, of which the first is an even one, syscall(2).
+        // SAFETY: the buffer is writable for its length.
+        #[cfg(target_pointer_width = "32")]
+        let result = unsafe { sys!(pread64, file.number(), buffer.as_mut_ptr(), buffer.len(), 0, at, at >> 32) };
+        match result {
+            Err(Errno::EINTR) => {}
+            result => return result.map_err(|errno| fail_on(errno, phrase!("read"), "")),
+        }
+    }
+}
+
 /// Finds the next data of a file at or after `offset`; `None` if only a hole is left.
 ///
 /// # Errors

@@ -121,6 +121,14 @@ pub fn try_send(socket: FdRef<'_>, bytes: &[u8]) -> Result<()> {
     send_with(socket, bytes, None, libc::MSG_DONTWAIT)
 }
 
+/// Sends a message with an open file if there is room for it.
+///
+/// # Errors
+/// send(2): `EAGAIN` if there is none, `EPIPE` if the peer is gone.
+pub fn try_send_file(socket: FdRef<'_>, bytes: &[u8], file: FdRef<'_>) -> Result<()> {
+    send_with(socket, bytes, Some(file), libc::MSG_DONTWAIT)
+}
+
 fn send_with(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>, flags: i32) -> Result<()> {
     let part = [bytes.as_ptr() as usize, bytes.len()];
     let control = Control {

@@ -80,6 +80,22 @@ impl<'a> Detached<'a> {
         self.number("owner")
     }
 
+    /// What makes its monitors; 0 if there is none.
+    pub fn keeper(&self) -> u32 {
+        let status = proc(self.monitor(), "status");
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t")?.parse().ok()).unwrap_or(0);
+        if proc(parent, "cmdline").starts_with("vial-keeper") { parent } else { 0 }
+    }
+
+    /// Kills its processes as a power cut does: all at once, the one that would replace another first.
+    pub fn kill_all(&self) {
+        let all = [self.keeper(), self.monitor(), self.pid()];
+        for pid in all.into_iter().filter(|pid| *pid != 0) {
+            signal(pid, "KILL");
+        }
+        eventually("all are gone", || all.iter().all(|pid| is_gone(*pid)).then_some(()));
+    }
+
     /// A vial command on it: the container's name comes last.
     pub fn vial(&self, words: &[&str]) -> Cmd<'a> {
         self.scene.vial(words.iter().copied().chain([self.name.as_str()]))
@@ -113,10 +129,10 @@ impl<'a> Detached<'a> {
         output.stdout.trim_end().parse().unwrap_or_else(|_| panic!("not a number: {}", output.shown()))
     }
 
-    /// Kills its monitor and waits until that is gone.
+    /// Kills its monitor, with the keeper that would replace it, and waits until it is gone.
     pub fn kill_monitor(&self) {
-        let monitor = self.monitor();
-        signal(monitor, "KILL");
+        let (monitor, keeper) = (self.monitor(), self.keeper());
+        signal(if keeper == 0 { monitor } else { keeper }, "KILL");
         eventually("the monitor is gone", || is_gone(monitor).then_some(()));
     }
 

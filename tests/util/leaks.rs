@@ -68,7 +68,7 @@ pub fn processes(directory: &Path) -> Vec<Process> {
         let stays = || {
             let line = fs::read(path.join("cmdline")).unwrap_or_default();
             let open = || fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
-            line.starts_with(b"vial-monitor")
+            (line.starts_with(b"vial-monitor") || line.starts_with(b"vial-keeper"))
                 && open().any(|file| fs::read_link(file.path()).is_ok_and(|target| target.starts_with(directory)))
         };
         let contained = || fs::read_link(path.join("ns/mnt")).ok() != own_mounts && mentions("mountinfo");

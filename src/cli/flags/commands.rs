@@ -2,8 +2,8 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOGS, NAMESPACES, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS,
-    STOP, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY,
+    SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 use crate::base::phrase::Phrase;
@@ -284,7 +284,21 @@ pub static COMMANDS: &[Command] = &[
             ("import - mine:2 < rootfs.tar", "standard input"),
         ],
         args: (1, 2),
-        groups: &[&IMPORT, &CHANGE],
+        groups: &[&IMPORT, &CHANGE, &UNPACK],
+        ..BLANK
+    },
+    Command {
+        name: "load",
+        aliases: &["image load"],
+        usage: phrase!("[OPTIONS] [FILE|DIR|-]"),
+        help: phrase!("Load images that docker, podman or skopeo saved"),
+        examples: examples![
+            ("load -i alpine.tar.gz", "an archive of docker's or OCI's"),
+            ("load ./layout", "a directory in OCI's layout"),
+            ("load < images.tar", "standard input"),
+        ],
+        args: (0, 1),
+        groups: &[&LOAD, &PLATFORM, &UNPACK],
         ..BLANK
     },
     Command {

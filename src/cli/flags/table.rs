@@ -172,6 +172,19 @@ flags! {
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";
     }
+    /// `load`.
+    LOAD "Options" {
+        Input             b'i' "input"              One      "FILE|DIR"       "Read this, not standard input";
+        LoadQuiet         b'q' "quiet"              Switch   ""               "Do not say how far it is";
+    }
+    /// Where an image is unpacked.
+    UNPACK "Options" {
+        MaxSize           b' ' "max-size"           One      "SIZE"           "Refuse what unpacks to more than this";
+    }
+    /// Where an image may be for several machines.
+    PLATFORM "Options" {
+        Platform          b' ' "platform"           One      "OS/ARCH"        "Take the image for this machine, not for this one's kind";
+    }
     /// `cp`.
     CP "Options" {
         Archive           b'a' "archive"            Switch   ""               "Keep owners; else root's inside, and yours outside";

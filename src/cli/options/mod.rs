@@ -215,7 +215,7 @@ fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
 
 /// A size of at least `least` bytes.
 #[inline(never)]
-fn size(given: &Given<'_>, least: u64) -> Result<u64> {
+pub(super) fn size(given: &Given<'_>, least: u64) -> Result<u64> {
     let why = match text::size(given.text()?) {
         Some(bytes) if bytes >= least => return Ok(bytes),
         Some(_) => "too small",

@@ -20,6 +20,7 @@ pub(super) use specification::limits;
 
 use super::attach;
 use super::context::Context;
+use super::lifecycle::mark;
 use super::options::RunOptions;
 use super::options::namespaces::Namespace;
 use super::options::process::Who;
@@ -88,6 +89,8 @@ fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
     let directory = bundle.directory.by_ref();
     let state = State::load(directory).ok().flatten().unwrap_or_default();
     let config = remains::config(directory, bundle.id);
+    // Another monitor may be about to take over.
+    mark(&bundle.directory, monitor::STOPPED)?;
     process::signal(state.pid, state.pid_start, libc::SIGKILL)?;
     let with = With { config: Some(&config), state: None, volumes: true };
     remains::discard(root.by_ref(), bundles, (bundle.id, bundle.name), &with)

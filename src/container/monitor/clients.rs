@@ -34,7 +34,7 @@ pub(super) struct Client {
     /// Whether it gets what the workload writes.
     pub(super) gets_output: bool,
     /// The first message of the queue that it lacks; beyond all if there is none.
-    taken: usize,
+    pub(super) taken: usize,
     /// Whether it is gone.
     pub(super) gone: bool,
 }

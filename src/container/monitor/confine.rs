@@ -1,13 +1,11 @@
 //! What a monitor may still ask of the kernel once its container runs.
 //!
 //! It is in touch with what the workload writes and with whoever attaches, for as long as the container lives, and has root's
-//! rights. So it gives up all calls that watching and cleaning up don't need. A filter holds for all that a process starts too:
-//! one that may have to start the workload again can't have any.
+//! rights. So it gives up all calls that watching and cleaning up don't need. A filter holds for all that a process starts too,
+//! so it is another process, its keeper, that makes the next monitor when the workload is to be started again.
 
 use syscalls::Sysno;
 
-use super::{Monitor, Policy};
-use crate::container::{launch, remains};
 use crate::kernel::security::filter;
 use crate::sys::because;
 
@@ -28,15 +26,8 @@ pub const CALLS: &[Sysno] = &[
     Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
 ];
 
-impl Monitor {
-    /// Gives up all other calls, unless the container's policy may want another start. A kernel without filters is no reason
-    /// not to go on: the monitor is no workload.
-    pub(super) fn confine(&self) {
-        let _why = because!("give up what watching does not need");
-        let config = remains::config(self.directory.by_ref(), &self.id);
-        let policy = config.at(&["annotations", launch::RESTART]).and_then(|policy| policy.as_str());
-        if policy.and_then(Policy::parse).unwrap_or(Policy::No) == Policy::No {
-            let _ = filter::allow_only(CALLS);
-        }
-    }
+/// Gives up all other calls. A kernel without filters is no reason not to go on: the monitor is no workload.
+pub(super) fn confine() {
+    let _why = because!("give up what watching does not need");
+    let _ = filter::allow_only(CALLS);
 }

@@ -1,16 +1,19 @@
 //! The monitor: the process that stays with a detached container, as its parent and the owner of its directory.
 //!
-//! There is one for each container and nothing above them. It is made by the command that starts the container, tells that
-//! command when the workload has been executed or why not, and then executes vial anew, so that none of the memory that
-//! starting took stays with it. It keeps the other ends of the workload's pipes or terminal, writes the log, serves those
-//! that are attached, and when the workload ends writes that down, takes down what was put up, and starts it again if that
-//! is the container's policy.
+//! There is one for each container. It is made by the command that starts the container, tells that command when the workload
+//! has been executed or why not, and then executes vial anew, so that none of the memory that starting took stays with it. It
+//! keeps the other ends of the workload's pipes or terminal, writes the log, serves those that are attached, and when the
+//! workload ends writes that down and takes down what was put up. It has given up all rights that this does not need, so that
+//! it can't start the workload again. Where a policy may want that, the monitor has a [`keeper`] above it, and nothing else.
 //!
 //! A workload outlives its monitor. Whichever command meets a container that runs without one makes another ([`adopt`]),
 //! which finds the pipes where the workload has them. A terminal is lost with its monitor, as when a line hangs up.
 
+mod anew;
 mod clients;
 pub mod confine;
+mod handover;
+mod keeper;
 mod policy;
 mod watch;
 
@@ -26,22 +29,22 @@ use super::log::{LogOptions, write::Log};
 use super::remains::{self, With};
 use super::run::{self, Surroundings};
 use super::state::{State, Status};
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
-use crate::base::text::{Cut, decimal_i64};
-use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::fd::{CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
-use crate::sys::process::{self, Side, Strings};
+use crate::sys::process::{self, Side};
 use crate::sys::{because, file, net};
 
+pub use anew::become_one;
 pub use clients::{ATTACH, CLOSE, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, size_message};
 use clients::{Client, Queue};
+use handover::Handover;
+use keeper::Keeper;
 pub use policy::Policy;
 
-/// The name under which vial executes itself to become a monitor.
-pub const NAME: &CStr = c"vial-monitor";
 /// The monitor's socket in the container's directory.
 pub const SOCKET: &str = "attach";
 /// The mark in a container's directory that the user stopped it: its policy does not start it again.
@@ -81,9 +84,10 @@ struct Monitor {
     tty: bool,
     /// Whether the monitor was told to end the container.
     told: bool,
-    signals: Signals,
-    /// How long the next restart waits, in milliseconds.
-    delay: u32,
+    /// How many workloads before this one ended soon after they were started: the next start waits for it.
+    failures: u8,
+    /// What outlives this monitor, if the workload may be started again.
+    handover: Option<Handover>,
     /// How the log is kept.
     log_options: LogOptions,
     /// The log, while there is something to be written to it.
@@ -124,33 +128,25 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         let _ = process::setsid();
         // Before there is a workload, whose end could be missed.
         let _ = poll::block_signals(run::watched_signals());
-        let (root, directory) = (Fd::from_number(root.number()), Fd::from_number(bundle.directory.number()));
-        let mut monitor = Monitor {
+        // Standard files are going to be replaced, and may be closed now.
+        let high = |file: &Fd| match file.number() {
+            0..3 => file::duplicate(file.by_ref()),
+            number => Ok(Fd::from_number(number)),
+        };
+        let (Ok(root), Ok(directory), Ok(channel)) = (high(root), high(&bundle.directory), high(&there)) else {
+            process::exit(EXIT_FAILURE);
+        };
+        let keeper = Keeper {
             root,
             directory,
-            id: bundle.id.into(),
-            outputs: [None, None],
-            input: None,
-            listener: None,
-            clients: Vec::new(),
-            queue: Queue::new(),
-            pid: 0,
-            is_parent: true,
-            once: false,
-            tty: false,
-            told: false,
+            id: bundle.id,
+            channel: Some(channel),
+            attach: how.is_some_and(|how| how.attach),
             signals: how.map_or(0, |how| how.signals),
-            delay: policy::FIRST_DELAY,
-            log_options: LogOptions::default(),
-            log: None,
+            handover: None,
+            monitor: 0,
         };
-        let result = if how.is_some() { monitor.launch() } else { monitor.take_over() };
-        ledger::leave();
-        if result.is_ok() && how.is_some_and(|how| how.attach) {
-            monitor.clients.push(Client::new(Fd::from_number(there.number()), true));
-        }
-        Monitor::report(result, &there);
-        monitor.stay()
+        keeper.begin(how.is_none());
     }
     drop(there);
     let _why = because!("wait until the container's workload has been executed, or its monitor says why not");
@@ -181,17 +177,18 @@ impl Monitor {
                 let mut message = alloc::vec![ERROR];
                 message.extend(error.encode());
                 let _ = net::send(channel.by_ref(), &message, None);
-                process::exit(error.exit_code());
+                process::exit(0);
             }
         }
     }
 
-    /// Starts the container and keeps the other ends of its standard files.
+    /// Starts the container, `again` if that is its policy and no command wants it, and keeps the other ends of its standard
+    /// files.
     #[inline(never)]
-    fn launch(&mut self) -> Result<()> {
+    fn launch(&mut self, launch: Result<Launch>, again: bool, signals: Signals) -> Result<()> {
         self.listen();
         let bundles = Bundles::open(self.root.by_ref())?;
-        let mut launch = Launch::read(self.directory.by_ref())?;
+        let mut launch = launch?;
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
         self.log_options = launch.log;
         // It is there when the command that starts the container has ended, and whether it can be is known.
@@ -204,13 +201,10 @@ impl Monitor {
             // The kernel refuses a volatile overlay a second time: the machine may have crashed meanwhile. It has not.
             let _ = file::remove_tree(self.directory.by_ref(), c"work/work/incompat");
         }
-        if self.pid == 0 {
-            // Not again, but by a command.
+        if !again {
             state.restarts = 0;
         }
         let mut theirs: [Option<Fd>; 3] = [None, None, None];
-        self.outputs = [None, None];
-        self.input = None;
         if !self.tty {
             let _why = because!("make the pipes between the workload and its monitor");
             if !input.is_empty() {
@@ -238,7 +232,7 @@ impl Monitor {
             control: None,
         };
         let standard = [0, 1, 2].map(|place| theirs[place].as_ref().map(Fd::by_ref));
-        match life.start(&Surroundings { standard, stays: true, signals: self.signals }) {
+        match life.start(&Surroundings { standard, stays: true, signals }) {
             Ok(running) => {
                 self.pid = running.pid;
                 self.is_parent = true;
@@ -263,11 +257,11 @@ impl Monitor {
     }
 
     /// Finds what the killed monitor had.
-    fn take_over(&mut self) -> Result<()> {
+    fn take_over(&mut self, launch: Result<Launch>) -> Result<()> {
         self.listen();
         let mut state = State::load(self.directory.by_ref())?.unwrap_or_default();
         // If that is damaged, the container is adopted all the same.
-        self.log_options = Launch::read(self.directory.by_ref()).map(|launch| launch.log).unwrap_or_default();
+        self.log_options = launch.map(|launch| launch.log).unwrap_or_default();
         self.pid = state.pid;
         self.is_parent = false;
         for (place, inode) in state.pipes.iter().enumerate().take(2) {
@@ -291,85 +285,27 @@ impl Monitor {
         }
     }
 
-    /// Lets go of everything that was the command's, and stays with the container until it has ended for good.
-    fn stay(mut self) -> ! {
-        let _why = because!("stay with the container");
-        let _ = file::chdir(c"/");
-        if let Ok(null) = file::open(CWD, c"/dev/null", libc::O_RDWR) {
-            for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
-                let _ = file::put_in_place(null.by_ref(), standard);
-            }
-        }
-        self.shed();
-        self.live()
-    }
-
-    /// Executes vial anew with nothing but open files and numbers; goes on here if that can't be done.
-    fn shed(&mut self) {
-        let number = |file: &Option<Fd>| file.as_ref().map_or(-1, |file| i64::from(file.number()));
-        let mut numbers = alloc::vec![
-            i64::from(self.root.number()),
-            i64::from(self.directory.number()),
-            number(&self.outputs[0]),
-            number(&self.outputs[1]),
-            number(&self.input),
-            number(&self.listener),
-            i64::from(self.pid),
-            i64::from(self.is_parent),
-            i64::from(self.once),
-            i64::from(self.tty),
-            self.signals as i64,
-            i64::from(self.delay),
-            if self.log_options.keeps() { self.log_options.max_size as i64 } else { 0 },
-            i64::from(self.log_options.max_file),
-        ];
-        let mut kept = alloc::vec![self.root.by_ref(), self.directory.by_ref()];
-        kept.extend(self.outputs.iter().chain([&self.input, &self.listener]).flatten().map(Fd::by_ref));
-        for client in &self.clients {
-            numbers.push(i64::from(client.gets_output));
-            numbers.push(client.socket.number().into());
-            kept.push(client.socket.by_ref());
-        }
-        let mut line = String::new();
-        for number in numbers {
-            line.push_str(text!("{number} "));
-        }
-        // What the command's caller had open is nothing to the monitor.
-        let prepared = super::child::close_on_exec().and_then(|()| kept.into_iter().try_for_each(file::keep_on_exec));
-        if prepared.is_err() {
-            return;
-        }
-        if let (Ok(id), Ok(line)) = (file::path(&self.id), file::path(line)) {
-            let _ = process::execve(c"/proc/self/exe", &Strings::new(&[NAME, id, line]), &Strings::new(&[]));
-        }
-    }
-
-    /// Watches the container, and starts it again as its policy says; ends with it.
+    /// Watches the container until its workload has ended; and ends with it.
     fn live(mut self) -> ! {
         let _ = process::prctl_not_dumpable();
-        self.confine();
-        loop {
-            let ended = self.watch();
-            let mut end = self.finish(ended);
-            while end.is_none() {
-                self.pause();
-                end = if self.is_stopped() {
-                    Some(self.give_up())
-                } else if let Err(error) = self.launch() {
-                    // As if the workload had failed at once.
-                    self.end_with(error.exit_code(), false)
-                } else {
-                    break;
-                };
-            }
-            if let Some(code) = end {
-                self.say_end(code);
-            }
-            // What somebody has not taken yet is kept in memory.
-            if self.queue.is_empty() {
-                self.shed();
-            }
+        confine::confine();
+        let ended = self.watch();
+        let end = self.finish(ended);
+        self.conclude(end)
+    }
+
+    /// Ends, with a code that says what comes next; see [`Keeper`].
+    fn conclude(&mut self, end: Option<u8>) -> ! {
+        if let Some(code) = end {
+            self.say_end(code);
         }
+        self.pause();
+        if self.is_stopped() {
+            let code = self.give_up();
+            self.say_end(code);
+        }
+        self.hand_over();
+        process::exit((self.failures + 1).min(policy::MOST_CODE))
     }
 
     /// Whether the user, or whoever told the monitor to end, wants no restart.
@@ -395,7 +331,9 @@ impl Monitor {
         let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
-        self.delay = policy::next_delay(self.delay, state.started);
+        if policy::ran_long(state.started) {
+            self.failures = 0;
+        }
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
         let _ = state.save(directory);
@@ -443,45 +381,4 @@ fn find_pipe(pid: u32, inode: u64) -> Option<Fd> {
         }
     }
     None
-}
-
-/// Becomes the monitor that executed vial anew: the words are its ID and its numbers.
-pub fn resume(args: &[&CStr]) -> ! {
-    let word = |place: usize| args.get(place).and_then(|word| word.to_str().ok()).unwrap_or_default();
-    let mut numbers = word(2).words().filter_map(decimal_i64);
-    let mut next = || numbers.next().unwrap_or(-1);
-    let mut monitor = {
-        let [root, directory] = [next(), next()].map(|number| Fd::from_number(number as i32));
-        let mut file = || Some(next()).filter(|number| *number > 2).map(|number| Fd::from_number(number as i32));
-        let (outputs, input, listener) = ([file(), file()], file(), file());
-        Monitor {
-            root,
-            directory,
-            id: word(1).into(),
-            outputs,
-            input,
-            listener,
-            clients: Vec::new(),
-            queue: Queue::new(),
-            pid: next() as u32,
-            is_parent: next() == 1,
-            once: next() == 1,
-            tty: next() == 1,
-            told: false,
-            signals: next() as u64,
-            delay: next() as u32,
-            log_options: LogOptions::of(next() as u64, next() as u32),
-            log: None,
-        }
-    };
-    while let Some(gets_output) = numbers.next() {
-        let socket = Fd::from_number(numbers.next().unwrap_or(-1) as i32);
-        monitor.clients.push(Client::new(socket, gets_output == 1));
-    }
-    if monitor.directory.number() < 3 {
-        let _ = file::write_all(fd::STDERR, b"vial: this is what vial makes of itself to stay with a container\n");
-        process::exit(125);
-    }
-    let _ = super::child::close_on_exec();
-    monitor.live()
 }

@@ -44,17 +44,20 @@ impl Policy {
     }
 }
 
-/// The first restart waits so many milliseconds, and each further one twice as long as the one before.
-pub(super) const FIRST_DELAY: u32 = 100;
-/// No restart waits longer.
-const LONGEST_DELAY: u32 = 60_000;
-/// A workload that has run for so many seconds has not failed at once: the next restart does not wait long.
-const LONG_ENOUGH: u64 = 10;
+/// The most failures that are counted.
+pub(super) const MOST_FAILURES: u8 = 10;
 
-/// How long the restart after the next one waits. `started` is when the workload that has ended was executed.
-pub(super) fn next_delay(delay: u32, started: &str) -> u32 {
-    let ran = Timestamp::parse(started).map_or(0, |then| process::clock(libc::CLOCK_REALTIME).seconds_since(then));
-    if ran >= LONG_ENOUGH as _ { FIRST_DELAY } else { (delay * 2).min(LONGEST_DELAY) }
+/// The highest code with which a monitor ends whose workload is to be started again: one more than its failures.
+pub(super) const MOST_CODE: u8 = MOST_FAILURES + 1;
+
+/// How many milliseconds a restart waits after so many workloads that ended at once: each time twice as long, up to a minute.
+pub(super) fn delay(failures: u8) -> u32 {
+    (100 << failures.min(MOST_FAILURES)).min(60_000)
+}
+
+/// Whether a workload that was executed then has run for long enough not to have failed at once.
+pub(super) fn ran_long(started: &str) -> bool {
+    Timestamp::parse(started).is_some_and(|then| process::clock(libc::CLOCK_REALTIME).seconds_since(then) >= 10)
 }
 
 #[cfg(test)]
@@ -80,8 +83,8 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_a_minute() {
+        assert_eq!([0, 1, 2, 9, 10, 255].map(delay), [100, 200, 400, 51_200, 60_000, 60_000]);
         let now = process::clock(libc::CLOCK_REALTIME).rfc3339();
-        assert_eq!((next_delay(100, &now), next_delay(40_000, &now)), (200, 60_000));
-        assert_eq!(next_delay(40_000, "2020-01-01T00:00:00Z"), 100);
+        assert!(!ran_long(&now) && !ran_long("") && ran_long("2020-01-01T00:00:00Z"));
     }
 }

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::Monitor;
 use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out, set_size};
+use super::{Monitor, policy};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::container::log::{Stream, write::Log};
@@ -226,13 +226,14 @@ impl Monitor {
         let _why = because!("wait before the container is started again");
         let Ok(signals) = poll::signalfd(run::watched_signals()) else { return };
         let began = process::clock(libc::CLOCK_MONOTONIC).milliseconds();
+        let delay = policy::delay(self.failures);
         loop {
             let passed = process::clock(libc::CLOCK_MONOTONIC).milliseconds() - began;
-            if passed >= self.delay.into() {
+            if passed >= delay.into() {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_within(&mut ready, u64::from(self.delay) - passed as u64).is_err() {
+            if poll::poll_within(&mut ready, u64::from(delay) - passed as u64).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
@@ -243,7 +244,7 @@ impl Monitor {
     }
 
     /// Tells all that the container has ended for good, serves those that are slow as long as they take, and ends.
-    pub(super) fn say_end(mut self, code: u8) -> ! {
+    pub(super) fn say_end(&mut self, code: u8) -> ! {
         let _why = because!("tell those that are attached how the container ended");
         // Whoever has connected and was not served yet.
         while let Some(listener) = &self.listener {

@@ -26,6 +26,9 @@ use crate::sys::{Fd, FdRef, file, ledger, process};
 /// For `set_times`: leave this one as it is, utimensat(2).
 const OMIT: file::Time = (0, libc::UTIME_OMIT as u32);
 
+/// An archive as it is read here, from wherever: one type, so that reading is compiled once.
+pub type Archive<'a> = Reader<&'a mut dyn Source<Error = Error>>;
+
 /// What came of unpacking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unpacked {
@@ -33,6 +36,8 @@ pub struct Unpacked {
     pub size: u64,
     /// Members of the archive.
     pub entries: u64,
+    /// Bytes of the archive.
+    pub length: u64,
     /// Extended attributes that the file system does not take.
     pub lost_attributes: u64,
 }
@@ -51,6 +56,8 @@ pub struct How {
     /// they have in a directory. In the tree it is as overlayfs has it. (OCI image specification 1.1, `layer.md`;
     /// `overlayfs.rst`.)
     pub whiteouts: bool,
+    /// The most bytes that the archive may have, uncompressed; 0 for any number.
+    pub max_size: u64,
 }
 
 /// What stands before the names of what is not there any more.
@@ -81,12 +88,7 @@ impl How {
 ///
 /// # Errors
 /// A damaged archive with the place, one that tries to leave the root, and the kernel's.
-pub fn unpack<S: Source<Error = Error>>(
-    archive: &mut Reader<S>,
-    root: FdRef<'_>,
-    how: How,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Unpacked> {
+pub fn unpack(archive: &mut Archive<'_>, root: FdRef<'_>, how: How, progress: &mut dyn FnMut(u64)) -> Result<Unpacked> {
     let mut tree = Tree::new(root, how)?;
     while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
         how.give(&mut entry);
@@ -99,11 +101,12 @@ pub fn unpack<S: Source<Error = Error>>(
     }
     tree.leave()?;
     archive.drain()?;
+    tree.outcome.length = archive.offset();
     Ok(tree.outcome)
 }
 
 /// The error of an archive that can't be read.
-fn damaged(failure: Failure<Error>) -> Error {
+pub(super) fn damaged(failure: Failure<Error>) -> Error {
     match failure {
         Failure::Source(error) => error,
         Failure::Corrupt { offset, what } => {
@@ -163,7 +166,7 @@ impl<'a> Tree<'a> {
         Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, how, here: None, outcome: Unpacked::default() })
     }
 
-    fn add<S: Source<Error = Error>>(&mut self, entry: &Entry, archive: &mut Reader<S>) -> Result<()> {
+    fn add(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<()> {
         let path = resolve::clean(&entry.path)?;
         if path.is_empty() {
             return self.top(entry);
@@ -289,7 +292,7 @@ impl<'a> Tree<'a> {
         file::set_xattr(dir.by_ref(), OPAQUE_ATTRIBUTE, b"y").map_err(needs_root)
     }
 
-    fn file<S: Source<Error = Error>>(&mut self, entry: &Entry, name: &CStr, archive: &mut Reader<S>) -> Result<()> {
+    fn file(&mut self, entry: &Entry, name: &CStr, archive: &mut Archive<'_>) -> Result<()> {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let file = self.make(name, |dir| file::create(dir, name, flags, entry.mode & 0o777))?;
         self.outcome.size += content(entry, file.by_ref(), archive)?;
@@ -429,7 +432,7 @@ impl<'a> Tree<'a> {
 }
 
 /// Writes a file's data, leaving its holes; how many bytes.
-fn content<S: Source<Error = Error>>(entry: &Entry, file: FdRef<'_>, archive: &mut Reader<S>) -> Result<u64> {
+fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<u64> {
     let mut extents = entry.sparse.iter().flatten();
     let mut left = if entry.sparse.is_some() { 0 } else { u64::MAX };
     let mut written = 0;

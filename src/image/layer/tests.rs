@@ -3,7 +3,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::tar::{Entry, Kind, Reader, Time, Xattr, write};
+use super::super::tar::{Entry, Kind, Time, Xattr, write};
 use super::*;
 
 /// A directory that goes when the test ends.
@@ -87,7 +87,7 @@ fn unpack_bytes(bytes: &[u8], into: &Path) -> Result<Unpacked> {
 
 fn unpack_as(how: How, bytes: &[u8], into: &Path) -> Result<Unpacked> {
     file::umask(0);
-    unpack(&mut Reader::new(Bytes(bytes)), directory(into).by_ref(), how, &mut |_| ())
+    unpack(&mut Archive::new(&mut Bytes(bytes)), directory(into).by_ref(), how, &mut |_| ())
 }
 
 /// Unpacks members without content (a name, a kind, a link) into the scratch directory's `root`.

@@ -151,6 +151,22 @@ impl<S: Source> Reader<S> {
         }
     }
 
+    /// Goes over the current member's data without reading it, where the stream can do that; where in the archive it begins.
+    ///
+    /// # Errors
+    /// `Corrupt` if the archive ends before.
+    pub fn pass(&mut self) -> Result<u64, Failure<S::Error>> {
+        let at = self.position;
+        let whole = mem::take(&mut self.left).saturating_add(mem::take(&mut self.padding));
+        let held = whole.min((self.end - self.start) as u64);
+        self.start += held as usize;
+        self.position = at.saturating_add(whole);
+        if whole > held && !self.source.skip(whole - held) {
+            return corrupt(at, "the archive ends in the middle of a member");
+        }
+        Ok(at)
+    }
+
     /// The stream underneath. Reading from it loses the reader its place.
     pub fn source(&mut self) -> &mut S {
         &mut self.source

@@ -1,0 +1,66 @@
+//! `load`: images that other programs saved.
+
+use super::context::Context;
+use super::flags::Id;
+use super::images::{self, Progress};
+use super::options;
+use crate::base::error::Result;
+use crate::base::keep::text;
+use crate::image::blobs::{NATIVE, Platform};
+use crate::image::bring::Wanted;
+use crate::image::layout::Layout;
+use crate::sys::{fd, file};
+
+/// Loads all images of an archive or a directory.
+#[inline(never)]
+pub(super) fn load(context: &Context<'_>) -> Result<u8> {
+    let parsed = context.parsed;
+    let (platform, max_size) = (platform(context)?, max_size(context)?);
+    let named = parsed.positionals.first().copied();
+    let open = |path: &[u8]| file::open(fd::CWD, file::path(path)?, libc::O_RDONLY);
+    let (file, shown) = match (parsed.last(Id::Input), named) {
+        (Some(given), named) if named.is_some() || given.value.is_empty() => {
+            return Err(given.refuse("there must be one source", "an archive or a directory, once"));
+        }
+        (Some(given), _) => {
+            let opened = open(given.value).map_err(|error| error.hint(phrase!("accepted: an archive or a directory")));
+            (opened.map_err(|error| error.option("--input"))?, given.value)
+        }
+        (None, None | Some(b"-")) => (file::duplicate(fd::STDIN)?, &b"standard input"[..]),
+        (None, Some(path)) => (open(path)?, path),
+    };
+    file::umask(0);
+    let store = images::store(context)?;
+    let mut layout = Layout::open(&store, file, &shown.escape_ascii(), max_size)?;
+    for image in layout.images(&platform)? {
+        let mut progress = Progress::new("loading", parsed.on(Id::LoadQuiet));
+        let mut wanted = Wanted {
+            platform,
+            names: &image.names,
+            max_size,
+            progress: &mut |layer, bytes| progress.show(layer, bytes),
+        };
+        let brought = store.assemble(&mut layout, image.config, &image.layers, &mut wanted);
+        progress.end();
+        let brought = brought?;
+        images::warn_of_lost(brought.lost_attributes);
+        for name in &image.names {
+            super::print_line(text!("Loaded image: {name}"))?;
+        }
+        if image.names.is_empty() {
+            super::print_line(text!("Loaded image ID: sha256:{}", brought.id))?;
+        }
+    }
+    Ok(0)
+}
+
+/// What is given with `--max-size`; 0 for no limit.
+pub(super) fn max_size(context: &Context<'_>) -> Result<u64> {
+    context.parsed.last(Id::MaxSize).map_or(Ok(0), |given| options::size(&given, 1))
+}
+
+/// What is given with `--platform`, or this machine's.
+pub(super) fn platform(context: &Context<'_>) -> Result<Platform> {
+    let Some(given) = context.parsed.last(Id::Platform) else { return Ok(NATIVE) };
+    given.check(Platform::parse(given.text()?), "no platform", "os/arch or os/arch/variant, such as linux/arm64")
+}
