@@ -8,7 +8,6 @@ use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
 use crate::container::state::PAUSED;
@@ -31,26 +30,34 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
     if files.state.image_id.is_empty() {
-        return Err(Error::new(text!(
+        return Err(Error::new(say!(
             "a layer can't be an image without what lies below it: {} runs in {}",
             words[0],
             files.state.image
         ))
-        .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
+        .hint(say!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
     }
-    let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let commit = Commit {
-        base: files.state.image_id,
-        upper: upper.by_ref(),
-        places: &files.places(),
-        command: files.state.command.join(" "),
-        author,
-        message,
-    };
     file::umask(0);
     let pause = parsed.last(Id::CommitPause).is_none_or(|given| given.value == b"true");
     let frozen = if pause { freeze(&files)? } else { None };
     let made = images::store(context).and_then(|store| {
+        let (upper, changed);
+        let only = if files.tree().is_some() {
+            (changed, upper) = files.changes(&|| images::store(context))?;
+            Some(&*changed)
+        } else {
+            upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            None
+        };
+        let commit = Commit {
+            base: files.state.image_id,
+            upper: upper.by_ref(),
+            only,
+            places: &files.places(),
+            command: files.state.command.join(" "),
+            author,
+            message,
+        };
         store.commit(&commit, name.as_ref(), &mut |config| {
             inherit(config, &files);
             images::change(config, &changes)

@@ -8,7 +8,6 @@ use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::keep::text;
 use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::monitor;
@@ -56,7 +55,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
 }
 
 fn say(kind: &str, what: &str) -> Result<()> {
-    super::print_line(text!("{kind} {what}"))
+    super::print_line(join!("{} {}", kind, what))
 }
 
 struct Collector<'a> {
@@ -85,7 +84,7 @@ impl Collector<'_> {
                 return Ok(Some(directory));
             }
             let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
-            if owner != 0 && file::exists(fd::CWD, file::path(text!("/proc/{owner}"))?) {
+            if owner != 0 && file::exists(fd::CWD, file::path(join!("/proc/{}", owner))?) {
                 break;
             }
             drop(directory);
@@ -152,7 +151,7 @@ impl Collector<'_> {
             super::print_line(line)?;
         }
         if images {
-            super::print_line(text!("Total reclaimed space: {}", text::human_size(sweep.freed)))?;
+            super::print_line(say!("Total reclaimed space: {}", text::human_size(sweep.freed)))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::load;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::container::bundle::{self, Bundles};
@@ -45,6 +45,8 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     };
     let changes = changes(parsed)?;
     file::umask(0);
+    // Not every file system can hold a root.
+    context.storage(context.open_root()?.by_ref())?;
     let max_size = load::max_size(context)?;
     let mut progress = Progress::new("importing", false);
     let imported = store(context)?.import(
@@ -61,7 +63,7 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     progress.end();
     let imported = imported?;
     warn_of_lost(imported.unpacked.lost_attributes);
-    super::print_line(text!("sha256:{}", imported.id))?;
+    super::print_line(join!("sha256:{}", imported.id))?;
     Ok(0)
 }
 
@@ -100,7 +102,7 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
 #[inline(never)]
 pub(super) fn warn_of_lost(lost: u64) {
     if lost > 0 {
-        let warning = Error::new(text!("{lost} extended attributes were not kept"))
+        let warning = Error::new(say!("{} extended attributes were not kept", lost))
             .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"));
         Context::warn(&[warning]);
     }
@@ -191,7 +193,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, wanted: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     for (id, name) in bundles.list().ok()? {
-        let Ok(directory) = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH) else {
+        let Ok(directory) = file::open(root, file::path(join!("containers/{}", id)).ok()?, libc::O_PATH) else {
             continue;
         };
         let uses = match bundle::read_json(directory.by_ref(), c"config.json") {

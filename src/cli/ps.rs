@@ -10,9 +10,10 @@ use super::flags::Id;
 use super::lifecycle;
 use super::output::{self, List};
 use super::parse::Parsed;
+use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::sort::sort;
 use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
@@ -30,7 +31,7 @@ const COMMAND: usize = 20;
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let sized = parsed.on(Id::Size);
-    let fields = text!("{COLUMNS}|Size={}|CreatedAt=|State=|Labels=", if sized { "SIZE" } else { "" });
+    let fields = join!("{}|Size={}|CreatedAt=|State=|Labels=", COLUMNS, (if sized { "SIZE" } else { "" }));
     let mut list = List::new(parsed, output::FLAGS, fields)?;
     let (filters, any_state) = filters(parsed)?;
     let last = newest(parsed)?;
@@ -112,7 +113,11 @@ fn labels(labels: &[(&str, &str)]) -> &'static str {
 
 /// How many bytes a container has written to its root.
 pub(super) fn written(seen: &Seen) -> Result<u64> {
-    file::tree_size(seen.directory.by_ref(), c"upper")
+    match file::tree_size(seen.directory.by_ref(), c"upper") {
+        // A storage driver gave it a tree of its own.
+        Err(error) if error.is(Errno::ENOENT) => file::tree_size(seen.directory.by_ref(), c"tree"),
+        result => result,
+    }
 }
 
 /// A command in quotes, cut as docker does.
@@ -136,7 +141,7 @@ pub(super) fn cut(text: &str, most: usize) -> &'static str {
             break;
         }
     }
-    if end < text.len() { text!("{}…", &text[..last]) } else { keep::copy(text) }
+    if end < text.len() { join!("{}…", (&text[..last])) } else { keep::copy(text) }
 }
 
 /// Reads `--filter`; whether containers are wanted that do not run.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{name_at, store};
 use crate::base::error::Result;
 use crate::base::json::{Value, parse};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::{self, Cut};
 use crate::base::time::{Timestamp, human_duration};
 use crate::cli::context::Context;
@@ -26,7 +26,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let digest = if parsed.on(Id::Digests) { "DIGEST" } else { "" };
     let fields =
-        text!("Repository=REPOSITORY|Tag=TAG|Digest={digest}|ID=IMAGE ID|CreatedSince=CREATED|Size=SIZE|CreatedAt=");
+        join!("Repository=REPOSITORY|Tag=TAG|Digest={}|ID=IMAGE ID|CreatedSince=CREATED|Size=SIZE|CreatedAt=", digest);
     let mut list = List::new(parsed, output::FLAGS, fields)?;
     let mut patterns: Vec<&str> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
@@ -64,7 +64,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
         if !filters.fit(&fits) {
             continue;
         }
-        let id = if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
+        let id = if parsed.on(Id::NoTrunc) { join!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
         let nameless = image.names.is_empty() && patterns.is_empty();
         for name in image.names.iter().copied().chain(nameless.then_some("<none>:<none>")) {
             let (repository, tag) = name.cut_last(b':').unwrap_or((name, "<none>"));
@@ -78,7 +78,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
                     // vial keeps configurations and layers, no manifest.
                     "<none>",
                     id,
-                    text!("{} ago", human_duration(now.seconds_since(image.created))),
+                    say!("{} ago", human_duration(now.seconds_since(image.created))),
                     text::human_size(image.size).leak(),
                     image.created.rfc3339_short().leak(),
                 ]);
@@ -91,7 +91,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
 /// A name without the tag that it did not come with.
 fn plain(name: &Reference<'_>) -> &'static str {
     match name.tag {
-        Some(tag) => text!("{}:{tag}", name.name),
+        Some(tag) => join!("{}:{}", name.name, tag),
         None => keep::copy(name.name),
     }
 }
@@ -123,7 +123,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
         steps.push((&Value::Null, store.layer_size(layer)));
     }
     let now = process::clock(libc::CLOCK_REALTIME);
-    let mut id = if whole { text!("sha256:{}", image.id) } else { short(image.id, false) };
+    let mut id = if whole { join!("sha256:{}", image.id) } else { short(image.id, false) };
     for (step, size) in steps.into_iter().rev() {
         let member = |name| {
             // The text is somebody else's: it must not move the cursor, nor make another line.
@@ -132,12 +132,12 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
         };
         let created = Timestamp::parse(&member("created"));
         let at = created.map_or("", |created| created.rfc3339_short().leak());
-        let since = created.map_or("N/A", |created| text!("{} ago", human_duration(now.seconds_since(created))));
+        let since = created.map_or("N/A", |created| say!("{} ago", human_duration(now.seconds_since(created))));
         list.cells.extend_from_slice(&[
             id,
             if human { since } else { at },
             cut(&member("created_by"), if whole { usize::MAX } else { STEP }),
-            if human { text::human_size(size).leak() } else { text!("{size}") },
+            if human { text::human_size(size).leak() } else { say!("{}", size) },
             member("comment").leak(),
             at,
         ]);
@@ -162,7 +162,7 @@ pub(in crate::cli) fn describe(context: &Context<'_>, name: &str) -> Result<Opti
         size += store.layer_size(layer);
     }
     let mut described = Value::default();
-    described.text("Id", text!("sha256:{}", image.id));
+    described.text("Id", join!("sha256:{}", image.id));
     described.set("RepoTags", Value::texts(&image.names, ""));
     described.set("RepoDigests", Vec::new().into());
     described.text("Comment", comment);

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::{self, Cut};
 use crate::cli::context::Context;
 use crate::cli::images;
@@ -64,7 +64,7 @@ pub(super) fn find(
         Image::Path(path) => keep::lossy(path),
         Image::Id(id) => id,
         Image::Name(name) => match (name.tag, name.id_prefix()) {
-            (Some(tag), _) => text!("{}:{tag}", name.name),
+            (Some(tag), _) => join!("{}:{}", name.name, tag),
             _ => name.name,
         },
     };
@@ -94,11 +94,11 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
     found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
     if stored.on_filesystem {
-        found.file = text!("../../layers/{}/image", stored.layers[0]);
+        found.file = join!("../../layers/{}/image", stored.layers[0]);
     }
     if let Some(config) = stored.config.get("config") {
         return configure(found, config).map_err(|what| {
-            Error::new(text!("image {}: {what} in its configuration", found.name))
+            Error::new(say!("image {}: {} in its configuration", found.name, what))
                 .hint(phrase!("`vial inspect` shows it; an image without comes from whoever made this one"))
         });
     }
@@ -120,7 +120,7 @@ fn local(found: &mut Found, path: &CStr) -> Result<()> {
             loopdev::open(path)?;
             found.file = absolute;
         }
-        _ => return Err(Error::new(text!("{} is neither a directory nor a file", found.name))),
+        _ => return Err(Error::new(say!("{} is neither a directory nor a file", found.name))),
     }
     Ok(())
 }
