@@ -6,6 +6,7 @@ mod context;
 mod cp;
 mod exec;
 mod files;
+mod filter;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -125,6 +126,8 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "import" => images::import(context),
         "load" => load::load(context),
         "images" => images::list(context),
+        "tag" => images::tag(context),
+        "history" => images::history(context),
         "rmi" => images::remove(context),
         "volume create" => volume::create(context),
         "volume ls" => volume::list(context),
