@@ -26,6 +26,7 @@ mod freezer;
 mod fuzzed;
 mod harness;
 mod hostile;
+mod image_config;
 mod images;
 mod import;
 mod isolation;
@@ -41,6 +42,7 @@ mod old_kernels;
 mod restarts;
 mod service;
 mod stats;
+mod storage;
 mod update;
 mod vm;
 mod whiteouts;
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         fuzzed::trials(),
         harness::trials(),
         hostile::trials(),
+        image_config::trials(),
         images::trials(),
         import::trials(),
         isolation::trials(),
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         old_kernels::trials(),
         vm::exec::trials(),
         stats::trials(),
+        storage::trials(),
         update::trials(),
         restarts::trials(),
         service::trials(),

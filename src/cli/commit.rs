@@ -8,14 +8,11 @@ use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
-use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
 use crate::container::state::PAUSED;
 use crate::container::{launch, remains};
 use crate::image::commit::Commit;
-use crate::image::instruction;
 use crate::image::reference::Reference;
 use crate::kernel::cgroup::Group;
 use crate::sys::because;
@@ -27,41 +24,43 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let option = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
     let (author, message) = (option(Id::Author)?, option(Id::CommitMessage)?);
-    let mut changes = Vec::new();
-    for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
-        for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
-            instruction::apply(&mut Value::Null, &[line]).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
-            changes.push(line);
-        }
-    }
+    let changes = images::changes(parsed)?;
     let words = context.words()?;
     let name = words.get(1).map(|word| Reference::parse_new(word)).transpose()?;
     let root = context.open_root()?;
     let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
     if files.state.image_id.is_empty() {
-        return Err(Error::new(text!(
+        return Err(Error::new(say!(
             "a layer can't be an image without what lies below it: {} runs in {}",
             words[0],
             files.state.image
         ))
-        .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
+        .hint(say!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
     }
-    let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let commit = Commit {
-        base: files.state.image_id,
-        upper: upper.by_ref(),
-        places: &files.places(),
-        command: files.state.command.join(" "),
-        author,
-        message,
-    };
     file::umask(0);
     let pause = parsed.last(Id::CommitPause).is_none_or(|given| given.value == b"true");
     let frozen = if pause { freeze(&files)? } else { None };
     let made = images::store(context).and_then(|store| {
+        let (upper, changed);
+        let only = if files.tree().is_some() {
+            (changed, upper) = files.changes(&|| images::store(context))?;
+            Some(&*changed)
+        } else {
+            upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            None
+        };
+        let commit = Commit {
+            base: files.state.image_id,
+            upper: upper.by_ref(),
+            only,
+            places: &files.places(),
+            command: files.state.command.join(" "),
+            author,
+            message,
+        };
         store.commit(&commit, name.as_ref(), &mut |config| {
             inherit(config, &files);
-            instruction::apply(config, &changes).map_err(Error::new)
+            images::change(config, &changes)
         })
     });
     if let Some(group) = frozen {

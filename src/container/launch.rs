@@ -14,8 +14,9 @@ use super::user::Wanted;
 use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::Cut;
+use crate::storage::TREE;
 use crate::sys::{Fd, FdRef, because, file};
 
 /// The image as the user named it.
@@ -26,6 +27,8 @@ pub const LAYERS: &str = "vial.layers";
 pub const DIRECTORY: &str = "vial.directory";
 /// A file system image that is the lowest layer: a path from the container's directory, or an absolute one.
 pub const FILE: &str = "vial.file";
+/// The storage driver, if it gives the container a tree of its own.
+pub const STORAGE: &str = "vial.storage";
 /// Who the workload is to be, if not the specification's number: user, group, and further groups with commas between them.
 pub const USER: &str = "vial.user";
 /// See [`USER`].
@@ -74,14 +77,19 @@ pub struct Launch {
     pub log: LogOptions,
 }
 
+/// The digests of the image's layers, the lowest first.
+pub(super) fn digests(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static str> {
+    list(annotation(LAYERS), b',')
+}
+
 /// The directories of the layers as seen from the container's, the topmost first, by what its annotations say: where that is
 /// a file system image, the place where it is mounted.
 #[inline(never)]
 pub(super) fn layers(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static str> {
     let (file, directory) = (annotation(FILE), annotation(DIRECTORY));
     let mut layers = Vec::new();
-    for layer in annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
-        layers.insert(0, text!("../../layers/{layer}/diff"));
+    for layer in digests(annotation) {
+        layers.insert(0, join!("../../layers/{}/diff", layer));
     }
     if !file.is_empty() {
         layers.pop();
@@ -130,7 +138,7 @@ impl Launch {
         let config = read_json(directory, c"config.json")?;
         let config: &'static Value = alloc::boxed::Box::leak(alloc::boxed::Box::new(config.unwrap_or(Value::Null)));
         let spec = Spec::from_json(config)
-            .map_err(|error| Error::new(text!("config.json of the container is damaged: {error}")))?;
+            .map_err(|error| Error::new(say!("config.json of the container is damaged: {}", error)))?;
         if !annotation(&spec, LOSSY).is_empty() {
             return Err(Error::new(phrase!("the container's command or environment holds bytes that are not UTF-8"))
                 .hint(phrase!("it could be run once only; make it anew with vial run")));
@@ -146,14 +154,13 @@ impl Launch {
     }
 
     /// What the container's root is made of; `volatile` if its changes go with it.
-    ///
-    /// # Errors
-    /// A path with a zero byte.
-    pub fn root(&self, volatile: bool) -> Result<Root> {
-        let file = self.annotation(FILE);
-        let image = if file.is_empty() { None } else { Some(file::path(file)?) };
-        let layers = layers(&|name| self.annotation(name)).leak();
-        Ok(Root::Overlay { layers, image, upper: "upper", work: "work", target: "rootfs", volatile })
+    #[must_use]
+    pub fn root(&self, volatile: bool) -> Root {
+        if !self.annotation(STORAGE).is_empty() {
+            return Root::Directory(TREE);
+        }
+        let (layers, image) = (layers(&|name| self.annotation(name)).leak(), self.annotation(FILE));
+        Root::Overlay { layers, image, upper: "upper", work: "work", target: "rootfs", volatile }
     }
 
     /// Whether the workload has a terminal.
@@ -205,7 +212,7 @@ impl Launch {
 /// Where the kernel shows a process's namespace of a kind.
 #[must_use]
 pub fn namespace_path(pid: u32, kind: &str) -> &'static str {
-    text!("/proc/{pid}/ns/{}", if kind == "network" { "net" } else { kind })
+    join!("/proc/{}/ns/{}", pid, (if kind == "network" { "net" } else { kind }))
 }
 
 /// ID and first process of a container that runs.
@@ -216,7 +223,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition.is_running()) {
         Some(seen) => Ok((seen.id, seen.state.pid)),
-        None => Err(Error::new(text!("container {name} does not run")).hint(phrase!("its namespaces went with it"))),
+        None => Err(Error::new(say!("container {} does not run", name)).hint(phrase!("its namespaces went with it"))),
     }
 }
 
@@ -227,7 +234,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
 pub fn own(bundles: &Bundles, id: &str, name: &str) -> Result<Fd> {
     match bundles.take(id)? {
         Some((directory, true)) => Ok(directory),
-        Some(_) => Err(Error::new(text!("container {name} is running or being started"))),
-        None => Err(Error::new(text!("no such container: {name}"))),
+        Some(_) => Err(Error::new(say!("container {} is running or being started", name))),
+        None => Err(Error::new(say!("no such container: {}", name))),
     }
 }

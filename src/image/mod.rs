@@ -4,7 +4,7 @@ pub mod blobs;
 pub mod bring;
 pub mod commit;
 mod filesystem;
-mod helper;
+pub mod helper;
 pub mod import;
 pub mod instruction;
 pub mod land;

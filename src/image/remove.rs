@@ -5,12 +5,24 @@ use alloc::vec::Vec;
 
 use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::sys::file::Lock;
-use crate::sys::{self, file, ledger};
+use crate::sys::{self, device, file, ledger};
 
-/// Tells which container uses a layer, if one does.
+/// Tells which container uses a layer or an image, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+/// What [`Store::clean`] is to do.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// Only say what would be done.
+    pub dry: bool,
+    /// Images go that no container uses and no name stands for.
+    pub images: bool,
+    /// And those that have names.
+    pub named: bool,
+    /// How many bytes the layers had that went.
+    pub freed: u64,
+}
 
 /// What was done, a line each.
 type Done = Result<Vec<&'static str>>;
@@ -37,20 +49,20 @@ impl Store {
             return Ok([self.untag(name)?].into());
         }
         if found.names.len() > 1 && !force {
-            return Err(Error::new(text!("image {image} has several names: {}", found.names.join(", ")))
+            return Err(Error::new(say!("image {} has several names: {}", image, found.names.join(", ")))
                 .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
-        let needed = self.needed(id)?;
+        let needed = self.needed(&[id])?;
         let unneeded = |layer: &&&'static str| !needed.contains(*layer);
-        let user = found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer));
+        let user = in_use(id).or_else(|| found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer)));
         if let Some(container) = user {
             if let Some(name) = called
                 && force
             {
                 return Ok([self.untag(name)?].into());
             }
-            return Err(Error::new(text!("image {image} is in use by container {container}"))
-                .hint(text!("remove the container first: vial rm {container}")));
+            return Err(Error::new(say!("image {} is in use by container {}", image, container))
+                .hint(say!("remove the container first: vial rm {}", container)));
         }
         let mut done = Vec::new();
         for name in &found.names {
@@ -59,54 +71,94 @@ impl Store {
         file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
         // No loss of power leaves an image without its layers.
         self.sync(c"images")?;
-        done.push(text!("Deleted: sha256:{id}"));
+        done.push(say!("Deleted: sha256:{}", id));
         for layer in found.layers.iter().filter(unneeded) {
-            self.remove_layer(layer)?;
-            done.push(text!("Deleted: sha256:{layer}"));
+            self.remove_layer(join!("layers/{}", layer))?;
+            done.push(say!("Deleted: sha256:{}", layer));
         }
+        self.clean_trees()?;
         Ok(done)
     }
 
     /// Removes what killed processes left: work whose owner is gone, layers that no image has and no container uses, names of
-    /// images that never landed. Returns a line for each.
+    /// images that never landed. Also images, if they are unwanted. Returns a line for each.
     ///
     /// # Errors
     /// What can't be read or removed.
     #[inline(never)]
-    pub fn clean(&self, in_use: InUse<'_>) -> Done {
+    pub fn clean(&self, sweep: &mut Sweep, in_use: InUse<'_>) -> Done {
         let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
         for name in self.directory(c"tmp")? {
-            let path = file::path(text!("tmp/{name}"))?;
+            let path = file::path(join!("tmp/{}", name))?;
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                file::remove_tree(self.root.by_ref(), path)?;
-                done.push(text!("Deleted: tmp/{name}"));
+                if !sweep.dry {
+                    file::remove_tree(self.root.by_ref(), path)?;
+                }
+                done.push(say!("Deleted: tmp/{}", name));
             }
             ledger::relieve();
         }
-        let needed = self.needed("")?;
+        let mut names = self.names()?;
+        let mut gone = Vec::new();
+        for id in self.ids()? {
+            let image = self.image(id, &names)?;
+            let wanted = image.names.is_empty() || sweep.named;
+            if !sweep.images || !wanted || in_use(id).is_some() {
+                continue;
+            }
+            if !sweep.dry {
+                file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+            }
+            names.retain(|(_, of)| *of != id);
+            done.push(say!("Deleted: sha256:{}", id));
+            gone.push(id);
+        }
+        if !gone.is_empty() && !sweep.dry {
+            self.sync(c"images")?;
+        }
+        let needed = self.needed(&gone)?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
-                self.remove_layer(layer)?;
-                done.push(text!("Deleted: sha256:{layer}"));
+                sweep.freed += self.layer_size(layer);
+                if !sweep.dry {
+                    self.remove_layer(join!("layers/{}", layer))?;
+                }
+                done.push(say!("Deleted: sha256:{}", layer));
             }
         }
-        let names = self.names()?;
+        if !sweep.dry {
+            self.clean_trees()?;
+        }
         for file in self.directory(c"refs")? {
             let name = readable(file);
             if !names.iter().any(|(known, _)| *known == name) {
-                done.push(self.untag(name)?);
+                if !sweep.dry {
+                    self.untag(name)?;
+                }
+                done.push(say!("Untagged: {}", name));
             }
         }
         Ok(done)
     }
 
-    /// The layers of all images but one.
-    fn needed(&self, except: &str) -> Result<Vec<&'static str>> {
+    /// Removes the trees whose topmost layer is gone.
+    #[inline(never)]
+    fn clean_trees(&self) -> Result<()> {
+        for tree in self.directory(c"trees")? {
+            if !self.has_layer(tree.get(..64).unwrap_or_default()) {
+                self.remove_layer(join!("trees/{}", tree))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The layers of all images but these.
+    fn needed(&self, except: &[&str]) -> Result<Vec<&'static str>> {
         let mut layers = Vec::new();
-        for id in self.ids()?.into_iter().filter(|id| *id != except) {
+        for id in self.ids()?.into_iter().filter(|id| !except.contains(id)) {
             layers.append(&mut self.image(id, &[])?.layers);
         }
         Ok(layers)
@@ -115,15 +167,18 @@ impl Store {
     #[inline(never)]
     fn untag(&self, name: &str) -> Result<&'static str> {
         file::unlink(self.root.by_ref(), file::path(reference_path(name))?)?;
-        Ok(text!("Untagged: {name}"))
+        Ok(say!("Untagged: {}", name))
     }
 
-    /// Moves a layer out of sight first: a half-removed one must not look like a whole one.
+    /// Moves a layer or a tree out of sight first: a half-removed one must not look like a whole one.
     #[inline(never)]
-    fn remove_layer(&self, layer: &str) -> Result<()> {
+    fn remove_layer(&self, path: &str) -> Result<()> {
         let work = self.workspace()?;
-        let path = file::path(text!("layers/{layer}"))?;
-        file::rename(self.root.by_ref(), path, work.dir.by_ref(), c"layer", true)?;
+        file::rename(self.root.by_ref(), file::path(path)?, work.dir.by_ref(), c"layer", true)?;
+        if path.starts_with('t') {
+            // Much faster where it is one; else, and if others are in it, it goes as any directory.
+            let _ = device::remove_subvolume(work.dir.by_ref(), "layer");
+        }
         file::remove_tree(work.dir.by_ref(), c"layer")
     }
 }
