@@ -30,7 +30,7 @@ fn drain(decoder: &mut dyn Decode<()>) -> (Vec<u8>, Result<(), Failure<()>>) {
                 // What has failed stays so, and gives no more.
                 assert_eq!(decoder.fill().err(), Some(failure));
                 if let Failure::Corrupt { what, .. } = failure {
-                    assert!(!what.is_empty() && what != "reading on after a failure");
+                    assert!(!what.is_empty() && what.text() != "reading on after a failure");
                 }
                 return (out, Err(failure));
             }
