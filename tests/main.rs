@@ -39,6 +39,7 @@ mod logs;
 mod memory;
 mod old_kernels;
 mod restarts;
+mod save;
 mod service;
 mod stats;
 mod storage;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         storage::trials(),
         update::trials(),
         restarts::trials(),
+        save::trials(),
         service::trials(),
         vm::harness::trials(),
         vm::control::trials(),
