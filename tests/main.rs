@@ -30,6 +30,7 @@ mod images;
 mod import;
 mod isolation;
 mod keeper;
+mod landing;
 mod laws;
 mod layers;
 mod ledger;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
         isolation::trials(),
         keeper::trials(),
         laws::trials(),
+        landing::trials(),
         layers::trials(),
         ledger::trials(),
         limits::trials(),
