@@ -124,6 +124,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "export" => files::export(context),
         "commit" => commit::commit(context),
         "import" => images::import(context),
+        "save" => files::save(context),
         "load" => load::load(context),
         "images" => images::list(context),
         "tag" => images::tag(context),
