@@ -4,11 +4,18 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
+use super::context::Context;
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, COMMANDS, Command, Flag, Group, Takes};
 use super::parse;
 use crate::base::error::Result;
 use crate::base::keep;
+
+/// Prints what was asked for.
+pub(super) fn print(context: &Context<'_>) -> Result<u8> {
+    super::print(&topic(&context.parsed.positionals)?)?;
+    Ok(0)
+}
 
 /// The help for `vial help WORDS`: all commands, those of one noun, or one command.
 ///
