@@ -6,6 +6,7 @@ mod context;
 mod cp;
 mod exec;
 mod files;
+mod filter;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -132,7 +133,9 @@ acts! {
     "import"         images::import;
     "load"           load::load;
     "images"         images::list;
+    "tag"            images::tag;
     "rmi"            images::remove;
+    "history"        images::history;
     "volume create"  volume::create;
     "volume ls"      volume::list;
     "volume inspect" inspect::volumes;

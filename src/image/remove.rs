@@ -8,8 +8,21 @@ use crate::base::error::{Error, Result};
 use crate::sys::file::Lock;
 use crate::sys::{self, device, file, ledger};
 
-/// Tells which container uses a layer, if one does.
+/// Tells which container uses a layer or an image, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+/// What [`Store::clean`] is to do.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// Only say what would be done.
+    pub dry: bool,
+    /// Images go that no container uses and no name stands for.
+    pub images: bool,
+    /// And those that have names.
+    pub named: bool,
+    /// How many bytes the layers had that went.
+    pub freed: u64,
+}
 
 /// What was done, a line each.
 type Done = Result<Vec<&'static str>>;
@@ -39,9 +52,9 @@ impl Store {
             return Err(Error::new(say!("image {} has several names: {}", image, found.names.join(", ")))
                 .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
-        let needed = self.needed(id)?;
+        let needed = self.needed(&[id])?;
         let unneeded = |layer: &&&'static str| !needed.contains(*layer);
-        let user = found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer));
+        let user = in_use(id).or_else(|| found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer)));
         if let Some(container) = user {
             if let Some(name) = called
                 && force
@@ -68,12 +81,12 @@ impl Store {
     }
 
     /// Removes what killed processes left: work whose owner is gone, layers that no image has and no container uses, names of
-    /// images that never landed. Returns a line for each.
+    /// images that never landed. Also images, if they are unwanted. Returns a line for each.
     ///
     /// # Errors
     /// What can't be read or removed.
     #[inline(never)]
-    pub fn clean(&self, in_use: InUse<'_>) -> Done {
+    pub fn clean(&self, sweep: &mut Sweep, in_use: InUse<'_>) -> Done {
         let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
@@ -81,24 +94,51 @@ impl Store {
             let path = file::path(join!("tmp/{}", name))?;
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                file::remove_tree(self.root.by_ref(), path)?;
+                if !sweep.dry {
+                    file::remove_tree(self.root.by_ref(), path)?;
+                }
                 done.push(say!("Deleted: tmp/{}", name));
             }
             ledger::relieve();
         }
-        let needed = self.needed("")?;
+        let mut names = self.names()?;
+        let mut gone = Vec::new();
+        for id in self.ids()? {
+            let image = self.image(id, &names)?;
+            let wanted = image.names.is_empty() || sweep.named;
+            if !sweep.images || !wanted || in_use(id).is_some() {
+                continue;
+            }
+            if !sweep.dry {
+                file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+            }
+            names.retain(|(_, of)| *of != id);
+            done.push(say!("Deleted: sha256:{}", id));
+            gone.push(id);
+        }
+        if !gone.is_empty() && !sweep.dry {
+            self.sync(c"images")?;
+        }
+        let needed = self.needed(&gone)?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
-                self.remove_layer(join!("layers/{}", layer))?;
+                sweep.freed += self.layer_size(layer);
+                if !sweep.dry {
+                    self.remove_layer(join!("layers/{}", layer))?;
+                }
                 done.push(say!("Deleted: sha256:{}", layer));
             }
         }
-        self.clean_trees()?;
-        let names = self.names()?;
+        if !sweep.dry {
+            self.clean_trees()?;
+        }
         for file in self.directory(c"refs")? {
             let name = readable(file);
             if !names.iter().any(|(known, _)| *known == name) {
-                done.push(self.untag(name)?);
+                if !sweep.dry {
+                    self.untag(name)?;
+                }
+                done.push(say!("Untagged: {}", name));
             }
         }
         Ok(done)
@@ -115,10 +155,10 @@ impl Store {
         Ok(())
     }
 
-    /// The layers of all images but one.
-    fn needed(&self, except: &str) -> Result<Vec<&'static str>> {
+    /// The layers of all images but these.
+    fn needed(&self, except: &[&str]) -> Result<Vec<&'static str>> {
         let mut layers = Vec::new();
-        for id in self.ids()?.into_iter().filter(|id| *id != except) {
+        for id in self.ids()?.into_iter().filter(|id| !except.contains(id)) {
             layers.append(&mut self.image(id, &[])?.layers);
         }
         Ok(layers)
