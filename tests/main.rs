@@ -30,6 +30,7 @@ mod images;
 mod import;
 mod isolation;
 mod keeper;
+mod landing;
 mod laws;
 mod layers;
 mod ledger;
@@ -39,6 +40,7 @@ mod logs;
 mod memory;
 mod old_kernels;
 mod restarts;
+mod save;
 mod service;
 mod stats;
 mod storage;
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         isolation::trials(),
         keeper::trials(),
         laws::trials(),
+        landing::trials(),
         layers::trials(),
         ledger::trials(),
         limits::trials(),
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         storage::trials(),
         update::trials(),
         restarts::trials(),
+        save::trials(),
         service::trials(),
         vm::harness::trials(),
         vm::control::trials(),

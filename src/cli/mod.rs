@@ -132,6 +132,7 @@ acts! {
     "commit"         commit::commit;
     "import"         images::import;
     "load"           load::load;
+    "save"           files::save;
     "images"         images::list;
     "tag"            images::tag;
     "rmi"            images::remove;

@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 
+use super::frame::Frame;
 use super::layer::{self, How, Unpacked};
 use super::manifest::{self, is_id};
 use super::store::{Store, image_path, reference_path};
@@ -133,7 +134,9 @@ impl Workspace {
         let layer = file::open(work, file::path(part)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
         let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
+        let frame = file::create(layer.by_ref(), c"frame", flags, 0o600).map_err(full)?;
+        let (digest, unpacked) = transfer(root.by_ref(), how, Some(frame), progress, produce)?;
         let digest = self.seal(part, &digest, unpacked.size)?;
         Ok((digest, unpacked))
     }
@@ -162,7 +165,7 @@ pub fn full(error: Error) -> Error {
     error.hint(hint)
 }
 
-/// Unpacks what `produce` writes, in a process of its own, into a directory.
+/// Unpacks what `produce` writes, in a process of its own, into a directory. Its frame goes to a file, if there is one.
 ///
 /// # Errors
 /// Those of `produce`, and as for [`layer::unpack`].
@@ -170,11 +173,18 @@ pub fn full(error: Error) -> Error {
 pub fn transfer(
     to: FdRef<'_>,
     how: How,
+    frame: Option<Fd>,
     progress: &mut dyn FnMut(u64),
     produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
 ) -> Result<(Digest, Unpacked)> {
     let mut stream = Stream::start(how.max_size, produce)?;
-    let unpacked = layer::unpack(&mut layer::Archive::new(&mut stream), to, how, progress)?;
+    let mut archive = layer::Archive::new(&mut stream);
+    archive.frame = frame.map(Frame::new);
+    let unpacked = layer::unpack(&mut archive, to, how, progress)?;
+    if let Some(frame) = archive.frame.take() {
+        frame.finish().map_err(full)?;
+    }
+    drop(archive);
     Ok((stream.digest()?, unpacked))
 }
 
