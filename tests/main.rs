@@ -23,6 +23,7 @@ mod filesystem_images;
 mod floors;
 mod foreground;
 mod freezer;
+mod fuzzed;
 mod harness;
 mod hostile;
 mod image_config;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         floors::trials(),
         foreground::trials(),
         freezer::trials(),
+        fuzzed::trials(),
         harness::trials(),
         hostile::trials(),
         image_config::trials(),
