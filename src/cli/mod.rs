@@ -18,6 +18,7 @@ mod load;
 mod logs;
 pub mod options;
 pub mod output;
+mod pack;
 pub mod parse;
 mod pause;
 mod ps;
@@ -124,6 +125,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "export" => files::export(context),
         "commit" => commit::commit(context),
         "import" => images::import(context),
+        "pack" => pack::pack(context),
         "save" => files::save(context),
         "load" => load::load(context),
         "images" => images::list(context),
