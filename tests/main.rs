@@ -40,6 +40,7 @@ mod load;
 mod logs;
 mod memory;
 mod old_kernels;
+mod pack;
 mod restarts;
 mod save;
 mod service;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        pack::trials(),
         vm::exec::trials(),
         stats::trials(),
         storage::trials(),

@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
             return Ok(keep::copy(path));
         }
         let here = file::getcwd()?;
-        Ok(join!("{}/{}", keep::lossy(here.to_bytes()), path))
+        Ok(join!("{}/{}", keep::lossy(here.to_bytes()), path.strip_prefix("./").unwrap_or(path)))
     }
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.

@@ -18,6 +18,7 @@ mod load;
 mod logs;
 pub mod options;
 pub mod output;
+mod pack;
 pub mod parse;
 mod pause;
 mod ps;
@@ -132,6 +133,7 @@ acts! {
     "commit"         commit::commit;
     "import"         images::import;
     "load"           load::load;
+    "pack"           pack::pack;
     "save"           files::save;
     "images"         images::list;
     "tag"            images::tag;

@@ -8,7 +8,7 @@ use super::reference::Reference;
 use super::store::{Store, full_name};
 use super::stream::{self, Opened};
 use super::tar::write;
-use super::walk::{self, What};
+use super::walk::{self, Chosen, What};
 use crate::base::phrase::Phrase;
 
 use crate::base::bytes::{Decode, Failure};
@@ -70,9 +70,23 @@ impl Store {
             let _why = sys::because(phrase!("look at what is to be imported"));
             look(source)?
         };
+        self.import_input(&mut input, name, change, message, max_size, progress)
+    }
+
+    /// Likewise, of what was looked at.
+    #[inline(never)]
+    pub(super) fn import_input(
+        &self,
+        input: &mut Input,
+        name: Option<&Reference<'_>>,
+        change: &mut dyn FnMut(&mut Value) -> Result<()>,
+        message: &str,
+        max_size: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported> {
         let work = self.begin()?;
         let how = How { max_size, ..How::default() };
-        let (layer, unpacked) = match &mut input {
+        let (layer, unpacked) = match input {
             Input::Image(opened) => work.keep_image(opened)?,
             input => work.make_layer("layer", how, progress, &mut |output| input.send(output))?,
         };
@@ -112,8 +126,8 @@ pub enum Input {
     Gzip(Opened),
     /// A tar archive, compressed by zstd.
     Zstd(Opened),
-    /// A directory.
-    Directory(Fd),
+    /// A directory: all of its file system, or some of what is in it, mounted or not.
+    Directory(Fd, &'static [Chosen]),
     /// A file system image.
     Image(Opened),
 }
@@ -187,9 +201,10 @@ impl Input {
                 let _why = sys::because(phrase!("decompress and digest the archive"));
                 decompress(&mut Zstd::new(opened), output)
             }
-            Input::Directory(top) => {
+            Input::Directory(top, chosen) => {
                 let _why = sys::because(phrase!("read and digest the directory"));
-                walk::archive(top.by_ref(), c".", b".", What::default(), output)
+                let what = What { chosen, mounted: !chosen.is_empty(), ..What::default() };
+                walk::archive(top.by_ref(), c".", b".", what, output)
             }
             Input::Image(_) => Err(Error::new(phrase!("a file system image is no archive"))
                 .hint(phrase!("import it, or run it with its path in the image's place: vial run ./FILE"))),
@@ -211,7 +226,7 @@ pub fn look(source: &[u8]) -> Result<Input> {
     };
     let stat = file::stat(file.by_ref(), c"")?;
     if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR {
-        return Ok(Input::Directory(file));
+        return Ok(Input::Directory(file, &[]));
     }
     if sys::terminal::size(file.by_ref()).is_ok() {
         return Err(Error::new(phrase!("standard input is a terminal"))

@@ -65,7 +65,7 @@ impl Layout {
     pub fn open(store: &Store, mut input: Input, max_size: u64) -> Result<Layout> {
         let _why = because!("look at what is to be loaded");
         let file = match input {
-            Input::Directory(top) => return Ok(Layout::Directory(top)),
+            Input::Directory(top, _) => return Ok(Layout::Directory(top)),
             Input::Plain(opened) if opened.is_part() => opened.file,
             _ => spool(store, &mut input, max_size).map_err(full)?,
         };

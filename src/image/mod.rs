@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod bring;
 pub mod commit;
+pub mod elf;
 mod filesystem;
 mod frame;
 pub mod helper;
@@ -11,7 +12,9 @@ pub mod instruction;
 pub mod land;
 pub mod layer;
 pub mod layout;
+mod library;
 pub mod manifest;
+pub mod pack;
 pub mod reference;
 pub mod remove;
 pub mod resolve;

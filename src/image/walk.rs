@@ -16,6 +16,7 @@ use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
 use crate::kernel::mounts::is_whiteout;
 use crate::sys::fd::CWD;
+use crate::sys::file::DirEntry;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, data, file, ledger, process};
 
@@ -32,6 +33,9 @@ const MAX_EXTENTS: usize = 4096;
 const NOT_KEPT: &[usize] =
     &[0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x1cd1, 0x1980_0202, 0x0102_1994, 0x6462_6720, 0x7472_6163];
 
+/// A path from the root on, with a slash behind it, and whether all below it is meant too.
+pub type Chosen = (&'static str, bool);
+
 /// What of a tree is archived. The default is all of its file system; of what is mounted below, only the empty mount points.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct What<'a> {
@@ -41,6 +45,9 @@ pub struct What<'a> {
     pub layer: bool,
     /// Files and directories (`/etc/hosts`) that are left out while they are empty: places to mount on.
     pub places: &'a [&'a str],
+    /// These paths of the root directory, one after the other. A directory that is meant alone is root's, and says nothing about
+    /// this machine.
+    pub chosen: &'a [Chosen],
     /// Only these paths (`/etc/motd`), sorted, and for those with a `D` that they are gone: a whole tree becomes a layer.
     pub only: Option<&'a [(Vec<u8>, u8)]>,
 }
@@ -53,19 +60,31 @@ pub fn archive(dir: FdRef<'_>, name: &CStr, path: &[u8], what: What<'_>, output:
     // One directory is open for each level of the tree. The limit is raised for this process alone, which ends after this.
     let (_, hard) = process::get_rlimit(OPEN_FILES)?;
     process::set_rlimit(OPEN_FILES, hard, hard)?;
-    let stat = file::stat(dir, name)?;
     let mut walk = Walk {
         output,
         what,
-        device: (stat.dev_major, stat.dev_minor),
+        device: (0, 0),
         links: Links::default(),
-        path: path.to_vec(),
-        top: path.len(),
+        path: Vec::new(),
+        top: 0,
+        alone: false,
         entry: Entry::default(),
         header: Vec::new(),
         buffer: vec![0; BUFFER],
     };
-    walk.member(dir, name)?;
+    if what.chosen.is_empty() {
+        walk.begin_at(dir, name, path)?;
+    }
+    let mut tree = "none";
+    for (path, whole) in what.chosen {
+        if path.starts_with(tree) {
+            continue;
+        }
+        walk.alone = !whole;
+        tree = if *whole { path } else { tree };
+        let path = file::path(join!(".{}", path.strip_suffix('/').unwrap_or(path)))?;
+        walk.begin_at(dir, path, path.to_bytes())?;
+    }
     walk.output.write(&write::END)
 }
 
@@ -110,16 +129,33 @@ struct Walk<'a> {
     path: Vec<u8>,
     /// How long the name of the first was.
     top: usize,
+    /// Whether it is meant without what is below it.
+    alone: bool,
     /// What is at hand: one for all, so that nothing is allocated for each.
     entry: Entry,
     header: Vec<u8>,
     buffer: Vec<u8>,
 }
 
+/// The names in a directory, in order.
+pub(super) fn sorted(dir: FdRef<'_>) -> Result<Vec<DirEntry>> {
+    let mut entries = file::list(dir)?;
+    sort(&mut entries, |one, other| one.name < other.name);
+    Ok(entries)
+}
+
 impl Walk<'_> {
+    #[inline(never)]
+    fn begin_at(&mut self, dir: FdRef<'_>, name: &CStr, path: &[u8]) -> Result<()> {
+        let stat = file::stat(dir, name)?;
+        self.device = (stat.dev_major, stat.dev_minor);
+        self.path = path.to_vec();
+        self.top = path.len();
+        self.member(dir, name)
+    }
+
     fn directory(&mut self, dir: FdRef<'_>) -> Result<()> {
-        let mut entries = file::list(dir)?;
-        sort(&mut entries, |one, other| one.name < other.name);
+        let entries = sorted(dir)?;
         let length = self.path.len();
         for entry in &entries {
             self.path.push(b'/');
@@ -244,6 +280,12 @@ impl Walk<'_> {
         let mounted = self.path.len() > self.top
             && (stat.attributes & MOUNT_ROOT != 0 || (stat.dev_major, stat.dev_minor) != self.device);
         self.entry.path.push(b'/');
+        if self.alone {
+            let entry = &mut self.entry;
+            entry.mode = if entry.mode & 0o1000 == 0 { 0o755 } else { 0o1777 };
+            (entry.uid, entry.gid, entry.mtime) = (0, 0, Time::default());
+            return self.begin();
+        }
         if mounted && !self.what.mounted {
             return self.begin();
         }

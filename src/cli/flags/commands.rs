@@ -2,8 +2,8 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE, SECURITY,
-    SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE,
+    SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 use crate::base::phrase::Phrase;
@@ -299,6 +299,19 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (0, 1),
         groups: &[&LOAD, &PLATFORM, &UNPACK],
+        ..BLANK
+    },
+    Command {
+        name: "pack",
+        aliases: &["image pack"],
+        usage: phrase!("[OPTIONS] NAME[:TAG] PROGRAM..."),
+        help: phrase!("Make an image of programs of this machine and the libraries that they need"),
+        examples: examples![
+            ("pack tools ls bash", "vial run tools runs the first of them"),
+            ("pack --include /etc/ssl/certs fetch curl", "what programs open later can't be seen: name it"),
+        ],
+        args: (2, ANY),
+        groups: &[&PACK, &CHANGE, &QUIET],
         ..BLANK
     },
     Command {

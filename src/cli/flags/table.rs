@@ -201,6 +201,10 @@ flags! {
     EXPORT "Options" {
         Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
     }
+    /// `pack`.
+    PACK "Options" {
+        Include           b' ' "include"            Many     "PATH"           "Take this file or directory too, and its libraries";
+    }
     /// `commit`.
     COMMIT "Options" {
         Author            b'a' "author"             One      "NAME"           "Note who made the image";
