@@ -18,6 +18,7 @@ trials! {
     a_detached_run_is_told_until_its_monitor_reports [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
+    load_and_save_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Tool("umoci"), Command("load")];
     file_system_images_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Tool("mksquashfs"), Kernel("squashfs"), Kernel("overlay"), Command("import")];
     other_storage_drivers_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Command("run")];
     copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
@@ -179,6 +180,16 @@ fn import_is_told_as_strace_sees_it(scene: &Scene) {
     fs::write(scene.path("small.tar.gz"), encoder.finish().expect("compress to memory")).expect("write the archive");
     compare(scene, 0, &["import", "small.tar", "small"]);
     compare(scene, 0, &["import", "small.tar.gz", "small:gz"]);
+}
+
+fn load_and_save_are_told_as_strace_sees_them(scene: &Scene) {
+    crate::load::layout(scene);
+    compare(scene, 0, &["load", "layout"]);
+    compare(scene, 0, &["save", "-o", "saved.tar", "latest"]);
+    compare(scene, 0, &["rmi", "latest"]);
+    scene.command("gzip", ["saved.tar"]).ok();
+    compare(scene, 0, &["load", "-i", "saved.tar.gz"]);
+    compare(scene, 125, &["load", "/dev/null"]);
 }
 
 fn file_system_images_are_told_as_strace_sees_them(scene: &Scene) {

@@ -23,6 +23,7 @@ mod filesystem_images;
 mod floors;
 mod foreground;
 mod freezer;
+mod fuzzed;
 mod harness;
 mod hostile;
 mod image_config;
@@ -30,6 +31,7 @@ mod images;
 mod import;
 mod isolation;
 mod keeper;
+mod landing;
 mod laws;
 mod layers;
 mod ledger;
@@ -39,6 +41,7 @@ mod logs;
 mod memory;
 mod old_kernels;
 mod restarts;
+mod save;
 mod service;
 mod stats;
 mod storage;
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         floors::trials(),
         foreground::trials(),
         freezer::trials(),
+        fuzzed::trials(),
         harness::trials(),
         hostile::trials(),
         image_config::trials(),
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         isolation::trials(),
         keeper::trials(),
         laws::trials(),
+        landing::trials(),
         layers::trials(),
         ledger::trials(),
         limits::trials(),
@@ -93,6 +98,7 @@ fn main() -> ExitCode {
         storage::trials(),
         update::trials(),
         restarts::trials(),
+        save::trials(),
         service::trials(),
         vm::harness::trials(),
         vm::control::trials(),

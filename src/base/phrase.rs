@@ -150,7 +150,7 @@ impl fmt::Debug for Phrase {
 
 /// `phrase!("no such file")`: a [`Phrase`].
 macro_rules! phrase {
-    ($text:expr) => {
+    ($text:expr $(,)?) => {
         const { $crate::base::phrase::Phrase::of($text) }
     };
 }

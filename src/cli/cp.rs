@@ -224,7 +224,7 @@ fn finish(
 ) -> Result<u8> {
     let _why = because!("put the copy in its place");
     file::umask(0);
-    let (_, unpacked) = transfer(to.by_ref(), how, &mut |_| (), produce).map_err(|error| {
+    let (_, unpacked) = transfer(to.by_ref(), how, None, &mut |_| (), produce).map_err(|error| {
         if error.is(Errno::EROFS) {
             error.hint(phrase!("the container's root, or what is mounted there, is read-only"))
         } else {

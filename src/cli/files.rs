@@ -1,16 +1,20 @@
-//! `vial diff` and `vial export`: a container's files.
+//! `vial diff`, `vial export` and `vial save`: files as lists and archives.
 
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{Error, Result};
+use crate::base::keep;
+use crate::base::text;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
 use crate::image::stream::Output;
 use crate::image::walk::{self, What};
 use crate::sys::file::Lock;
+use crate::sys::uapi::Statx;
 use crate::sys::{Fd, because, fd, file, terminal};
 
 /// Holds the container that the first word names, for reading.
@@ -33,45 +37,90 @@ pub(super) fn diff(context: &Context<'_>) -> Result<u8> {
     Ok(0)
 }
 
+/// Where an archive is to go.
+pub(super) enum Target {
+    /// To standard output, or what else can't be replaced: a pipe, a device, what a link leads to.
+    Through(Option<&'static CStr>),
+    /// To a file of this name, which appears when it is whole.
+    File(&'static CStr),
+}
+
+impl Target {
+    /// Looks at what `--output` names, before anything is done.
+    #[inline(never)]
+    pub(super) fn of(context: &Context<'_>) -> Result<Target> {
+        let Some(given) = context.parsed.last(Id::Output) else { return Ok(Target::Through(None)) };
+        let path = file::path(given.value)?;
+        let parent = given.value.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |at| &given.value[..=at]);
+        let parent = file::path(parent)?;
+        let kind = |stat: Result<Statx>| stat.map_or(0, |stat| u32::from(stat.mode) & libc::S_IFMT);
+        let fits = !given.value.is_empty()
+            && kind(file::stat_follow(fd::CWD, parent)) == libc::S_IFDIR
+            && kind(file::stat_follow(fd::CWD, path)) != libc::S_IFDIR;
+        given.check(
+            fits.then_some(()),
+            phrase!("no place for a file"),
+            phrase!("a file, in a directory that is there"),
+        )?;
+        Ok(match kind(file::stat(fd::CWD, path)) {
+            0 | libc::S_IFREG => Target::File(path),
+            _ => Target::Through(Some(path)),
+        })
+    }
+
+    /// Opens it and has `write` write it.
+    #[inline(never)]
+    pub(super) fn write(&self, write: &mut dyn FnMut(Fd) -> Result<()>) -> Result<()> {
+        let path = match self {
+            Target::Through(None) => return write(standard_output()?),
+            Target::Through(Some(path)) => return write(file::open(fd::CWD, path, libc::O_WRONLY | libc::O_TRUNC)?),
+            Target::File(path) => path,
+        };
+        let part = file::path(join!("{}.part", keep::lossy(path.to_bytes())))?;
+        // What another one left that was killed.
+        let _ = file::unlink(fd::CWD, part);
+        let written = write(file::create(fd::CWD, part, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL, 0o666)?)
+            .and_then(|()| file::rename(fd::CWD, part, fd::CWD, path, true));
+        if written.is_err() {
+            let _ = file::unlink(fd::CWD, part);
+        }
+        written
+    }
+}
+
 /// Writes the container's root as an archive.
 #[inline(never)]
 pub(super) fn export(context: &Context<'_>) -> Result<u8> {
-    let path = match context.parsed.last(Id::Output) {
-        Some(given) => {
-            let path = file::path(given.value)?;
-            // Before anything is done; the file itself comes when there is something to write.
-            let parent = given.value.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |at| &given.value[..=at]);
-            let is = |path, kind| {
-                file::stat_follow(fd::CWD, path).is_ok_and(|stat| u32::from(stat.mode) & libc::S_IFMT == kind)
-            };
-            let fits = !given.value.is_empty() && is(file::path(parent)?, libc::S_IFDIR) && !is(path, libc::S_IFDIR);
-            Some(given.check(
-                fits.then_some(path),
-                phrase!("no place for a file"),
-                phrase!("a file, in a directory that is there"),
-            )?)
-        }
-        None => None,
-    };
+    let target = Target::of(context)?;
     let files = hold(context)?;
     let root = files.merged()?;
-    let (target, regular) = match path {
-        Some(path) => {
-            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-            let target = file::create(fd::CWD, path, flags, 0o666)?;
-            let regular = u32::from(file::stat(target.by_ref(), c"")?.mode) & libc::S_IFMT == libc::S_IFREG;
-            (target, regular)
-        }
-        None => (standard_output()?, false),
-    };
     let _why = because!("write the container's root as an archive");
-    let written =
-        Output::to(target, 0, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output));
-    if let (Err(_), Some(path), true) = (&written, path, regular) {
-        // A part of an archive looks like a whole one until it is read.
-        let _ = file::unlink(fd::CWD, path);
+    target.write(&mut |file| {
+        Output::to(file, 0, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output))
+    })?;
+    Ok(0)
+}
+
+/// Writes images as an archive.
+#[inline(never)]
+pub(super) fn save(context: &Context<'_>) -> Result<u8> {
+    let target = Target::of(context)?;
+    let docker = match context.parsed.last(Id::SaveFormat) {
+        Some(given) => {
+            let place = text::place("oci-archive docker-archive", given.text()?);
+            given.check(place, phrase!("no format"), phrase!("docker-archive or oci-archive"))? == 1
+        }
+        None => true,
+    };
+    let store = images::store(context)?;
+    let plan = store.plan(&context.words()?, docker)?;
+    for change in &plan.changed {
+        let warning = Error::new(*change)
+            .hint(phrase!("a layer could not be made again as it was, because the archive had something twice, or was unpacked by an older vial"));
+        Context::warn(&[warning]);
     }
-    written.map(|()| 0)
+    target.write(&mut |file| store.save(&plan, file))?;
+    Ok(0)
 }
 
 /// Standard output for an archive.

@@ -25,7 +25,7 @@ impl<'a> Filters<'a> {
     ) -> Result<Filters<'a>> {
         let mut filters = Filters { keys, given: Vec::new() };
         for given in parsed.flags.iter().filter(|given| given.flag.id == id) {
-            let (key, value) = given.check(given.text()?.cut(b'='), "no =", accepted)?;
+            let (key, value) = given.check(given.text()?.cut(b'='), phrase!("no ="), accepted)?;
             given.check(text::place(keys, key), phrase!("no such key"), accepted)?;
             look(given, key, value)?;
             filters.given.push((key, value));

@@ -4,11 +4,18 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
+use super::context::Context;
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, COMMANDS, Command, Flag, Group, Takes};
 use super::parse;
 use crate::base::error::Result;
 use crate::base::keep;
+
+/// Prints what was asked for.
+pub(super) fn print(context: &Context<'_>) -> Result<u8> {
+    super::print(&topic(&context.parsed.positionals)?)?;
+    Ok(0)
+}
 
 /// The help for `vial help WORDS`: all commands, those of one noun, or one command.
 ///
@@ -35,7 +42,7 @@ pub fn topic(words: &[&[u8]]) -> Result<String> {
 /// What `vial` alone prints.
 #[must_use]
 pub fn overview() -> String {
-    let mut out = String::from(
+    let mut out = phrase!(
         "vial: a container engine in one small static binary\n\n\
          Usage: vial [OPTIONS] COMMAND [ARG...]\n\n\
          Examples:\n\
@@ -44,13 +51,14 @@ pub fn overview() -> String {
         \x20 vial run -m 64m alpine echo hello          a command with limits\n\
         \x20 vial --explain run --rm host true          every system call, and why\n\n\
          Commands:\n",
-    );
+    )
+    .text();
     for command in COMMANDS {
         row(&mut out, 16, command.name, &command.help.text());
     }
     group(&mut out, &TOP, "");
     group(&mut out, &GLOBAL, "");
-    out.push_str("\n`vial COMMAND --help` explains a command.\n");
+    out.push_str(&phrase!("\n`vial COMMAND --help` explains a command.\n").text());
     out
 }
 

@@ -7,30 +7,28 @@ use super::options;
 use crate::base::error::Result;
 use crate::image::blobs::{NATIVE, Platform};
 use crate::image::bring::Wanted;
+use crate::image::import::look;
 use crate::image::layout::Layout;
-use crate::sys::{fd, file};
+use crate::sys::file;
 
 /// Loads all images of an archive or a directory.
 #[inline(never)]
 pub(super) fn load(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let (platform, max_size) = (platform(context)?, max_size(context)?);
-    let named = parsed.positionals.first().copied();
-    let open = |path: &[u8]| file::open(fd::CWD, file::path(path)?, libc::O_RDONLY);
-    let (file, shown) = match (parsed.last(Id::Input), named) {
-        (Some(given), named) if named.is_some() || given.value.is_empty() => {
-            return Err(given.refuse(phrase!("there must be one source"), phrase!("an archive or a directory, once")));
-        }
-        (Some(given), _) => {
-            let opened = open(given.value).map_err(|error| error.hint(phrase!("accepted: an archive or a directory")));
-            (opened.map_err(|error| error.option("--input"))?, given.value)
-        }
-        (None, None | Some(b"-")) => (file::duplicate(fd::STDIN)?, &b"standard input"[..]),
-        (None, Some(path)) => (open(path)?, path),
-    };
+    let mut source = parsed.positionals.first().copied();
+    let given = parsed.last(Id::Input);
+    if let Some(given) = given {
+        let fits = (source.is_none() && !given.value.is_empty()).then_some(given.value);
+        source = Some(given.check(fits, phrase!("no source, or one of two"), phrase!("an archive or a directory"))?);
+    }
+    let input = look(source.unwrap_or(b"-")).map_err(|error| match given {
+        Some(_) => error.option("--input").hint(phrase!("accepted: an archive or a directory")),
+        None => error,
+    })?;
     file::umask(0);
     let store = images::store(context)?;
-    let mut layout = Layout::open(&store, file, &shown.escape_ascii(), max_size)?;
+    let mut layout = Layout::open(&store, input, max_size)?;
     for image in layout.images(&platform)? {
         let mut progress = Progress::new("loading", parsed.on(Id::LoadQuiet));
         let mut wanted = Wanted {

@@ -40,6 +40,7 @@ use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
+use crate::base::text::Cut;
 use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
@@ -93,55 +94,68 @@ fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
     Ok(())
 }
 
+/// What a command does.
+type Act = fn(&Context<'static>) -> Result<u8>;
+
+macro_rules! acts {
+    ($($name:literal $act:expr;)*) => {
+        const NAMES: &str = concat!($($name, "\n"),*);
+        static ACTS: &[Act] = &[$($act as Act),*];
+    };
+}
+
+acts! {
+    "run"            run::run;
+    "create"         run::make_only;
+    "start"          lifecycle::start;
+    "stop"           lifecycle::stop;
+    "restart"        lifecycle::restart;
+    "kill"           lifecycle::kill;
+    "wait"           |context| Ok(lifecycle::wait(context));
+    "attach"         attach::attach;
+    "exec"           exec::exec;
+    "rename"         lifecycle::rename;
+    "port"           lifecycle::port;
+    "boot"           lifecycle::start_all;
+    "ps"             ps::list;
+    "inspect"        inspect::inspect;
+    "stats"          stats::show;
+    "top"            top::list;
+    "pause"          |context| Ok(pause::pause(context, true));
+    "unpause"        |context| Ok(pause::pause(context, false));
+    "update"         update::update;
+    "logs"           logs::logs;
+    "rm"             rm::remove;
+    "cp"             cp::copy;
+    "diff"           files::diff;
+    "export"         files::export;
+    "commit"         commit::commit;
+    "import"         images::import;
+    "load"           load::load;
+    "save"           files::save;
+    "images"         images::list;
+    "tag"            images::tag;
+    "rmi"            images::remove;
+    "history"        images::history;
+    "volume create"  volume::create;
+    "volume ls"      volume::list;
+    "volume inspect" inspect::volumes;
+    "volume rm"      volume::remove;
+    "gc"             gc::collect;
+    "info"           info::info;
+    "syscalls"       syscalls::list;
+    "version"        version::version;
+    "help"           help::print;
+}
+
 fn dispatch(context: &Context<'static>) -> Result<u8> {
     if context.parsed.globals.ram && !matches!(context.parsed.command.name, "help" | "version" | "syscalls") {
         context.check_ram()?;
     }
-    match context.parsed.command.name {
-        "run" => run::run(context),
-        "create" => run::make_only(context),
-        "start" => lifecycle::start(context),
-        "stop" => lifecycle::stop(context),
-        "restart" => lifecycle::restart(context),
-        "kill" => lifecycle::kill(context),
-        "wait" => Ok(lifecycle::wait(context)),
-        "attach" => attach::attach(context),
-        "exec" => exec::exec(context),
-        "rename" => lifecycle::rename(context),
-        "port" => lifecycle::port(context),
-        "boot" => lifecycle::start_all(context),
-        "ps" => ps::list(context),
-        "inspect" => inspect::inspect(context),
-        "stats" => stats::show(context),
-        "top" => top::list(context),
-        "pause" => Ok(pause::pause(context, true)),
-        "unpause" => Ok(pause::pause(context, false)),
-        "update" => update::update(context),
-        "logs" => logs::logs(context),
-        "rm" => rm::remove(context),
-        "cp" => cp::copy(context),
-        "diff" => files::diff(context),
-        "export" => files::export(context),
-        "commit" => commit::commit(context),
-        "import" => images::import(context),
-        "load" => load::load(context),
-        "images" => images::list(context),
-        "tag" => images::tag(context),
-        "history" => images::history(context),
-        "rmi" => images::remove(context),
-        "volume create" => volume::create(context),
-        "volume ls" => volume::list(context),
-        "volume inspect" => inspect::volumes(context),
-        "volume rm" => volume::remove(context),
-        "gc" => gc::collect(context),
-        "info" => info::info(context),
-        "syscalls" => syscalls::list(context),
-        "version" => version::version(context),
-        "help" => {
-            print(&help::topic(&context.parsed.positionals)?)?;
-            Ok(0)
-        }
-        name => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),
+    let name = context.parsed.command.name;
+    match NAMES.parts(b'\n').position(|known| known == name).and_then(|place| ACTS.get(place)) {
+        Some(act) => act(context),
+        None => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),
     }
 }
 

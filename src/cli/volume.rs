@@ -17,7 +17,7 @@ fn open(context: &Context<'_>) -> Result<Volumes> {
 pub(super) fn create(context: &Context<'_>) -> Result<u8> {
     let name = match context.parsed.positionals.first() {
         Some(word) => {
-            let accepted = "letters, digits, _ . and -, the first a letter or digit, at most 128";
+            let accepted = phrase!("letters, digits, _ . and -, the first a letter or digit, at most 128");
             match core::str::from_utf8(word) {
                 Ok(name) if text::is_name(name) => name,
                 _ => return Err(super::parse::invalid(word, "a volume's name", phrase!("not a name"), accepted)),

@@ -322,7 +322,7 @@ fn make_working_directory(path: &CStr) -> Result<()> {
 
 /// Goes to the working directory, which must lie under the root.
 fn working_directory(path: &CStr) -> Result<()> {
-    let hint = "--workdir names a directory that the workload's user may enter; a missing one is made";
+    let hint = phrase!("--workdir names a directory that the workload's user may enter; a missing one is made");
     file::chdir(path).map_err(|error| error.hint(hint))?;
     // A current directory outside the root would show as "(unreachable)", getcwd(2).
     let current = file::getcwd()?;

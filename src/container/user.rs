@@ -84,8 +84,12 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| plain && *id != u32::MAX)
 }
 
+/// Looks the wanted user up in these texts.
+///
+/// # Errors
+/// A name that they lack.
 #[inline(never)]
-fn find(wanted: &Wanted<'_>, default: (u32, u32), passwd: &'static str, group: &str) -> Result<Identity> {
+pub fn find(wanted: &Wanted<'_>, default: (u32, u32), passwd: &'static str, group: &str) -> Result<Identity> {
     let wanted_uid = if wanted.user.is_empty() { Some(default.0) } else { number(wanted.user) };
     // passwd(5): name, password, user, group, comment, home, shell. A name counts before a number.
     let users = || passwd.parts(b'\n').filter_map(fields::<6>);

@@ -156,7 +156,7 @@ fn start(work: &Workspace, blobs: &mut dyn Blobs, layer: usize, (blob, digest): 
         };
         let Some(opened) = opened.take() else { return Ok(Vec::new()) };
         let how = How { whiteouts: true, max_size, ..How::default() };
-        let mut input = Input::of(opened, &say!("layer {}", blob.name))?;
+        let mut input = Input::of(opened, join!("layer {}", blob.name))?;
         let (found, unpacked) = work.make_layer(join!("{}", layer), how, &mut progress, &mut |output| {
             input.send(output)?;
             input.verify(blob)

@@ -1,8 +1,7 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
-use core::fmt::Display;
-
 use super::blobs::Descriptor;
+use super::land::Workspace;
 use super::layer::{How, Unpacked};
 use super::manifest;
 use super::reference::Reference;
@@ -83,11 +82,25 @@ impl Store {
         if unpacked.entries == 0 {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
+        if work.holds_image(layer) {
+            return Err(Error::new(phrase!("this is no root file system, but images as other programs save them"))
+                .hint(phrase!("vial load FILE|DIR loads them")));
+        }
         let created = process::clock(libc::CLOCK_REALTIME);
         let mut config = manifest::single_layer(layer, created, message);
         change(config.member("config"))?;
         let id = self.land(&work, config.to_compact().as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })
+    }
+}
+
+impl Workspace {
+    /// Whether a layer that was unpacked is an archive of images: one of these files names them.
+    fn holds_image(&self, layer: &str) -> bool {
+        let has = |name: &str| {
+            file::path(join!("{}/diff/{}", layer, name)).is_ok_and(|path| file::exists(self.dir.by_ref(), path))
+        };
+        has("oci-layout") || has("repositories")
     }
 }
 
@@ -111,7 +124,7 @@ impl Input {
     /// # Errors
     /// It can't be read, or is no archive.
     #[inline(never)]
-    pub fn of(mut opened: Opened, shown: &dyn Display) -> Result<Input> {
+    pub fn of(mut opened: Opened, shown: &str) -> Result<Input> {
         let head = opened.peek(HEAD)?;
         if head.is_empty() {
             return Err(Error::new(say!("{} is empty", shown)));
@@ -190,7 +203,7 @@ impl Input {
 /// It can't be read, or is nothing that vial takes.
 #[inline(never)]
 pub fn look(source: &[u8]) -> Result<Input> {
-    let shown = source.escape_ascii();
+    let shown = join!("{}", source.escape_ascii());
     let file = if source == b"-" {
         file::duplicate(sys::fd::STDIN)?
     } else {
@@ -202,9 +215,14 @@ pub fn look(source: &[u8]) -> Result<Input> {
     }
     if sys::terminal::size(file.by_ref()).is_ok() {
         return Err(Error::new(phrase!("standard input is a terminal"))
-            .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME")));
+            .hint(phrase!("give the archive's name, or feed it: ... | vial import - NAME, or ... | vial load")));
     }
-    let input = Input::of(Opened::new(file), &shown)?;
+    let opened = if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFREG {
+        Opened::part(file, 0, stat.size)
+    } else {
+        Opened::new(file)
+    };
+    let input = Input::of(opened, shown)?;
     if let Input::Plain(opened) = &input
         && opened.head.first() == Some(&0)
     {

@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 
+use super::frame::Frame;
 use super::layer::{self, How, Unpacked};
 use super::manifest::{self, is_id};
 use super::store::{Store, image_path, reference_path};
@@ -133,12 +134,22 @@ impl Workspace {
         let layer = file::open(work, file::path(part)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
         let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
-        let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
-        let size = join!("{}\n", unpacked.size);
-        file::write_file(layer.by_ref(), c"size", size.as_bytes(), 0o600).map_err(full)?;
-        let digest = keep::copy(&hex(&digest));
-        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
+        let frame = file::create(layer.by_ref(), c"frame", flags, 0o600).map_err(full)?;
+        let (digest, unpacked) = transfer(root.by_ref(), how, Some(frame), progress, produce)?;
+        let digest = self.seal(part, &digest, unpacked.size)?;
         Ok((digest, unpacked))
+    }
+
+    /// Calls a layer that is complete by its digest, and notes its size.
+    #[inline(never)]
+    pub(super) fn seal(&self, part: &str, digest: &Digest, size: u64) -> Result<&'static str> {
+        let work = self.dir.by_ref();
+        file::write_file(work, file::path(join!("{}/size", part))?, join!("{}\n", size).as_bytes(), 0o600)
+            .map_err(full)?;
+        let digest = keep::copy(&hex(digest));
+        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
+        Ok(digest)
     }
 }
 
@@ -154,7 +165,7 @@ pub fn full(error: Error) -> Error {
     error.hint(hint)
 }
 
-/// Unpacks what `produce` writes, in a process of its own, into a directory.
+/// Unpacks what `produce` writes, in a process of its own, into a directory. Its frame goes to a file, if there is one.
 ///
 /// # Errors
 /// Those of `produce`, and as for [`layer::unpack`].
@@ -162,11 +173,18 @@ pub fn full(error: Error) -> Error {
 pub fn transfer(
     to: FdRef<'_>,
     how: How,
+    frame: Option<Fd>,
     progress: &mut dyn FnMut(u64),
     produce: &mut dyn FnMut(&mut stream::Output) -> Result<()>,
 ) -> Result<(Digest, Unpacked)> {
     let mut stream = Stream::start(how.max_size, produce)?;
-    let unpacked = layer::unpack(&mut layer::Archive::new(&mut stream), to, how, progress)?;
+    let mut archive = layer::Archive::new(&mut stream);
+    archive.frame = frame.map(Frame::new);
+    let unpacked = layer::unpack(&mut archive, to, how, progress)?;
+    if let Some(frame) = archive.frame.take() {
+        frame.finish().map_err(full)?;
+    }
+    drop(archive);
     Ok((stream.digest()?, unpacked))
 }
 

@@ -5,7 +5,6 @@
 //! The OCI image specification 1.1, `image-layout.md`; what `docker save` and `podman save` write.
 
 use alloc::vec::Vec;
-use core::fmt::Display;
 
 use super::blobs::{self, Blobs, Descriptor, Platform};
 use super::import::Input;
@@ -22,7 +21,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
 use crate::sys::uapi::Statx;
-use crate::sys::{Fd, because, file, terminal};
+use crate::sys::{Fd, because, file};
 
 /// More members than this no archive of images has.
 const MAX_MEMBERS: usize = 1 << 16;
@@ -57,29 +56,17 @@ pub struct Found {
 }
 
 impl Layout {
-    /// Looks into an open directory or archive, plain or compressed. An archive that can't be read from any place is unpacked
+    /// Looks into a directory or an archive, plain or compressed. An archive that can't be read from any place is unpacked
     /// into a file of the store first, which has no name.
     ///
     /// # Errors
-    /// It can't be read, or is neither.
+    /// It is damaged, or no archive.
     #[inline(never)]
-    pub fn open(store: &Store, file: Fd, shown: &dyn Display, max_size: u64) -> Result<Layout> {
+    pub fn open(store: &Store, mut input: Input, max_size: u64) -> Result<Layout> {
         let _why = because!("look at what is to be loaded");
-        let stat = file::stat(file.by_ref(), c"")?;
-        let kind = u32::from(stat.mode) & libc::S_IFMT;
-        if kind == libc::S_IFDIR {
-            return Ok(Layout::Directory(file));
-        }
-        if terminal::size(file.by_ref()).is_ok() {
-            return Err(Error::new(phrase!("standard input is a terminal"))
-                .hint(phrase!("give the archive's name, or feed it: ... | vial load")));
-        }
-        let regular = kind == libc::S_IFREG;
-        let again = file::duplicate(file.by_ref())?;
-        let opened = if regular { Opened::part(again, 0, stat.size) } else { Opened::new(again) };
-        let mut input = Input::of(opened, shown)?;
         let file = match input {
-            Input::Plain(_) if regular => file,
+            Input::Directory(top) => return Ok(Layout::Directory(top)),
+            Input::Plain(opened) if opened.is_part() => opened.file,
             _ => spool(store, &mut input, max_size).map_err(full)?,
         };
         let members = index(&file)?;
@@ -100,21 +87,16 @@ impl Layout {
                 found.push(docker_image(image)?);
             }
         } else if let Some(content) = self.read("index.json")? {
-            let mut list = content.get("manifests").and_then(Value::as_array).unwrap_or_default();
-            let first = list.first().map_or("", name_of);
-            // Those of one name are for several platforms.
-            let picked =
-                if list.len() > 1 && list.iter().all(|item| name_of(item) == first && item.get("platform").is_some()) {
-                    let picked = platform.pick(list)?;
-                    list = &list[..1];
-                    Some(picked)
-                } else {
-                    None
-                };
+            let list = content.get("manifests").and_then(Value::as_array).unwrap_or_default();
             for item in list {
-                let top = picked.map_or_else(|| Descriptor::read(item), Ok)?;
+                let name = name_of(item);
+                // Those without a name are one image for several platforms.
+                let top = if name.is_empty() { platform.pick(list) } else { Descriptor::read(item) }?;
                 let (config, layers) = blobs::find(self, top, platform)?;
-                found.push(Found { names: names(&[name_of(item)]), config, layers });
+                found.push(Found { names: names(&[name]), config, layers });
+                if name.is_empty() {
+                    break;
+                }
             }
         }
         if found.is_empty() {

@@ -4,6 +4,7 @@ pub mod blobs;
 pub mod bring;
 pub mod commit;
 mod filesystem;
+mod frame;
 pub mod helper;
 pub mod import;
 pub mod instruction;
@@ -14,6 +15,7 @@ pub mod manifest;
 pub mod reference;
 pub mod remove;
 pub mod resolve;
+pub mod save;
 pub mod store;
 #[cfg(test)]
 mod store_tests;

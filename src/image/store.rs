@@ -5,6 +5,7 @@
 //! layers/HEX/diff/          an unpacked layer, by the digest of its archive
 //! layers/HEX/image          in its place a file system image, by its digest: the lowest layer, or none
 //! layers/HEX/size           bytes in it
+//! layers/HEX/frame          what its archive has besides the content of files, to make it again (`frame`)
 //! trees/HEX-HEX/            layers put on top of each other, for storage drivers that need them so; made when they are needed
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
@@ -252,10 +253,15 @@ impl Store {
 
     #[inline(never)]
     pub(super) fn image(&self, id: &'static str, names: &[Name]) -> Result<Image> {
-        let config = manifest::parse(&file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)?)?;
+        let config = manifest::parse(&self.config(id)?)?;
         let layers = manifest::layers(&config)?;
         let names = names.iter().filter(|(_, of)| *of == id).map(|(name, _)| *name).collect();
         Ok(Image { id, names, config, layers, on_filesystem: false })
+    }
+
+    /// An image's configuration as it is.
+    pub(super) fn config(&self, id: &str) -> Result<Vec<u8>> {
+        file::read_file(self.root.by_ref(), file::path(image_path(id))?, CONFIG)
     }
 
     /// When the latest of these names was given; the epoch if there is none.

@@ -23,7 +23,8 @@ pub type Digest = [u8; 32];
 
 /// Where an archive's bytes go: to the other process, or where the user wants them.
 pub struct Output {
-    pipe: Fd,
+    /// None if the digest and the length alone are of interest.
+    pipe: Option<Fd>,
     /// Not for the user's.
     digest: Option<Sha256>,
     pending: Vec<u8>,
@@ -34,7 +35,7 @@ pub struct Output {
 
 impl Output {
     /// To this file; no more than `most` bytes if that is not 0.
-    fn new(pipe: Fd, digest: Option<Sha256>, most: u64) -> Output {
+    fn new(pipe: Option<Fd>, digest: Option<Sha256>, most: u64) -> Output {
         let most = if most == 0 { u64::MAX } else { most };
         Output { pipe, digest, pending: Vec::with_capacity(PIECE), left: most, most }
     }
@@ -44,9 +45,27 @@ impl Output {
     /// # Errors
     /// What `produce` returns, and write(2).
     pub fn to(file: Fd, most: u64, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<()> {
-        let mut output = Output::new(file, None, most);
+        let mut output = Output::new(Some(file), None, most);
         produce(&mut output)?;
         output.flush()
+    }
+
+    /// What `produce` would write: its digest, and how many bytes it is.
+    ///
+    /// # Errors
+    /// What `produce` returns.
+    pub fn measure(produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<(Digest, u64)> {
+        let mut output = Output::new(None, Some(sys::sha::sha256()), 0);
+        produce(&mut output)?;
+        output.flush()?;
+        let length = output.written();
+        Ok((output.digest.map(Sha256::finish).unwrap_or_default(), length))
+    }
+
+    /// How many bytes have been added.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.most - self.left + self.pending.len() as u64
     }
 
     /// Adds bytes.
@@ -78,7 +97,9 @@ impl Output {
             return Err(too_large(self.most));
         };
         self.left = left;
-        file::write_all(self.pipe.by_ref(), bytes)?;
+        if let Some(pipe) = &self.pipe {
+            file::write_all(pipe.by_ref(), bytes)?;
+        }
         // While the other process works on them.
         if let Some(digest) = &mut self.digest {
             digest.update(bytes);
@@ -105,7 +126,7 @@ impl Stream {
         let mut input = Some(input);
         let helper = Helper::start(&mut |_| {
             let Some(input) = input.take() else { return Ok(Vec::new()) };
-            let mut output = Output::new(input, Some(sys::sha::sha256()), most);
+            let mut output = Output::new(Some(input), Some(sys::sha::sha256()), most);
             produce(&mut output)?;
             output.flush()?;
             Ok(output.digest.map(Sha256::finish).unwrap_or_default().to_vec())
@@ -166,6 +187,12 @@ impl Opened {
     #[must_use]
     pub fn part(file: Fd, at: u64, size: u64) -> Opened {
         Opened { at: Some(at), left: size, ..Opened::new(file) }
+    }
+
+    /// Whether it can be read from any place.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.at.is_some()
     }
 
     /// Begins to digest what is read, and reads no further than the blob goes.

@@ -241,6 +241,8 @@ impl<S: Source> Decode<S::Error> for Gzip<S> {
                     if let &Failure::Corrupt { offset, what } = failure {
                         self.state = State::Failed { offset, what };
                     }
+                    // What was decoded of the member is not what was compressed.
+                    self.window.give(usize::MAX);
                 })?;
             }
             self.sum();

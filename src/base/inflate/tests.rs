@@ -409,3 +409,14 @@ fn the_crc_of_flate2_and_ours_agree_at_every_length() {
         assert_eq!(ours.value(), oracle.sum(), "{length} bytes");
     }
 }
+
+#[test]
+fn nothing_of_a_failed_member_is_handed_out() {
+    let mut encoded = encode(b"hello", 6);
+    let sum = encoded.len() - 8;
+    encoded[sum] ^= 1;
+    let mut gzip = Gzip::new(Bytes::new(&encoded, 100));
+    for _ in 0..3 {
+        assert_eq!(what(decode_on(&mut gzip, 500)), "the checksum is wrong");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SECURITY,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE, SECURITY,
     SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
@@ -299,6 +299,19 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (0, 1),
         groups: &[&LOAD, &PLATFORM, &UNPACK],
+        ..BLANK
+    },
+    Command {
+        name: "save",
+        aliases: &["image save"],
+        usage: phrase!("[OPTIONS] IMAGE..."),
+        help: phrase!("Save images as an archive that docker, podman or skopeo load"),
+        examples: examples![
+            ("save -o alpine.tar alpine", ""),
+            ("save alpine app:2 | ssh host vial load", "two images, to another machine"),
+        ],
+        args: (1, ANY),
+        groups: &[&EXPORT, &SAVE],
         ..BLANK
     },
     Command {

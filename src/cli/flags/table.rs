@@ -193,7 +193,11 @@ flags! {
         FollowLink        b'L' "follow-link"        Switch   ""               "Copy what a link as SRC leads to";
         CpQuiet           b'q' "quiet"              Switch   ""               "Do not say how much was copied";
     }
-    /// `export`.
+    /// `save`.
+    SAVE "Options" {
+        SaveFormat        b' ' "format"             One      "FORMAT"         "docker-archive (the default) or oci-archive";
+    }
+    /// `export` and `save`.
     EXPORT "Options" {
         Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
     }

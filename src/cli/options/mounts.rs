@@ -249,8 +249,8 @@ fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, name: &str, value: Option<
     Some(())
 }
 
-const DEVICE: &str =
-    "HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r";
+const DEVICE: Phrase =
+    phrase!("HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r");
 
 /// `HOST[:CONTAINER[:ACCESS]]` or `HOST:ACCESS`.
 #[inline(never)]

@@ -17,7 +17,7 @@ use core::ffi::CStr;
 
 use super::land::full;
 use super::resolve::{self, split};
-use super::tar::{Entry, Failure, Kind, Reader};
+use super::tar::{Entry, Extent, Failure, Kind, Reader};
 use crate::base::bytes::Source;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
@@ -301,6 +301,13 @@ impl<'a> Tree<'a> {
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let file = self.make(name, |dir| file::create(dir, name, flags, entry.mode & 0o777))?;
         self.outcome.size += content(entry, file.by_ref(), archive)?;
+        if let (Some(frame), Some(here)) = (&mut archive.frame, &self.here) {
+            let path = [&here.path, &b"/"[..], name.to_bytes()].concat();
+            let whole = [Extent { offset: 0, length: entry.size }];
+            for extent in entry.sparse.as_deref().unwrap_or(&whole) {
+                frame.content(&path, extent.offset, extent.length);
+            }
+        }
         // A change of owner takes the set-ID bits and capabilities away (chown(2)), so they come after it.
         if !self.owned(entry) {
             file::chown(file.by_ref(), entry.uid, entry.gid).map_err(needs_root)?;

@@ -21,6 +21,7 @@ use self::entry::{Extensions, Member, assemble};
 use self::header::{BLOCK, Header, gnu_sparse_more, until_nul};
 use self::pax::{Attributes, Scope};
 use self::sparse::{Layout, Map, Text};
+use super::frame::Frame;
 use crate::base::bytes::Source;
 use crate::base::phrase::Phrase;
 use alloc::vec;
@@ -65,6 +66,8 @@ impl<E> From<E> for Failure<E> {
 /// Reads an archive member by member.
 pub struct Reader<S: Source> {
     source: S,
+    /// Gets all bytes that are taken, but not what [`Reader::data`] lends.
+    pub frame: Option<Frame>,
     buffer: Vec<u8>,
     /// What of the buffer was read and not yet taken.
     start: usize,
@@ -87,6 +90,7 @@ impl<S: Source> Reader<S> {
     pub fn new(source: S) -> Self {
         Self {
             source,
+            frame: None,
             buffer: vec![0; BUFFER],
             start: 0,
             end: 0,
@@ -132,6 +136,14 @@ impl<S: Source> Reader<S> {
         Ok(&self.buffer[taken])
     }
 
+    /// Adds bytes of the buffer to the frame.
+    #[inline(never)]
+    fn note(&mut self, taken: Range<usize>) {
+        if let Some(frame) = &mut self.frame {
+            frame.bytes(&self.buffer[taken]);
+        }
+    }
+
     /// How many bytes of the archive were taken so far.
     pub fn offset(&self) -> u64 {
         self.position
@@ -145,6 +157,7 @@ impl<S: Source> Reader<S> {
         (self.left, self.padding, self.ended) = (0, 0, true);
         loop {
             self.position += (self.end - self.start) as u64;
+            self.note(self.start..self.end);
             (self.start, self.end) = (0, 0);
             if !self.fill()? {
                 return Ok(());
@@ -300,13 +313,13 @@ impl<S: Source> Reader<S> {
         }
         self.begin(size);
         let mut bytes = Vec::with_capacity(size as usize);
-        loop {
-            let piece = self.data()?;
-            if piece.is_empty() {
-                return Ok(bytes);
-            }
-            bytes.extend_from_slice(piece);
+        while self.left != 0 {
+            let taken = self.take(self.left)?;
+            self.left -= taken.len() as u64;
+            bytes.extend_from_slice(&self.buffer[taken.clone()]);
+            self.note(taken);
         }
+        Ok(bytes)
     }
 
     fn begin(&mut self, stored: u64) {
@@ -317,7 +330,9 @@ impl<S: Source> Reader<S> {
     fn skip(&mut self) -> Result<(), Failure<S::Error>> {
         self.padding += mem::take(&mut self.left);
         while self.padding != 0 {
-            self.padding -= self.take(self.padding)?.len() as u64;
+            let taken = self.take(self.padding)?;
+            self.padding -= taken.len() as u64;
+            self.note(taken);
         }
         Ok(())
     }
@@ -362,6 +377,7 @@ impl<S: Source> Reader<S> {
             }
         }
         block.copy_from_slice(&self.buffer[self.start..self.start + BLOCK]);
+        self.note(self.start..self.start + BLOCK);
         self.start += BLOCK;
         self.position += BLOCK as u64;
         Ok(true)

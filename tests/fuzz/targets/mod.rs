@@ -1,0 +1,70 @@
+//! What is fuzzed: for each parser that takes hostile bytes a check of what must hold for any input, and the first inputs.
+//!
+//! A check panics where something does not hold. The fuzzer runs them (`tests/fuzz`), and so do the ordinary tests, briefly.
+
+mod codecs;
+mod documents;
+mod words;
+
+/// A parser and what must hold for it.
+pub struct Target {
+    /// How it is called.
+    pub name: &'static str,
+    /// The first inputs.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Panics if anything does not hold for this input.
+    pub check: fn(&[u8]),
+}
+
+/// All of them.
+#[rustfmt::skip]
+pub const TARGETS: [Target; 12] = [
+    Target { name: "inflate",     seeds: codecs::deflated,       check: codecs::inflate },
+    Target { name: "gzip",        seeds: codecs::gzipped,        check: codecs::gzip },
+    Target { name: "zstd",        seeds: codecs::zstd_frames,    check: codecs::zstd },
+    Target { name: "tar",         seeds: codecs::archives,       check: codecs::tar },
+    Target { name: "json",        seeds: documents::json_texts,  check: documents::json },
+    Target { name: "config",      seeds: documents::configs,     check: documents::config },
+    Target { name: "index",       seeds: documents::indexes,     check: documents::index },
+    Target { name: "spec",        seeds: documents::specs,       check: documents::spec },
+    Target { name: "passwd",      seeds: documents::passwds,     check: documents::passwd },
+    Target { name: "wire",        seeds: documents::errors,      check: documents::wire },
+    Target { name: "words",       seeds: words::words,           check: words::read },
+    Target { name: "argv",        seeds: words::lines,           check: words::argv },
+];
+
+/// Bytes as a source that gives at most so many of them at a time.
+pub struct Bytes<'a>(pub &'a [u8], pub usize);
+
+impl vial::base::bytes::Source for Bytes<'_> {
+    type Error = ();
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ()> {
+        let count = self.0.len().min(buffer.len()).min(self.1);
+        let (given, left) = self.0.split_at(count);
+        buffer[..count].copy_from_slice(given);
+        self.0 = left;
+        Ok(count)
+    }
+}
+
+/// Text for the first inputs: with repeats near and far, and all kinds of bytes.
+pub fn sample(length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut state = 1u32;
+    while bytes.len() < length {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match state >> 30 {
+            0 => bytes.extend(state.to_le_bytes()),
+            1 => bytes.extend(format!("the number {} and ", state % 100).bytes()),
+            2 => bytes.resize(bytes.len() + 1 + (state >> 8 & 63) as usize, state as u8),
+            _ => {
+                let from = (state >> 8) as usize % (bytes.len() + 1);
+                let to = bytes.len().min(from + 40);
+                bytes.extend_from_within(from..to);
+            }
+        }
+    }
+    bytes.truncate(length);
+    bytes
+}
