@@ -314,7 +314,8 @@ fn is_locked(path: &Path) -> bool {
     locks.lines().any(|line| line.contains("FLOCK") && line.contains("WRITE") && line.ends_with(&needle))
 }
 
-/// Kills at a sample of all places; all of them with `VIAL_TEST_ALL`.
+/// Kills at a sample of all places; all of them with `VIAL_TEST_ALL`. A place is a call and its number: whichever process of
+/// the command's comes there is killed, be that the command, the keeper, the monitor, the first process or several of them.
 fn sweep(scene: &Scene, words: &[&str], sample: usize, offset: usize, prepare: &dyn Fn()) {
     prepare();
     let calls = calls(scene, words);
@@ -322,6 +323,9 @@ fn sweep(scene: &Scene, words: &[&str], sample: usize, offset: usize, prepare: &
     let all = calls.iter().flat_map(|(name, count)| (1..=*count).map(move |number| (name.as_str(), number)));
     let all: Vec<_> = all.filter(|(name, _)| *name != "exit_group").collect();
     assert!(all.len() > 20, "{calls:?}");
+    if std::env::var_os("VIAL_TEST_ALL").is_some() {
+        println!("{} places in {}", all.len(), words.join(" "));
+    }
     let step = if std::env::var_os("VIAL_TEST_ALL").is_some() { 1 } else { all.len().div_ceil(sample) };
     for (name, number) in all.into_iter().skip(offset % step).step_by(step) {
         prepare();
@@ -346,6 +350,7 @@ fn a_run_killed_at_any_call_leaves_the_truth(scene: &Scene) {
     run(&[], 14);
     run(&["--rm", "--init"], 8);
     run(&["-t"], 5);
+    run(&["--restart", "always"], 8);
 }
 
 fn other_commands_killed_at_any_call_leave_the_truth(scene: &Scene) {
@@ -359,6 +364,8 @@ fn other_commands_killed_at_any_call_leave_the_truth(scene: &Scene) {
     sweep(scene, &["stop", "-t", "1", "web"], 4, 3, &start);
     sweep(scene, &["restart", "-t", "1", "web"], 5, 4, &start);
     sweep(scene, &["rm", "-f", "-v", "web"], 5, 5, &start);
+    sweep(scene, &["exec", "web", "/bin/sh", "-c", "true"], 6, 6, &start);
+    sweep(scene, &["exec", "-d", "web", "/bin/sh", "-c", "sleep 600"], 4, 7, &start);
 }
 
 fn damaged_files_are_named_and_can_be_removed(scene: &Scene) {

@@ -14,9 +14,12 @@ trials! {
     many_live_at_once_and_are_listed_quickly [Root, Busybox, Kernel("overlay"), Command("start")];
 }
 
-/// How long commands are thrown at each other; `VIAL_TEST_SECONDS` is for those who want to be sure.
-fn seconds() -> u64 {
-    std::env::var("VIAL_TEST_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
+/// How long commands are thrown at each other, and by how many; `VIAL_TEST_SECONDS` is for those who want to be sure.
+fn extent() -> (u64, usize) {
+    match std::env::var("VIAL_TEST_SECONDS").ok().and_then(|text| text.parse().ok()) {
+        Some(seconds) => (seconds, 50),
+        None => (6, 12),
+    }
 }
 
 fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
@@ -37,7 +40,8 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
         "before it became the workload",
     ];
     let rootfs = scene.rootfs().display().to_string();
-    let ends = Instant::now() + Duration::from_secs(seconds());
+    let (seconds, workers) = extent();
+    let ends = Instant::now() + Duration::from_secs(seconds);
     let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let wrong = Mutex::new(Vec::new());
     let work = |worker: usize| {
@@ -45,7 +49,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
         while Instant::now() < ends {
             round += 1;
             let (name, other) = (NAMES[round % 4], NAMES[(round / 3) % 4]);
-            let words: Vec<&str> = match (round * 7 + worker) % 14 {
+            let words: Vec<&str> = match (round * 7 + worker) % 15 {
                 0 | 1 => vec!["run", "-d", "--name", name, &rootfs, "sleep", "600"],
                 2 | 3 => vec!["run", "-d", "--rm", "--name", name, &rootfs, "sleep", "0.05"],
                 4 => vec!["run", "-d", "--restart", "always", "--name", name, &rootfs, "sleep", "0.05"],
@@ -56,6 +60,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
                 10 => vec!["restart", "-t", "0", name],
                 11 => vec!["kill", name],
                 12 => vec!["rename", name, other],
+                13 => vec!["exec", name, "true"],
                 _ => vec!["gc"],
             };
             let output = scene.vial(&words).run();
@@ -76,7 +81,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
         }
     };
     thread::scope(|scope| {
-        for worker in 0..12 {
+        for worker in 0..workers {
             let work = &work;
             scope.spawn(move || work(worker));
         }
@@ -89,6 +94,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
         wrong.into_iter().take(12).collect::<Vec<_>>().join("\n")
     );
     let (done, failed) = (done.into_inner(), failed.into_inner());
+    println!("{done} commands, of which {failed} were told that another one was quicker");
     assert!(done > 50 && failed < done * 9 / 10, "{failed} of {done} commands failed");
     // Whatever they left can be removed, and then nothing is left.
     let all = scene.vial(["ps", "-a", "-q"]).ok().stdout;

@@ -105,6 +105,7 @@ fn main() -> ExitCode {
         vm::harness::trials(),
         vm::control::trials(),
         vm::limits::trials(),
+        vm::reboot::trials(),
         whiteouts::trials(),
         workload::trials(),
     ];

@@ -4,10 +4,13 @@
 //! not know the call.
 
 use crate::util::Scene;
+use crate::util::container::eventually;
+use crate::util::detached::{Detached, is_gone};
 
 trials! {
     a_container_runs_without_any_one_of_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay")];
     a_container_runs_without_all_of_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay")];
+    a_workload_is_adopted_without_being_held [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     an_archive_is_unpacked_without_the_newer_calls [Root, Tool("strace"), Tool("tar"), Busybox];
 }
 
@@ -43,6 +46,27 @@ fn a_container_runs_without_any_one_of_the_newer_calls(scene: &Scene) {
 fn a_container_runs_without_all_of_the_newer_calls(scene: &Scene) {
     run_without(scene, &NEWER.join(","), "ENOSYS");
     run_without(scene, &NEWER.join(","), "EPERM");
+}
+
+fn a_workload_is_adopted_without_being_held(scene: &Scene) {
+    let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done";
+    let web = Detached::run(scene, "web", &[], script);
+    web.says("ready");
+    let pid = web.pid();
+    web.kill_monitor();
+    let trace = scene.path("trace").display().to_string();
+    let inject = ["-f", "-o", &trace, "-e", "trace=pidfd_open,ioctl", "-e", "inject=pidfd_open:error=ENOSYS"];
+    // strace stays with the new monitor, so its command is not waited for.
+    let words = inject.into_iter().chain(["-e", "inject=ioctl:error=ENOTTY", env!("CARGO_BIN_EXE_vial"), "ps", "-q"]);
+    let tracing = scene.command("strace", words).start();
+    eventually("it is adopted", || (!is_gone(web.monitor())).then_some(()));
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert!(!is_gone(pid) && web.condition() == "running" && web.pid() == pid);
+    web.vial(&["stop"]).ok();
+    tracing.wait();
+    // How it ended is known if the new parent was slower than the monitor.
+    assert!([7, 255].contains(&web.wait()) && web.condition() == "exited");
+    web.remove();
 }
 
 fn an_archive_is_unpacked_without_the_newer_calls(scene: &Scene) {

@@ -17,6 +17,7 @@ trials! {
     a_limit_without_its_controller_is_refused_by_name [Root, Busybox, CgroupV1("memory"), Kernel("overlay"), Command("update")];
     all_processes_join_a_hierarchy_that_is_new_and_it_goes_with_the_container [Root, Busybox, CgroupV1("pids"), Kernel("overlay"), Command("update")];
     what_does_not_run_is_started_with_the_new_limits [Root, Busybox, Kernel("overlay"), Command("update")];
+    of_many_updates_at_once_none_is_lost [Root, Busybox, Kernel("overlay"), Command("update")];
     several_containers_change_and_one_failure_does_not_keep_the_others [Root, Busybox, Kernel("overlay"), Command("update")];
 }
 
@@ -170,6 +171,28 @@ fn what_does_not_run_is_started_with_the_new_limits(scene: &Scene) {
     scene.vial(["update", "nosuch", "-m", "48m"]).ends(125).says("no such container: nosuch");
     scene.vial(["rm", "ended"]).ok();
     scene.assert_nothing_left();
+}
+
+fn of_many_updates_at_once_none_is_lost(scene: &Scene) {
+    for _ in 0..4 {
+        let container = Container::named(scene, "it", &["-m", "64m"], "exec sleep 600");
+        let options = [["--cpus", "0.5"], ["-c", "300"], ["--pids-limit", "77"], ["--cpuset-cpus", "0"], ["-m", "70m"]];
+        let all: Vec<_> =
+            options.iter().map(|option| scene.vial(["update"]).args(option).args(["it"]).start()).collect();
+        for update in all {
+            update.wait().ends(0);
+        }
+        let limits = resources(scene, &container.id);
+        let has = [
+            limits["cpu"]["quota"] == 50_000,
+            limits["cpu"]["shares"] == 300,
+            limits["pids"]["limit"] == 77,
+            limits["cpu"]["cpus"] == "0",
+            limits["memory"]["limit"] == 70 << 20,
+        ];
+        assert_eq!(has, [true; 5], "{limits}");
+        container.stop();
+    }
 }
 
 fn several_containers_change_and_one_failure_does_not_keep_the_others(scene: &Scene) {

@@ -10,12 +10,13 @@ use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::record;
 use crate::base::json::{Value, object};
-use crate::container::bundle::read_json;
+use crate::container::bundle::{self, Durable, read_json};
 use crate::container::remains;
 use crate::container::spec::Resources;
 use crate::container::state::{State, Status};
 use crate::kernel::cgroup::Hierarchies;
-use crate::sys::{because, file};
+use crate::sys::because;
+use crate::sys::file::{self, Lock};
 
 /// Changes each container, and prints its name as it was given.
 pub(super) fn update(context: &Context<'static>) -> Result<u8> {
@@ -41,6 +42,9 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
     let (directory, free) = bundles.take(id)?.ok_or_else(gone)?;
     let directory = directory.by_ref();
     let status = State::load(directory)?.map(|state| state.status);
+    // Of several at once each begins with what the one before has made.
+    let turn = file::open(directory, c"rootfs", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    file::lock(turn.by_ref(), Lock::Exclusive)?;
     let config = read_json(directory, c"config.json")?;
     let (Some(mut config), Some(status)) = (config, status.filter(|status| free || *status == Status::Running)) else {
         return Err(Error::new(say!("container {} is being started or ends; try again", name)));
@@ -51,7 +55,7 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
     let asked = record::write(&mut resources);
     merge(&mut config, object([("linux", object([("resources", asked.clone())]))]));
     // First what can fail for want of room, then the kernel, and last what can't fail any more.
-    file::write_file(directory, c"config.json.new", config.to_compact().as_bytes(), 0o644)?;
+    bundle::stage(directory, c"config.json.new", libc::O_CREAT | libc::O_TRUNC, &config.to_compact(), Durable::Whole)?;
     if !free && status == Status::Running {
         let changed = remains::group(&config, id)
             .and_then(|mut group| group.change(&Hierarchies::detect()?, &asked, context.parsed.globals.best_effort));
@@ -63,7 +67,8 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
             }
         }
     }
-    file::rename(directory, c"config.json.new", directory, c"config.json", true)
+    file::rename(directory, c"config.json.new", directory, c"config.json", true)?;
+    file::sync(directory)
 }
 
 /// The limits that are asked for, with those of the container that they must fit and that the kernel takes together with them.

@@ -291,7 +291,7 @@ impl Bundles {
         let _why = because!("give the container another name");
         self.claim(id, new, &[0; 32])?;
         if old.is_empty() || self.give_back(old, id)? {
-            return Ok(());
+            return file::sync(self.names.by_ref());
         }
         // Somebody else renamed it first.
         self.give_back(new, id)?;
@@ -353,20 +353,14 @@ impl Bundle {
         file::write_file(self.directory.by_ref(), name, content.as_bytes(), 0o644)
     }
 
-    /// Replaces one of a container's files as a whole; `durable` if a crash of the machine must not undo it.
+    /// Replaces one of a container's files as a whole.
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn replace(directory: FdRef<'_>, name: &CStr, content: &Value, durable: bool) -> Result<()> {
+    pub fn replace(directory: FdRef<'_>, name: &CStr, content: &Value, durable: Durable) -> Result<()> {
         let new = file::path([name.to_bytes(), b".new"].concat())?;
         let mut text = content.to_compact();
-        let write = |path, flags, text: &str| {
-            let opened = file::create(directory, path, libc::O_WRONLY | flags, 0o600)?;
-            let written = file::write_all(opened.by_ref(), text.as_bytes());
-            let synced = written.and_then(|()| if durable { file::sync(opened.by_ref()) } else { Ok(()) });
-            synced.map_err(|error| Error::os(error.errno(), phrase!("write"), path.to_string_lossy()))
-        };
-        match write(new, libc::O_CREAT | libc::O_TRUNC, &text) {
+        match stage(directory, new, libc::O_CREAT | libc::O_TRUNC, &text, durable) {
             Err(error) if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) => {
                 // The disk is full, but there is room where the file is: blanks at the end are none of its meaning.
                 let _ = file::unlink(directory, new);
@@ -374,11 +368,36 @@ impl Bundle {
                 while (text.len() as u64) < size {
                     text.push(' ');
                 }
-                write(name, 0, &text)
+                stage(directory, name, 0, &text, durable)
             }
-            result => result.and_then(|()| file::rename(directory, new, directory, name, true)),
+            result => result.and_then(|()| {
+                file::rename(directory, new, directory, name, true)?;
+                if durable == Durable::Done { file::sync(directory) } else { Ok(()) }
+            }),
         }
     }
+}
+
+/// What a crash of the machine may do to a file that has just replaced another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub enum Durable {
+    /// It goes with the machine, or says only what is true until then.
+    Not,
+    /// There is one of the two, and it is whole.
+    Whole,
+    /// There is the new one.
+    Done,
+}
+
+/// Writes a file that is about to take another's place, with these flags; see [`Bundle::replace`].
+///
+/// # Errors
+/// What the file system refuses.
+pub fn stage(directory: FdRef<'_>, path: &CStr, flags: i32, text: &str, durable: Durable) -> Result<()> {
+    let opened = file::create(directory, path, libc::O_WRONLY | flags, 0o600)?;
+    let written = file::write_all(opened.by_ref(), text.as_bytes());
+    let synced = written.and_then(|()| if durable > Durable::Not { file::sync(opened.by_ref()) } else { Ok(()) });
+    synced.map_err(|error| Error::os(error.errno(), phrase!("write"), path.to_string_lossy()))
 }
 
 /// Reads a JSON file of a container; `None` if it is not there.

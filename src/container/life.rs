@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt::Display;
 
-use super::bundle::Bundles;
+use super::bundle::{Bundles, Durable};
 use super::control::Control;
 use super::launch::{self, Launch};
 use super::plan::{self, Setting};
@@ -84,7 +84,7 @@ impl Life<'_> {
             // Should vial be killed now, this tells whom to look for.
             let _why = because!("write down which process is going to be the workload");
             note_process(state, pid);
-            state.save(directory.by_ref())
+            state.write(directory.by_ref(), Durable::Not)
         })?;
         let noted = self.note_start(&running);
         noted.inspect_err(|_| Running::kill(running.pid))?;

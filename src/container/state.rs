@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::bundle::{Bundle, Bundles, Named, damaged, read_json};
+use super::bundle::{Bundle, Bundles, Durable, Named, damaged, read_json};
 use super::monitor::RESTARTING;
 use super::{process, remains};
 use crate::base::error::{Error, Result};
@@ -101,7 +101,16 @@ impl State {
     /// # Errors
     /// What the file system refuses.
     pub fn save(&mut self, directory: FdRef<'_>) -> Result<()> {
-        Bundle::replace(directory, c"state.json", &record::write(self), !self.remove)
+        self.write(directory, Durable::Done)
+    }
+
+    /// As `save`, but no more durable than this.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn write(&mut self, directory: FdRef<'_>, durable: Durable) -> Result<()> {
+        let durable = if self.remove { Durable::Not } else { durable };
+        Bundle::replace(directory, c"state.json", &record::write(self), durable)
     }
 
     /// Whether the first process goes on although its owner is not there, whose monitor was killed.

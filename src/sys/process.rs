@@ -163,7 +163,8 @@ pub enum Ended {
 
 impl Ended {
     /// wait(2): the low 7 bits are the signal, the next byte the exit code.
-    fn of(status: i32) -> Ended {
+    #[must_use]
+    pub fn of(status: i32) -> Ended {
         match (status & 0x7f) as u8 {
             0 => Ended::Exited((status >> 8) as u8),
             signal => Ended::Killed(signal),

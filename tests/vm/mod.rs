@@ -10,9 +10,11 @@ pub mod exec;
 pub mod harness;
 pub mod kernel;
 pub mod limits;
+pub mod reboot;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
@@ -28,6 +30,10 @@ const LIMIT: &str = "300";
 pub struct Machine {
     modules: Vec<String>,
     steps: Vec<(String, String)>,
+    /// What busybox's init is to do, if it is the first process.
+    inittab: Option<String>,
+    /// A file that is the machine's disk.
+    disk: Option<PathBuf>,
 }
 
 /// What happened on a machine from its start to its end.
@@ -38,7 +44,24 @@ pub struct Booted {
 impl Machine {
     /// A machine that loads these modules when it starts.
     pub fn with(modules: &[&str]) -> Machine {
-        Machine { modules: modules.iter().map(ToString::to_string).collect(), steps: Vec::new() }
+        Machine {
+            modules: modules.iter().map(ToString::to_string).collect(),
+            steps: Vec::new(),
+            inittab: None,
+            disk: None,
+        }
+    }
+
+    /// Has busybox's init do this; `/run-steps` runs the steps.
+    pub fn inittab(mut self, lines: &str) -> Machine {
+        self.inittab = Some(lines.to_owned());
+        self
+    }
+
+    /// Gives it a disk with an ext4 file system, which is mounted where vial's state is.
+    pub fn disk(mut self, file: &Path) -> Machine {
+        self.disk = Some(file.to_owned());
+        self
     }
 
     /// A shell script, run when those before have ended; a minute is its time. What it mounts stays mounted.
@@ -60,6 +83,8 @@ impl Machine {
         let qemu = scene.command("timeout", [LIMIT, EMULATOR]).limit(std::time::Duration::from_mins(6));
         let qemu = qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config"]);
         let qemu = qemu.args(["-display", "none", "-serial", "stdio", "-no-reboot", "-append", console]);
+        let drive = self.disk.iter().map(|disk| format!("file={},format=raw,if=virtio", disk.display()));
+        let qemu = drive.fold(qemu, |qemu, drive| qemu.args(["-drive", &drive]));
         let output =
             qemu.args(["-kernel".as_ref(), kernel.image.as_os_str()]).args(["-initrd".as_ref(), disk.as_os_str()]);
         let output = output.run();
@@ -72,6 +97,10 @@ impl Machine {
         root.tree(scene.rootfs());
         root.program("bin/vial", &fs::read(VIAL).expect("read vial"));
         root.program("init", include_bytes!("init"));
+        root.program("run-steps", include_bytes!("run-steps"));
+        if let Some(lines) = &self.inittab {
+            root.program("etc/inittab", lines.as_bytes());
+        }
         for directory in ["data", "modules", "steps"] {
             root.directory(directory);
         }

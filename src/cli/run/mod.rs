@@ -29,7 +29,7 @@ use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
-use crate::container::bundle::{Bundle, Bundles};
+use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
@@ -102,7 +102,8 @@ fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
     let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
     file::umask(0);
-    let (_, _, made) = create(context, options)?;
+    let (_, _, mut made) = create(context, options)?;
+    made.state.save(made.bundle.directory.by_ref())?;
     super::print(&[made.id, "\n"].concat())?;
     Ok(0)
 }
@@ -195,7 +196,7 @@ fn fill_in(
     }
     if is_kept || !options.record.remove {
         let _why = because!("write down what the container came from");
-        state.save(bundle.directory.by_ref())?;
+        state.write(bundle.directory.by_ref(), durable(options))?;
     }
     Ok((launch, state))
 }
@@ -246,10 +247,15 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
     Ok(ended)
 }
 
+/// What a container's files are as long as it is not known to run.
+fn durable(options: Options) -> Durable {
+    if options.record.remove { Durable::Not } else { Durable::Whole }
+}
+
 /// Writes what makes the container's directory an OCI bundle.
 fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut Spec) -> Result<()> {
     let _why = because!("write down what the container is: a bundle as the OCI runtime specification has it");
-    bundle.write(c"config.json", &spec.to_json().to_compact())?;
+    Bundle::replace(bundle.directory.by_ref(), c"config.json", &spec.to_json(), durable(options))?;
     let overlay = launch::annotation(spec, launch::STORAGE).is_empty();
     for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
         file::mkdir(bundle.directory.by_ref(), name, *mode)?;

@@ -89,6 +89,7 @@ impl Keeper {
     pub(super) fn keep(mut self) -> ! {
         let _why = because!("keep the container's monitor");
         let _ = process::prctl_not_dumpable();
+        let mut tried = false;
         loop {
             let start = match process::wait(Some(self.monitor), true) {
                 Ok(Some(waited)) => match waited.ended {
@@ -103,6 +104,11 @@ impl Keeper {
                 _ => process::exit(0),
             };
             if let Start::Killed = start {
+                if tried {
+                    // Whoever waits must not wait for ever.
+                    self.channel = None;
+                }
+                tried = true;
                 process::sleep(BREATH);
             }
             self.monitor = loop {

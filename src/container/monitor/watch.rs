@@ -6,9 +6,11 @@ use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, S
 use super::{Monitor, policy};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::keep::text;
+use crate::base::text::{Cut, decimal_u32};
 use crate::container::log::{Stream, write::Log};
 use crate::container::{process as known, run};
-use crate::sys::fd::Fd;
+use crate::sys::fd::{CWD, Fd};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
 use crate::sys::{because, file, net};
@@ -19,15 +21,44 @@ const CHUNK: usize = 16 << 10;
 /// in the container's control group, and need not come to an end.
 const LAST: usize = 1 << 20;
 
-/// How a process that was adopted ended. The kernel tells once its new parent has collected it, which is about to happen.
-fn end_of(held: &Fd) -> Option<Ended> {
-    for _ in 0..200 {
-        if let Some(ended) = process::end_of(held.by_ref()) {
-            return Some(ended);
-        }
-        process::sleep(10);
+/// Milliseconds between two looks at a process that can't be held.
+const LOOK: u64 = 500;
+
+/// A process that somebody else is the parent of.
+struct Adopted {
+    /// Its directory in `/proc`, which is never another process's of that number.
+    directory: Fd,
+    /// Ready when it has ended (Linux 5.3).
+    held: Option<Fd>,
+}
+
+impl Adopted {
+    /// Finds it; `None` if it has ended.
+    fn find(pid: u32) -> Option<Adopted> {
+        let path = file::path(text!("/proc/{pid}")).ok()?;
+        let directory = file::open(CWD, path, libc::O_RDONLY | libc::O_DIRECTORY).ok()?;
+        Some(Adopted { directory, held: known::hold(pid, known::began(pid)) })
     }
-    None
+
+    /// How it ended, if it has; `None` within if nobody can tell. The kernel tells once its new parent has collected it (Linux
+    /// 6.15), which is about to happen, and before that in the last word of `/proc/PID/stat`, `proc_pid_stat(5)`.
+    fn end(&self) -> Option<Option<Ended>> {
+        let mut seen = None;
+        for _ in 0..200 {
+            if let Some(ended) = self.held.as_ref().and_then(|held| process::end_of(held.by_ref())) {
+                return Some(Some(ended));
+            }
+            let Ok(stat) = file::read_file(self.directory.by_ref(), c"stat", LAST) else { break };
+            let words =
+                core::str::from_utf8(&stat).ok().and_then(|stat| stat.cut_last(b')')).map_or("", |(_, rest)| rest);
+            if !matches!(words.words().next(), Some("Z" | "X")) {
+                return None;
+            }
+            seen = words.words().last().and_then(decimal_u32).map(|status| Ended::of(status as i32));
+            process::sleep(10);
+        }
+        Some(seen)
+    }
 }
 
 /// Where what is on its way passes through.
@@ -44,26 +75,23 @@ impl Monitor {
     pub(super) fn watch(&mut self) -> Option<Ended> {
         let _why = because!("watch the container: its output, its end, and who attaches");
         let signals = poll::signalfd(run::watched_signals()).ok()?;
-        // Without its parent's knowledge a process is held by a descriptor.
-        let held = if self.is_parent { None } else { known::hold(self.pid, known::began(self.pid)) };
-        if !self.is_parent && held.is_none() {
-            return None;
-        }
+        let adopted = if self.is_parent { None } else { Some(Adopted::find(self.pid)?) };
+        let held = adopted.as_ref().and_then(|adopted| adopted.held.as_ref());
         self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let mut buffers = Buffers { output: alloc::vec![0; CHUNK], input: alloc::vec![0; INPUT_CHUNK + 1], waiting: 0 };
         let mut files: Vec<Waiting> = Vec::with_capacity(16);
         loop {
             let flowing = self.queue.is_empty();
-            let reading = |file: &Option<Fd>, on: bool| match file {
+            let reading = |file: Option<&Fd>, on: bool| match file {
                 Some(file) if on => Waiting::readable(file.by_ref()),
                 _ => Waiting::nothing(),
             };
             files.clear();
             files.push(Waiting::readable(signals.by_ref()));
-            files.push(reading(&held, true));
-            files.push(reading(&self.outputs[0], flowing));
-            files.push(reading(&self.outputs[1], flowing));
-            files.push(reading(&self.listener, true));
+            files.push(reading(held, true));
+            files.push(reading(self.outputs[0].as_ref(), flowing));
+            files.push(reading(self.outputs[1].as_ref(), flowing));
+            files.push(reading(self.listener.as_ref(), true));
             files.push(match &self.input {
                 Some(input) if buffers.waiting > 0 => Waiting::writable(input.by_ref()),
                 _ => Waiting::nothing(),
@@ -75,7 +103,8 @@ impl Monitor {
                     _ => Waiting::readable(client.socket.by_ref()),
                 });
             }
-            poll::poll(&mut files).ok()?;
+            let looks = adopted.is_some() && held.is_none();
+            poll::poll_within(&mut files, if looks { LOOK } else { u64::MAX }).ok()?;
             for (place, ready) in files[6..].iter().enumerate() {
                 if ready.is_ready() {
                     self.serve(place, &mut buffers);
@@ -95,8 +124,10 @@ impl Monitor {
                 self.clients.push(Client::new(socket, false));
             }
             self.settle();
-            if let (Some(held), true) = (&held, files[1].is_ready()) {
-                return end_of(held);
+            if let (Some(adopted), true) = (&adopted, looks || files[1].is_ready())
+                && let Some(end) = adopted.end()
+            {
+                return end;
             }
             if files[0].is_ready()
                 && let Ok(Some(ended)) = self.handle_signal(&signals)
