@@ -107,6 +107,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
     ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
     ("inspect", "type", &["network", "Container"]),
+    ("run", "pull", &["x", "MISSING", "missing,always", "true"]),
+    ("pull", "creds", &["x", ":x", ":"]),
     ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
     ("load", "input", &["/nonexistent/file"]),
     ("load", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),

@@ -37,6 +37,7 @@ mod load;
 mod logs;
 mod memory;
 mod old_kernels;
+mod pull;
 mod restarts;
 mod service;
 mod stats;
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        pull::trials(),
         vm::exec::trials(),
         stats::trials(),
         update::trials(),

@@ -5,6 +5,7 @@
 pub mod phrase;
 
 pub mod bytes;
+pub mod dns;
 pub mod errno;
 pub mod error;
 pub mod inflate;

@@ -141,7 +141,10 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             image.created.rfc3339_short().leak(),
         ];
         for name in &image.names {
-            let (repository, tag) = name.cut_last(b':').unwrap_or((name, "<none>"));
+            let (repository, tag) = match name.cut(b'@') {
+                Some((repository, _digest)) => (repository, "<none>"),
+                None => name.cut_last(b':').unwrap_or((name, "<none>")),
+            };
             if fits(repository, tag) {
                 list.cells.extend_from_slice(&[keep::copy(repository), keep::copy(tag)]);
                 list.cells.extend_from_slice(&cells);

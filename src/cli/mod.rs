@@ -20,6 +20,7 @@ pub mod output;
 pub mod parse;
 mod pause;
 mod ps;
+mod pull;
 mod rm;
 mod run;
 mod sealed;
@@ -121,6 +122,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "commit" => commit::commit(context),
         "import" => images::import(context),
         "load" => load::load(context),
+        "pull" => pull::pull(context),
         "images" => images::list(context),
         "rmi" => images::remove(context),
         "volume create" => volume::create(context),

@@ -7,10 +7,13 @@ use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::sys::file::Lock;
-use crate::sys::{self, file, ledger};
+use crate::sys::{self, file, ledger, process};
 
 /// Tells which container uses a layer, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+/// Seconds.
+const DAY: i64 = 86_400;
 
 /// What was done, a line each.
 type Done = Result<Vec<&'static str>>;
@@ -77,15 +80,8 @@ impl Store {
         let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
-        for name in self.directory(c"tmp")? {
-            let path = file::path(text!("tmp/{name}"))?;
-            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
-            if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                file::remove_tree(self.root.by_ref(), path)?;
-                done.push(text!("Deleted: tmp/{name}"));
-            }
-            ledger::relieve();
-        }
+        self.sweep(&mut done)?;
+        self.sweep_downloads(&mut done)?;
         let needed = self.needed("")?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
@@ -101,6 +97,44 @@ impl Store {
             }
         }
         Ok(done)
+    }
+
+    /// Removes only what processes that are gone had under way.
+    ///
+    /// # Errors
+    /// What can't be read or removed.
+    pub fn clean_work(&self) -> Result<()> {
+        let _why = sys::because(phrase!("remove what was under way"));
+        let _lock = self.hold(Lock::Exclusive)?;
+        self.sweep(&mut Vec::new())
+    }
+
+    fn sweep(&self, done: &mut Vec<&'static str>) -> Result<()> {
+        for name in self.directory(c"tmp")? {
+            let path = file::path(text!("tmp/{name}"))?;
+            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
+            if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
+                file::remove_tree(self.root.by_ref(), path)?;
+                done.push(text!("Deleted: tmp/{name}"));
+            }
+            ledger::relieve();
+        }
+        Ok(())
+    }
+
+    /// Removes downloads that nobody has gone on with for a day.
+    fn sweep_downloads(&self, done: &mut Vec<&'static str>) -> Result<()> {
+        let now = process::clock(libc::CLOCK_REALTIME).secs;
+        for name in self.directory(c"partial")? {
+            let path = file::path(text!("partial/{name}"))?;
+            let Ok(file) = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW) else { continue };
+            let written = file::stat(file.by_ref(), c"")?.mtime.secs;
+            if now.saturating_sub(written) > DAY && file::try_lock(file.by_ref(), Lock::Exclusive)? {
+                file::unlink(self.root.by_ref(), path)?;
+                done.push(text!("Deleted: partial/{name}"));
+            }
+        }
+        Ok(())
     }
 
     /// The layers of all images but one.

@@ -7,6 +7,7 @@
 //! layers/HEX/size           bytes in it
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
+//! partial/HEX               a download under way or interrupted, by the digest of what it is to be; locked by who has it in hand
 //! tmp/RANDOM/               work under way; its owner holds a lock on the directory
 //! ```
 //!
@@ -172,6 +173,15 @@ impl Store {
         Ok(found)
     }
 
+    /// The ID of an image, as for [`Store::find`].
+    ///
+    /// # Errors
+    /// As for [`Store::find`].
+    pub fn look_up(&self, image: &str) -> Result<&'static str> {
+        let _why = sys::because(phrase!("see whether the image is here"));
+        self.resolve(image, &self.names()?)
+    }
+
     /// Gives an image another name.
     ///
     /// # Errors
@@ -286,9 +296,13 @@ impl Store {
     }
 }
 
-/// `NAME:TAG`.
-pub(super) fn full_name(name: &Reference<'_>) -> &'static str {
-    text!("{}:{}", name.name, name.tag())
+/// `NAME:TAG`, or `NAME@DIGEST` for what has a digest.
+#[must_use]
+pub fn full_name(name: &Reference<'_>) -> &'static str {
+    match name.digest {
+        Some(digest) => text!("{}@{digest}", name.name),
+        None => text!("{}:{}", name.name, name.tag()),
+    }
 }
 
 /// The name without the tag that is meant when there is none.

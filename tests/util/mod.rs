@@ -9,6 +9,7 @@ pub mod disk;
 pub mod elf;
 pub mod leaks;
 pub mod needs;
+pub mod registry;
 pub mod rootfs;
 pub mod scene;
 pub mod source;

@@ -57,7 +57,8 @@ pub(super) fn find(
         Image::Host => "host",
         Image::Path(path) => keep::lossy(path),
         Image::Id(id) => id,
-        Image::Name(name) => match (name.tag, name.id_prefix()) {
+        Image::Name(name) => match (name.tag, name.digest) {
+            (_, Some(digest)) => text!("{}@{digest}", name.name),
             (Some(tag), _) => text!("{}:{tag}", name.name),
             _ => name.name,
         },
