@@ -167,15 +167,12 @@ fn a_registry_that_wants_a_password_gets_it(scene: &Scene) {
     assert_empty(scene);
     vial(scene, &["pull", "--creds", "me:secret", &name]).ok().silent();
     vial(scene, &["rmi", &name]).ok();
-    // As `docker login` notes it.
-    let noted = format!(r#"{{"auths":{{"{address}":{{"auth":"bWU6c2VjcmV0"}}}}}}"#);
-    fs::create_dir(scene.path(".docker")).expect("make a directory");
-    fs::write(scene.path(".docker/config.json"), &noted).expect("write a file");
-    vial(scene, &["pull", &name]).ok();
-    vial(scene, &["rmi", &name]).ok();
-    vial(scene, &["pull", &name]).env("DOCKER_CONFIG", scene.path("registry")).ends(125);
-    fs::write(scene.path("config.json"), &noted).expect("write a file");
-    vial(scene, &["pull", &name]).env("DOCKER_CONFIG", scene.directory()).ok();
+    // As the file of registries has it, for `run` too.
+    let line = |secret: &str| format!("{address} http://{address} {secret}\n");
+    fs::write(scene.root().join("registries"), line("me:wrong")).expect("write a file");
+    vial(scene, &["pull", &name]).ends(125).says("401 Unauthorized");
+    fs::write(scene.root().join("registries"), line("me:secret")).expect("write a file");
+    vial(scene, &["pull", &name]).ok().silent();
     stop(scene, registry);
 }
 
@@ -227,7 +224,7 @@ fn plain_http_is_spoken_only_where_that_was_asked_for(scene: &Scene) {
     vial(scene, &["pull", &format!("localhost:{port}/app")]).ok();
     // A name that is one for this machine, but does not look so.
     let name = format!("elsewhere.invalid:{port}/app");
-    vial(scene, &["pull", &name]).ends(125).says("curl: (");
+    vial(scene, &["pull", &name]).ends(125).says("curl failed with code 7: can't connect");
     vial(scene, &["pull", "--plain-http", &name]).ends(125).says("can't find the host elsewhere.invalid");
     assert_eq!(server.count("/v2/app/manifests/latest"), 1);
     fs::write(scene.root().join("registries"), format!("elsewhere.invalid:{port} http://{}\n", server.address)).expect("write");
@@ -252,7 +249,8 @@ fn progress_is_shown_on_a_terminal(scene: &Scene) {
     let output = scene.command("script", ["-qefc", &line, "/dev/null"]).env("HOME", scene.directory()).ok();
     for layer in &image.layers {
         let digits = &hex(layer)[..12];
-        for words in ["Waiting", "Download complete", "Pull complete"] {
+        assert!(output.stdout.contains(&format!("{digits}: Waiting\r\n")), "{}", output.shown());
+        for words in ["Download complete", "Pull complete"] {
             assert!(output.stdout.contains(&format!("\r{digits}: {words}\x1b[K")), "{words}: {}", output.shown());
         }
     }
@@ -433,10 +431,10 @@ fn what_is_damaged_is_refused_and_not_kept(scene: &Scene) {
     let big = image.layers[1].clone();
     type Change = fn(&mut Vec<u8>);
     let changes: [(&str, Change, &str); 4] = [
-        (&big, |blob| blob[1000] ^= 1, "is damaged"),
+        (&big, |blob| blob[1000] ^= 1, "something that does not have the digest"),
         (&big, |blob| blob.push(0), "something else than the part"),
         (&big, |blob| blob.truncate(blob.len() - 1), "something else than the part"),
-        (&image.config, |blob| blob[3] ^= 1, "is damaged"),
+        (&image.config, |blob| blob[3] ^= 1, "something that does not have the digest"),
     ];
     for (name, change, words) in changes {
         let (inner, name) = (image.clone(), name.to_owned());
@@ -465,7 +463,7 @@ fn what_is_damaged_is_refused_and_not_kept(scene: &Scene) {
         }
         hit
     });
-    vial(scene, &["pull", &format!("{}/app", server.address)]).ends(125).says("is damaged");
+    vial(scene, &["pull", &format!("{}/app", server.address)]).ends(125).says("something that does not have the digest");
     assert_empty(scene);
     // A manifest that is not the one that was asked for.
     let other = Image::saying("other\n");
@@ -561,7 +559,7 @@ fn what_may_pass_is_tried_again(scene: &Scene) {
     output.says("429 Too Many Requests too many");
     assert!(requests == 1 && begun.elapsed() < Duration::from_secs(5));
     let (output, requests) = refused(scene, |connection| drop(connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")));
-    output.says("the answer was cut short by 127.0.0.1:");
+    output.says("the answer was cut short by http://127.0.0.1:");
     assert_eq!(requests, 4);
 }
 
@@ -629,19 +627,19 @@ fn answers_without_end_are_given_up(scene: &Scene) {
         let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n");
         while connection.write_all(b"X-Field: and so on, and so on, and so on\r\n").is_ok() {}
     });
-    output.says("a head without end");
+    output.says("something that is not HTTP");
     let (output, _) = refused(scene, |connection| while connection.write_all(&[b'x'; 4096]).is_ok() {});
-    output.says("a head without end");
+    output.says("something that is not HTTP");
     let (output, _) = refused(scene, |connection| {
         let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
         while connection.write_all(&[b' '; 4096]).is_ok() {}
     });
-    output.says("more than 4194304 bytes");
+    output.says("more than can be right");
     let (output, _) = refused(scene, |connection| {
         let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         while connection.write_all(b"10\r\n0123456789abcdef\r\n").is_ok() {}
     });
-    output.says("more than 4194304 bytes");
+    output.says("more than can be right");
     let (output, _) = refused(scene, |connection| {
         let head = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=\"http://127.0.0.1:1/\"\r\n\r\n";
         let _ = connection.write_all(head.as_bytes());
@@ -665,7 +663,7 @@ fn a_server_that_hardly_sends_is_given_up(scene: &Scene) {
     });
     let begun = Instant::now();
     let pull = vial(scene, &["pull", &format!("{}/app", server.address)]).env("VIAL_TIMEOUT", "1");
-    pull.ends(125).says("next to nothing comes from 127.0.0.1:");
+    pull.ends(125).says("next to nothing comes from http://127.0.0.1:");
     // Four times a second, and three pauses.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let silent = Server::start(&image, |_, _, _| {
@@ -797,7 +795,7 @@ fn an_image_that_is_nowhere_is_told_at_once(scene: &Scene) {
         .says("connect to 127.0.0.1:1: ECONNREFUSED (Connection refused)\n")
         .says("hint: did you mean alpine:latest?");
     fs::remove_file(scene.root().join("registries")).expect("remove a file");
-    vial(scene, &["run", "--rm", "alpin", "true"]).ends(125).says("curl: (").says("hint: did you mean alpine:latest?");
+    vial(scene, &["run", "--rm", "alpin", "true"]).ends(125).says("curl failed with code 7: can't connect").says("hint: did you mean alpine:latest?");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     for (bad, words) in [("host", "host names no image"), ("./x", "./x names no image"), ("A", "invalid image"), ("a:b:c", "invalid image")] {
         vial(scene, &["pull", bad]).ends(125).prints("").says(words);
@@ -824,7 +822,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
         who = self.headers.get("Authorization", "")
         with open(directory + "/log", "a") as log: log.write(self.path + " " + who + "\n")
         if self.path.startswith("/token"):
-            if self.path != "/token?service=the%20service&scope=repository:team/app:pull": return self.reply(400, b"")
+            if self.path != "/token?service=the+service&scope=repository:team/app:pull": return self.reply(400, b"")
             if who not in ("", "Basic bWU6c2VjcmV0"): return self.reply(401, b'{"details":"incorrect password"}')
             return self.reply(200, json.dumps({"token": "abc.def_" + "x" * 3000}).encode())
         if who != "Bearer abc.def_" + "x" * 3000:
@@ -881,8 +879,8 @@ fn https_is_spoken_by_curl(scene: &Scene) {
         command.env("https_proxy", "").env("HTTPS_PROXY", "").env("no_proxy", "*")
     };
     let name = "secure.example/team/app";
-    pull(&[name]).env("CURL_CA_BUNDLE", "/nonexistent").ends(125).says("curl: (77)");
-    pull(&[name]).ends(125).says("curl: (60)").says("hint: CURL_CA_BUNDLE=FILE names the authorities to trust");
+    pull(&[name]).env("CURL_CA_BUNDLE", "/nonexistent").ends(125).says("curl failed with code 77: see EXIT CODES in curl(1)");
+    pull(&[name]).ends(125).says("curl failed with code 60: its certificate is not trusted").says("hint: CURL_CA_BUNDLE=FILE names the authorities to trust");
     // The first half of the large layer is cut off, and curl goes on with the rest.
     let told = format!("Status: Downloaded newer image for {name}:latest\n{name}:latest\n");
     pull(&[name]).env("CURL_CA_BUNDLE", &cert).ok().shows(&told).silent();
@@ -972,11 +970,10 @@ fn names_are_found_by_name_servers(scene: &Scene) {
         scene.command("unshare", inner).env("HOME", scene.directory()).run()
     };
     pull(&format!("# comment\nnameserver {address}\n"), "", "registry.lan").ends(0);
-    pull(&format!("search other.lan lan\nnameserver {address}\n"), "", "registry").ends(0);
     pull("", "127.0.0.9 other\n::1 x # registry.lan\n127.0.0.1\tmine registry.lan # it\n", "registry.lan").ends(0);
-    pull(&format!("nameserver {address}\n"), "", "nosuch.lan").ends(125).says("can't find the host nosuch.lan: there is no such name");
-    pull("nameserver 127.77.0.1\n", "", "registry.lan").ends(125).says("can't find the host registry.lan: no name server tells");
-    pull("", "", "registry.lan").ends(125).says("/etc/resolv.conf names no name server");
+    pull(&format!("nameserver {address}\n"), "", "nosuch.lan").ends(125).says("can't find the host nosuch.lan: neither /etc/hosts nor a name server knows it");
+    pull("nameserver 127.77.0.1\n", "", "registry.lan").ends(125).says("can't find the host registry.lan");
+    pull("", "", "registry.lan").ends(125).says("can't find the host registry.lan");
 }
 
 fn pulls_are_told_as_strace_sees_them(scene: &Scene) {

@@ -40,7 +40,10 @@ impl Registry {
         }
         // There it is found when it is opened.
         let digits = &digest[7..];
-        file::write_file(self.partial.by_ref(), file::path(digits)?, &body, 0o600)?;
+        let flags = libc::O_WRONLY | libc::O_CREAT;
+        let file = file::create(self.partial.by_ref(), file::path(digits)?, flags, 0o600)?;
+        // Another pull may write the same.
+        file::write_all(file.by_ref(), &body)?;
         self.fetched.push(digits);
         Ok(Descriptor { name: digest, size: body.len() as u64, media: "manifest" })
     }

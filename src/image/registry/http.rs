@@ -20,6 +20,8 @@ use crate::sys::{Fd, file, ledger, net, process};
 
 /// The longest head of an answer.
 const HEAD: usize = 64 << 10;
+/// What is no head.
+const NO_HEAD: Phrase = phrase!("something that is not HTTP");
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
 /// The fewest bytes in the time that is waited.
@@ -103,7 +105,7 @@ impl Client {
 
     /// The status and what it is called there.
     pub(super) fn reason(&self) -> &str {
-        self.head.parts(b'\n').next().unwrap_or_default()
+        self.head.parts(b'\n').next().and_then(|line| line.get(9..)).unwrap_or_default()
     }
 
     /// A field of the head; empty if there is none.
@@ -176,18 +178,17 @@ impl Client {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.cut(b':').unwrap_or((&line, ""));
-            for part in [&name.to_ascii_lowercase(), ":", value, "\n"] {
+            // The first line is none of a field.
+            let place = line.bytes().position(|byte| byte == b':').filter(|_| !self.head.is_empty()).unwrap_or(0);
+            for part in [&line[..place].to_ascii_lowercase(), &line[place..], "\n"] {
                 self.head.push_str(part);
             }
-            if self.head.len() > HEAD {
-                return Err(self.wrong(phrase!("a head without end")));
+            if self.head.len() > HEAD || !self.head.starts_with("HTTP/1.") {
+                return Err(self.wrong(NO_HEAD));
             }
         }
-        // The version of the protocol is `http/1.1` or, with others, `http/1.0`.
-        let status = self.head.strip_prefix("http/1.").and_then(|rest| text::decimal_u64(rest.get(2..5)?));
-        let Some(status @ 100..) = status else {
-            return Err(self.wrong(phrase!("something that is not HTTP")));
+        let Some(status @ 100..) = self.head.get(9..12).and_then(text::decimal_u64) else {
+            return Err(self.wrong(NO_HEAD));
         };
         self.status = status;
         (self.ends, self.left) = match text::decimal_u64(self.field("content-length")) {
@@ -260,7 +261,7 @@ impl Client {
             line.extend_from_slice(&rest[..count]);
             self.at += count;
             if line.len() > HEAD {
-                return Err(self.wrong(phrase!("a head without end")));
+                return Err(self.wrong(NO_HEAD));
             }
             if end.is_some() {
                 return Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
