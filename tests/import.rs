@@ -28,6 +28,9 @@ trials! {
     progress_is_shown_on_a_terminal_only [Tool("tar"), Tool("script"), Command("import")];
     a_terminal_is_no_archive [Tool("script"), Command("import")];
     a_truncated_archive_is_refused_with_the_place [Root, Tool("tar"), Command("import")];
+    zstd_in_every_form_gives_the_same [Root, Tool("tar"), Tool("zstd"), Command("import")];
+    a_damaged_zstd_archive_is_refused_with_the_place [Root, Tool("tar"), Tool("zstd"), Command("import")];
+    zstd_that_needs_what_vial_has_not_is_refused_with_a_way_out [Root, Tool("tar"), Tool("zstd"), Command("import")];
     a_truncated_gzip_archive_is_refused_with_the_place [Root, Tool("tar"), Tool("gzip"), Command("import")];
     a_flipped_byte_is_found [Root, Tool("tar"), Tool("gzip"), Command("import")];
     a_damaged_header_is_found_with_its_place [Root, Tool("tar"), Command("import")];
@@ -247,6 +250,69 @@ fn gzip_in_a_file_and_through_a_pipe_gives_the_same(scene: &Scene) {
     assert_eq!(ids[0], ids[1], "the layer's digest is that of the plain archive");
     let digest = scene.command("sha256sum", ["it.tar"]).ok().stdout;
     assert_eq!(ids[0].file_name().and_then(|name| name.to_str()), digest.split(' ').next());
+}
+
+fn zstd_in_every_form_gives_the_same(scene: &Scene) {
+    let top = long_tree(scene);
+    make_archive(scene, &top, &["--format=pax"], "it.tar");
+    let script = "for l in 1 3 9 19; do zstd -q -$l it.tar -o it$l; done; zstd -q --fast=5 --no-check it.tar -o fast
+        zstd -q --ultra -22 --long=27 it.tar -o long; zstd -q -T2 -B1048576 <it.tar >threads
+        printf 'P\\052M\\030\\003\\0\\0\\0abc' >two; head -c 2000 it.tar | zstd -q >>two; tail -c +2001 it.tar | zstd -q >>two";
+    scene.command("sh", ["-c", script]).ok();
+    let expected = without(tree::look(&top), false, true);
+    for source in ["it1", "it3", "it9", "it19", "fast", "long", "threads", "two"] {
+        assert_same(&expected, &imported(scene, source));
+    }
+    scene.command("sh", ["-c", &format!("{VIAL} import it.tar plain && cat it9 | {VIAL} import - it")]).ok().silent();
+    let digest = scene.command("sha256sum", ["it.tar"]).ok().stdout;
+    let layers = entries(scene, "layers");
+    assert_eq!(layers.len(), 1, "the layer's digest is that of the plain archive");
+    assert_eq!(layers[0].file_name().and_then(|name| name.to_str()), digest.split(' ').next());
+}
+
+fn a_damaged_zstd_archive_is_refused_with_the_place(scene: &Scene) {
+    fs::write(scene.path("plain"), small(scene)).expect("write a file");
+    scene.command("zstd", ["-q", "--check", "plain"]).ok();
+    let whole = fs::read(scene.path("plain.zst")).expect("read the archive");
+    let refused = |bytes: &[u8], what: &str| {
+        fs::write(scene.path("bad.zst"), bytes).expect("write the archive");
+        let output = scene.vial(["import", "bad.zst", "it"]).run().ends(125).prints("");
+        assert!(output.stderr.contains("at byte"), "{what}: {}", output.shown());
+        assert!(output.stderr.contains("bytes are counted in the compressed file"), "{}", output.shown());
+        assert_empty(scene);
+    };
+    for length in [4, 5, 12, 50, whole.len() / 2, whole.len() - 4, whole.len() - 1] {
+        refused(&whole[..length], &format!("{length} bytes"));
+    }
+    for at in (9..whole.len()).step_by((whole.len() / 40).max(1)) {
+        let mut bad = whole.clone();
+        bad[at] ^= 0x10;
+        refused(&bad, &format!("byte {at} of {}", whole.len()));
+    }
+    refused(&[&whole, &b"garbage"[..]].concat(), "garbage behind the end");
+}
+
+fn zstd_that_needs_what_vial_has_not_is_refused_with_a_way_out(scene: &Scene) {
+    fs::write(scene.path("plain"), small(scene)).expect("write a file");
+    scene
+        .command(
+            "sh",
+            [
+                "-c",
+                "mkdir s; for n in $(seq 300); do seq $n $((n + 200)) >s/$n; done; zstd -q --train s/* -o d
+            zstd -q -D d plain -o d.zst; zstd -q --ultra --long=28 <plain >l.zst",
+            ],
+        )
+        .ok();
+    for (file, what, way) in [
+        ("d.zst", "can't be decompressed: it was compressed with a dictionary", "zstd -dc -D"),
+        ("l.zst", "can't be decompressed: it needs a window of more than 128 MiB", "zstd -dc --long=31"),
+    ] {
+        let output = scene.vial(["import", file, "it"]).run().ends(125).prints("").says(what);
+        assert!(output.stderr.contains(way), "{}", output.shown());
+        assert_empty(scene);
+    }
+    scene.command("sh", ["-c", &format!("zstd -dc --long=31 l.zst | {VIAL} import - it")]).ok();
 }
 
 fn a_user_without_root_imports_what_is_the_users_own(scene: &Scene) {
@@ -523,7 +589,6 @@ fn other_formats_are_called_by_their_names(scene: &Scene) {
     let cases: &[(&[u8], &str, &str)] = &[
         (b"PK\x03\x04\x14\0\0\0rest of a zip archive",         "a zip archive",   "tar archives"),
         (b"\xfd7zXZ\0\0\x04rest of an xz archive",             "an xz archive",   "xz -dc"),
-        (b"\x28\xb5\x2f\xfd\x04rest of a zstd archive",        "a zstd archive",  "zstd -dc"),
         (b"BZh91AY&SYrest of a bzip2 archive",                 "a bzip2 archive", "bzip2 -dc"),
         (b"\x7fELF\x02\x01\x01rest of a program",              "a program",       "tar archives"),
         (b"<!DOCTYPE html><html><body>404",                    "a web page",      "download"),
@@ -551,7 +616,6 @@ fn other_formats_are_called_by_their_names(scene: &Scene) {
     for (tool, line, name) in [
         ("zip", "cd tree; zip -q ../real.bin f; mv ../real.bin.zip ../real.bin 2>/dev/null; true", "a zip archive"),
         ("xz", "tar -c tree | xz >real.bin", "an xz archive"),
-        ("zstd", "tar -c tree | zstd -q >real.bin", "a zstd archive"),
         ("bzip2", "tar -c tree | bzip2 >real.bin", "a bzip2 archive"),
     ] {
         if crate::util::needs::tool(tool).is_some() {

@@ -1,4 +1,7 @@
-//! Streams of bytes and little helpers to take integers out of them.
+//! Streams of bytes, why decoding one stopped, and little helpers of the decoders.
+
+use alloc::boxed::Box;
+use alloc::vec;
 
 /// Where bytes come from.
 pub trait Source {
@@ -26,6 +29,58 @@ impl<S: Source + ?Sized> Source for &mut S {
     fn skip(&mut self, count: u64) -> bool {
         (**self).skip(count)
     }
+}
+
+/// Why a decoder stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure<E> {
+    /// The source failed.
+    Source(E),
+    /// The data is not what a compressor would have written.
+    Corrupt {
+        /// Where, in bytes from the start of the compressed data.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The data may be good, but the decoder can't or won't decode it.
+    Refused {
+        /// What it would take.
+        what: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+}
+
+/// What decodes a stream and shows the bytes where they lie.
+pub trait Decode<E> {
+    /// Decoded bytes, none only at the end. They are given again until [`Decode::consume`] takes them.
+    ///
+    /// # Errors
+    /// The source's, that the data is corrupt or cut off, or that the decoder refuses it. After any of them, nothing more
+    /// can be decoded.
+    fn fill(&mut self) -> Result<&[u8], Failure<E>>;
+
+    /// Drops the first `count` bytes that [`Decode::fill`] gave.
+    fn consume(&mut self, count: usize);
+}
+
+/// The bytes at `at`, where the callers' masks or lengths make sure that they are. For hot loops: a range in brackets
+/// would be a call there, because the compiler optimises for size.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "optimising for size keeps it out of line otherwise")]
+pub(super) fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(chunk) => *chunk,
+        None => [0; N],
+    }
+}
+
+/// An array of `zero`s that is too large to be made on the stack.
+#[expect(clippy::unnecessary_box_returns, reason = "it would be made on the stack otherwise")]
+pub(super) fn filled<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {
+    let Ok(array) = vec![zero; N].into_boxed_slice().try_into() else { unreachable!("the slice has N items") };
+    array
 }
 
 /// Where the first `byte` is, looking at eight bytes at a time.

@@ -11,8 +11,11 @@ pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod keep;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod sha256;
 pub mod signal;
 pub mod sort;
 pub mod text;
 pub mod time;
+pub mod zstd;

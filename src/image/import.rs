@@ -12,8 +12,10 @@ use super::stream::{self, Opened};
 use super::tar::write;
 use super::walk::{self, What};
 
+use crate::base::bytes::{Decode, Failure};
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::base::zstd::{self, Zstd};
 use crate::kernel::loopdev;
 use crate::sys::{self, Fd, file, ledger, process};
 
@@ -23,18 +25,17 @@ const HEAD: usize = loopdev::HEAD;
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
 const OTHERS: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\x28\xb5\x2f\xfd", "a zstd archive", "pass it through zstd: zstd -dc FILE | vial import - NAME"),
     (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
     (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
     (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
     (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
+    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
     (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
     (0, b"QFI\xfb",          "a virtual machine's disk", "take the file system out of it: qemu-img convert -O raw, losetup -P, dd"),
     (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images"),
+    (0, b"{",                "JSON", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
 ];
 
 /// What came of an import.
@@ -49,7 +50,7 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or gzip, a directory, a file system image, or `-` for standard
+    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, a file system image, or `-` for standard
     /// input. What it is shows in its content, not in its name.
     ///
     /// `progress` gets the number of bytes that have been unpacked, now and then.
@@ -91,8 +92,10 @@ impl Store {
 pub enum Input {
     /// A tar archive.
     Plain(Opened),
-    /// A tar archive, compressed.
+    /// A tar archive, compressed by gzip.
     Gzip(Opened),
+    /// A tar archive, compressed by zstd.
+    Zstd(Opened),
     /// A directory.
     Directory(Fd),
     /// A file system image.
@@ -113,6 +116,9 @@ impl Input {
         if head.starts_with(&inflate::MAGIC) {
             return Ok(Input::Gzip(opened));
         }
+        if zstd::is_start(head) {
+            return Ok(Input::Zstd(opened));
+        }
         let is_image = loopdev::kind(head).is_some();
         let known = OTHERS.iter().find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
         let is_start = head.first_chunk().is_some_and(write::is_start);
@@ -129,7 +135,9 @@ impl Input {
                 "{shown} is not an archive: it begins with \"{}\"",
                 head[..head.len().min(16)].escape_ascii()
             ))
-            .hint(phrase!("vial imports tar archives, plain or gzip, directories, and squashfs, erofs or ext4 images")),
+            .hint(phrase!(
+                "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"
+            )),
         })
     }
 
@@ -139,7 +147,7 @@ impl Input {
     /// It was not.
     pub fn verify(&mut self, blob: &Descriptor) -> Result<()> {
         match self {
-            Input::Plain(opened) | Input::Gzip(opened) => opened.verify(blob),
+            Input::Plain(opened) | Input::Gzip(opened) | Input::Zstd(opened) => opened.verify(blob),
             _ => Ok(()),
         }
     }
@@ -156,7 +164,11 @@ impl Input {
             }
             Input::Gzip(opened) => {
                 let _why = sys::because(phrase!("decompress and digest the archive"));
-                decompress(opened, output)
+                decompress(&mut Gzip::new(opened), output)
+            }
+            Input::Zstd(opened) => {
+                let _why = sys::because(phrase!("decompress and digest the archive"));
+                decompress(&mut Zstd::new(opened), output)
             }
             Input::Directory(top) => {
                 let _why = sys::because(phrase!("read and digest the directory"));
@@ -197,23 +209,25 @@ pub fn look(source: &[u8]) -> Result<Input> {
     Ok(input)
 }
 
-fn decompress(opened: &mut Opened, output: &mut stream::Output) -> Result<()> {
-    let failed = |failure: inflate::Failure<Error>| match failure {
-        inflate::Failure::Source(error) => error,
-        inflate::Failure::Corrupt { offset, what } => {
+fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> Result<()> {
+    let failed = |failure| match failure {
+        Failure::Source(error) => error,
+        Failure::Corrupt { offset, what } => {
             Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
                 .because(ledger::reason())
                 .hint(phrase!("bytes are counted in the compressed file"))
         }
+        Failure::Refused { what, hint } => {
+            Error::new(format!("the archive can't be decompressed: {what}")).because(ledger::reason()).hint(hint)
+        }
     };
-    let mut gzip = Gzip::new(opened);
     loop {
-        let piece = gzip.fill().map_err(failed)?;
+        let piece = decoder.fill().map_err(failed)?;
         if piece.is_empty() {
             return Ok(());
         }
         let length = piece.len();
         output.write(piece)?;
-        gzip.consume(length);
+        decoder.consume(length);
     }
 }

@@ -118,6 +118,18 @@ unsafe impl GlobalAlloc for Heap {
         }
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise goes on; the block is as long as the layout says.
+        unsafe {
+            let block = self.alloc(layout);
+            // What the kernel maps is zero, and its pages are not memory before they are written to.
+            if !block.is_null() && class(layout).is_some() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller upholds that `size` with this alignment is a valid layout.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };

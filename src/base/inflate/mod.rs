@@ -18,10 +18,10 @@ mod tests;
 mod window;
 
 use alloc::boxed::Box;
-use alloc::vec;
 use core::mem;
 
-use super::bytes::Source;
+pub use super::bytes::Failure;
+use super::bytes::{Decode, Source, filled, load};
 use crc32::Crc32;
 use deflate::Deflate;
 use input::Input;
@@ -36,20 +36,6 @@ const RESERVED: u8 = 0b1110_0000;
 
 /// The first bytes of every gzip file with the deflate method.
 pub const MAGIC: [u8; 3] = [0x1F, 0x8B, 8];
-
-/// Why decompression stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure<E> {
-    /// The source failed.
-    Source(E),
-    /// The data is not what a compressor would have written.
-    Corrupt {
-        /// Where, in bytes from the start of the compressed data.
-        offset: u64,
-        /// What is wrong there.
-        what: &'static str,
-    },
-}
 
 /// What comes next in the file.
 #[derive(Clone, Copy)]
@@ -98,37 +84,9 @@ impl<S: Source> Gzip<S> {
         }
     }
 
-    /// The source, which has been read to its end once [`Gzip::fill`] gave no more bytes.
+    /// The source, which has been read to its end once [`Decode::fill`] gave no more bytes.
     pub fn into_source(self) -> S {
         self.source
-    }
-
-    /// Decoded bytes, none only at the end. They are given again until [`Gzip::consume`] takes them.
-    ///
-    /// # Errors
-    /// The source's, or that the data is corrupt or cut off. After either, nothing more can be decoded.
-    pub fn fill(&mut self) -> Result<&[u8], Failure<S::Error>> {
-        if self.window.pending().is_empty() {
-            // Stays in place if anything below fails.
-            let failed = State::Failed { offset: self.input.position(), what: "reading on after a failure" };
-            let mut state = mem::replace(&mut self.state, failed);
-            self.window.slide();
-            while self.window.has_room() && !matches!(state, State::End) {
-                state = self.advance(state).inspect_err(|failure| {
-                    if let &Failure::Corrupt { offset, what } = failure {
-                        self.state = State::Failed { offset, what };
-                    }
-                })?;
-            }
-            self.sum();
-            self.state = state;
-        }
-        Ok(self.window.pending())
-    }
-
-    /// Drops the first `count` bytes that [`Gzip::fill`] gave.
-    pub fn consume(&mut self, count: usize) {
-        self.window.give(count);
     }
 
     /// Makes one step towards a full window.
@@ -270,6 +228,31 @@ impl<S: Source> Gzip<S> {
     }
 }
 
+impl<S: Source> Decode<S::Error> for Gzip<S> {
+    fn fill(&mut self) -> Result<&[u8], Failure<S::Error>> {
+        if self.window.pending().is_empty() {
+            // Stays in place if anything below fails.
+            let failed = State::Failed { offset: self.input.position(), what: "reading on after a failure" };
+            let mut state = mem::replace(&mut self.state, failed);
+            self.window.slide();
+            while self.window.has_room() && !matches!(state, State::End) {
+                state = self.advance(state).inspect_err(|failure| {
+                    if let &Failure::Corrupt { offset, what } = failure {
+                        self.state = State::Failed { offset, what };
+                    }
+                })?;
+            }
+            self.sum();
+            self.state = state;
+        }
+        Ok(self.window.pending())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.window.give(count);
+    }
+}
+
 impl<S: Source> Source for Gzip<S> {
     type Error = Failure<S::Error>;
 
@@ -280,21 +263,4 @@ impl<S: Source> Source for Gzip<S> {
         self.consume(count);
         Ok(count)
     }
-}
-
-/// The bytes at `at`, where the callers' masks make sure that they are. For the hot loop: a range in brackets would be a
-/// call there, because the compiler optimises for size.
-#[inline(always)]
-fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        Some(chunk) => *chunk,
-        None => [0; N],
-    }
-}
-
-/// An array of `zero`s that is too large to be made on the stack.
-#[expect(clippy::unnecessary_box_returns, reason = "it would be made on the stack otherwise")]
-fn filled<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {
-    let Ok(array) = vec![zero; N].into_boxed_slice().try_into() else { unreachable!("the slice has N items") };
-    array
 }

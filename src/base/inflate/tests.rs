@@ -4,32 +4,8 @@ use std::io::Write;
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 
-use super::{Failure, Gzip, Input, Source, State};
-
-/// Bytes as a source that gives at most `most` of them at a time and may fail at the end.
-struct Bytes {
-    all: Vec<u8>,
-    at: usize,
-    most: usize,
-    fails: bool,
-}
-
-impl Bytes {
-    fn new(bytes: &[u8], most: usize) -> Self {
-        Self { all: bytes.to_vec(), at: 0, most, fails: false }
-    }
-}
-
-impl Source for Bytes {
-    type Error = &'static str;
-    fn read(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, Self::Error> {
-        let left = &self.all[self.at..];
-        let count = left.len().min(buffer.len()).min(self.most);
-        buffer[..count].copy_from_slice(&left[..count]);
-        self.at += count;
-        if count == 0 && self.fails { Err("the disk is on fire") } else { Ok(count) }
-    }
-}
+use super::super::samples::{Bytes, Random};
+use super::{Decode, Failure, Gzip, Input, Source, State};
 
 type Result<T> = core::result::Result<T, Failure<&'static str>>;
 
@@ -109,42 +85,6 @@ impl BitWriter {
             self.code(length as u32, 4);
         }
         self
-    }
-}
-
-/// A small pseudo-random generator (xorshift64*), so that a failure can be had again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() >> 16) as usize % limit
-    }
-
-    /// Bytes of a random nature: noise, few symbols, runs, and copies from near and far.
-    fn data(&mut self, length: usize) -> Vec<u8> {
-        let mut data = Vec::with_capacity(length + 600);
-        while data.len() < length {
-            let count = 1 + self.below(600);
-            match self.below(5) {
-                0 => (0..count).for_each(|_| data.push(self.next() as u8)),
-                1 => (0..count).for_each(|_| data.push(b'a' + self.below(6) as u8)),
-                2 => data.resize(data.len() + count, self.next() as u8),
-                _ if data.is_empty() => {}
-                nature => {
-                    let distance = 1 + self.below(data.len().min(if nature == 3 { 20 } else { 33_000 }));
-                    (0..count).for_each(|_| data.push(data[data.len() - distance]));
-                }
-            }
-        }
-        data.truncate(length);
-        data
     }
 }
 
