@@ -28,8 +28,9 @@ use crate::sys::{FdRef, because, fd, file, process, terminal};
 pub(super) fn pull(context: &Context<'static>) -> Result<u8> {
     let word = context.parsed.positionals.first().copied().unwrap_or_default();
     let Image::Name(name) = Image::parse(word)? else {
-        return Err(Error::new(text!("{} names no image of a registry", context.parsed.word(0)))
-            .hint(phrase!("accepted: [REGISTRY/]NAME[:TAG][@sha256:DIGEST], such as alpine:3.20 or 10.0.0.5:5000/app")));
+        return Err(Error::new(text!("{} names no image of a registry", context.parsed.word(0))).hint(phrase!(
+            "accepted: [REGISTRY/]NAME[:TAG][@sha256:DIGEST], such as alpine:3.20 or 10.0.0.5:5000/app"
+        )));
     };
     apart(context, &name, fd::STDOUT)
 }
@@ -64,7 +65,8 @@ fn bring(context: &Context<'static>, reference: &Reference<'static>, output: FdR
     let parsed = context.parsed;
     let mut credentials = "";
     if let Some(given) = parsed.last(Id::Credentials) {
-        credentials = given.check(given.text().ok().filter(|text| text.has(b':')), "no name and password", "USER:PASSWORD")?;
+        credentials =
+            given.check(given.text().ok().filter(|text| text.has(b':')), "no name and password", "USER:PASSWORD")?;
     }
     let (platform, max_size, quiet) = (load::platform(context)?, load::max_size(context)?, parsed.on(Id::PullQuiet));
     file::umask(0);

@@ -78,7 +78,7 @@ impl Image {
             "config": {"mediaType": media, "digest": image.config, "size": size},
         });
         image.manifest = image.add(serde_json::to_vec(&manifest).expect("write JSON"));
-        image.top = image.manifest.clone();
+        image.top.clone_from(&image.manifest);
         image
     }
 
@@ -217,13 +217,7 @@ impl Server {
     }
 }
 
-fn serve(
-    mut connection: TcpStream,
-    image: &Image,
-    answer: &Answer,
-    requests: &Mutex<Vec<Request>>,
-    sent: &Mutex<u64>,
-) {
+fn serve(mut connection: TcpStream, image: &Image, answer: &Answer, requests: &Mutex<Vec<Request>>, sent: &Mutex<u64>) {
     let Some(request) = read_request(&connection) else { return };
     let before = {
         let mut requests = requests.lock().expect("no thread panicked");
@@ -238,7 +232,12 @@ fn serve(
                 let count = respond(&mut connection, &request, blob);
                 *sent.lock().expect("no thread panicked") += count;
             }
-            None => reply(&mut connection, "404 Not Found", "", br#"{"errors":[{"code":"BLOB_UNKNOWN","message":"no blob"}]}"#),
+            None => reply(
+                &mut connection,
+                "404 Not Found",
+                "",
+                br#"{"errors":[{"code":"BLOB_UNKNOWN","message":"no blob"}]}"#,
+            ),
         }
     }
     // What was sent must arrive, also if the client says more.

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn parameters_are_found_quoted_and_bare() {
-        let text = r#"Bearer realm="https://auth.example/token?a=b,c", service="the service",scope=repository:a:pull,x=y"#;
+        let text =
+            r#"Bearer realm="https://auth.example/token?a=b,c", service="the service",scope=repository:a:pull,x=y"#;
         assert_eq!(parameter(text, "realm"), "https://auth.example/token?a=b,c");
         assert_eq!(parameter(text, "service"), "the service");
         assert_eq!(parameter(text, "scope"), "repository:a:pull");

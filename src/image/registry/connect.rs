@@ -180,7 +180,10 @@ impl Curl {
             6 => (phrase!("can't find the host"), Phrase::EMPTY),
             7 => (phrase!("can't connect"), Phrase::EMPTY),
             35 => (phrase!("no TLS is spoken there"), phrase!("--plain-http, if that is right")),
-            60 => (phrase!("its certificate is not trusted"), phrase!("CURL_CA_BUNDLE=FILE names the authorities to trust")),
+            60 => (
+                phrase!("its certificate is not trusted"),
+                phrase!("CURL_CA_BUNDLE=FILE names the authorities to trust"),
+            ),
             _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
         };
         Some(Error::new(text!("curl failed with code {code}: {what}")).hint(hint).because(ledger::reason()))

@@ -36,7 +36,9 @@ impl Registry {
         })?;
         let digest = text!("sha256:{}", hex(&sha256::digest(&body)));
         if name.digest.is_some_and(|wanted| wanted != digest) {
-            return Err(Error::new(text!("{digest} is damaged: its content does not have the digest that was asked for")));
+            return Err(Error::new(text!(
+                "{digest} is damaged: its content does not have the digest that was asked for"
+            )));
         }
         // There it is found when it is opened.
         let digits = &digest[7..];
@@ -130,7 +132,7 @@ impl Registry {
         let mut whole = Opened::part(file::duplicate(file.by_ref())?, 0, have);
         whole.expect(blob);
         let mut buffer = [0; 16 << 10];
-        while (&mut whole).read(&mut buffer)? > 0 {}
+        while whole.read(&mut buffer)? > 0 {}
         if have == blob.size && whole.verify(blob).is_ok() {
             return Ok(());
         }

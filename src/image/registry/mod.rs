@@ -117,7 +117,8 @@ impl Registry {
         let Some(seconds @ 1..) = text::decimal_u32(keep::lossy(seconds.unwrap_or(b"60"))) else {
             return Err(Error::new(phrase!("VIAL_TIMEOUT is no number of seconds")));
         };
-        let basic = if credentials.is_empty() { "" } else { text!("Authorization: Basic {}\n", auth::base64(credentials)) };
+        let basic =
+            if credentials.is_empty() { "" } else { text!("Authorization: Basic {}\n", auth::base64(credentials)) };
         file::mkdir_if_missing(root, c"partial", 0o700)?;
         let partial = file::open(root, c"partial", libc::O_RDONLY | libc::O_DIRECTORY)?;
         Ok(Box::new(Registry {
