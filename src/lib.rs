@@ -22,3 +22,4 @@ pub mod cli;
 pub mod container;
 pub mod image;
 pub mod kernel;
+pub mod storage;

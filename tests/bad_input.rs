@@ -41,6 +41,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("*", "explain", &["xml", "TEXT", "json,text", "1"]),
     ("*", "explain-to", &["", "/nonexistent/directory/ledger", "/"]),
     ("*", "root", &[""]),
+    ("*", "storage", &["", "zfs", "Overlay", "overlay,copy"]),
     ("*", "format", &["{{", "{{.ID", "{{}}", "{{range .}}", "{{.Nope..}}"]),
     ("run", "name", &["a b", "-x", ".x", "a/b", "a:b", "ä", "../x", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]),
     ("run", "env", &["=x", "="]),

@@ -227,9 +227,9 @@ fn what_the_kernel_cannot_mount_is_told(scene: &Scene) {
     // ext4's feature_incompat is at byte 96 of the superblock; 4 says that the journal has to be replayed.
     change("root.ext4", "dirty", &|bytes| bytes[1024 + 96] |= 4);
     for (name, what, why) in [
-        ("cut", "mount squashfs from", "damaged"),
-        ("lzma", "mount squashfs from", "another compressor"),
-        ("dirty", "mount ext4 from", "journal was never written back"),
+        ("cut", "mount the file system image", "damaged"),
+        ("lzma", "mount the file system image", "another compressor"),
+        ("dirty", "mount the file system image", "journal was never written back"),
     ] {
         let path = format!("./{name}");
         scene.vial(["run", "--rm", &path, "true"]).ends(125).says(what).says(why);
@@ -264,7 +264,8 @@ fn what_is_no_file_system_is_refused(scene: &Scene) {
 
 fn a_dev_without_loop_devices_is_enough(scene: &Scene) {
     let path = make(scene, "squashfs");
-    let script = "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/tty c 5 0
+    let script = "awk '$2 ~ /vial-test-/ { print $2 }' /proc/self/mounts | xargs -r -n 1 umount -l
+        mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/tty c 5 0
         \"$VIAL\" run --rm \"$IMAGE\" cat /etc/motd && \"$VIAL\" run --name c \"$IMAGE\" touch /new && \"$VIAL\" diff c
         ls /dev; \"$VIAL\" rm c";
     let unshare = scene.command("unshare", ["-m", "sh", "-c", script]).env("VIAL", VIAL).env("IMAGE", &path);

@@ -19,6 +19,7 @@ trials! {
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
     file_system_images_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Tool("mksquashfs"), Kernel("squashfs"), Kernel("overlay"), Command("import")];
+    other_storage_drivers_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Command("run")];
     copies_and_commits_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("cp")];
     a_workload_that_makes_processes_is_left_out [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     the_flag_may_follow_the_command [Root, Kernel("overlay"), Command("run")];
@@ -187,6 +188,16 @@ fn file_system_images_are_told_as_strace_sees_them(scene: &Scene) {
     compare(scene, 0, &["run", "--rm", "./root.squashfs", "true"]);
     compare(scene, 0, &["run", "--name", "c", "it", "touch", "/new"]);
     compare(scene, 0, &["diff", "c"]);
+    compare(scene, 0, &["rm", "c"]);
+}
+
+fn other_storage_drivers_are_told_as_strace_sees_them(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    scene.vial(["import", &rootfs, "it"]).ok();
+    compare(scene, 0, &["--storage", "copy", "run", "--name", "c", "it", "touch", "/new"]);
+    compare(scene, 0, &["diff", "c"]);
+    compare(scene, 0, &["commit", "c", "second"]);
+    compare(scene, 0, &["--storage", "copy", "run", "--rm", "second", "true"]);
     compare(scene, 0, &["rm", "c"]);
 }
 

@@ -41,6 +41,7 @@ mod pull;
 mod restarts;
 mod service;
 mod stats;
+mod storage;
 mod update;
 mod vm;
 mod whiteouts;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         pull::trials(),
         vm::exec::trials(),
         stats::trials(),
+        storage::trials(),
         update::trials(),
         restarts::trials(),
         service::trials(),

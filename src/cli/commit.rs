@@ -46,19 +46,27 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
         ))
         .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
     }
-    let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let commit = Commit {
-        base: files.state.image_id,
-        upper: upper.by_ref(),
-        places: &files.places(),
-        command: files.state.command.join(" "),
-        author,
-        message,
-    };
     file::umask(0);
     let pause = parsed.last(Id::CommitPause).is_none_or(|given| given.value == b"true");
     let frozen = if pause { freeze(&files)? } else { None };
     let made = images::store(context).and_then(|store| {
+        let (upper, changed);
+        let only = if files.tree().is_some() {
+            (changed, upper) = files.changes(&|| images::store(context))?;
+            Some(&*changed)
+        } else {
+            upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            None
+        };
+        let commit = Commit {
+            base: files.state.image_id,
+            upper: upper.by_ref(),
+            only,
+            places: &files.places(),
+            command: files.state.command.join(" "),
+            author,
+            message,
+        };
         store.commit(&commit, name.as_ref(), &mut |config| {
             inherit(config, &files);
             instruction::apply(config, &changes).map_err(Error::new)

@@ -2,11 +2,18 @@
 
 use core::ffi::CStr;
 
-use super::parse::Parsed;
-use crate::base::error::Result;
+use super::parse::{self, Parsed, invalid};
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
 use crate::base::keep::{self, text};
 use crate::container::life;
-use crate::sys::{Fd, because, fd, file, process};
+use crate::storage;
+use crate::sys::{Fd, FdRef, because, fd, file, process};
+
+/// File systems in memory, `linux/magic.h`.
+const TMPFS: usize = 0x0102_1994;
+/// See [`TMPFS`].
+const RAMFS: usize = 0x8584_58f6;
 
 /// A command's surroundings.
 pub(super) struct Context<'a> {
@@ -41,10 +48,16 @@ impl<'a> Context<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    /// The directory of all state: `--root`, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.
+    /// The directory of all state: `--root`, with `--ram` one in memory, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.
     pub(super) fn root_path(&self) -> &'static str {
         if let Some(root) = self.parsed.globals.root {
             return keep::lossy(root);
+        }
+        if self.parsed.globals.ram {
+            return match self.text_variable("XDG_RUNTIME_DIR") {
+                Some(runtime) if process::geteuid() != 0 => text!("{runtime}/vial"),
+                _ => "/run/vial",
+            };
         }
         if let Some(root) = self.text_variable("VIAL_ROOT") {
             return root;
@@ -59,14 +72,44 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Sees to it that what is to be kept in memory is.
+    ///
+    /// # Errors
+    /// The directory of all state is on a disk (`--ram`).
+    #[inline(never)]
+    pub(super) fn check_ram(&self) -> Result<()> {
+        let _why = because!("see that all state is in memory (--ram)");
+        let path = self.root_path();
+        let root = self.open_root()?;
+        if !matches!(file::filesystem(root.by_ref())?, TMPFS | RAMFS) {
+            // It may have been made just now.
+            let _ = file::rmdir(fd::CWD, file::path(path)?);
+            return Err(Error::new(text!("--ram: {path} is not in memory"))
+                .hint(phrase!("mount a tmpfs there, or name a directory on one: --root DIR")));
+        }
+        Ok(())
+    }
+
+    /// The storage driver for a store that is open: `--storage`, `VIAL_STORAGE`, or the first that works.
+    ///
+    /// # Errors
+    /// There is no such driver, or it does not work there.
+    #[inline(never)]
+    pub(super) fn storage(&self, root: FdRef<'_>) -> Result<&'static str> {
+        let asked = match (self.parsed.globals.storage, self.variable(b"VIAL_STORAGE")) {
+            (Some(asked), _) => asked,
+            (None, None | Some(b"")) => "",
+            (None, Some(name)) => parse::driver(name)
+                .ok_or_else(|| invalid(name, "VIAL_STORAGE", phrase!("no such driver"), parse::ACCEPTED))?,
+        };
+        storage::choose(root, asked)
+    }
+
     /// The positionals as text.
     pub(super) fn words(&self) -> Result<alloc::vec::Vec<&'a str>> {
         let mut words = alloc::vec::Vec::new();
         for word in &self.parsed.positionals {
-            words.push(
-                core::str::from_utf8(word)
-                    .map_err(|_| crate::base::error::Error::new(text!("not UTF-8: {}", keep::lossy(word))))?,
-            );
+            words.push(core::str::from_utf8(word).map_err(|_| Error::new(text!("not UTF-8: {}", keep::lossy(word))))?);
         }
         Ok(words)
     }
@@ -78,7 +121,7 @@ impl<'a> Context<'a> {
         let name = file::path(path)?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         match file::open(fd::CWD, name, flags) {
-            Err(error) if error.is(crate::base::errno::Errno::ENOENT) => {
+            Err(error) if error.is(Errno::ENOENT) => {
                 file::mkdir_all(path, 0o700)?;
                 file::open(fd::CWD, name, flags)
             }
@@ -90,7 +133,7 @@ impl<'a> Context<'a> {
     /// Opens the directory of all state if it is there.
     pub(super) fn look_for_root(&self) -> Result<Option<Fd>> {
         match file::open(fd::CWD, file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
-            Err(error) if error.is(crate::base::errno::Errno::ENOENT) => Ok(None),
+            Err(error) if error.is(Errno::ENOENT) => Ok(None),
             result => result.map(Some),
         }
     }

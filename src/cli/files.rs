@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::context::Context;
 use super::flags::Id;
+use super::images;
 use crate::base::error::{Error, Result};
 use crate::container::bundle::Bundles;
-use crate::container::changes;
 use crate::container::root::Files;
 use crate::image::stream::Output;
 use crate::image::walk::{self, What};
@@ -23,11 +23,8 @@ fn hold(context: &Context<'_>) -> Result<Files> {
 #[inline(never)]
 pub(super) fn diff(context: &Context<'_>) -> Result<u8> {
     let files = hold(context)?;
-    let below = files.below()?;
-    let _why = because!("compare the container's own layer with those of its image");
-    let upper = file::open(files.directory.by_ref(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY)?;
     let mut lines: Vec<u8> = Vec::new();
-    for (path, letter) in changes::list(upper.by_ref(), below.by_ref(), &files.places())? {
+    for (path, letter) in files.changes(&|| images::store(context))?.0 {
         lines.extend_from_slice(&[letter, b' ']);
         lines.extend_from_slice(&path);
         lines.push(b'\n');

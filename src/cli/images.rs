@@ -40,6 +40,8 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
         None => "",
     };
     file::umask(0);
+    // Not every file system can hold a root.
+    context.storage(context.open_root()?.by_ref())?;
     let max_size = load::max_size(context)?;
     let mut progress = Progress::new("importing", false);
     let imported =

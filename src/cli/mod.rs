@@ -94,6 +94,9 @@ fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
 }
 
 fn dispatch(context: &Context<'static>) -> Result<u8> {
+    if context.parsed.globals.ram && !matches!(context.parsed.command.name, "help" | "version" | "syscalls") {
+        context.check_ram()?;
+    }
     match context.parsed.command.name {
         "run" => run::run(context),
         "create" => run::make_only(context),

@@ -9,7 +9,18 @@ use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
 use crate::base::error::{Error, Result, Text};
 use crate::base::keep::{self, text};
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut, Quoted};
+use crate::storage::DRIVERS;
+
+/// What [`driver`] takes.
+pub const ACCEPTED: Phrase = phrase!("overlay, btrfs or copy");
+
+/// The storage driver of this name.
+#[must_use]
+pub fn driver(name: &[u8]) -> Option<&'static str> {
+    text::place(DRIVERS, keep::lossy(name)).map(|at| text::word(DRIVERS, at))
+}
 
 /// How `--explain` prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +40,10 @@ pub struct Globals<'a> {
     pub explain: Option<Explain>,
     /// `--explain-to`: the ledger's file.
     pub explain_to: Option<&'a [u8]>,
+    /// `--ram`: all state is kept in memory.
+    pub ram: bool,
+    /// `--storage`: the storage driver.
+    pub storage: Option<&'static str>,
     /// `--best-effort`: what can't be enforced is a warning.
     pub best_effort: bool,
 }
@@ -293,6 +308,10 @@ impl<'a> Parser<'a> {
             }
             Id::Root => globals.root = Some(given.value),
             Id::ExplainTo => globals.explain_to = Some(given.value),
+            Id::Ram => globals.ram = given.value == b"true",
+            Id::Storage => {
+                globals.storage = Some(given.check(driver(given.value), phrase!("no such driver"), ACCEPTED)?);
+            }
             Id::BestEffort => globals.best_effort = given.value == b"true",
             Id::Explain => {
                 globals.explain = Some(match given.value {

@@ -91,8 +91,13 @@ fn old_names_of_flags_still_work() {
 
 #[test]
 fn globals_stand_before_and_after_the_command() {
-    let globals =
-        Globals { root: Some(b"/r"), explain: Some(Explain::Json), explain_to: Some(b"/l"), best_effort: true };
+    let globals = Globals {
+        root: Some(b"/r"),
+        explain: Some(Explain::Json),
+        explain_to: Some(b"/l"),
+        best_effort: true,
+        ..Globals::default()
+    };
     for words in [
         &["--root", "/r", "--explain=json", "--explain-to=/l", "--best-effort", "ps"] as &[_],
         &["ps", "--root", "/r", "--explain=json", "--explain-to=/l", "--best-effort"],

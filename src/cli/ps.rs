@@ -9,6 +9,7 @@ use super::flags::Id;
 use super::lifecycle;
 use super::output::{self, List};
 use super::parse::Parsed;
+use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::keep::{self, text};
@@ -109,7 +110,11 @@ fn labels(labels: &[(&str, &str)]) -> &'static str {
 
 /// How many bytes a container has written to its root.
 pub(super) fn written(seen: &Seen) -> Result<u64> {
-    file::tree_size(seen.directory.by_ref(), c"upper")
+    match file::tree_size(seen.directory.by_ref(), c"upper") {
+        // A storage driver gave it a tree of its own.
+        Err(error) if error.is(Errno::ENOENT) => file::tree_size(seen.directory.by_ref(), c"tree"),
+        result => result,
+    }
 }
 
 /// A command in quotes, cut as docker does.

@@ -261,10 +261,11 @@ fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
 
 fn overlay_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::ENODEV => error.hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS)")),
-        Errno::EINVAL => {
-            error.hint(phrase!("the store must not lie on an overlay file system; --root DIR puts it elsewhere"))
-        }
+        Errno::ENODEV => error
+            .hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without")),
+        Errno::EINVAL => error.hint(phrase!(
+            "the store's file system can't hold an overlay; --root DIR puts it elsewhere, --storage copy does without"
+        )),
         _ => error,
     }
 }

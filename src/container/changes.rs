@@ -1,4 +1,4 @@
-//! What a container has changed in its root: its upper directory against the layers below.
+//! What a container has changed in its root: its upper directory, or its whole tree, against the layers below.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -13,19 +13,21 @@ use crate::sys::{Fd, FdRef, file, ledger};
 pub type Change = (Vec<u8>, u8);
 
 /// Lists the changes, sorted by path. A directory counts as changed if something in it is, or if its mode, owner or time are.
-/// Empty files and directories that are `places` to mount on are no changes.
+/// Empty files and directories that are `places` to mount on are no changes. With `whole`, `upper` is no overlay's upper
+/// directory but a tree that began as a copy of what is `below`.
 ///
 /// # Errors
 /// What can't be listed.
-pub fn list(upper: FdRef<'_>, below: FdRef<'_>, places: &[&str]) -> Result<Vec<Change>> {
-    let mut changes = Changes { places, found: Vec::new(), path: Vec::new() };
-    changes.directory(upper, Some(below), is_opaque(upper))?;
+pub fn list(upper: FdRef<'_>, below: FdRef<'_>, places: &[&str], whole: bool) -> Result<Vec<Change>> {
+    let mut changes = Changes { places, whole, found: Vec::new(), path: Vec::new() };
+    changes.directory(upper, Some(below), whole || is_opaque(upper))?;
     sort(&mut changes.found, |one, other| one.0 < other.0);
     Ok(changes.found)
 }
 
 struct Changes<'a> {
     places: &'a [&'a str],
+    whole: bool,
     found: Vec<Change>,
     path: Vec<u8>,
 }
@@ -68,7 +70,10 @@ impl Changes<'_> {
         let is_place = self.places.iter().any(|place| place.as_bytes() == self.path);
         let letter = if old.is_some() { b'C' } else { b'A' };
         if kind(&new) != libc::S_IFDIR {
-            if kind(&new) == libc::S_IFCHR && (new.rdev_major, new.rdev_minor) == (0, 0) {
+            if self.whole && old.is_some_and(|old| is_same(&old, &new)) {
+                return Ok(false);
+            }
+            if !self.whole && kind(&new) == libc::S_IFCHR && (new.rdev_major, new.rdev_minor) == (0, 0) {
                 // overlayfs.rst: what takes a name of the layers below away.
                 if old.is_some() {
                     self.note(b'D');
@@ -101,6 +106,12 @@ impl Changes<'_> {
 fn is_other(old: &Statx, new: &Statx, placed: bool) -> bool {
     let time = |stat: &Statx| if placed { (0, 0) } else { (stat.mtime.secs, stat.mtime.nanos) };
     (old.mode, old.uid, old.gid, time(old)) != (new.mode, new.uid, new.gid, time(new))
+}
+
+/// Whether a file is what it was, as far as can be seen without reading it.
+fn is_same(old: &Statx, new: &Statx) -> bool {
+    let device = |stat: &Statx| (stat.rdev_major, stat.rdev_minor);
+    !is_other(old, new, false) && (old.size, device(old)) == (new.size, device(new))
 }
 
 fn kind(stat: &Statx) -> u32 {

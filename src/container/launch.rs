@@ -16,6 +16,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::{self, text};
 use crate::base::text::Cut;
+use crate::storage::TREE;
 use crate::sys::{Fd, FdRef, because, file};
 
 /// The image as the user named it.
@@ -26,6 +27,8 @@ pub const LAYERS: &str = "vial.layers";
 pub const DIRECTORY: &str = "vial.directory";
 /// A file system image that is the lowest layer: a path from the container's directory, or an absolute one.
 pub const FILE: &str = "vial.file";
+/// The storage driver, if it gives the container a tree of its own.
+pub const STORAGE: &str = "vial.storage";
 /// Who the workload is to be, if not the specification's number: user, group, and further groups with commas between them.
 pub const USER: &str = "vial.user";
 /// See [`USER`].
@@ -74,13 +77,18 @@ pub struct Launch {
     pub log: LogOptions,
 }
 
+/// The digests of the image's layers, the lowest first.
+pub(super) fn digests(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static str> {
+    list(annotation(LAYERS), b',')
+}
+
 /// The directories of the layers as seen from the container's, the topmost first, by what its annotations say: where that is
 /// a file system image, the place where it is mounted.
 #[inline(never)]
 pub(super) fn layers(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static str> {
     let (file, directory) = (annotation(FILE), annotation(DIRECTORY));
     let mut layers = Vec::new();
-    for layer in annotation(LAYERS).parts(b',').filter(|layer| !layer.is_empty()) {
+    for layer in digests(annotation) {
         layers.insert(0, text!("../../layers/{layer}/diff"));
     }
     if !file.is_empty() {
@@ -146,14 +154,13 @@ impl Launch {
     }
 
     /// What the container's root is made of; `volatile` if its changes go with it.
-    ///
-    /// # Errors
-    /// A path with a zero byte.
-    pub fn root(&self, volatile: bool) -> Result<Root> {
-        let file = self.annotation(FILE);
-        let image = if file.is_empty() { None } else { Some(file::path(file)?) };
-        let layers = layers(&|name| self.annotation(name)).leak();
-        Ok(Root::Overlay { layers, image, upper: "upper", work: "work", target: "rootfs", volatile })
+    #[must_use]
+    pub fn root(&self, volatile: bool) -> Root {
+        if !self.annotation(STORAGE).is_empty() {
+            return Root::Directory(TREE);
+        }
+        let (layers, image) = (layers(&|name| self.annotation(name)).leak(), self.annotation(FILE));
+        Root::Overlay { layers, image, upper: "upper", work: "work", target: "rootfs", volatile }
     }
 
     /// Whether the workload has a terminal.

@@ -64,7 +64,7 @@ impl Life<'_> {
             warn(warning);
         }
         let spec = &*self.launch.spec;
-        let setting = Setting { root: self.launch.root(self.state.remove)?, cgroups: control.mounts(), fills };
+        let setting = Setting { root: self.launch.root(self.state.remove), cgroups: control.mounts(), fills };
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
             spec,

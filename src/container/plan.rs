@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-pub(super) use self::layers::overlay;
+pub(super) use self::layers::{overlay, short};
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
@@ -108,10 +108,10 @@ pub struct Step {
 #[expect(missing_docs, reason = "the line above a variant says what its fields are")]
 pub enum Root {
     /// Layers, the topmost first, and the container's own upper and work directories, joined at `target`; `image` is a file
-    /// that has the lowest of them in it.
+    /// that has the lowest of them in it, if it is not empty.
     Overlay {
         layers: &'static [&'static str],
-        image: Option<&'static CStr>,
+        image: &'static str,
         upper: &'static str,
         work: &'static str,
         target: &'static str,

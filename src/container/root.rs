@@ -5,13 +5,17 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::launch::{self, FILE};
+use super::changes::{self, Change};
+use super::launch::{self, FILE, STORAGE};
 use super::state::State;
 use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::text;
+use crate::image::helper::Helper;
+use crate::image::store::Store;
 use crate::kernel::{loopdev, mounts};
+use crate::storage::{BTRFS, Trees};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, because, file, mount};
@@ -104,7 +108,10 @@ impl Files {
         if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
             return Err(Error::new(phrase!("the container's root is read-only (--read-only)")));
         }
-        self.mount(&plan::overlay(&self.layers(), "upper", "work"), 0)
+        if let Some(tree) = self.tree() {
+            return tree;
+        }
+        self.mount(&self.layers(), "upper", "work", 0)
     }
 
     /// The layers with the container's changes, without anything that is mounted there. Of one that runs in a directory of the
@@ -113,25 +120,47 @@ impl Files {
     /// # Errors
     /// mount(2).
     pub fn merged(&self) -> Result<Fd> {
+        if let Some(tree) = self.tree() {
+            return tree;
+        }
         let mut layers = self.layers();
         if self.process.is_none() {
-            return self.mount(&plan::overlay(&layers, "upper", "work"), libc::MS_RDONLY);
+            return self.mount(&layers, "upper", "work", libc::MS_RDONLY);
         }
         if !self.annotation(launch::DIRECTORY).is_empty() {
             return self.root(false);
         }
         // The upper and the work directory are in use by the container's own mount.
         layers.insert(0, "upper");
-        self.mount(&plan::overlay(&layers, "", ""), libc::MS_RDONLY)
+        self.mount(&layers, "", "", libc::MS_RDONLY)
     }
 
-    /// The layers without the container's changes.
+    /// What the container has changed, sorted, and the directory that shows it: its overlay's upper one, or its tree.
     ///
     /// # Errors
-    /// mount(2).
-    pub fn below(&self) -> Result<Fd> {
-        // Nothing lies above, but a single layer is no overlay.
-        self.mount(&plan::overlay(&self.layers(), "rootfs/upper", "rootfs/work"), libc::MS_RDONLY)
+    /// mount(2); what can't be listed or, with some storage drivers, made in the store.
+    pub fn changes(&self, store: &dyn Fn() -> Result<Store>) -> Result<(Vec<Change>, Fd)> {
+        let tree = self.tree();
+        let whole = tree.is_some();
+        let (upper, below) = if let Some(tree) = tree {
+            (tree?, base(&store()?, &self.directory, &|name| self.annotation(name))?)
+        } else {
+            // Nothing lies above, but a single layer is no overlay.
+            let below = self.mount(&self.layers(), "rootfs/upper", "rootfs/work", libc::MS_RDONLY)?;
+            (file::open(self.directory.by_ref(), c"upper", OPEN)?, below)
+        };
+        let _why = because!("compare what is the container's own with its image");
+        let changes = changes::list(upper.by_ref(), below.by_ref(), &self.places(), whole)?;
+        Ok((changes, upper))
+    }
+
+    /// The tree that the container has to itself, with the storage drivers that make one.
+    #[must_use]
+    pub fn tree(&self) -> Option<Result<Fd>> {
+        if self.annotation(STORAGE).is_empty() {
+            return None;
+        }
+        Some(file::open(self.directory.by_ref(), c"tree", OPEN))
     }
 
     fn layers(&self) -> Vec<&'static str> {
@@ -140,27 +169,76 @@ impl Files {
 
     /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
     #[inline(never)]
-    fn mount(&self, data: &str, flags: libc::c_ulong) -> Result<Fd> {
+    fn mount(&self, layers: &[&'static str], upper: &str, work: &str, flags: libc::c_ulong) -> Result<Fd> {
         let _why = because!("put the container's root together, where no other process sees it");
-        let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
-        // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
-        file::fchdir(self.directory.by_ref())?;
-        sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint(phrase!("run vial as root")))?;
-        mounts::make_private()?;
+        let back = private(&self.directory, self.annotation(FILE))?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
-        mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
-        for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work", plan::MOUNTED] {
-            file::mkdir(CWD, name, 0o755)?;
-        }
-        let image = self.annotation(FILE);
-        if !image.is_empty() {
-            loopdev::mount_image(file::path(image)?, plan::MOUNTED, plan::NODE)?;
-        }
-        mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(file::path(data)?))?;
+        let mut layers = layers.to_vec();
+        plan::short(&mut layers, &mut |target, path| file::symlink(target, CWD, path))?;
+        let data = file::path(plan::overlay(&layers, upper, work))?;
+        mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(data))?;
         let root = file::open(CWD, c"rootfs/root", OPEN)?;
         file::fchdir(back.by_ref())?;
         Ok(root)
     }
+}
+
+/// Moves this process to its own copy of the mounts and to a container's directory; where it was. There is a file system in
+/// memory on `rootfs`, and on it the container's file system image, if it has one.
+fn private(directory: &Fd, image: &str) -> Result<Fd> {
+    let back = file::open(CWD, c".", libc::O_PATH | libc::O_DIRECTORY)?;
+    // The current directory goes along to the new copy; an open directory stays in the old one, and can't be mounted from.
+    file::fchdir(directory.by_ref())?;
+    sys::process::unshare(libc::CLONE_NEWNS).map_err(|error| error.hint(phrase!("run vial as root")))?;
+    mounts::make_private()?;
+    mount::mount(Some(c"tmpfs"), c"rootfs", Some(c"tmpfs"), 0, Some(c"mode=700"))?;
+    for name in [c"rootfs/root", c"rootfs/upper", c"rootfs/work", plan::MOUNTED] {
+        file::mkdir(CWD, name, 0o755)?;
+    }
+    if !image.is_empty() {
+        loopdev::mount_image(file::path(image)?, plan::MOUNTED, plan::NODE)?;
+    }
+    Ok(back)
+}
+
+/// What a container with a tree of its own begins with, by what its annotations say.
+#[inline(never)]
+fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str) -> Result<Fd> {
+    let path = annotation(launch::DIRECTORY);
+    if !path.is_empty() {
+        return file::open(CWD, file::path(path)?, OPEN);
+    }
+    let mut image = None;
+    if !annotation(FILE).is_empty() {
+        let _why = because!("mount the file system image, where no other process sees it");
+        let back = private(directory, annotation(FILE))?;
+        image = Some(file::open(CWD, plan::MOUNTED, OPEN)?);
+        file::fchdir(back.by_ref())?;
+    }
+    let layers = launch::digests(annotation);
+    let work = store.begin()?;
+    let trees = Trees { root: store.root(), work: work.dir.by_ref(), btrfs: annotation(STORAGE) == BTRFS, image };
+    if layers.is_empty() {
+        trees.image.ok_or_else(|| Error::new(phrase!("the container has no layers")))
+    } else {
+        trees.base(&layers)
+    }
+}
+
+/// Makes the tree of a container whose storage driver gives it one, in a process of its own, with which its mounts go.
+///
+/// # Errors
+/// What the file system refuses.
+#[inline(never)]
+pub fn make_tree(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str) -> Result<()> {
+    let mut helper = Helper::start(&mut |_| {
+        let base = base(store, directory, annotation)?;
+        let btrfs = annotation(STORAGE) == BTRFS;
+        let trees = Trees { root: store.root(), work: store.root(), btrfs, image: None };
+        trees.make(&base, directory.by_ref(), btrfs && !annotation(launch::LAYERS).is_empty())?;
+        Ok(Vec::new())
+    })?;
+    helper.conclude().map(drop)
 }
 
 /// Opens the directory in `/proc` of a container's first process, if that is still there.

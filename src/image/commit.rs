@@ -13,15 +13,17 @@ use crate::base::json::Value;
 use crate::base::keep::text;
 use crate::sys::{FdRef, because, process};
 
-/// As many layers as the options of an overlay, which are one page, have room for: 83 bytes each (mount(2)).
-const MAX_LAYERS: usize = 48;
+/// More layers than this are not mounted: the kernel takes 500 (`OVL_MAX_STACK`), if their names fit into a page (mount(2)).
+const MAX_LAYERS: usize = 250;
 
 /// What becomes an image.
 pub struct Commit<'a> {
     /// The ID of the container's image.
     pub base: &'static str,
-    /// The upper directory of the container's overlay.
+    /// The upper directory of the container's overlay, or its tree.
     pub upper: FdRef<'a>,
+    /// What of a tree was changed.
+    pub only: Option<&'a [(Vec<u8>, u8)]>,
     /// Empty files and directories that are left out.
     pub places: &'a [&'a str],
     /// What ran in the container.
@@ -55,7 +57,7 @@ impl Store {
         change(config.member("config"))?;
         let work = self.begin()?;
         let how = How { whiteouts: true, ..How::default() };
-        let what = What { layer: true, places: commit.places, ..What::default() };
+        let what = What { layer: true, places: commit.places, only: commit.only, ..What::default() };
         let (layer, unpacked) = work.make_layer("layer", how, &mut |_| (), &mut |output| {
             let _why = because!("read and digest what the container has changed");
             walk::archive(commit.upper, c".", b".", what, output)

@@ -5,11 +5,11 @@ use alloc::vec;
 use super::land::{Workspace, full};
 use super::layer::Unpacked;
 use super::stream::Opened;
+use crate::base::bytes::Source;
 use crate::base::error::Result;
 use crate::base::keep::{self, text};
 use crate::base::sha256::hex;
-use crate::kernel::mounts::copy_file;
-use crate::sys::{self, file};
+use crate::sys::{self, device, file};
 
 /// Bytes digested at a time.
 const PIECE: usize = 128 << 10;
@@ -26,30 +26,27 @@ impl Workspace {
         let work = self.dir.by_ref();
         file::mkdir(work, c"layer", 0o700)?;
         let copy = file::create(work, c"layer/image", libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, 0o600)?;
-        let stat = file::stat(opened.file.by_ref(), c"")?;
-        let mut buffer = vec![0; PIECE];
-        if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFREG {
-            copy_file(&opened.file, &copy, stat.size)?;
-        } else {
-            file::write_all(copy.by_ref(), &opened.head)?;
-            loop {
-                match file::read(opened.file.by_ref(), &mut buffer)? {
-                    0 => break,
-                    count => file::write_all(copy.by_ref(), &buffer[..count])?,
-                }
-            }
+        // Where the file system can, both share the data, and what is kept is what is digested.
+        let shared = device::clone_file(opened.file.by_ref(), copy.by_ref()).is_ok();
+        if shared {
+            *opened = Opened::new(file::duplicate(copy.by_ref())?);
         }
-        file::seek(copy.by_ref(), 0)?;
-        let (mut digest, mut size) = (sys::sha::sha256(), 0);
+        let (mut digest, mut size, mut buffer) = (sys::sha::sha256(), 0, vec![0; PIECE]);
         loop {
-            match file::read(copy.by_ref(), &mut buffer)? {
-                0 => break,
-                count => {
-                    digest.update(&buffer[..count]);
-                    size += count as u64;
-                }
+            let count = opened.read(&mut buffer)?;
+            let piece = &buffer[..count];
+            if count == 0 {
+                break;
             }
+            digest.update(piece);
+            if !shared && piece.iter().any(|byte| *byte != 0) {
+                // Zeros are left out as holes.
+                file::seek(copy.by_ref(), size)?;
+                file::write_all(copy.by_ref(), piece)?;
+            }
+            size += count as u64;
         }
+        file::truncate(copy.by_ref(), size)?;
         file::write_file(work, c"layer/size", text!("{size}\n").as_bytes(), 0o600)?;
         let digest = keep::copy(&hex(&digest.finish()));
         file::rename(work, c"layer", work, file::path(digest)?, false)?;

@@ -33,7 +33,6 @@ const OTHERS: &[(usize, &[u8], &str, &str)] = &[
     (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
     (0, b"\x7fELF",          "a program", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
     (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
-    (0, b"QFI\xfb",          "a virtual machine's disk", "take the file system out of it: qemu-img convert -O raw, losetup -P, dd"),
     (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
     (0, b"{",                "JSON", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
 ];

@@ -19,15 +19,19 @@ use crate::sys::file::Lock;
 use crate::sys::{self, Fd, FdRef, file, process};
 
 /// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
-pub(super) struct Workspace {
+pub struct Workspace {
     root: Fd,
     path: &'static str,
-    pub(super) dir: Fd,
+    /// The directory.
+    pub dir: Fd,
 }
 
 impl Store {
-    /// A place for an image in the making.
-    pub(super) fn begin(&self) -> Result<Workspace> {
+    /// A place for what is in the making.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn begin(&self) -> Result<Workspace> {
         let _why = sys::because(phrase!("make room in the store"));
         // Shared, so that no `clean` runs between the directory's making and its lock.
         let _lock = self.hold(Lock::Shared)?;
@@ -140,7 +144,8 @@ impl Workspace {
 }
 
 /// Says what can be done about a disk that takes no more.
-pub(super) fn full(error: Error) -> Error {
+#[must_use]
+pub fn full(error: Error) -> Error {
     let hint = match error.errno() {
         Errno::ENOSPC => "the disk is full; --root DIR puts the store on another one",
         Errno::EDQUOT => "the quota is used up; --root DIR puts the store on another disk",

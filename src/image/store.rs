@@ -5,6 +5,7 @@
 //! layers/HEX/diff/          an unpacked layer, by the digest of its archive
 //! layers/HEX/image          in its place a file system image, by its digest: the lowest layer, or none
 //! layers/HEX/size           bytes in it
+//! trees/HEX-HEX/            layers put on top of each other, for storage drivers that need them so; made when they are needed
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
 //! partial/HEX               a download under way or interrupted, by the digest of what it is to be; locked by who has it in hand
@@ -30,7 +31,7 @@ use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::Timestamp;
 use crate::sys::file::Lock;
-use crate::sys::{self, Fd, file};
+use crate::sys::{self, Fd, FdRef, file};
 
 /// The longest configuration.
 const CONFIG: usize = 4 << 20;
@@ -110,13 +111,19 @@ impl Store {
         Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
 
+    /// The store's directory.
+    #[must_use]
+    pub fn root(&self) -> FdRef<'_> {
+        self.root.by_ref()
+    }
+
     /// Takes the store's lock: shared by those who count on an image to stay (from finding it until what they make shows
     /// that it is in use), alone by those who add or remove.
     ///
     /// # Errors
     /// open(2), flock(2).
     pub fn hold(&self, lock: Lock) -> Result<Held> {
-        let file = file::create(self.root.by_ref(), c"lock", libc::O_RDWR | libc::O_CREAT, 0o600)?;
+        let file = file::create(self.root.by_ref(), c"lock", libc::O_RDWR | libc::O_CREAT, 0o600).map_err(full)?;
         file::lock(file.by_ref(), lock)?;
         Ok(Held { _file: file })
     }

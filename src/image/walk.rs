@@ -14,6 +14,7 @@ use super::tar::{Entry, Extent, Kind, Time, Xattr, write};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
+use crate::kernel::mounts::is_whiteout;
 use crate::sys::fd::CWD;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, data, file, ledger, process};
@@ -40,6 +41,8 @@ pub struct What<'a> {
     pub layer: bool,
     /// Files and directories (`/etc/hosts`) that are left out while they are empty: places to mount on.
     pub places: &'a [&'a str],
+    /// Only these paths (`/etc/motd`), sorted, and for those with a `D` that they are gone: a whole tree becomes a layer.
+    pub only: Option<&'a [(Vec<u8>, u8)]>,
 }
 
 /// Writes what `name` stands for in a directory, and all below it, as an archive in which its name is `path`.
@@ -125,12 +128,32 @@ impl Walk<'_> {
                 .map_err(|error| error.hint(format!("this is about {} in the directory", self.path.escape_ascii())))?;
             self.path.truncate(length);
         }
+        for (path, letter) in self.what.only.unwrap_or_default() {
+            if let (b'D', Some([b'/', name @ ..])) = (letter, path.strip_prefix(&self.path[self.top..]))
+                && !name.contains(&b'/')
+            {
+                self.entry = Entry::default();
+                self.entry.path.clone_from(&self.path);
+                self.entry.path.push(b'/');
+                self.marker(self.entry.path.len(), WHITEOUT, name)?;
+            }
+        }
         ledger::relieve();
         Ok(())
     }
 
+    /// Whether the path at hand is wanted.
+    fn is_wanted(&self) -> bool {
+        let path = &self.path[self.top..];
+        let same = |only: &[(Vec<u8>, u8)]| only.binary_search_by(|(known, _)| (**known).cmp(path)).is_ok();
+        path.is_empty() || self.what.only.is_none_or(same)
+    }
+
     #[inline(never)]
     fn member(&mut self, dir: FdRef<'_>, name: &CStr) -> Result<()> {
+        if !self.is_wanted() {
+            return Ok(());
+        }
         let stat = match file::stat(dir, name) {
             // Removed since the directory was listed.
             Err(error) if error.is(Errno::ENOENT) && self.path.len() > self.top => return Ok(()),
@@ -155,7 +178,7 @@ impl Walk<'_> {
                         "rename the file, or make an image of one layer: vial export NAME | vial import -"
                     )));
             }
-            if kind == Kind::CharDevice && (self.entry.major, self.entry.minor) == (0, 0) {
+            if kind == Kind::CharDevice && is_whiteout(&stat) {
                 let at = self.path.len() - name.len();
                 return self.marker(at, WHITEOUT, name);
             }

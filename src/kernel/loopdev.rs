@@ -61,47 +61,46 @@ pub fn mount_image(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()
     let mounted = mount::mount(Some(source), target, Some(kind), libc::MS_RDONLY, None);
     drop(device);
     mounted.map_err(|error| {
-        let name = keep::lossy(kind.to_bytes());
-        Error::os(error.errno(), text!("mount {name} from"), keep::lossy(path.to_bytes())).hint(match error.errno() {
-            Errno::ENODEV => text!("the kernel has no {name} (CONFIG_{}_FS)", name.to_ascii_uppercase()),
-            Errno::EROFS => "its journal was never written back, which only a writable mount or e2fsck does",
-            _ => text!("it is damaged, or made in a way that the kernel's {name} can't read, as by another compressor"),
+        Error::os(error.errno(), phrase!("mount the file system image"), keep::lossy(path.to_bytes())).hint(match error
+            .errno()
+        {
+            Errno::ENODEV => {
+                phrase!("the kernel lacks that file system: CONFIG_SQUASHFS, CONFIG_EROFS_FS, CONFIG_EXT4_FS")
+            }
+            Errno::EROFS => phrase!("its journal was never written back, which only a writable mount or e2fsck does"),
+            _ => phrase!("it is damaged, or made in a way that the kernel can't read, as by another compressor"),
         })
     })
 }
 
 /// Binds a free loop device; the path of its node.
 fn bind(image: &Fd, node: &'static CStr) -> Result<(Fd, &'static CStr)> {
-    let no_driver = |error: Error| match error.errno() {
-        Errno::ENODEV | Errno::ENXIO => error.hint(phrase!("the kernel has no loop devices (CONFIG_BLK_DEV_LOOP)")),
-        Errno::EPERM | Errno::EACCES => {
-            error.hint(phrase!("a control group that vial runs in keeps loop devices from it"))
-        }
-        _ => error,
-    };
-    let control = open_node(c"/dev/loop-control", node, libc::S_IFCHR, CONTROL).map_err(no_driver)?.0;
+    let control = open_node(c"/dev/loop-control", node, libc::S_IFCHR, CONTROL)?.0;
     for _ in 0..ROUNDS {
         let number = device::free_loop(control.by_ref())?;
         let path = file::path(text!("/dev/loop{number}"))?;
-        let (device, path) = open_node(path, node, libc::S_IFBLK, (MAJOR, number)).map_err(no_driver)?;
+        let (device, path) = open_node(path, node, libc::S_IFBLK, (MAJOR, number))?;
         match device::bind_loop(device.by_ref(), image.by_ref()) {
             Err(error) if error.is(Errno::EBUSY) => {}
             result => return result.map(|()| (device, path)),
         }
     }
-    Err(Error::os(Errno::EBUSY, phrase!("bind a loop device"), "")
-        .hint(phrase!("other processes took each one that was free")))
+    Err(Error::os(Errno::EBUSY, phrase!("bind a loop device"), ""))
 }
 
 /// Opens a device by its node in `/dev`, or by one that is made where nobody else sees it.
 fn open_node(path: &'static CStr, node: &'static CStr, kind: u32, number: (u32, u32)) -> Result<(Fd, &'static CStr)> {
-    match file::open(CWD, path, libc::O_RDONLY) {
-        Err(error) if error.is(Errno::ENOENT) => {
-            let _ = file::unlink(CWD, node);
-            file::mknod(CWD, node, kind | 0o600, number)?;
-            file::open(CWD, node, libc::O_RDONLY).map(|device| (device, node))
+    let (mut place, mut opened) = (path, file::open(CWD, path, libc::O_RDONLY));
+    if opened.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
+        let _ = file::unlink(CWD, node);
+        file::mknod(CWD, node, kind | 0o600, number)?;
+        (place, opened) = (node, file::open(CWD, node, libc::O_RDONLY));
+    }
+    match opened {
+        Ok(device) => Ok((device, place)),
+        Err(error) => {
+            Err(error.hint(phrase!("does the kernel have loop devices (CONFIG_BLK_DEV_LOOP), and may vial use them?")))
         }
-        result => result.map(|device| (device, path)),
     }
 }
 

@@ -101,11 +101,10 @@ calls! {
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
     lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
     memfd_create [Str, Bits(Names::Memfd)] "make a file in memory, for a copy of vial";
-    sendfile [Fd, Fd, Memory, Int] "copy vial to memory";
+    sendfile [Fd, Fd, Memory, Int] "copy a file inside the kernel";
     ftruncate [Fd, Int] "give a file its size";
     fsync [Fd] "make sure that a file is on the disk";
     syncfs [Fd] "make sure that all of an image is on the disk";
-    copy_file_range [Fd, Memory, Fd, Memory, Int, Int] "copy a file inside the kernel";
     getdents64 [Fd, Memory, Int] "list a directory";
     statx [Fd, Str, Bits(Names::At), Hex, Memory] "look at a file's kind, owner, size and times";
     fstatfs [Fd, Memory] "look at which file system a file is on";

@@ -51,6 +51,8 @@ flags! {
     /// What every command takes, before or after its name.
     GLOBAL "Global options" {
         Root              b' ' "root"               One      "DIR"            "Keep all state below this directory";
+        Ram               b' ' "ram"                Switch   ""               "Keep all state in memory, if not told where below /run";
+        Storage           b' ' "storage"            One      "DRIVER"         "What roots are made with: overlay, btrfs or copy";
         Explain           b' ' "explain"            Optional "text|json"      "Say every system call and why it was made";
         ExplainTo         b' ' "explain-to"         One      "FILE"           "Write what --explain says to this file";
         BestEffort        b' ' "best-effort"        Switch   ""               "Warn instead of fail where the kernel lacks a feature";

@@ -47,7 +47,7 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     // --sig-proxy is on if it is not said.
     assert!(all.detach && !none.detach && none.manner.proxy && !run("--sig-proxy=false").manner.proxy);
     assert_eq!(switches, 9);
-    assert_eq!(table::GLOBAL.flags.len(), 5);
+    assert_eq!(table::GLOBAL.flags.len(), 7);
 }
 
 #[test]

@@ -46,10 +46,10 @@ pub(super) fn hostname(options: Options, id: &'static str) -> &'static str {
         return name;
     }
     let shares = matches!(asked.uts, Some(Namespace::Host)) || matches!(asked.network, Some(Namespace::Host));
-    match process::uname() {
-        Ok([_, host, ..]) if shares => host,
-        _ => id.get(..12).unwrap_or(id),
+    if shares && let Ok([_, host, ..]) = process::uname() {
+        return host;
     }
+    id.get(..12).unwrap_or(id)
 }
 
 /// Gathers the variables as `NAME=VALUE`: vial's own, the image's, those of files, the user's.

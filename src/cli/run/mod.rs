@@ -18,7 +18,6 @@ use sources::Sources;
 use specification::Parts;
 pub(super) use specification::limits;
 
-use super::attach;
 use super::context::Context;
 use super::lifecycle::mark;
 use super::options::RunOptions;
@@ -26,6 +25,7 @@ use super::options::namespaces::Namespace;
 use super::options::process::Who;
 use super::pull;
 use super::sealed;
+use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::text;
 use crate::base::phrase::Phrase;
@@ -38,10 +38,12 @@ use crate::container::monitor;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
 use crate::container::remains::{self, With};
+use crate::container::root;
 use crate::container::run::{self, Surroundings};
 use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
+use crate::image::land::full;
 use crate::sys::poll;
 use crate::sys::process::Ended;
 use crate::sys::{Fd, because, fd, file, terminal};
@@ -143,10 +145,11 @@ fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, 
     // Keeps the image from being removed until the container's files name it.
     let mut held = None;
     let found = image::find(context, &options.image, true, &mut held)?;
-    let bundles = Bundles::open(root.by_ref())?;
-    let bundle = bundles.create(options.record.name.unwrap_or_default())?;
+    let storage = storage(context, found, &root)?;
+    let bundles = Bundles::open(root.by_ref()).map_err(full)?;
+    let bundle = bundles.create(options.record.name.unwrap_or_default()).map_err(full)?;
     let id = bundle.id;
-    match fill_in(context, options, found, &bundle, id) {
+    match fill_in(context, options, found, storage, &bundle) {
         Ok((launch, state)) => Ok((root, bundles, Created { bundle, id, launch, state })),
         Err(error) => {
             let _ = bundles.remove(id, bundle.name);
@@ -155,20 +158,38 @@ fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, 
     }
 }
 
+/// The storage driver, if it gives the container a tree of its own. The host's root is not copied.
+fn storage(context: &Context<'_>, found: &Found, root: &Fd) -> Result<&'static str> {
+    let storage = context.storage(root.by_ref())?;
+    if storage == "overlay" || (found.directory == "/" && context.parsed.globals.storage.is_none()) {
+        return Ok("");
+    }
+    if found.directory == "/" {
+        return Err(Error::new(phrase!("the host's own root needs the storage driver overlay: others would copy it"))
+            .hint(phrase!("name a directory or an image")));
+    }
+    Ok(storage)
+}
+
 fn fill_in(
     context: &Context<'static>,
     options: Options,
     found: &'static Found,
+    storage: &'static str,
     bundle: &Bundle,
-    id: &'static str,
 ) -> Result<(Launch, Box<State>)> {
+    let id = bundle.id;
     let mut state = record::prepared(options, found)?;
-    let made = make(context, options, found, id, true)?;
+    let made = make(context, options, (found, storage), id, true)?;
     state.command = lossy(made.command);
     if options.limits.cgroup_parent.is_some() {
         Control::note_parents(made.spec)?;
     }
     write_bundle(bundle, options, id, made.spec)?;
+    if !storage.is_empty() {
+        let store = images::store(context)?;
+        root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name))?;
+    }
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
     (launch.args, launch.env) = (made.command, made.env);
@@ -198,7 +219,7 @@ struct Made {
 fn make(
     context: &Context<'_>,
     options: Options,
-    found: &'static Found,
+    (found, storage): (&'static Found, &'static str),
     id: &'static str,
     make: bool,
 ) -> Result<&'static mut Made> {
@@ -214,7 +235,7 @@ fn make(
         _ => Err(Error::new(text!("no such container: {name}"))),
     };
     let best_effort = context.parsed.globals.best_effort;
-    let parts = Parts { options, found, sources, command, env, wanted, hostname, id, best_effort, containers };
+    let parts = Parts { options, found, storage, sources, command, env, wanted, hostname, id, best_effort, containers };
     let spec = specification::build(&parts)?;
     Ok(Box::leak(Box::new(Made { command, env, spec })))
 }
@@ -236,8 +257,9 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
 fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut Spec) -> Result<()> {
     let _why = because!("write down what the container is: a bundle as the OCI runtime specification has it");
     bundle.write(c"config.json", &spec.to_json().to_compact())?;
-    for (name, mode) in [(c"upper", 0o755), (c"work", 0o700), (c"rootfs", 0o755)] {
-        file::mkdir(bundle.directory.by_ref(), name, mode)?;
+    let overlay = launch::annotation(spec, launch::STORAGE).is_empty();
+    for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
+        file::mkdir(bundle.directory.by_ref(), name, *mode)?;
     }
     for (name, content) in environment::files(environment::hostname(options, id), options) {
         bundle.write(name, content)?;
@@ -267,11 +289,15 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
 #[inline(never)]
 fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
-    let made = make(context, options, found, text!("{:064}", 0), false)?;
+    let storage = match context.look_for_root()? {
+        Some(root) => storage(context, found, &root)?,
+        None => "",
+    };
+    let made = make(context, options, (found, storage), text!("{:064}", 0), false)?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
-    let root = launch.root(options.record.remove)?;
+    let root = launch.root(options.record.remove);
     for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
         if step.why != why {
             why = step.why;

@@ -24,6 +24,8 @@ use crate::sys::security;
 pub(super) struct Parts<'a> {
     pub(super) options: Options,
     pub(super) found: &'static Found,
+    /// The storage driver, if it gives the container a tree of its own.
+    pub(super) storage: &'static str,
     pub(super) sources: &'static Sources,
     pub(super) command: Words,
     pub(super) env: Words,
@@ -80,6 +82,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         (launch::LAYERS, parts.found.digests),
         (launch::DIRECTORY, parts.found.directory),
         (launch::FILE, parts.found.file),
+        (launch::STORAGE, parts.storage),
         (launch::USER, parts.wanted.user),
         (launch::GROUP, parts.wanted.group),
         (launch::GROUPS, parts.wanted.further.join(",").leak()),

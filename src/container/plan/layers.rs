@@ -5,7 +5,11 @@ use core::ffi::CStr;
 
 use super::{Action, MOUNTED, Planner, Root, Setting};
 use crate::base::error::Result;
+use crate::base::keep::text;
 use crate::sys::file;
+
+/// How many layers fit into the options of a mount by their own names, of 83 bytes each.
+const MANY: usize = 40;
 
 #[inline(never)]
 pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
@@ -16,12 +20,21 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     let target = match setting.root {
         Root::Overlay { layers, image, upper, work, target, volatile } => {
             let target = file::path(target)?;
-            if let Some(file) = image {
-                memory(plan, target);
-                plan.add(Action::Directory { path: MOUNTED });
-                plan.add(Action::Image { file });
+            if !image.is_empty() || layers.len() > MANY {
+                // The root is going to cover it.
+                let kind = c"tmpfs";
+                plan.add(Action::Filesystem { source: kind, kind, target, flags: 0, data: c"mode=700" });
             }
-            let data = overlay(layers, upper, work);
+            if !image.is_empty() {
+                plan.add(Action::Directory { path: MOUNTED });
+                plan.add(Action::Image { file: file::path(image)? });
+            }
+            let mut layers = layers.to_vec();
+            short(&mut layers, &mut |target, path| {
+                plan.add(Action::Link { target, path });
+                Ok(())
+            })?;
+            let data = overlay(&layers, upper, work);
             plan.add(Action::Overlay { target, data: file::path(data)?, volatile });
             target
         }
@@ -36,11 +49,22 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A file system in memory where the root is going to be mounted, which covers it.
-fn memory(plan: &mut Planner, target: &'static CStr) {
-    let kind = c"tmpfs";
-    plan.add(Action::Filesystem { source: kind, kind, target, flags: 0, data: c"mode=700" });
+/// Layers by names so short that all of them fit into the options of a mount, which are one page (mount(2)): for many, links in
+/// the file system in memory on `rootfs`, which `link` makes.
+#[inline(never)]
+pub(in crate::container) fn short(layers: &mut [&'static str], link: Linker<'_>) -> Result<()> {
+    if layers.len() > MANY {
+        for (number, layer) in layers.iter_mut().enumerate() {
+            let name = text!("rootfs/{number}");
+            link(file::path(text!("../{layer}"))?, file::path(name)?)?;
+            *layer = name;
+        }
+    }
+    Ok(())
 }
+
+/// Makes a link, whose target comes first.
+type Linker<'a> = &'a mut dyn FnMut(&'static CStr, &'static CStr) -> Result<()>;
 
 /// The options that mount layers, the topmost first, as one file system; without `upper` it can't be written to.
 ///

@@ -30,7 +30,7 @@ fn spec() -> Spec {
 
 fn overlay() -> Root {
     let layers = &["../a:b", "/c,d"];
-    Root::Overlay { layers, image: None, upper: "upper", work: "work", target: "rootfs", volatile: true }
+    Root::Overlay { layers, image: "", upper: "upper", work: "work", target: "rootfs", volatile: true }
 }
 
 fn planned(spec: &Spec, cgroups: &[CgroupMount]) -> Vec<Action> {

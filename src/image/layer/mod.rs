@@ -21,6 +21,7 @@ use super::tar::{Entry, Failure, Kind, Reader};
 use crate::base::bytes::Source;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::kernel::mounts::OTHER_WHITEOUT;
 use crate::sys::{Fd, FdRef, file, ledger, process};
 
 /// For `set_times`: leave this one as it is, utimensat(2).
@@ -278,7 +279,11 @@ impl<'a> Tree<'a> {
             return Err(Error::new(phrase!("a whiteout that takes away a directory itself, or the one above it")));
         }
         let hidden = file::owned_path(hidden)?;
-        match file::mknod(self.dir(), &hidden, libc::S_IFCHR, (0, 0)).map_err(needs_root) {
+        let mut made = file::mknod(self.dir(), &hidden, libc::S_IFCHR, (0, 0));
+        if made.as_ref().is_err_and(|error| error.is(Errno::EPERM)) {
+            made = file::mknod(self.dir(), &hidden, libc::S_IFCHR, OTHER_WHITEOUT);
+        }
+        match made.map_err(needs_root) {
             Err(error) if error.is(Errno::EEXIST) => match self.make_opaque(&hidden) {
                 Err(error) if error.is(Errno::ENOTDIR) => Ok(()),
                 result => result,

@@ -7,14 +7,30 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::uapi::Statx;
-use crate::sys::{Fd, FdRef, data, device, file};
+use crate::sys::{Fd, FdRef, data, device, file, ledger};
 
-/// A file with several names: device and inode number, and the name under which it was copied, below the copy's root.
-type Linked = ((u32, u32, u64), Vec<u8>);
+/// Which file this is: device and inode number.
+pub type Identity = (u32, u32, u64);
+
+/// What of an overlay's layer says that nothing of those below shows in a directory.
+const OPAQUE: &CStr = c"trusted.overlay.opaque";
+
+/// The number of what takes a name of the layers below away where the layer itself lies on an overlay: that keeps 0:0, which
+/// overlayfs knows, to itself. There is no such device either.
+pub const OTHER_WHITEOUT: (u32, u32) = (0, 1);
+
+/// Whether a character device is no device but says that there is nothing of its name (`overlayfs.rst`).
+#[must_use]
+pub fn is_whiteout(stat: &Statx) -> bool {
+    stat.rdev_major == 0 && stat.rdev_minor <= OTHER_WHITEOUT.1
+}
 
 struct Copier<'a> {
     root: FdRef<'a>,
-    linked: Vec<Linked>,
+    /// Files with several names, and the name under which each was copied, below the copy's root.
+    linked: Vec<(Identity, Vec<u8>)>,
+    /// The file system that a layer lies on, beyond which nothing is copied, and a directory that is left out.
+    layer: Option<((u32, u32), Identity)>,
 }
 
 /// Copies what is in one directory to another, which is empty, and then the directory's own owner, mode and times.
@@ -22,11 +38,31 @@ struct Copier<'a> {
 /// # Errors
 /// The first call that fails.
 pub fn copy_content(from: FdRef<'_>, to: FdRef<'_>) -> Result<()> {
+    copy(from, to, None)
+}
+
+/// Puts a layer of an overlay onto a tree as an overlay would show both: what has a name already goes, directories apart, and
+/// what the layer hides goes too. It stays on the layer's file system, and leaves the content of one directory out.
+///
+/// # Errors
+/// The first call that fails.
+pub fn add_layer(from: FdRef<'_>, to: FdRef<'_>, except: Identity) -> Result<()> {
+    copy(from, to, Some(except))
+}
+
+#[inline(never)]
+fn copy(from: FdRef<'_>, to: FdRef<'_>, except: Option<Identity>) -> Result<()> {
     let stat = file::stat(from, c"")?;
-    let mut copier = Copier { root: to, linked: Vec::new() };
+    let layer = except.map(|except| ((stat.dev_major, stat.dev_minor), except));
+    let mut copier = Copier { root: to, linked: Vec::new(), layer };
     copier.directory(from, to, &mut Vec::new())?;
     dress(from, to, &stat)
 }
+
+/// How a directory is opened, and what else of the name is not followed or waited for.
+const NO_FOLLOW: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+/// See [`NO_FOLLOW`].
+const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | NO_FOLLOW;
 
 impl Copier<'_> {
     fn directory(&mut self, from: FdRef<'_>, to: FdRef<'_>, path: &mut Vec<u8>) -> Result<()> {
@@ -39,6 +75,7 @@ impl Copier<'_> {
             self.entry(from, to, &entry.name, path)?;
             path.truncate(length);
         }
+        ledger::relieve();
         Ok(())
     }
 
@@ -46,24 +83,30 @@ impl Copier<'_> {
         let stat = file::stat(from, name)?;
         let key = (stat.dev_major, stat.dev_minor, stat.ino);
         let kind = u32::from(stat.mode) & libc::S_IFMT;
-        if stat.nlink > 1 && kind != libc::S_IFDIR {
-            if let Some((_, first)) = self.linked.iter().find(|(known, _)| *known == key) {
+        if kind == libc::S_IFDIR {
+            let source = file::open(from, name, DIRECTORY)?;
+            let target = self.make_directory(&source, to, name)?;
+            if !self.layer.is_some_and(|(device, except)| (key.0, key.1) != device || key == except) {
+                self.directory(source.by_ref(), target.by_ref(), path)?;
+            }
+            return dress(source.by_ref(), target.by_ref(), &stat);
+        }
+        if self.layer.is_some() {
+            file::remove_tree(to, name)?;
+            if kind == libc::S_IFCHR && is_whiteout(&stat) {
+                return Ok(());
+            }
+        }
+        if stat.nlink > 1 {
+            if let Some((_, first)) = self.linked.iter().rfind(|(known, _)| *known == key) {
                 return file::link(self.root, &file::owned_path(first)?, to, name);
             }
             self.linked.push((key, path.clone()));
         }
-        let no_follow = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
         match kind {
-            libc::S_IFDIR => {
-                let source = file::open(from, name, libc::O_RDONLY | libc::O_DIRECTORY | no_follow)?;
-                file::mkdir(to, name, 0o700)?;
-                let target = file::open(to, name, libc::O_RDONLY | libc::O_DIRECTORY | no_follow)?;
-                self.directory(source.by_ref(), target.by_ref(), path)?;
-                dress(source.by_ref(), target.by_ref(), &stat)
-            }
             libc::S_IFREG => {
-                let source = file::open(from, name, libc::O_RDONLY | no_follow)?;
-                let target = file::create(to, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | no_follow, 0o600)?;
+                let source = file::open(from, name, libc::O_RDONLY | NO_FOLLOW)?;
+                let target = file::create(to, name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | NO_FOLLOW, 0o600)?;
                 copy_file(&source, &target, stat.size)?;
                 dress(source.by_ref(), target.by_ref(), &stat)
             }
@@ -80,54 +123,46 @@ impl Copier<'_> {
             }
         }
     }
+
+    /// Makes a directory, or opens the one that is there and that what is in the source is to be added to.
+    fn make_directory(&self, source: &Fd, to: FdRef<'_>, name: &CStr) -> Result<Fd> {
+        if let Err(error) = file::mkdir(to, name, 0o700) {
+            if !error.is(Errno::EEXIST) || self.layer.is_none() {
+                return Err(error);
+            }
+            let opaque = file::get_xattr(source.by_ref(), OPAQUE).is_ok_and(|value| value == b"y");
+            if let (false, Ok(there)) = (opaque, file::open(to, name, DIRECTORY)) {
+                return Ok(there);
+            }
+            file::remove_tree(to, name)?;
+            file::mkdir(to, name, 0o700)?;
+        }
+        file::open(to, name, DIRECTORY)
+    }
 }
 
 /// Copies a file to one that is empty, from its beginning and with its holes: where the file system can, both then share the
-/// data; else inside the kernel, or at last through a buffer.
-///
-/// # Errors
-/// The first call that fails.
-pub fn copy_file(from: &Fd, to: &Fd, size: u64) -> Result<()> {
+/// data; else inside the kernel.
+fn copy_file(from: &Fd, to: &Fd, size: u64) -> Result<()> {
     let (from, to) = (from.by_ref(), to.by_ref());
     if device::clone_file(from, to).is_ok() {
         return Ok(());
     }
-    let mut end = 0;
-    while let Some(start) = data::seek_data(from, end)? {
-        end = data::seek_hole(from, start)?;
+    let mut at = 0;
+    while let Some(start) = data::seek_data(from, at)? {
+        let end = data::seek_hole(from, start)?;
         file::seek(from, start)?;
         file::seek(to, start)?;
-        range(from, to, end - start)?;
+        at = start;
+        while at < end {
+            match file::copy_range(from, to, (end - at).min(1 << 30) as usize)? {
+                // It became shorter meanwhile.
+                0 => return Ok(()),
+                count => at += count as u64,
+            }
+        }
     }
     file::truncate(to, size)
-}
-
-fn range(from: FdRef<'_>, to: FdRef<'_>, mut left: u64) -> Result<()> {
-    let mut buffer = Vec::new();
-    while left > 0 {
-        let count = if buffer.is_empty() {
-            match file::copy_range(from, to, left.min(1 << 30) as usize) {
-                Err(error)
-                    if [Errno::EXDEV, Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&error.errno()) =>
-                {
-                    buffer.resize(64 << 10, 0);
-                    continue;
-                }
-                result => result?,
-            }
-        } else {
-            let room = left.min(64 << 10) as usize;
-            let count = file::read(from, &mut buffer[..room])?;
-            file::write_all(to, &buffer[..count])?;
-            count
-        };
-        if count == 0 {
-            // It became shorter meanwhile.
-            return Ok(());
-        }
-        left -= count as u64;
-    }
-    Ok(())
 }
 
 /// Owner before mode, since a change of owner takes set-user-ID bits away; times last.

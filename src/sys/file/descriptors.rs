@@ -135,8 +135,7 @@ pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
         made => made,
     };
     let copy = made.map(Fd::from_kernel).map_err(fail)?;
-    // SAFETY: the place to read from is the file's own.
-    while unsafe { sys!(sendfile, copy.number(), file.number(), 0, 1 << 30) }.map_err(fail)? > 0 {}
+    while super::copy_range(file, copy.by_ref(), 1 << 30)? > 0 {}
     let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
     // EBUSY: the kernel still has some of the pages in hand, which it lets go of in a moment.
     for _ in 0..200 {
