@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
+use super::phrase::Phrase;
+
 /// Where bytes come from.
 pub trait Source {
     /// What can go wrong underneath.
@@ -41,14 +43,14 @@ pub enum Failure<E> {
         /// Where, in bytes from the start of the compressed data.
         offset: u64,
         /// What is wrong there.
-        what: &'static str,
+        what: Phrase,
     },
     /// The data may be good, but the decoder can't or won't decode it.
     Refused {
         /// What it would take.
-        what: &'static str,
+        what: Phrase,
         /// What to do about it.
-        hint: &'static str,
+        hint: Phrase,
     },
 }
 

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::text::Cut;
+use super::phrase::Phrase;
+use super::text::word;
 
 /// A kernel error number, `errno(3)`; 0 stands for an error that is vial's own and not the kernel's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +19,10 @@ macro_rules! errnos {
 
         /// The numbers that have names.
         const NUMBERS: &[u8] = &[$(libc::$name as u8,)*];
-        /// Their names and meanings, a line for each.
-        const LINES: &str = concat!($(stringify!($name), " ", $text, "\n"),*);
+        /// Their names.
+        const NAMES: &str = concat!($(stringify!($name), " "),*);
+        /// And what they mean.
+        static TEXTS: &[Phrase] = &[$(phrase!($text)),*];
     };
 }
 
@@ -94,22 +97,21 @@ errnos! {
 }
 
 impl Errno {
-    /// The name and the meaning, if the number is known.
-    fn line(self) -> Option<(&'static str, &'static str)> {
-        let known = NUMBERS.iter().zip(LINES.parts(b'\n'));
-        known.filter(|&(&number, _)| i32::from(number) == self.0).find_map(|(_, line)| line.cut(b' '))
+    /// Its place in the lists, if the number is known.
+    fn place(self) -> Option<usize> {
+        NUMBERS.iter().position(|&number| i32::from(number) == self.0)
     }
 
     /// The symbolic name (`ENOENT`), if the number is known.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        self.line().map(|(name, _)| name)
+        self.place().map(|place| word(NAMES, place))
     }
 
     /// What the number means, in the words of `strerror(3)`.
     #[must_use]
     pub fn text(self) -> &'static str {
-        self.line().map_or("Unknown error", |(_, text)| text)
+        self.place().and_then(|place| TEXTS.get(place)).map_or("Unknown error", |text| text.kept())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Floor 0: pure code. Nothing here enters the kernel.
 
-// Before the others, which use its macro.
+// Before the others, which use their macros.
 #[macro_use]
 pub mod phrase;
+#[macro_use]
+pub mod say;
 
 pub mod bytes;
 pub mod dns;

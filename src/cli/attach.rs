@@ -71,8 +71,8 @@ pub(super) fn attach(context: &Context<'static>) -> Result<u8> {
         return Err(pause::unpause_first(name));
     }
     if seen.condition != Condition::Running {
-        return Err(Error::new(alloc::format!("cannot attach to container {name}: it does not run"))
-            .hint(alloc::format!("start it and attach with: vial start -a {name}")));
+        return Err(Error::new(say!("cannot attach to container {}: it does not run", name))
+            .hint(say!("start it and attach with: vial start -a {}", name)));
     }
     manner.tty = seen.state.tty;
     let session = connect(&seen.directory, name)?;
@@ -85,7 +85,7 @@ pub(super) fn connect(directory: &Fd, name: &str) -> Result<Fd> {
     let _why = because!("connect to the container's monitor");
     net::connect_at(directory.by_ref(), monitor::SOCKET).map_err(|error| match error.errno() {
         Errno::ENOENT | Errno::ECONNREFUSED => {
-            Error::new(alloc::format!("container {name} has no monitor: it runs in the foreground of another vial"))
+            Error::new(say!("container {} has no monitor: it runs in the foreground of another vial", name))
                 .hint(phrase!("a container that is started with vial run -d or vial start has one"))
         }
         _ => error,

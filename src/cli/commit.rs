@@ -8,7 +8,6 @@ use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
@@ -39,12 +38,12 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
     if files.state.image_id.is_empty() {
-        return Err(Error::new(text!(
+        return Err(Error::new(say!(
             "a layer can't be an image without what lies below it: {} runs in {}",
             words[0],
             files.state.image
         ))
-        .hint(text!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
+        .hint(say!("make an image of one layer: vial export {} | vial import - IMAGE", words[0])));
     }
     file::umask(0);
     let pause = parsed.last(Id::CommitPause).is_none_or(|given| given.value == b"true");

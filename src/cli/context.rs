@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use super::parse::{self, Parsed, invalid};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::container::life;
 use crate::storage;
 use crate::sys::{Fd, FdRef, because, fd, file, process};
@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
         }
         if self.parsed.globals.ram {
             return match self.text_variable("XDG_RUNTIME_DIR") {
-                Some(runtime) if process::geteuid() != 0 => text!("{runtime}/vial"),
+                Some(runtime) if process::geteuid() != 0 => join!("{}/vial", runtime),
                 _ => "/run/vial",
             };
         }
@@ -66,8 +66,8 @@ impl<'a> Context<'a> {
             return "/var/lib/vial";
         }
         match (self.text_variable("XDG_DATA_HOME"), self.text_variable("HOME")) {
-            (Some(data), _) => text!("{data}/vial"),
-            (None, Some(home)) => text!("{home}/.local/share/vial"),
+            (Some(data), _) => join!("{}/vial", data),
+            (None, Some(home)) => join!("{}/.local/share/vial", home),
             (None, None) => "/var/lib/vial",
         }
     }
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
         if !matches!(file::filesystem(root.by_ref())?, TMPFS | RAMFS) {
             // It may have been made just now.
             let _ = file::rmdir(fd::CWD, file::path(path)?);
-            return Err(Error::new(text!("--ram: {path} is not in memory"))
+            return Err(Error::new(say!("--ram: {} is not in memory", path))
                 .hint(phrase!("mount a tmpfs there, or name a directory on one: --root DIR")));
         }
         Ok(())
@@ -109,7 +109,7 @@ impl<'a> Context<'a> {
     pub(super) fn words(&self) -> Result<alloc::vec::Vec<&'a str>> {
         let mut words = alloc::vec::Vec::new();
         for word in &self.parsed.positionals {
-            words.push(core::str::from_utf8(word).map_err(|_| Error::new(text!("not UTF-8: {}", keep::lossy(word))))?);
+            words.push(core::str::from_utf8(word).map_err(|_| Error::new(say!("not UTF-8: {}", keep::lossy(word))))?);
         }
         Ok(words)
     }
@@ -144,7 +144,7 @@ impl<'a> Context<'a> {
             return Ok(keep::copy(path));
         }
         let here = file::getcwd()?;
-        Ok(text!("{}/{path}", keep::lossy(here.to_bytes())))
+        Ok(join!("{}/{}", keep::lossy(here.to_bytes()), path))
     }
 
     /// Warnings, which `--best-effort` makes of errors about what can't be enforced.

@@ -11,7 +11,7 @@ use super::flags::Id;
 use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::human_size;
 use crate::container::bundle::Bundles;
@@ -89,7 +89,7 @@ impl<'a> Word<'a> {
 
     #[inline(never)]
     fn refuse(&self, why: Phrase, hint: Phrase) -> Error {
-        Error::new(text!("{}: {why}", keep::lossy(self.text))).hint(hint)
+        Error::new(join!("{}: {}", keep::lossy(self.text), why)).hint(hint)
     }
 
     /// The root below which the path is looked for.

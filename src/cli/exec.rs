@@ -9,7 +9,6 @@ use super::run::{lossy, option_file};
 use super::{lifecycle, pause, sealed};
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::keep::text;
 use crate::cli::options::files::parse_env_file;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
@@ -46,13 +45,19 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         return Err(pause::unpause_first(name));
     }
     if seen.condition != Condition::Running {
-        return Err(Error::new(text!("container {name} does not run")).hint(text!("start it with: vial start {name}")));
+        return Err(
+            Error::new(say!("container {} does not run", name)).hint(say!("start it with: vial start {}", name))
+        );
     }
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
     join(context, &seen, &asked, &variables).map_err(|error| {
         // ESRCH: it has no namespaces any more, but is still there.
         let ended = error.is(Errno::ESRCH) || !process::is_alive(pid, then);
-        if ended && error.exit_code() == EXIT_FAILURE { Error::new(text!("container {name} has ended")) } else { error }
+        if ended && error.exit_code() == EXIT_FAILURE {
+            Error::new(say!("container {} has ended", name))
+        } else {
+            error
+        }
     })
 }
 
@@ -123,7 +128,7 @@ fn join(
 /// The user that was asked for, or the container's own.
 fn wanted(asked: &Asked<'static>, own: Wanted<'static>) -> Wanted<'static> {
     let text = |who: &Who<'static>| match *who {
-        Who::Id(number) => text!("{number}"),
+        Who::Id(number) => join!("{}", number),
         Who::Name(name) => name,
     };
     match &asked.user {
@@ -168,7 +173,7 @@ fn grant_all(process: &mut Process) -> Result<()> {
     let mut names = Vec::new();
     for number in 0..caps::COUNT {
         if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
-            names.push(text!("CAP_{name}"));
+            names.push(join!("CAP_{}", name));
         }
     }
     (sets.bounding, sets.effective, sets.permitted) = (names.clone(), names.clone(), names);

@@ -8,7 +8,6 @@ use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Result};
-use crate::base::keep::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::monitor;
 use crate::container::remains::{self, With};
@@ -48,7 +47,7 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
 }
 
 fn say(kind: &str, what: &str) -> Result<()> {
-    super::print_line(text!("{kind} {what}"))
+    super::print_line(join!("{} {}", kind, what))
 }
 
 struct Collector<'a> {
@@ -77,7 +76,7 @@ impl Collector<'_> {
                 return Ok(Some(directory));
             }
             let owner = State::load(directory.by_ref())?.map_or(0, |state| state.owner);
-            if owner != 0 && file::exists(fd::CWD, file::path(text!("/proc/{owner}"))?) {
+            if owner != 0 && file::exists(fd::CWD, file::path(join!("/proc/{}", owner))?) {
                 break;
             }
             drop(directory);

@@ -10,7 +10,7 @@ use super::output::{self, List};
 use super::ps::short;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::human_duration;
@@ -49,7 +49,7 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
     progress.end();
     let imported = imported?;
     warn_of_lost(imported.unpacked.lost_attributes);
-    super::print_line(text!("sha256:{}", imported.id))?;
+    super::print_line(join!("sha256:{}", imported.id))?;
     Ok(0)
 }
 
@@ -66,7 +66,7 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
 #[inline(never)]
 pub(super) fn warn_of_lost(lost: u64) {
     if lost > 0 {
-        let warning = Error::new(text!("{lost} extended attributes were not kept"))
+        let warning = Error::new(say!("{} extended attributes were not kept", lost))
             .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"));
         Context::warn(&[warning]);
     }
@@ -135,10 +135,10 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     };
     let now = process::clock(libc::CLOCK_REALTIME);
     for image in store(context)?.list()? {
-        let id = if parsed.on(Id::NoTrunc) { text!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
+        let id = if parsed.on(Id::NoTrunc) { join!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
         let cells = [
             id,
-            text!("{} ago", human_duration(now.seconds_since(image.created))),
+            say!("{} ago", human_duration(now.seconds_since(image.created))),
             text::human_size(image.size).leak(),
             image.created.rfc3339_short().leak(),
         ];
@@ -174,7 +174,7 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
         }
     }
     let mut described = Value::default();
-    described.text("Id", text!("sha256:{}", image.id));
+    described.text("Id", join!("sha256:{}", image.id));
     described.set("RepoTags", Value::texts(&image.names, ""));
     described.text("Comment", comment);
     for (name, member) in [("Created", "created"), ("Architecture", "architecture"), ("Os", "os")] {
@@ -220,7 +220,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     for (id, name) in bundles.list().ok()? {
-        let Ok(directory) = file::open(root, file::path(text!("containers/{id}")).ok()?, libc::O_PATH) else {
+        let Ok(directory) = file::open(root, file::path(join!("containers/{}", id)).ok()?, libc::O_PATH) else {
             continue;
         };
         let uses = match bundle::read_json(directory.by_ref(), c"config.json") {

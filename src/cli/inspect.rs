@@ -10,7 +10,6 @@ use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::{Value, parse, record};
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen};
@@ -63,7 +62,7 @@ fn print(context: &Context<'_>, only: &str, given: Option<Given<'_>>) -> Result<
     let mut code = super::each(&context.parsed.positionals, &mut |name| {
         let Some(value) = describe(context, only, name)? else {
             let kind = if only.is_empty() { "object" } else { only };
-            return Err(Error::new(text!("no such {kind}: {name}")));
+            return Err(Error::new(say!("no such {}: {}", kind, name)));
         };
         found.push(value);
         Ok(())
@@ -239,12 +238,12 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     let (group, image) = (annotation("vial.group"), seen.state.image_id);
     let (program, arguments) = seen.state.command.split_first().unwrap_or((&"", &[]));
     for (name, text) in [
-        ("user", text!("{}{}{group}", annotation("vial.user"), if group.is_empty() { "" } else { ":" })),
-        ("stopSignal", text!("{}", annotation("vial.stopSignal"))),
+        ("user", join!("{}{}{}", annotation("vial.user"), (if group.is_empty() { "" } else { ":" }), group)),
+        ("stopSignal", join!("{}", annotation("vial.stopSignal"))),
         ("id", seen.id),
-        ("name", text!("/{}", seen.name)),
-        ("image", text!("{}{image}", if image.is_empty() { "" } else { "sha256:" })),
-        ("bundle", text!("{}/containers/{}", Context::absolute(context.root_path())?, seen.id)),
+        ("name", join!("/{}", seen.name)),
+        ("image", join!("{}{}", (if image.is_empty() { "" } else { "sha256:" }), image)),
+        ("bundle", join!("{}/containers/{}", Context::absolute(context.root_path())?, seen.id)),
         ("status", seen.condition.name()),
         ("driver", "overlay"),
         ("platform", "linux"),
@@ -272,7 +271,7 @@ fn modes(facts: &Value, host: &mut Value) {
         let mode = match namespace.map(|namespace| namespace.get("path").and_then(Value::as_str)) {
             None => "host",
             Some(None) => own,
-            Some(Some(path)) => text!("ns:{path}"),
+            Some(Some(path)) => join!("ns:{}", path),
         };
         host.text(name, mode);
     }

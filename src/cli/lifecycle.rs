@@ -11,7 +11,6 @@ use super::pause;
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::signal;
 use crate::base::text::{Quoted, decimal_i64, is_name};
 use crate::container::bundle::{Bundle, Bundles, read_json};
@@ -50,7 +49,7 @@ fn look_again(bundles: &Bundles, seen: &Seen) -> Result<Option<Box<Seen>>> {
 }
 
 fn gone(name: &str) -> Error {
-    Error::new(text!("no such container: {name}"))
+    Error::new(say!("no such container: {}", name))
 }
 
 /// Makes a monitor for a container that runs without one.
@@ -120,8 +119,8 @@ fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(
             Condition::Running | Condition::Restarting => return Ok(None),
             Condition::Paused => return Err(pause::unpause_first(name)),
             Condition::Dead => {
-                return Err(Error::new(text!("container {name} is dead: it was given up half-way"))
-                    .hint(text!("remove it with: vial rm {name}")));
+                return Err(Error::new(say!("container {} is dead: it was given up half-way", name))
+                    .hint(say!("remove it with: vial rm {}", name)));
             }
             Condition::Created | Condition::Exited => {}
         }
@@ -137,7 +136,7 @@ fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(
         kernel::sleep(PAUSE);
         seen = look_again(&bundles, &seen)?.ok_or_else(|| gone(name))?;
     }
-    Err(Error::new(text!("container {name} is being started or removed by another process")))
+    Err(Error::new(say!("container {} is being started or removed by another process", name)))
 }
 
 /// How to stop: with which signal, and how many seconds later to kill.
@@ -163,7 +162,7 @@ impl Stop {
 /// The signal that an option names.
 fn signal_of(parsed: &Parsed<'_>) -> Result<Option<i32>> {
     let Some(given) = parsed.last(Id::Signal) else { return Ok(None) };
-    let form = "a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15";
+    let form = phrase!("a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15");
     given.check(signal::parse(given.text()?), phrase!("no such signal"), form).map(|signal| Some(signal.into()))
 }
 
@@ -204,7 +203,7 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
         let Some(again) = look_again(&bundles, &seen)? else { return Ok(()) };
         seen = again;
     }
-    Err(Error::new(text!("container {name} has ended, but the vial process that it belongs to does not"))
+    Err(Error::new(say!("container {} has ended, but the vial process that it belongs to does not", name))
         .hint(phrase!("is it stopped, or traced?")))
 }
 
@@ -279,7 +278,7 @@ pub(super) fn kill(context: &Context<'static>) -> Result<u8> {
         if sent {
             return Ok(());
         }
-        Err(Error::new(alloc::format!("cannot kill container {name}: it does not run")))
+        Err(Error::new(say!("cannot kill container {}: it does not run", name)))
     }))
 }
 
@@ -316,7 +315,7 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
     while !settle(&bundles, seen.id)? {}
     match State::load(seen.directory.by_ref())? {
         Some(state) => Ok(state.exit_code),
-        None => Err(Error::new(alloc::format!("container {name} was removed, and its exit code with it"))),
+        None => Err(Error::new(say!("container {} was removed, and its exit code with it", name))),
     }
 }
 
@@ -324,12 +323,12 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
 pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
     let (old, new) = (context.parsed.word(0), context.parsed.word(1));
     if !is_name(new) {
-        return Err(Error::new(alloc::format!("invalid value {} for the new name: not a name", Quoted(new)))
+        return Err(Error::new(say!("invalid value {} for the new name: not a name", Quoted(new)))
             .hint(phrase!("accepted: letters, digits, _ . and -, beginning with a letter or digit, at most 128")));
     }
     let (_, bundles, seen) = look(context, old)?;
     if seen.name == new {
-        return Err(Error::new(alloc::format!("container {old} has this name already")));
+        return Err(Error::new(say!("container {} has this name already", old)));
     }
     bundles.rename(seen.id, seen.name, new)?;
     Ok(0)
@@ -339,11 +338,7 @@ pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
 pub(super) fn port(context: &Context<'static>) -> Result<u8> {
     let (name, asked) = (context.parsed.word(0), context.parsed.word(1));
     look(context, name)?;
-    if asked.is_empty() {
-        Ok(0)
-    } else {
-        Err(Error::new(alloc::format!("no public port '{asked}' published for {name}")))
-    }
+    if asked.is_empty() { Ok(0) } else { Err(Error::new(say!("no public port '{}' published for {}", asked, name))) }
 }
 
 /// Starts the containers whose policy says so, as when the machine starts.

@@ -5,7 +5,6 @@ use super::flags::Id;
 use super::images::{self, Progress};
 use super::options;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::image::blobs::{NATIVE, Platform};
 use crate::image::bring::Wanted;
 use crate::image::layout::Layout;
@@ -20,7 +19,7 @@ pub(super) fn load(context: &Context<'_>) -> Result<u8> {
     let open = |path: &[u8]| file::open(fd::CWD, file::path(path)?, libc::O_RDONLY);
     let (file, shown) = match (parsed.last(Id::Input), named) {
         (Some(given), named) if named.is_some() || given.value.is_empty() => {
-            return Err(given.refuse("there must be one source", "an archive or a directory, once"));
+            return Err(given.refuse(phrase!("there must be one source"), phrase!("an archive or a directory, once")));
         }
         (Some(given), _) => {
             let opened = open(given.value).map_err(|error| error.hint(phrase!("accepted: an archive or a directory")));
@@ -45,10 +44,10 @@ pub(super) fn load(context: &Context<'_>) -> Result<u8> {
         let brought = brought?;
         images::warn_of_lost(brought.lost_attributes);
         for name in &image.names {
-            super::print_line(text!("Loaded image: {name}"))?;
+            super::print_line(say!("Loaded image: {}", name))?;
         }
         if image.names.is_empty() {
-            super::print_line(text!("Loaded image ID: sha256:{}", brought.id))?;
+            super::print_line(say!("Loaded image ID: sha256:{}", brought.id))?;
         }
     }
     Ok(0)
@@ -62,5 +61,9 @@ pub(super) fn max_size(context: &Context<'_>) -> Result<u64> {
 /// What is given with `--platform`, or this machine's.
 pub(super) fn platform(context: &Context<'_>) -> Result<Platform> {
     let Some(given) = context.parsed.last(Id::Platform) else { return Ok(NATIVE) };
-    given.check(Platform::parse(given.text()?), "no platform", "os/arch or os/arch/variant, such as linux/arm64")
+    given.check(
+        Platform::parse(given.text()?),
+        phrase!("no platform"),
+        phrase!("os/arch or os/arch/variant, such as linux/arm64"),
+    )
 }

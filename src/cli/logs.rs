@@ -7,7 +7,6 @@ use super::flags::Id;
 use super::lifecycle;
 use super::parse::Parsed;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::text;
 use crate::base::time::Timestamp;
 use crate::container::log::follow::{Watch, is_over};
@@ -71,7 +70,8 @@ fn wanted(parsed: &Parsed<'_>) -> Result<(Wanted, Option<u64>)> {
         let ago = |time| now().saturating_sub(time);
         let read = Timestamp::parse(text).map(nanoseconds).or_else(|| text::billionths(text));
         let read = read.or_else(|| text::duration(text).map(ago));
-        let form = "2026-01-02T03:04:05Z (RFC 3339), seconds since 1970, or how long ago, such as 10m or 1h30m";
+        let form =
+            phrase!("2026-01-02T03:04:05Z (RFC 3339), seconds since 1970, or how long ago, such as 10m or 1h30m");
         let time = given.check(read, phrase!("not a time"), form)?;
         let bytes = Timestamp { secs: (time / SECOND) as i64, nanos: (time % SECOND) as u32 }.rfc3339_bytes();
         if id == Id::Since {
@@ -96,13 +96,16 @@ fn nanoseconds(time: Timestamp) -> u64 {
 /// Why a container has no log, unless it is one that was never started.
 fn missing(seen: &Seen, name: &str) -> Result<()> {
     let (why, hint) = if !LogOptions::from_annotations(&seen.config()?).keeps() {
-        ("its logging driver is none, which does not support reading", "make it without --log-driver none")
+        (
+            phrase!("its logging driver is none, which does not support reading"),
+            phrase!("make it without --log-driver none"),
+        )
     } else if seen.state.status == Status::Created {
         return Ok(());
     } else {
-        ("it runs, or ran, in the foreground", "what runs in the background (run -d) has one")
+        (phrase!("it runs, or ran, in the foreground"), phrase!("what runs in the background (run -d) has one"))
     };
-    Err(Error::new(text!("container {name} has no log: {why}")).hint(hint))
+    Err(Error::new(say!("container {} has no log: {}", name, why)).hint(hint))
 }
 
 /// Text on its way to one of vial's own streams.

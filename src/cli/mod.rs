@@ -39,7 +39,7 @@ use context::Context;
 use parse::{Explain, Globals};
 
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
@@ -71,7 +71,7 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8
 /// Prints an error for a person.
 fn report(error: &Error) {
     let _why = because!("say what went wrong");
-    let _ = file::write_all(fd::STDERR, text!("vial: {error}\n").as_bytes());
+    let _ = file::write_all(fd::STDERR, say!("vial: {}\n", error).as_bytes());
 }
 
 /// Starts the ledger, if it was asked for, before anything else is done; or goes on with it.
@@ -140,7 +140,7 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
             print(&help::topic(&context.parsed.positionals)?)?;
             Ok(0)
         }
-        name => Err(Error::new(text!("{name} is not built in")).exit(EXIT_FAILURE)),
+        name => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),
     }
 }
 

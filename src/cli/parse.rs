@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::flags::table::{GLOBAL, TOP};
 use super::flags::{self, ANY, Command, Flag, Id, Takes};
 use crate::base::error::{Error, Result, Text};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut, Quoted};
 use crate::storage::DRIVERS;
@@ -113,7 +113,7 @@ impl<'a> Given<'a> {
     #[cold]
     #[inline(never)]
     fn refused(&self, why: Text, accepted: Text) -> Error {
-        refusal(self.value, text!("--{}", self.flag.long()), why, accepted)
+        refusal(self.value, join!("--{}", self.flag.long()), why, accepted)
     }
 
     /// What was read from the value, or the error with the reason why it could not be.
@@ -143,7 +143,7 @@ pub fn invalid(value: &[u8], place: &str, why: impl Into<Text>, accepted: impl I
 #[inline(never)]
 fn refusal(value: &[u8], place: &str, why: Text, accepted: Text) -> Error {
     let value = keep::lossy(value);
-    Error::new(text!("invalid value {} for {place}: {why}", Quoted(value))).hint(text!("accepted: {accepted}"))
+    Error::new(say!("invalid value {} for {}: {}", Quoted(value), place, why)).hint(say!("accepted: {}", accepted))
 }
 
 /// Takes the words after the program's name apart.
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
                 return Ok(());
             };
             words.next();
-            find(text!("{name} {}", keep::lossy(verb)))?
+            find(join!("{} {}", name, keep::lossy(verb)))?
         };
         if !command.name.starts_with(name) {
             let alias = command.aliases.iter().find(|alias| alias.starts_with(name));
@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
         };
         match flag {
             Some(flag) => self.give(flag, attached, words),
-            None => Err(self.unknown(text!("--{name}"))),
+            None => Err(self.unknown(join!("--{}", name))),
         }
     }
 
@@ -257,7 +257,7 @@ impl<'a> Parser<'a> {
                 None => flags::find(&[&TOP], &|flag| flag.short == *letter && *letter != b' '),
             };
             let Some(flag) = flag else {
-                return Err(self.unknown(text!("-{}", keep::lossy(&letters[..1]))));
+                return Err(self.unknown(join!("-{}", keep::lossy(&letters[..1]))));
             };
             let attached = match rest {
                 [b'=', value @ ..] => Some(value),
@@ -289,7 +289,7 @@ impl<'a> Parser<'a> {
             (_, Some(value)) => value,
             (Takes::Optional, None) => b"text",
             (_, None) => *words.next().ok_or_else(|| {
-                Error::new(text!("missing value for --{}", flag.long())).hint(text!(
+                Error::new(say!("missing value for --{}", flag.long())).hint(say!(
                     "accepted: --{} {}: {}",
                     flag.long(),
                     flag.value(),
@@ -336,10 +336,10 @@ impl<'a> Parser<'a> {
         let space = if name.is_empty() { "" } else { " " };
         let everywhere: &[_] = if name.is_empty() { &[&TOP, &GLOBAL] } else { &[&GLOBAL] };
         let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(Flag::long);
-        let error = Error::new(text!("unknown flag {word} for vial{space}{name}"));
+        let error = Error::new(say!("unknown flag {} for vial{}{}", word, space, name));
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
-            Some(near) => error.hint(text!("did you mean --{near}? `vial{space}{name} --help` lists all")),
-            None => error.hint(text!("`vial{space}{name} --help` lists all flags")),
+            Some(near) => error.hint(say!("did you mean --{}? `vial{}{} --help` lists all", near, space, name)),
+            None => error.hint(say!("`vial{}{} --help` lists all flags", space, name)),
         }
     }
 
@@ -353,8 +353,8 @@ impl<'a> Parser<'a> {
             _ => return Ok(()),
         };
         let plural = if number == 1 { "" } else { "s" };
-        Err(Error::new(text!("vial {} takes {bound} {number} argument{plural}, {count} given", command.name))
-            .hint(text!("usage: vial {} {}", command.name, command.usage)))
+        Err(Error::new(say!("vial {} takes {} {} argument{}, {} given", command.name, bound, number, plural, count))
+            .hint(say!("usage: vial {} {}", command.name, command.usage)))
     }
 }
 
@@ -364,9 +364,9 @@ impl<'a> Parser<'a> {
 /// There is none; the hint is the one that was probably meant.
 pub fn find(name: &str) -> Result<&'static Command> {
     flags::command(name).ok_or_else(|| {
-        let error = Error::new(text!("unknown command {}", Quoted(name)));
+        let error = Error::new(say!("unknown command {}", Quoted(name)));
         match text::nearest(name, &mut flags::names()) {
-            Some(near) => error.hint(text!("did you mean `vial {near}`? `vial help` lists all commands")),
+            Some(near) => error.hint(say!("did you mean `vial {}`? `vial help` lists all commands", near)),
             None => error.hint(phrase!("`vial help` lists all commands")),
         }
     })

@@ -6,7 +6,6 @@ use super::context::Context;
 use super::lifecycle;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::container::state::{Condition, PAUSED, Seen};
 use crate::sys::{because, file};
 
@@ -22,7 +21,7 @@ pub(super) fn running(context: &Context<'_>, wanted: &str) -> Result<Box<Seen>> 
 /// The error for what can't be done with a container that stands still.
 #[cold]
 pub(super) fn unpause_first(wanted: &str) -> Error {
-    Error::new(text!("container {wanted} is paused")).hint(text!("let it go on first: vial unpause {wanted}"))
+    Error::new(say!("container {} is paused", wanted)).hint(say!("let it go on first: vial unpause {}", wanted))
 }
 
 /// Lets a paused container go on that is to end.
@@ -35,7 +34,7 @@ pub(super) fn let_go_on(seen: &Seen) {
 }
 
 fn is_not(wanted: &str, what: &str) -> Error {
-    Error::new(text!("container {wanted} is not {what}"))
+    Error::new(say!("container {} is not {}", wanted, what))
 }
 
 /// Freezes each container or lets it go on, and prints its name as it was given.
@@ -52,8 +51,8 @@ pub(super) fn pause(context: &Context<'_>, freeze: bool) -> u8 {
         let group = seen.group()?;
         if freeze {
             if marked && group.is_frozen()? {
-                return Err(Error::new(text!("container {wanted} is already paused"))
-                    .hint(text!("vial unpause {wanted} lets it go on")));
+                return Err(Error::new(say!("container {} is already paused", wanted))
+                    .hint(say!("vial unpause {} lets it go on", wanted)));
             }
             // Before, so that whatever is frozen is known to be, even if vial is killed here.
             file::write_file(directory, PAUSED, b"", 0o600)?;

@@ -12,7 +12,7 @@ use super::parse::Parsed;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::sort::sort;
 use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
@@ -30,7 +30,7 @@ const COMMAND: usize = 20;
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let sized = parsed.on(Id::Size);
-    let fields = text!("{COLUMNS}|Size={}|CreatedAt=|State=|Labels=", if sized { "SIZE" } else { "" });
+    let fields = join!("{}|Size={}|CreatedAt=|State=|Labels=", COLUMNS, (if sized { "SIZE" } else { "" }));
     let mut list = List::new(parsed, output::FLAGS, fields)?;
     let filters = Filters::new(parsed)?;
     let last = newest(parsed)?;
@@ -132,7 +132,7 @@ fn quoted(command: &str, whole: bool) -> &'static str {
             _ => {}
         }
     }
-    let cut = if end < command.len() { text!("{}…", &command[..last]) } else { keep::copy(command) };
+    let cut = if end < command.len() { join!("{}…", (&command[..last])) } else { keep::copy(command) };
     Value::from(cut).to_compact().leak()
 }
 

@@ -12,7 +12,7 @@ use super::load;
 use super::options::{PULL, RunOptions};
 use super::parse::invalid;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::{self, Cut};
 use crate::image::bring::Wanted;
 use crate::image::helper::Helper;
@@ -28,7 +28,7 @@ use crate::sys::{FdRef, because, fd, file, process, terminal};
 pub(super) fn pull(context: &Context<'static>) -> Result<u8> {
     let word = context.parsed.positionals.first().copied().unwrap_or_default();
     let Image::Name(name) = Image::parse(word)? else {
-        return Err(Error::new(text!("{} names no image of a registry", context.parsed.word(0))).hint(phrase!(
+        return Err(Error::new(say!("{} names no image of a registry", context.parsed.word(0))).hint(phrase!(
             "accepted: [REGISTRY/]NAME[:TAG][@sha256:DIGEST], such as alpine:3.20 or 10.0.0.5:5000/app"
         )));
     };
@@ -49,7 +49,7 @@ pub(super) fn provide(context: &Context<'static>, options: &RunOptions<'static>)
         return Ok(0);
     }
     if !known {
-        let line = text!("Unable to find image '{}' locally\n", full_name(&name));
+        let line = join!("Unable to find image '{}' locally\n", full_name(&name));
         file::write_all(fd::STDERR, line.as_bytes())?;
     }
     apart(context, &name, fd::STDERR)
@@ -88,10 +88,10 @@ fn bring(context: &Context<'static>, reference: &Reference<'static>, output: FdR
     images::warn_of_lost(brought.lost_attributes);
     let _why = because!("print the result");
     let (host, path) = registry::place(reference.name);
-    let whole = text!("{host}/{path}{}\n", &name[reference.name.len()..]);
+    let whole = join!("{}/{}{}\n", host, path, &name[reference.name.len()..]);
     let same = before.is_ok_and(|before| before == brought.id);
     let status = if same { "Image is up to date" } else { "Downloaded newer image" };
-    let told = if quiet { whole } else { text!("Digest: {}\nStatus: {status} for {name}\n{whole}", top.name) };
+    let told = if quiet { whole } else { join!("Digest: {}\nStatus: {} for {}\n{}", top.name, status, name, whole) };
     file::write_all(output, told.as_bytes())
 }
 

@@ -4,7 +4,6 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::container::bundle::Bundles;
 use crate::container::monitor::STOPPED;
 use crate::container::process;
@@ -54,7 +53,7 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
     for _ in 0..ROUNDS {
         let Some((directory, free)) = bundles.take(id)? else { return Ok(None) };
         let state = match State::load(directory.by_ref()) {
-            Err(error) if !free && !force => return Err(error.because(text!("look at container {wanted}"))),
+            Err(error) if !free && !force => return Err(error.because(say!("look at container {}", wanted))),
             // Damaged: whatever is known of it, it is to go.
             state => state.unwrap_or_default(),
         };
@@ -68,8 +67,8 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
             Some(Status::Exited) => "",
         };
         if !runs.is_empty() && !force {
-            return Err(Error::new(text!("cannot remove container {wanted}: container is {runs}"))
-                .hint(text!("stop the container before removing it, or force: vial rm -f {wanted}")));
+            return Err(Error::new(say!("cannot remove container {}: container is {}", wanted, runs))
+                .hint(say!("stop the container before removing it, or force: vial rm -f {}", wanted)));
         }
         if !runs.is_empty() {
             let state = state.unwrap_or_default();
@@ -82,6 +81,6 @@ fn take(bundles: &Bundles, id: &str, wanted: &str, force: bool) -> Result<Option
         drop(directory);
         kernel::sleep(5);
     }
-    Err(Error::new(text!("cannot remove container {wanted}: the vial process that it belongs to does not end"))
+    Err(Error::new(say!("cannot remove container {}: the vial process that it belongs to does not end", wanted))
         .hint(phrase!("is it stopped, or traced?")))
 }

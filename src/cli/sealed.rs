@@ -11,7 +11,6 @@ use core::ffi::CStr;
 
 use super::context::Context;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::sys::{because, fd, file, process};
 
 /// The name under which vial executes its copy.
@@ -32,6 +31,6 @@ pub(super) fn go_on(context: &Context<'static>) -> Result<()> {
         .map_err(|error| error.hint(phrase!("needs memfd_create (Linux 3.17) and no vm.memfd_noexec=2")))?;
     let mut args: Vec<&CStr> = context.args.to_vec();
     args[0] = NAME;
-    let program = file::path(text!("/proc/self/fd/{}", copy.number()))?;
+    let program = file::path(join!("/proc/self/fd/{}", copy.number()))?;
     Err(process::go_on_as(program, &args, context.env))
 }

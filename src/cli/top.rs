@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::{output, pause};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, decimal_u64};
 use crate::base::time::Timestamp;
@@ -35,7 +34,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let mut lines: Vec<String> = alloc::vec!["UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD".to_string()];
     for pid in pids {
         // What ended meanwhile is left out.
-        lines.extend(now.row(text!("{pid}")));
+        lines.extend(now.row(join!("{}", pid)));
     }
     let mut out = String::new();
     output::columns(&mut out, &lines, WIDTH);

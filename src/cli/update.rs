@@ -10,7 +10,6 @@ use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::record;
 use crate::base::json::{Value, object};
-use crate::base::keep::text;
 use crate::container::bundle::read_json;
 use crate::container::remains;
 use crate::container::spec::Resources;
@@ -37,14 +36,14 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
     let _why = because!("change the container's limits");
     let (_, bundles, seen) = lifecycle::look(context, name)?;
     let id = &seen.id;
-    let gone = || Error::new(text!("no such container: {name}"));
+    let gone = || Error::new(say!("no such container: {}", name));
     // If it does not run, this keeps it from being started meanwhile.
     let (directory, free) = bundles.take(id)?.ok_or_else(gone)?;
     let directory = directory.by_ref();
     let status = State::load(directory)?.map(|state| state.status);
     let config = read_json(directory, c"config.json")?;
     let (Some(mut config), Some(status)) = (config, status.filter(|status| free || *status == Status::Running)) else {
-        return Err(Error::new(text!("container {name} is being started or ends; try again")));
+        return Err(Error::new(say!("container {} is being started or ends; try again", name)));
     };
     let limits = limits(context.parsed, Some(&config))?;
     let mut resources = Resources::default();
@@ -60,7 +59,7 @@ fn one(context: &Context<'static>, name: &str) -> Result<()> {
             Ok(warnings) => Context::warn(&warnings),
             Err(error) => {
                 let _ = file::unlink(directory, c"config.json.new");
-                return Err(error.because(text!("change the limits of container {name}")));
+                return Err(error.because(say!("change the limits of container {}", name)));
             }
         }
     }

@@ -4,7 +4,6 @@ use super::context::Context;
 use super::flags::Id;
 use crate::base::error::Result;
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::container::spec::OCI_VERSION;
 
 /// Prints the version.
@@ -24,7 +23,7 @@ pub(super) fn version(context: &Context<'_>) -> Result<u8> {
         fields.text("OCIVersion", OCI_VERSION);
         super::print_line(&fields.to_compact())?;
     } else {
-        super::print_line(text!("vial {version} ({machine}, OCI runtime specification {OCI_VERSION})"))?;
+        super::print_line(say!("vial {} ({}, OCI runtime specification {})", version, machine, OCI_VERSION))?;
     }
     Ok(0)
 }

@@ -5,7 +5,6 @@ use super::flags::Id;
 use super::output::List;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::text;
 use crate::container::bundle::Bundles;
 use crate::container::volume::{self, Volumes};
@@ -44,7 +43,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 
 /// Where a volume lies, absolute.
 pub(super) fn mount_point(context: &Context<'_>, name: &str) -> Result<&'static str> {
-    Ok(text!("{}/volumes/{name}/_data", Context::absolute(context.root_path())?))
+    Ok(join!("{}/volumes/{}/_data", Context::absolute(context.root_path())?, name))
 }
 
 /// What is known of a volume, if there is one of this name.
@@ -82,5 +81,5 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 
 /// The error for a volume that is not there.
 fn missing(name: &str) -> Error {
-    Error::new(text!("no such volume: {name}")).hint(phrase!("`vial volume ls` lists all volumes"))
+    Error::new(say!("no such volume: {}", name)).hint(phrase!("`vial volume ls` lists all volumes"))
 }

@@ -8,7 +8,7 @@ use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{self, link};
@@ -122,7 +122,7 @@ impl<'a> Actor<'a> {
         if first {
             let number = terminal::number(pair.master.by_ref())?;
             drop(mounts::make(c"/dev/console", Kind::File)?);
-            let slave = file::path(text!("/dev/pts/{number}"))?;
+            let slave = file::path(join!("/dev/pts/{}", number))?;
             mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
         }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
@@ -186,7 +186,7 @@ fn enter(container: Entered, kinds: i32) -> Result<()> {
         ("pid", libc::CLONE_NEWPID),
         ("mnt", libc::CLONE_NEWNS),
     ] {
-        let path = file::path(text!("/proc/{}/ns/{name}", container.pid))?;
+        let path = file::path(join!("/proc/{}/ns/{}", container.pid, name))?;
         namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
     if !known::is_alive(container.pid, container.then) {
@@ -230,14 +230,15 @@ fn simple(action: &Action) -> Result<()> {
                 error
             }
         }),
-        Action::OomScore { value } => file::write_value(CWD, c"/proc/self/oom_score_adj", text!("{value}").as_bytes())
-            .map_err(|error| {
+        Action::OomScore { value } => {
+            file::write_value(CWD, c"/proc/self/oom_score_adj", join!("{}", value).as_bytes()).map_err(|error| {
                 if error.is(Errno::EACCES) {
                     error.hint(phrase!("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE"))
                 } else {
                     error
                 }
-            }),
+            })
+        }
         Action::Limit { name, resource, soft, hard } => {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
@@ -273,16 +274,16 @@ fn overlay_hint(error: Error) -> Error {
 fn capability_hint(error: Error, wanted: u64) -> Error {
     let missing = security::capget().map_or(0, |own| wanted & !own.permitted);
     match caps::name(missing.trailing_zeros() as u8) {
-        Some(name) => error.hint(text!("vial itself lacks {name}, so it can't grant it")),
+        Some(name) => error.hint(say!("vial itself lacks {}, so it can't grant it", name)),
         None => error,
     }
 }
 
 fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
-    let error = Error::os(errno, phrase!("set the resource limit"), text!("{} (--ulimit)", name.to_ascii_lowercase()));
+    let error = Error::os(errno, phrase!("set the resource limit"), say!("{} (--ulimit)", name.to_ascii_lowercase()));
     match process::get_rlimit(resource) {
         Ok((_, hard)) if error.is(Errno::EPERM) => {
-            error.hint(text!("vial's own hard limit is {hard}, and raising it needs CAP_SYS_RESOURCE"))
+            error.hint(say!("vial's own hard limit is {}, and raising it needs CAP_SYS_RESOURCE", hard))
         }
         _ => error,
     }

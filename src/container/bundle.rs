@@ -124,8 +124,8 @@ impl Bundles {
                     }
                     let holder = keep::lossy(holder.to_bytes());
                     let short = holder.get(..12).unwrap_or(holder);
-                    return Err(Error::new(text!("the name {name} is in use by container {short}"))
-                        .hint(text!("remove it with: vial rm {name}; or choose another --name")));
+                    return Err(Error::new(say!("the name {} is in use by container {}", name, short))
+                        .hint(say!("remove it with: vial rm {}; or choose another --name", name)));
                 }
                 result => return result.map(|()| candidate),
             }
@@ -196,7 +196,7 @@ impl Bundles {
         let all = self.list()?;
         match pick(&all, wanted)? {
             Some(found) => Ok(found),
-            None => Err(Error::new(text!("no such container: {wanted}")).hint(known_names(&all))),
+            None => Err(Error::new(say!("no such container: {}", wanted)).hint(known_names(&all))),
         }
     }
 
@@ -264,7 +264,7 @@ impl Bundles {
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because!("remove the container's directory and give its name back");
-        file::remove_tree(self.containers.by_ref(), file::path(text!("{id}/config.json"))?)?;
+        file::remove_tree(self.containers.by_ref(), file::path(join!("{}/config.json", id))?)?;
         // While it is listed, another command may leave a mark in it.
         let mut rounds = 0;
         while let Err(error) = file::remove_tree(self.containers.by_ref(), file::path(id)?) {
@@ -295,7 +295,7 @@ impl Bundles {
         }
         // Somebody else renamed it first.
         self.give_back(new, id)?;
-        Err(Error::new(text!("no such container: {old}")))
+        Err(Error::new(say!("no such container: {}", old)))
     }
 }
 
@@ -319,7 +319,7 @@ fn pick(all: &[Named], wanted: &str) -> Result<Option<Named>> {
             (found, fitting) = (Some((id, name)), fitting + 1);
         }
     }
-    if fitting > 1 { Err(Error::new(text!("several containers' IDs begin with {wanted}"))) } else { Ok(found) }
+    if fitting > 1 { Err(Error::new(say!("several containers' IDs begin with {}", wanted))) } else { Ok(found) }
 }
 
 fn known_names(all: &[Named]) -> &'static str {
@@ -399,7 +399,7 @@ pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
 /// The error for a file of a container that can't be used.
 #[cold]
 pub(super) fn damaged(file: &str, why: &dyn Display) -> Error {
-    Error::new(text!("{file} of the container is damaged: {why}")).hint(phrase!("vial rm removes the container"))
+    Error::new(say!("{} of the container is damaged: {}", file, why)).hint(phrase!("vial rm removes the container"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
-use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
@@ -227,7 +227,7 @@ pub(super) fn close_on_exec() -> Result<()> {
 fn execute(job: &Job<'_>, home: &str) -> Error {
     let mut env = job.env.to_vec();
     if !env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {
-        env.extend(file::path(text!("HOME={home}")));
+        env.extend(file::path(join!("HOME={}", home)));
     }
     let env = Strings::new(&env);
     let args = Strings::new(job.args);
@@ -270,7 +270,7 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
         Errno::ENOENT => Error::os(errno, phrase!("find the command"), program.to_string_lossy())
             .because(ledger::reason())
             .exit(EXIT_NOT_FOUND)
-            .hint(text!("it is in none of the directories of PATH: {searched}")),
+            .hint(say!("it is in none of the directories of PATH: {}", searched)),
         Errno::ENOTDIR => error.exit(EXIT_NOT_FOUND).hint(phrase!("a part of the path is no directory")),
         Errno::EACCES => error.exit(EXIT_NOT_EXECUTABLE).hint(access_hint(path)),
         Errno::ENOEXEC => error.exit(EXIT_NOT_EXECUTABLE).hint(
@@ -280,12 +280,12 @@ fn failure(program: &CStr, path: &CStr, errno: Errno, searched: &str) -> Error {
     }
 }
 
-fn access_hint(path: &CStr) -> &'static str {
+fn access_hint(path: &CStr) -> Phrase {
     match file::stat_follow(CWD, path) {
-        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => "it is a directory",
+        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => phrase!("it is a directory"),
         Ok(stat) if u32::from(stat.mode) & 0o111 == 0 => {
-            "the file is not executable; chmod +x in the image makes it so"
+            phrase!("the file is not executable; chmod +x in the image makes it so")
         }
-        _ => "the workload's user may not execute it, or it lies on a mount with noexec",
+        _ => phrase!("the workload's user may not execute it, or it lies on a mount with noexec"),
     }
 }

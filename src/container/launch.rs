@@ -14,7 +14,7 @@ use super::user::Wanted;
 use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::Cut;
 use crate::storage::TREE;
 use crate::sys::{Fd, FdRef, because, file};
@@ -89,7 +89,7 @@ pub(super) fn layers(annotation: &dyn Fn(&str) -> &'static str) -> Vec<&'static 
     let (file, directory) = (annotation(FILE), annotation(DIRECTORY));
     let mut layers = Vec::new();
     for layer in digests(annotation) {
-        layers.insert(0, text!("../../layers/{layer}/diff"));
+        layers.insert(0, join!("../../layers/{}/diff", layer));
     }
     if !file.is_empty() {
         layers.pop();
@@ -138,7 +138,7 @@ impl Launch {
         let config = read_json(directory, c"config.json")?;
         let config: &'static Value = alloc::boxed::Box::leak(alloc::boxed::Box::new(config.unwrap_or(Value::Null)));
         let spec = Spec::from_json(config)
-            .map_err(|error| Error::new(text!("config.json of the container is damaged: {error}")))?;
+            .map_err(|error| Error::new(say!("config.json of the container is damaged: {}", error)))?;
         if !annotation(&spec, LOSSY).is_empty() {
             return Err(Error::new(phrase!("the container's command or environment holds bytes that are not UTF-8"))
                 .hint(phrase!("it could be run once only; make it anew with vial run")));
@@ -212,7 +212,7 @@ impl Launch {
 /// Where the kernel shows a process's namespace of a kind.
 #[must_use]
 pub fn namespace_path(pid: u32, kind: &str) -> &'static str {
-    text!("/proc/{pid}/ns/{}", if kind == "network" { "net" } else { kind })
+    join!("/proc/{}/ns/{}", pid, (if kind == "network" { "net" } else { kind }))
 }
 
 /// ID and first process of a container that runs.
@@ -223,7 +223,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
     let seen = Seen::look(bundles, bundles.find(name)?)?;
     match seen.filter(|seen| seen.condition.is_running()) {
         Some(seen) => Ok((seen.id, seen.state.pid)),
-        None => Err(Error::new(text!("container {name} does not run")).hint(phrase!("its namespaces went with it"))),
+        None => Err(Error::new(say!("container {} does not run", name)).hint(phrase!("its namespaces went with it"))),
     }
 }
 
@@ -234,7 +234,7 @@ pub fn first_process(bundles: &Bundles, name: &str) -> Result<(&'static str, u32
 pub fn own(bundles: &Bundles, id: &str, name: &str) -> Result<Fd> {
     match bundles.take(id)? {
         Some((directory, true)) => Ok(directory),
-        Some(_) => Err(Error::new(text!("container {name} is running or being started"))),
-        None => Err(Error::new(text!("no such container: {name}"))),
+        Some(_) => Err(Error::new(say!("container {} is running or being started", name))),
+        None => Err(Error::new(say!("no such container: {}", name))),
     }
 }

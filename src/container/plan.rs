@@ -11,7 +11,7 @@ pub(super) use self::layers::{overlay, short};
 use super::defaults;
 use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::place;
 use crate::kernel::mounts::Options;
@@ -260,7 +260,7 @@ fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
 #[cold]
 #[inline(never)]
 fn missing(mount: &Mount, member: &str) -> Error {
-    Error::new(text!("mounts: the mount at {} has no {member}", mount.destination))
+    Error::new(say!("mounts: the mount at {} has no {}", mount.destination, member))
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {
@@ -300,7 +300,7 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
         let data = file::path(options.data.join(","))?;
         plan.add(Action::Filesystem { source, kind: file::path(kind)?, target, flags, data });
         if options.propagation != 0 || options.recursive != 0 {
-            return Err(Error::new(text!(
+            return Err(Error::new(say!(
                 "mounts: the mount at {} asks for propagation or recursive attributes, which are for bind mounts",
                 mount.destination
             )));
@@ -322,7 +322,7 @@ fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, settin
     for &CgroupMount { name, kind, data } in setting.cgroups {
         let mut place = target;
         if !alone {
-            place = file::path(text!("{}/{name}", keep::lossy(target.to_bytes())))?;
+            place = file::path(join!("{}/{}", keep::lossy(target.to_bytes()), name))?;
             plan.add(Action::Directory { path: place });
         }
         plan.add(Action::Filesystem { source: c"cgroup", kind, target: place, flags, data: file::path(data)? });
@@ -353,7 +353,7 @@ fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
         };
         let number = |value: Option<i64>| u32::try_from(value.unwrap_or(0));
         let (Ok(major), Ok(minor)) = (number(device.major), number(device.minor)) else {
-            return Err(Error::new(text!("linux.devices: {} has a device number out of range", device.path)));
+            return Err(Error::new(say!("linux.devices: {} has a device number out of range", device.path)));
         };
         plan.add(Action::Device {
             path: file::path(device.path)?,
@@ -374,7 +374,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     if let Some(linux) = &spec.linux {
         plan.why = phrase!("set the kernel parameters that were asked for, in the container's namespaces");
         for &(name, value) in &linux.sysctl {
-            let path = file::path(text!("/proc/sys/{}", name.replace('.', "/")))?;
+            let path = file::path(join!("/proc/sys/{}", name.replace('.', "/")))?;
             plan.add(Action::Sysctl { path, value });
         }
         plan.why = phrase!("keep the container from changing the kernel's settings");
@@ -410,8 +410,8 @@ fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
     for limit in &process.rlimits {
         let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(limit.kind);
         let Some(resource) = place(RESOURCES, name) else {
-            return Err(Error::new(text!("process.rlimits: unknown resource {}", limit.kind))
-                .hint(text!("accepted: RLIMIT_ and one of {}", RESOURCES.replace(' ', ", "))));
+            return Err(Error::new(say!("process.rlimits: unknown resource {}", limit.kind))
+                .hint(say!("accepted: RLIMIT_ and one of {}", RESOURCES.replace(' ', ", "))));
         };
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }
@@ -445,7 +445,7 @@ fn capability_set(names: &[&str]) -> Result<u64> {
     for name in names {
         match caps::number(name) {
             Some(number) => set |= 1 << number,
-            None => return Err(Error::new(text!("process.capabilities: unknown capability {name}"))),
+            None => return Err(Error::new(say!("process.capabilities: unknown capability {}", name))),
         }
     }
     Ok(set)

@@ -96,7 +96,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     }
     if found {
         if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
-            return Err(Error::new(text!("container {id} runs, but its owner has no lock on it"))
+            return Err(Error::new(say!("container {} runs, but its owner has no lock on it", id))
                 .hint(phrase!("this directory is a copy of the one that the container belongs to")));
         }
         group.kill_all()?;

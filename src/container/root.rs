@@ -11,7 +11,6 @@ use super::state::State;
 use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::image::helper::Helper;
 use crate::image::store::Store;
 use crate::kernel::{loopdev, mounts};
@@ -63,13 +62,13 @@ impl Files {
                 {
                     return Ok(Files { id, directory, state, config: Box::leak(Box::new(config)), process });
                 }
-                return Err(Error::new(text!("container {wanted} is dead: only its removal was not finished"))
-                    .hint(text!("vial rm {wanted}")));
+                return Err(Error::new(say!("container {} is dead: only its removal was not finished", wanted))
+                    .hint(say!("vial rm {}", wanted)));
             }
             drop(directory);
             sys::process::sleep(5);
         }
-        Err(Error::new(text!("container {wanted} is being started or removed, or another command changes its files"))
+        Err(Error::new(say!("container {} is being started or removed, or another command changes its files", wanted))
             .hint(phrase!("try again in a moment")))
     }
 
@@ -246,7 +245,7 @@ fn first_process(state: &State) -> Option<Fd> {
     if state.pid == 0 {
         return None;
     }
-    let directory = file::open(CWD, file::path(text!("/proc/{}", state.pid)).ok()?, libc::O_PATH | libc::O_DIRECTORY);
+    let directory = file::open(CWD, file::path(join!("/proc/{}", state.pid)).ok()?, libc::O_PATH | libc::O_DIRECTORY);
     // What is open now is what is looked at now.
     directory.ok().filter(|_| process::is_alive(state.pid, state.pid_start))
 }

@@ -188,7 +188,7 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
         Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
         _ => "ended".into(),
     };
-    Err(Error::new(alloc::format!("the container's process {how} before it became the workload"))
+    Err(Error::new(say!("the container's process {} before it became the workload", how))
         .hint(phrase!("too little memory (--memory), or somebody killed it or the container")))
 }
 

@@ -10,7 +10,6 @@ use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, names, record};
-use crate::base::keep::text;
 use crate::base::time::{Timestamp, human_duration};
 use crate::kernel::cgroup::Group;
 use crate::sys::{Fd, FdRef, file};
@@ -195,7 +194,7 @@ impl Seen {
         let mut seen = Box::new(Seen { id, name, directory, condition, state, orphan: false, problem: None });
         match loaded {
             Ok(state) => seen.judge(owned, state),
-            Err(error) => seen.problem = Some(error.because(alloc::format!("look at container {}", seen.id))),
+            Err(error) => seen.problem = Some(error.because(say!("look at container {}", seen.id))),
         }
         Ok(Some(seen))
     }
@@ -247,7 +246,7 @@ impl Seen {
     pub fn config(&self) -> Result<Value> {
         match read_json(self.directory.by_ref(), c"config.json")? {
             Some(config) => Ok(config),
-            None => Err(Error::new(text!("no such container: {} is being made or removed", self.id))),
+            None => Err(Error::new(say!("no such container: {} is being made or removed", self.id))),
         }
     }
 
@@ -256,13 +255,13 @@ impl Seen {
     pub fn status(&self, now: Timestamp) -> &'static str {
         match self.condition {
             Condition::Created => "Created",
-            Condition::Running => text!("Up{}", since(" ", self.state.started, now, "")),
-            Condition::Paused => text!("Up{} (Paused)", since(" ", self.state.started, now, "")),
+            Condition::Running => join!("Up{}", since(" ", self.state.started, now, "")),
+            Condition::Paused => say!("Up{} (Paused)", since(" ", self.state.started, now, "")),
             Condition::Exited => {
-                text!("Exited ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
+                say!("Exited ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
             }
             Condition::Restarting => {
-                text!("Restarting ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
+                say!("Restarting ({}){}", self.state.exit_code, since(" ", self.state.finished, now, " ago"))
             }
             Condition::Dead => "Dead",
         }
@@ -273,7 +272,7 @@ impl Seen {
 #[must_use]
 pub fn since(before: &str, moment: &str, now: Timestamp, after: &str) -> &'static str {
     match Timestamp::parse(moment) {
-        Some(moment) => text!("{before}{}{after}", human_duration(now.seconds_since(moment))),
+        Some(moment) => join!("{}{}{}", before, human_duration(now.seconds_since(moment)), after),
         None => "",
     }
 }

@@ -9,7 +9,6 @@ use core::ffi::CStr;
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::sort::sort;
 use crate::base::text::Cut;
 use crate::sys::fd::CWD;
@@ -56,7 +55,7 @@ fn read(path: &CStr) -> Result<&'static str> {
         return Ok("");
     }
     let content = file::read_to_end(opened.by_ref(), LIMIT)
-        .map_err(|error| error.hint(alloc::format!("it is the image's {}", path.to_string_lossy())))?;
+        .map_err(|error| error.hint(say!("it is the image's {}", path.to_string_lossy())))?;
     Ok(String::from_utf8_lossy(content.leak()).into_owned().leak())
 }
 
@@ -131,16 +130,16 @@ fn group_number(wanted: &str, group: &str) -> Result<u32> {
 }
 
 fn broken(file: &str, name: &str) -> Error {
-    Error::new(text!("{file} in the image gives {name} an ID that is no number below 4294967295"))
+    Error::new(say!("{} in the image gives {} an ID that is no number below 4294967295", file, name))
 }
 
 fn missing(what: &str, name: &str, file: &str, content: &str) -> Error {
     let known: Vec<&str> = content.parts(b'\n').filter_map(|line| line.parts(b':').next()).take(12).collect();
     let options = if what == "user" { "--user" } else { "the group of --user or --group-add" };
-    Error::new(text!("no {what} {name} in the image")).hint(if known.is_empty() {
-        text!("the image has no {file}; {options} takes a number")
+    Error::new(say!("no {} {} in the image", what, name)).hint(if known.is_empty() {
+        say!("the image has no {}; {} takes a number", file, options)
     } else {
-        text!("{options} takes a number, or one of {file}: {}", known.join(", "))
+        say!("{} takes a number, or one of {}: {}", options, file, known.join(", "))
     })
 }
 

@@ -18,7 +18,6 @@ use super::bundle::{Bundles, entries, read_json};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::sha256;
 use crate::base::sort::sort;
 use crate::base::text;
@@ -77,7 +76,7 @@ impl Volumes {
     pub fn make(&self, name: &str) -> Result<Fd> {
         let _why = because!("make the volume");
         file::lock(self.0.by_ref(), Lock::Shared)?;
-        let data = file::path(text!("{name}/_data"))?;
+        let data = file::path(join!("{}/_data", name))?;
         let made = file::mkdir_if_missing(self.0.by_ref(), file::path(name)?, 0o700)
             .and_then(|()| file::mkdir_if_missing(self.0.by_ref(), data, 0o755))
             .and_then(|()| file::open(self.0.by_ref(), data, libc::O_RDONLY | libc::O_DIRECTORY));
@@ -128,7 +127,7 @@ impl Volumes {
     pub fn remove(&self, name: &str, bundles: &Bundles, but: &str) -> Result<()> {
         let _why = because!("remove the volume, if no container uses it");
         file::lock(self.0.by_ref(), Lock::Exclusive)?;
-        let hidden = file::path(text!(".{name}"))?;
+        let hidden = file::path(join!(".{}", name))?;
         let result = self.hide(name, hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), hidden));
         file::unlock(self.0.by_ref())?;
         result
@@ -137,8 +136,8 @@ impl Volumes {
     /// Takes a volume out of sight, if there is one.
     fn hide(&self, name: &str, hidden: &CStr, bundles: &Bundles, but: &str) -> Result<()> {
         if let Some(user) = user(bundles, &source(name), but)? {
-            return Err(Error::new(text!("cannot remove volume {name}: it is in use by container {user}"))
-                .hint(text!("remove the container first: vial rm {user}")));
+            return Err(Error::new(say!("cannot remove volume {}: it is in use by container {}", name, user))
+                .hint(say!("remove the container first: vial rm {}", user)));
         }
         // What a removal that was killed has left would be in the way.
         file::remove_tree(self.0.by_ref(), hidden)?;

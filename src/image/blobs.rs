@@ -14,7 +14,8 @@ use super::manifest::{self, is_id};
 use super::stream::Opened;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
 /// The longest document: registries take no longer manifest (distribution specification, "Pushing Manifests").
@@ -85,8 +86,8 @@ impl Platform {
             if let Some(platform) = item.get("platform") {
                 let member = |name: &str| platform.get(name).and_then(Value::as_str).unwrap_or_default();
                 let variant = member("variant");
-                let plain = text!("{}/{}", member("os"), member("architecture"));
-                let whole = if variant.is_empty() { plain } else { text!("{plain}/{variant}") };
+                let plain = join!("{}/{}", member("os"), member("architecture"));
+                let whole = if variant.is_empty() { plain } else { join!("{}/{}", plain, variant) };
                 others.push(whole);
                 rank = match VARIANTS.parts(b'|').position(|known| known == variant) {
                     _ if whole == self.0 => 0,
@@ -100,8 +101,8 @@ impl Platform {
         }
         match best.1 {
             Some(item) => Descriptor::read(item),
-            None => Err(Error::new(text!("there is no image for {}", self.0))
-                .hint(text!("there is one for {}", others.join(", ")))),
+            None => Err(Error::new(say!("there is no image for {}", self.0))
+                .hint(say!("there is one for {}", others.join(", ")))),
         }
     }
 }
@@ -116,10 +117,10 @@ impl Descriptor {
         let member = |name| value.get(name).and_then(Value::as_str).map_or("", keep::copy);
         let name = member("digest");
         if !name.strip_prefix("sha256:").is_some_and(is_id) {
-            return Err(refuse("a blob is not named by its SHA-256 digest"));
+            return Err(refuse(phrase!("a blob is not named by its SHA-256 digest")));
         }
         let Some(size) = value.get("size").and_then(Value::as_i64).filter(|size| *size >= 0) else {
-            return Err(refuse("a blob's size is not given"));
+            return Err(refuse(phrase!("a blob's size is not given")));
         };
         Ok(Descriptor { name, size: size as u64, media: member("mediaType") })
     }
@@ -132,8 +133,8 @@ impl Descriptor {
 }
 
 /// The error of a manifest or an index that does not say what it should.
-fn refuse(why: &str) -> Error {
-    Error::new(text!("the image's manifest is not one that vial reads: {why}"))
+fn refuse(why: Phrase) -> Error {
+    Error::new(say!("the image's manifest is not one that vial reads: {}", why))
 }
 
 /// Reads a document and verifies it.
@@ -144,7 +145,7 @@ fn refuse(why: &str) -> Error {
 pub fn document(blobs: &mut dyn Blobs, blob: &Descriptor) -> Result<Vec<u8>> {
     let mut opened = blobs.open(blob)?;
     opened.expect(blob);
-    let content = opened.read_all(DOCUMENT).map_err(|error| error.hint(text!("this is about {}", blob.name)))?;
+    let content = opened.read_all(DOCUMENT).map_err(|error| error.hint(say!("this is about {}", blob.name)))?;
     opened.verify(blob)?;
     Ok(content)
 }
@@ -163,11 +164,11 @@ pub fn find(blobs: &mut dyn Blobs, mut top: Descriptor, platform: &Platform) -> 
         }
         let (Some(config), Some(list)) = (content.get("config"), content.get("layers").and_then(Value::as_array))
         else {
-            return Err(refuse("it names no configuration and layers")
+            return Err(refuse(phrase!("it names no configuration and layers"))
                 .hint(phrase!("manifests of docker's schema 1 are too old")));
         };
         if list.len() > MAX_LAYERS {
-            return Err(refuse("it has more than 500 layers"));
+            return Err(refuse(phrase!("it has more than 500 layers")));
         }
         let mut layers = Vec::new();
         for layer in list {
@@ -175,5 +176,5 @@ pub fn find(blobs: &mut dyn Blobs, mut top: Descriptor, platform: &Platform) -> 
         }
         return Ok((Descriptor::read(config)?, layers));
     }
-    Err(refuse("it is an index in an index, again and again"))
+    Err(refuse(phrase!("it is an index in an index, again and again")))
 }

@@ -15,7 +15,6 @@ use super::store::Store;
 use super::stream::too_large;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{because, process};
 
@@ -78,7 +77,7 @@ impl Store {
         let value = manifest::parse(&bytes)?;
         let digests = manifest::layers(&value)?;
         if digests.len() != layers.len() {
-            return Err(Error::new(text!(
+            return Err(Error::new(say!(
                 "the image's configuration names {} layers, and there are {}",
                 digests.len(),
                 layers.len()
@@ -86,7 +85,7 @@ impl Store {
         }
         let os = value.get("os").and_then(Value::as_str).unwrap_or("linux");
         if os != "linux" {
-            return Err(Error::new(text!("the image is for {os}")).hint(phrase!("vial runs images for Linux")));
+            return Err(Error::new(say!("the image is for {}", os)).hint(phrase!("vial runs images for Linux")));
         }
         let mut jobs: Vec<Job> = Vec::new();
         for (layer, digest) in layers.iter().zip(digests) {
@@ -157,8 +156,8 @@ fn start(work: &Workspace, blobs: &mut dyn Blobs, layer: usize, (blob, digest): 
         };
         let Some(opened) = opened.take() else { return Ok(Vec::new()) };
         let how = How { whiteouts: true, max_size, ..How::default() };
-        let mut input = Input::of(opened, &text!("layer {}", blob.name))?;
-        let (found, unpacked) = work.make_layer(text!("{layer}"), how, &mut progress, &mut |output| {
+        let mut input = Input::of(opened, &say!("layer {}", blob.name))?;
+        let (found, unpacked) = work.make_layer(join!("{}", layer), how, &mut progress, &mut |output| {
             input.send(output)?;
             input.verify(blob)
         })?;
@@ -170,6 +169,6 @@ fn start(work: &Workspace, blobs: &mut dyn Blobs, layer: usize, (blob, digest): 
 }
 
 fn changed(expected: &str, found: &str) -> Error {
-    Error::new(text!("layer sha256:{expected} is damaged: unpacked it has the digest sha256:{found}"))
+    Error::new(say!("layer sha256:{} is damaged: unpacked it has the digest sha256:{}", expected, found))
         .hint(phrase!("the image's configuration names its layers by these digests (rootfs.diff_ids)"))
 }

@@ -10,7 +10,6 @@ use super::store::{Store, full_name};
 use super::walk::{self, What};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::sys::{FdRef, because, process};
 
 /// More layers than this are not mounted: the kernel takes 500 (`OVL_MAX_STACK`), if their names fit into a page (mount(2)).
@@ -48,8 +47,9 @@ impl Store {
     ) -> Result<Imported> {
         let base = self.image(commit.base, &[])?;
         if base.layers.len() >= MAX_LAYERS {
-            return Err(Error::new(text!(
-                "the container's image has {MAX_LAYERS} layers, and a mount has no room for more"
+            return Err(Error::new(say!(
+                "the container's image has {} layers, and a mount has no room for more",
+                MAX_LAYERS
             ))
             .hint(phrase!("make an image of one layer: vial export NAME | vial import - IMAGE")));
         }
@@ -74,7 +74,7 @@ impl Store {
                 step.set(member, text.into());
             }
         }
-        append(config.member("rootfs").member("diff_ids"), text!("sha256:{layer}").into());
+        append(config.member("rootfs").member("diff_ids"), join!("sha256:{}", layer).into());
         append(config.member("history"), step);
         config.set("created", (*created).into());
         config.set("author", commit.author.into());

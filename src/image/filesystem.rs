@@ -7,7 +7,7 @@ use super::layer::Unpacked;
 use super::stream::Opened;
 use crate::base::bytes::Source;
 use crate::base::error::Result;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::sha256::hex;
 use crate::sys::{self, device, file};
 
@@ -47,7 +47,7 @@ impl Workspace {
             size += count as u64;
         }
         file::truncate(copy.by_ref(), size)?;
-        file::write_file(work, c"layer/size", text!("{size}\n").as_bytes(), 0o600)?;
+        file::write_file(work, c"layer/size", join!("{}\n", size).as_bytes(), 0o600)?;
         let digest = keep::copy(&hex(&digest.finish()));
         file::rename(work, c"layer", work, file::path(digest)?, false)?;
         Ok((digest, Unpacked { size, entries: 1, ..Unpacked::default() }))

@@ -4,7 +4,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::sys::ledger::Role;
 use crate::sys::process::{self, Ended, Side};
 use crate::sys::{Fd, FdRef, file};
@@ -87,7 +86,7 @@ impl Helper {
             Some((0, error)) if let Some(error) = Error::decode(error) => Err(error),
             _ => Err(Error::new(match ended.map(|waited| waited.ended) {
                 Some(Ended::Killed(signal)) => {
-                    text!("a process that reads the archive was killed by signal {signal}")
+                    say!("a process that reads the archive was killed by signal {}", signal)
                 }
                 _ => "a process that reads the archive ended without a word",
             })),

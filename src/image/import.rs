@@ -1,6 +1,5 @@
 //! Import: a root filesystem, as an archive or a directory, becomes an image of one layer.
 
-use alloc::format;
 use core::fmt::Display;
 
 use super::blobs::Descriptor;
@@ -11,6 +10,7 @@ use super::store::{Store, full_name};
 use super::stream::{self, Opened};
 use super::tar::write;
 use super::walk::{self, What};
+use crate::base::phrase::Phrase;
 
 use crate::base::bytes::{Decode, Failure};
 use crate::base::error::{Error, Result};
@@ -24,17 +24,17 @@ const HEAD: usize = loopdev::HEAD;
 
 /// What people may take for an archive of a root: where its mark stands, the mark, its name, and what to do about it.
 #[rustfmt::skip]
-const OTHERS: &[(usize, &[u8], &str, &str)] = &[
-    (0, b"\xfd7zXZ\0",       "an xz archive", "pass it through xz: xz -dc FILE | vial import - NAME"),
-    (0, b"BZh",              "a bzip2 archive", "pass it through bzip2: bzip2 -dc FILE | vial import - NAME"),
-    (0, b"\x04\x22\x4d\x18", "an lz4 archive", "pass it through lz4: lz4 -dc FILE | vial import - NAME"),
-    (0, b"PK\x03\x04",       "a zip archive", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
-    (0, b"0707",             "a cpio archive", "unpack it with cpio -id, then import the directory"),
-    (0, b"!<arch>\n",        "an ar archive (a Debian package?)", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
-    (0, b"\x7fELF",          "a program", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
-    (510, b"\x55\xaa",       "a disk with a boot sector or partitions", "take the file system out of it: losetup -P, then dd"),
-    (0, b"<",                "a web page or XML", "the download may have failed; look into the file"),
-    (0, b"{",                "JSON", "vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images"),
+const OTHERS: &[(usize, &[u8], Phrase, Phrase)] = &[
+    (0, b"\xfd7zXZ\0",       phrase!("an xz archive"), phrase!("pass it through xz: xz -dc FILE | vial import - NAME")),
+    (0, b"BZh",              phrase!("a bzip2 archive"), phrase!("pass it through bzip2: bzip2 -dc FILE | vial import - NAME")),
+    (0, b"\x04\x22\x4d\x18", phrase!("an lz4 archive"), phrase!("pass it through lz4: lz4 -dc FILE | vial import - NAME")),
+    (0, b"PK\x03\x04",       phrase!("a zip archive"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
+    (0, b"0707",             phrase!("a cpio archive"), phrase!("unpack it with cpio -id, then import the directory")),
+    (0, b"!<arch>\n",        phrase!("an ar archive (a Debian package?)"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
+    (0, b"\x7fELF",          phrase!("a program"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
+    (510, b"\x55\xaa",       phrase!("a disk with a boot sector or partitions"), phrase!("take the file system out of it: losetup -P, then dd")),
+    (0, b"<",                phrase!("a web page or XML"), phrase!("the download may have failed; look into the file")),
+    (0, b"{",                phrase!("JSON"), phrase!("vial imports tar archives, plain, gzip or zstd, directories, and squashfs, erofs or ext4 images")),
 ];
 
 /// What came of an import.
@@ -110,7 +110,7 @@ impl Input {
     pub fn of(mut opened: Opened, shown: &dyn Display) -> Result<Input> {
         let head = opened.peek(HEAD)?;
         if head.is_empty() {
-            return Err(Error::new(format!("{shown} is empty")));
+            return Err(Error::new(say!("{} is empty", shown)));
         }
         if head.starts_with(&inflate::MAGIC) {
             return Ok(Input::Gzip(opened));
@@ -129,9 +129,10 @@ impl Input {
             return Ok(Input::Image(opened));
         }
         Err(match known {
-            Some((.., what, hint)) => Error::new(format!("{shown} is {what}")).hint(*hint),
-            None => Error::new(format!(
-                "{shown} is not an archive: it begins with \"{}\"",
+            Some((.., what, hint)) => Error::new(say!("{} is {}", shown, what)).hint(*hint),
+            None => Error::new(say!(
+                "{} is not an archive: it begins with \"{}\"",
+                shown,
                 head[..head.len().min(16)].escape_ascii()
             ))
             .hint(phrase!(
@@ -212,12 +213,12 @@ fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> R
     let failed = |failure| match failure {
         Failure::Source(error) => error,
         Failure::Corrupt { offset, what } => {
-            Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
+            Error::new(say!("the archive is damaged: {}, at byte {} of the archive", what, offset))
                 .because(ledger::reason())
                 .hint(phrase!("bytes are counted in the compressed file"))
         }
         Failure::Refused { what, hint } => {
-            Error::new(format!("the archive can't be decompressed: {what}")).because(ledger::reason()).hint(hint)
+            Error::new(say!("the archive can't be decompressed: {}", what)).because(ledger::reason()).hint(hint)
         }
     };
     loop {

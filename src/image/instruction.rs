@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::json::{self, Value, object};
+use crate::base::phrase::Phrase;
 use crate::base::signal;
 use crate::base::text::{Cut, decimal_u32};
 
@@ -49,7 +50,7 @@ pub const ACCEPTED: &str =
 ///
 /// # Errors
 /// Why one is none.
-pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), &'static str> {
+pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), Phrase> {
     let mut has_command = false;
     for line in lines {
         let name = apply_one(config, line)?;
@@ -62,14 +63,14 @@ pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
+fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
     let text = text.trim_ascii();
     let word = text.words().next().unwrap_or_default();
     let rest = text[word.len()..].trim_ascii_start();
     let found = TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word));
-    let &(name, _, member) = found.ok_or("no such instruction")?;
+    let &(name, _, member) = found.ok_or(phrase!("no such instruction"))?;
     if rest.is_empty() {
-        return Err("the instruction lacks its arguments");
+        return Err(phrase!("the instruction lacks its arguments"));
     }
     let is_command = matches!(name, Cmd | Entrypoint);
     // What Docker calls the exec form.
@@ -77,7 +78,8 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
     let words = match array {
         Some(words) => words,
         None if is_command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
-        None => split(rest, config).ok_or("a quote or brace that does not end, or a form of $ that is not known")?,
+        None => split(rest, config)
+            .ok_or(phrase!("a quote or brace that does not end, or a form of $ that is not known"))?,
     };
     let old = config.member(member);
     match name {
@@ -86,9 +88,10 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
         Expose | Volume => {
             for word in &words {
                 if name == Expose {
-                    expose(old, word).ok_or("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp")?;
+                    expose(old, word)
+                        .ok_or(phrase!("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp"))?;
                 } else if word.is_empty() {
-                    return Err("a volume without a path");
+                    return Err(phrase!("a volume without a path"));
                 } else {
                     old.set(word, object([]));
                 }
@@ -97,10 +100,10 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, &'static str> {
         Workdir | User | StopSignal => {
             let mut text = words.join(" ");
             if name == StopSignal && signal::parse(&text).is_none() {
-                return Err("no such signal");
+                return Err(phrase!("no such signal"));
             }
             if name == User && text.has(b' ') {
-                return Err("a user's name without spaces is needed");
+                return Err(phrase!("a user's name without spaces is needed"));
             }
             if name == Workdir && !text.starts_with('/') {
                 // Relative to the one before.
@@ -124,19 +127,19 @@ fn array(text: &str) -> Option<Vec<String>> {
 
 /// Sets members of an object, or in a list of `NAME=VALUE`.
 #[inline(never)]
-fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), &'static str> {
+fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), Phrase> {
     if words.first().is_some_and(|word| !word.has(b'=')) {
         // The old form: all that follows the name is the value.
         if words.len() == 1 {
-            return Err("a name without a value");
+            return Err(phrase!("a name without a value"));
         }
         let value = words.split_off(1).join(" ");
         words[0] = [&*words[0], "=", &value].concat();
     }
     for word in words {
-        let (name, value) = word.cut(b'=').ok_or("NAME=VALUE is needed, with quotes around spaces")?;
+        let (name, value) = word.cut(b'=').ok_or(phrase!("NAME=VALUE is needed, with quotes around spaces"))?;
         if name.is_empty() {
-            return Err("a value without a name");
+            return Err(phrase!("a value without a name"));
         }
         if !is_list {
             old.set(name, value.into());

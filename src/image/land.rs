@@ -4,7 +4,6 @@
 //! called by its digest there, and hands it to [`Store::land`] with the configuration. A process that is killed, and a machine
 //! that loses its power, leave the image whole or not at all.
 
-use alloc::format;
 use core::ffi::CStr;
 
 use super::layer::{self, How, Unpacked};
@@ -13,7 +12,7 @@ use super::store::{Store, image_path, reference_path};
 use super::stream::{self, Digest, Stream};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::sha256::{self, hex};
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, FdRef, file, process};
@@ -42,7 +41,7 @@ impl Store {
     pub(super) fn workspace(&self) -> Result<Workspace> {
         let mut random = [0; 8];
         process::random(&mut random)?;
-        let path = text!("tmp/{}", hex(&random));
+        let path = join!("tmp/{}", hex(&random));
         let root = file::duplicate(self.root.by_ref())?;
         file::mkdir(root.by_ref(), file::path(path)?, 0o700)?;
         let dir = file::open(root.by_ref(), file::path(path)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
@@ -73,7 +72,7 @@ impl Store {
         let _lock = self.hold(Lock::Exclusive)?;
         let root = self.root.by_ref();
         for layer in self.directory(file::path(work.path)?)?.into_iter().filter(|name| is_id(name)) {
-            let target = file::path(text!("layers/{layer}"))?;
+            let target = file::path(join!("layers/{}", layer))?;
             match file::rename(work.dir.by_ref(), file::path(layer)?, root, target, false) {
                 // Another import had the same content.
                 Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
@@ -84,7 +83,7 @@ impl Store {
             if !self.has_layer(layer) {
                 // It was there when this began.
                 return Err(
-                    Error::new(format!("layer {layer} was removed meanwhile")).hint(phrase!("do the same again"))
+                    Error::new(say!("layer {} was removed meanwhile", layer)).hint(phrase!("do the same again"))
                 );
             }
         }
@@ -93,7 +92,7 @@ impl Store {
             // The second line holds until the image of the first has landed.
             let known = self.names()?;
             let before = known.iter().find(|(known, _)| known == name).map_or("", |(_, id)| id);
-            work.place(self, text!("{id}\n{before}\n"), reference_path(name))?;
+            work.place(self, join!("{}\n{}\n", id, before), reference_path(name))?;
         }
         file::rename(work.dir.by_ref(), c"config", root, file::path(image_path(id))?, true)?;
         self.sync(c"images")?;
@@ -135,7 +134,7 @@ impl Workspace {
         file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
         let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
         let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
-        let size = text!("{}\n", unpacked.size);
+        let size = join!("{}\n", unpacked.size);
         file::write_file(layer.by_ref(), c"size", size.as_bytes(), 0o600).map_err(full)?;
         let digest = keep::copy(&hex(&digest));
         file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
@@ -147,9 +146,9 @@ impl Workspace {
 #[must_use]
 pub fn full(error: Error) -> Error {
     let hint = match error.errno() {
-        Errno::ENOSPC => "the disk is full; --root DIR puts the store on another one",
-        Errno::EDQUOT => "the quota is used up; --root DIR puts the store on another disk",
-        Errno::EROFS => "the file system is read-only; --root DIR puts the store on another one",
+        Errno::ENOSPC => phrase!("the disk is full; --root DIR puts the store on another one"),
+        Errno::EDQUOT => phrase!("the quota is used up; --root DIR puts the store on another disk"),
+        Errno::EROFS => phrase!("the file system is read-only; --root DIR puts the store on another one"),
         _ => return error,
     };
     error.hint(hint)

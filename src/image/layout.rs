@@ -20,7 +20,7 @@ use super::tar::Kind;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, because, file, terminal};
 
@@ -164,9 +164,9 @@ impl Layout {
 impl Blobs for Layout {
     fn open(&mut self, blob: &Descriptor) -> Result<Opened> {
         let Some(digits) = blob.digest() else { return self.at(blob.name) };
-        match self.at(text!("blobs/sha256/{digits}")) {
+        match self.at(join!("blobs/sha256/{}", digits)) {
             // docker's configurations of old.
-            Err(error) if error.is(Errno::ENOENT) => self.at(text!("{digits}.json")).map_err(|_| error),
+            Err(error) if error.is(Errno::ENOENT) => self.at(join!("{}.json", digits)).map_err(|_| error),
             result => result,
         }
     }
@@ -195,7 +195,7 @@ fn docker_image(image: &Value) -> Result<Found> {
 /// A file that may be named by its digest.
 fn named(path: &str, digits: Option<&str>) -> Descriptor {
     let name = match digits.filter(|digits| is_id(digits)) {
-        Some(digits) => text!("sha256:{digits}"),
+        Some(digits) => join!("sha256:{}", digits),
         None => keep::copy(path),
     };
     Descriptor { name, size: u64::MAX, media: "" }

@@ -53,7 +53,7 @@ pub fn single_layer(layer: &str, created: Timestamp, message: &str) -> Value {
 /// # Errors
 /// It is not JSON.
 pub fn parse(text: &[u8]) -> Result<Value> {
-    json::parse(text).map_err(|error| Error::new(format!("the image's configuration is damaged: {error}")))
+    json::parse(text).map_err(|error| Error::new(say!("the image's configuration is damaged: {}", error)))
 }
 
 /// The layers of an image in hexadecimal digits, the lowest first.

@@ -1,9 +1,9 @@
 //! What stands for an image on the command line: `name[:tag]`, an ID, `host`, or a path.
 
-use alloc::format;
 use alloc::string::String;
 
 use crate::base::error::{Error, Result};
+use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, Quoted};
 
 /// The longest tag.
@@ -48,7 +48,7 @@ impl<'a> Image<'a> {
             return Ok(Image::Path(word));
         }
         let Ok(text) = core::str::from_utf8(word) else {
-            return Err(invalid(&String::from_utf8_lossy(word), "not UTF-8"));
+            return Err(invalid(&String::from_utf8_lossy(word), phrase!("not UTF-8")));
         };
         if text == HOST {
             return Ok(Image::Host);
@@ -73,15 +73,15 @@ impl<'a> Reference<'a> {
         let colon = rest[slash..].find(':').map(|at| slash + at);
         let (name, tag) = colon.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
         if !is_repository(name) {
-            return Err(invalid(text, "the name is malformed"));
+            return Err(invalid(text, phrase!("the name is malformed")));
         }
         let name = familiar(name);
         if tag.is_some_and(|tag| !is_tag(tag)) {
-            return Err(invalid(text, "the tag is malformed"));
+            return Err(invalid(text, phrase!("the tag is malformed")));
         }
         let is_digest = |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && is_hex(hex));
         if digest.is_some_and(|digest| !is_digest(digest)) {
-            return Err(invalid(text, "the digest is malformed"));
+            return Err(invalid(text, phrase!("the digest is malformed")));
         }
         Ok(Reference { name, tag, digest })
     }
@@ -93,10 +93,10 @@ impl<'a> Reference<'a> {
     pub fn parse_new(text: &'a str) -> Result<Reference<'a>> {
         let reference = Reference::parse(text)?;
         if reference.digest.is_some() {
-            return Err(invalid(text, "a digest can't be chosen"));
+            return Err(invalid(text, phrase!("a digest can't be chosen")));
         }
         if matches!(reference.name, HOST | "sha256") || (reference.name.len() == 64 && is_hex(reference.name)) {
-            return Err(invalid(text, "this name already means something else"));
+            return Err(invalid(text, phrase!("this name already means something else")));
         }
         Ok(reference)
     }
@@ -121,8 +121,8 @@ fn familiar(name: &str) -> &str {
     name.strip_prefix("library/").filter(|rest| rest.cut(b'/').is_none()).unwrap_or(name)
 }
 
-fn invalid(text: &str, why: &str) -> Error {
-    Error::new(format!("invalid image {}: {why}", Quoted(text))).hint(
+fn invalid(text: &str, why: Phrase) -> Error {
+    Error::new(say!("invalid image {}: {}", Quoted(text), why)).hint(
         phrase!("accepted: NAME[:TAG] in lower case, such as alpine:3.20, an image's ID, `host`, or a path that starts with / or ."),
     )
 }

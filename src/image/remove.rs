@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::sys::file::Lock;
 use crate::sys::{self, device, file, ledger, process};
 
@@ -40,7 +39,7 @@ impl Store {
             return Ok([self.untag(name)?].into());
         }
         if found.names.len() > 1 && !force {
-            return Err(Error::new(text!("image {image} has several names: {}", found.names.join(", ")))
+            return Err(Error::new(say!("image {} has several names: {}", image, found.names.join(", ")))
                 .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
         let needed = self.needed(id)?;
@@ -52,8 +51,8 @@ impl Store {
             {
                 return Ok([self.untag(name)?].into());
             }
-            return Err(Error::new(text!("image {image} is in use by container {container}"))
-                .hint(text!("remove the container first: vial rm {container}")));
+            return Err(Error::new(say!("image {} is in use by container {}", image, container))
+                .hint(say!("remove the container first: vial rm {}", container)));
         }
         let mut done = Vec::new();
         for name in &found.names {
@@ -62,10 +61,10 @@ impl Store {
         file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
         // No loss of power leaves an image without its layers.
         self.sync(c"images")?;
-        done.push(text!("Deleted: sha256:{id}"));
+        done.push(say!("Deleted: sha256:{}", id));
         for layer in found.layers.iter().filter(unneeded) {
-            self.remove_layer(text!("layers/{layer}"))?;
-            done.push(text!("Deleted: sha256:{layer}"));
+            self.remove_layer(join!("layers/{}", layer))?;
+            done.push(say!("Deleted: sha256:{}", layer));
         }
         self.clean_trees()?;
         Ok(done)
@@ -86,8 +85,8 @@ impl Store {
         let needed = self.needed("")?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
-                self.remove_layer(text!("layers/{layer}"))?;
-                done.push(text!("Deleted: sha256:{layer}"));
+                self.remove_layer(join!("layers/{}", layer))?;
+                done.push(say!("Deleted: sha256:{}", layer));
             }
         }
         self.clean_trees()?;
@@ -113,11 +112,11 @@ impl Store {
 
     fn sweep(&self, done: &mut Vec<&'static str>) -> Result<()> {
         for name in self.directory(c"tmp")? {
-            let path = file::path(text!("tmp/{name}"))?;
+            let path = file::path(join!("tmp/{}", name))?;
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
                 file::remove_tree(self.root.by_ref(), path)?;
-                done.push(text!("Deleted: tmp/{name}"));
+                done.push(say!("Deleted: tmp/{}", name));
             }
             ledger::relieve();
         }
@@ -128,12 +127,12 @@ impl Store {
     fn sweep_downloads(&self, done: &mut Vec<&'static str>) -> Result<()> {
         let now = process::clock(libc::CLOCK_REALTIME).secs;
         for name in self.directory(c"partial")? {
-            let path = file::path(text!("partial/{name}"))?;
+            let path = file::path(join!("partial/{}", name))?;
             let Ok(file) = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW) else { continue };
             let written = file::stat(file.by_ref(), c"")?.mtime.secs;
             if now.saturating_sub(written) > DAY && file::try_lock(file.by_ref(), Lock::Exclusive)? {
                 file::unlink(self.root.by_ref(), path)?;
-                done.push(text!("Deleted: partial/{name}"));
+                done.push(say!("Deleted: partial/{}", name));
             }
         }
         Ok(())
@@ -144,7 +143,7 @@ impl Store {
     fn clean_trees(&self) -> Result<()> {
         for tree in self.directory(c"trees")? {
             if !self.has_layer(tree.get(..64).unwrap_or_default()) {
-                self.remove_layer(text!("trees/{tree}"))?;
+                self.remove_layer(join!("trees/{}", tree))?;
             }
         }
         Ok(())
@@ -162,7 +161,7 @@ impl Store {
     #[inline(never)]
     fn untag(&self, name: &str) -> Result<&'static str> {
         file::unlink(self.root.by_ref(), file::path(reference_path(name))?)?;
-        Ok(text!("Untagged: {name}"))
+        Ok(say!("Untagged: {}", name))
     }
 
     /// Moves a layer or a tree out of sight first: a half-removed one must not look like a whole one.

@@ -15,7 +15,6 @@
 //! Everything is complete, and on the disk, before it is renamed to its place, and an image's configuration comes last: what
 //! was killed before that shows nothing. Nothing in the store tells where the store lies.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -26,7 +25,7 @@ use super::reference::{self, Reference};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text;
 use crate::base::text::Cut;
 use crate::base::time::Timestamp;
@@ -95,7 +94,7 @@ impl Store {
             }
             Ok(root)
         };
-        let elsewhere = "run vial as root, or keep its data elsewhere with --root DIR";
+        let elsewhere = phrase!("run vial as root, or keep its data elsewhere with --root DIR");
         let root = directory().map_err(|error| error.hint(elsewhere))?;
         Ok(Store { root, path: keep::copy(path.trim_end_matches('/')) })
     }
@@ -133,7 +132,7 @@ impl Store {
     /// # Errors
     /// The store's path holds a zero byte.
     pub fn layer_directory(&self, layer: &str) -> Result<&'static CStr> {
-        file::path(text!("{}/layers/{layer}/diff", self.path))
+        file::path(join!("{}/layers/{}/diff", self.path, layer))
     }
 
     /// All images, the newest first.
@@ -173,7 +172,7 @@ impl Store {
                     found.on_filesystem = true;
                     continue;
                 }
-                return Err(Error::new(format!("image {image} lacks its layer {layer}"))
+                return Err(Error::new(say!("image {} lacks its layer {}", image, layer))
                     .hint(phrase!("the store was damaged; import the image again")));
             }
         }
@@ -197,14 +196,14 @@ impl Store {
         let _why = sys::because(phrase!("name the image"));
         let _lock = self.hold(Lock::Exclusive)?;
         let id = self.resolve(image, &self.names()?)?;
-        self.workspace()?.place(self, text!("{id}\n"), reference_path(full_name(name))).map_err(full)
+        self.workspace()?.place(self, join!("{}\n", id), reference_path(full_name(name))).map_err(full)
     }
 
     /// All names that stand for an image that exists, with its ID.
     pub(super) fn names(&self) -> Result<Vec<Name>> {
         let mut names = Vec::new();
         for entry in self.directory(c"refs")? {
-            let content = file::read_file(self.root.by_ref(), file::path(text!("refs/{entry}"))?, 4096)?;
+            let content = file::read_file(self.root.by_ref(), file::path(join!("refs/{}", entry))?, 4096)?;
             // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
             let content = keep::copy(&String::from_utf8_lossy(&content));
             if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
@@ -226,7 +225,7 @@ impl Store {
     }
 
     fn has(&self, layer: &str, form: &str) -> bool {
-        file::path(text!("layers/{layer}/{form}")).is_ok_and(|path| file::exists(self.root.by_ref(), path))
+        file::path(join!("layers/{}/{}", layer, form)).is_ok_and(|path| file::exists(self.root.by_ref(), path))
     }
 
     fn has_image(&self, id: &str) -> bool {
@@ -268,7 +267,7 @@ impl Store {
     }
 
     fn layer_size(&self, layer: &str) -> u64 {
-        let size = file::path(text!("layers/{layer}/size"))
+        let size = file::path(join!("layers/{}/size", layer))
             .and_then(|path| file::read_file(self.root.by_ref(), path, 64))
             .unwrap_or_default();
         core::str::from_utf8(&size).ok().and_then(|size| text::decimal_u64(size.trim_end())).unwrap_or(0)
@@ -279,7 +278,7 @@ impl Store {
         let (name, prefix) = match reference::Image::parse(image.as_bytes())? {
             reference::Image::Id(digits) => (None, Some(digits)),
             reference::Image::Name(name) => (Some(full_name(&name)), name.id_prefix()),
-            _ => return Err(Error::new(format!("{image} is not an image in the store"))),
+            _ => return Err(Error::new(say!("{} is not an image in the store", image))),
         };
         if let Some((_, id)) = names.iter().find(|(known, _)| Some(*known) == name) {
             return Ok(id);
@@ -288,14 +287,14 @@ impl Store {
         let mut matching = ids.into_iter().filter(|id| prefix.is_some_and(|prefix| id.starts_with(prefix)));
         match (matching.next(), matching.next()) {
             (Some(id), None) => Ok(id),
-            (Some(_), Some(_)) => Err(Error::new(format!("{image} is the beginning of several images' IDs"))
+            (Some(_), Some(_)) => Err(Error::new(say!("{} is the beginning of several images' IDs", image))
                 .hint(phrase!("give more of its digits; `vial images` lists them"))),
             (None, _) => {
-                let error = Error::new(format!("no image is named {image}"));
+                let error = Error::new(say!("no image is named {}", image));
                 // People leave the tag away, and so does the comparison.
                 let mut known = names.iter().flat_map(|(name, _)| [*name, short(name)]);
                 Err(match text::nearest(image, &mut known) {
-                    Some(near) => error.hint(format!("did you mean {near}?")),
+                    Some(near) => error.hint(say!("did you mean {}?", near)),
                     None => error.hint(phrase!("`vial images` lists the images, `vial import` makes one")),
                 })
             }
@@ -307,8 +306,8 @@ impl Store {
 #[must_use]
 pub fn full_name(name: &Reference<'_>) -> &'static str {
     match name.digest {
-        Some(digest) => text!("{}@{digest}", name.name),
-        None => text!("{}:{}", name.name, name.tag()),
+        Some(digest) => join!("{}@{}", name.name, digest),
+        None => join!("{}:{}", name.name, name.tag()),
     }
 }
 
@@ -319,7 +318,7 @@ fn short(name: &str) -> &str {
 
 /// The file of a name; `+` can't be part of one.
 pub(super) fn reference_path(name: &str) -> &'static str {
-    text!("refs/{}", name.replace('/', "+"))
+    join!("refs/{}", name.replace('/', "+"))
 }
 
 /// The name of such a file.
@@ -330,5 +329,5 @@ pub(super) fn readable(file: &str) -> &'static str {
 
 /// The file of an image.
 pub(super) fn image_path(id: &str) -> &'static str {
-    text!("images/{id}.json")
+    join!("images/{}.json", id)
 }

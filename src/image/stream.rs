@@ -10,7 +10,6 @@ use super::blobs::Descriptor;
 use super::helper::Helper;
 use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::sha256::{Sha256, hex};
 use crate::sys::{self, Fd, data, file};
 
@@ -124,7 +123,7 @@ impl Stream {
 }
 
 pub(super) fn too_large(most: u64) -> Error {
-    Error::new(text!("the archive unpacks to more than {most} bytes")).hint(phrase!("--max-size allows more"))
+    Error::new(say!("the archive unpacks to more than {} bytes", most)).hint(phrase!("--max-size allows more"))
 }
 
 impl Source for Stream {
@@ -186,7 +185,7 @@ impl Opened {
         if found.as_deref() == Some(expected) {
             return Ok(());
         }
-        Err(Error::new(text!("{} is damaged: its content does not have this digest", blob.name))
+        Err(Error::new(say!("{} is damaged: its content does not have this digest", blob.name))
             .because(sys::ledger::reason()))
     }
 
@@ -223,7 +222,7 @@ impl Opened {
                 return Ok(content);
             }
             if content.len() > limit {
-                return Err(Error::new(text!("a document of more than {limit} bytes")));
+                return Err(Error::new(say!("a document of more than {} bytes", limit)));
             }
         }
     }

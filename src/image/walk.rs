@@ -125,7 +125,7 @@ impl Walk<'_> {
             self.path.push(b'/');
             self.path.extend_from_slice(entry.name.to_bytes());
             self.member(dir, &entry.name)
-                .map_err(|error| error.hint(format!("this is about {} in the directory", self.path.escape_ascii())))?;
+                .map_err(|error| error.hint(say!("this is about {} in the directory", self.path.escape_ascii())))?;
             self.path.truncate(length);
         }
         for (path, letter) in self.what.only.unwrap_or_default() {
@@ -173,7 +173,7 @@ impl Walk<'_> {
             let name = name.to_bytes();
             if name.starts_with(WHITEOUT) {
                 let name = name.escape_ascii();
-                return Err(Error::new(format!("the name {name} would mean in an image that something was removed"))
+                return Err(Error::new(say!("the name {} would mean in an image that something was removed", name))
                     .hint(phrase!(
                         "rename the file, or make an image of one layer: vial export NAME | vial import -"
                     )));

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::sys::fd::CWD;
 use crate::sys::{Fd, device, file, mount};
 
@@ -44,7 +44,7 @@ pub fn open(path: &CStr) -> Result<(Fd, &'static CStr)> {
     let length = file::read(image.by_ref(), &mut head)?;
     match kind(&head[..length]) {
         Some(kind) => Ok((image, kind)),
-        None => Err(Error::new(text!("{} holds no file system that is known", keep::lossy(path.to_bytes()))).hint(
+        None => Err(Error::new(say!("{} holds no file system that is known", keep::lossy(path.to_bytes()))).hint(
             phrase!("accepted: a squashfs, erofs or ext4 image, without partitions; what is an archive: vial import FILE NAME"),
         )),
     }
@@ -78,7 +78,7 @@ fn bind(image: &Fd, node: &'static CStr) -> Result<(Fd, &'static CStr)> {
     let control = open_node(c"/dev/loop-control", node, libc::S_IFCHR, CONTROL)?.0;
     for _ in 0..ROUNDS {
         let number = device::free_loop(control.by_ref())?;
-        let path = file::path(text!("/dev/loop{number}"))?;
+        let path = file::path(join!("/dev/loop{}", number))?;
         let (device, path) = open_node(path, node, libc::S_IFBLK, (MAJOR, number))?;
         match device::bind_loop(device.by_ref(), image.by_ref()) {
             Err(error) if error.is(Errno::EBUSY) => {}

@@ -12,7 +12,6 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::sha256;
 use crate::kernel::mounts::{self, Identity};
 use crate::sys::{Fd, FdRef, because, device, file};
@@ -82,7 +81,7 @@ impl Trees<'_> {
             return self.layer(top, false);
         }
         let name = tree_name(layers);
-        let path = file::path(text!("trees/{name}"))?;
+        let path = file::path(join!("trees/{}", name))?;
         match open(self.root, path) {
             Err(error) if error.is(Errno::ENOENT) => {}
             result => return result,
@@ -131,7 +130,7 @@ impl Trees<'_> {
     fn layer(&self, layer: &str, lowest: bool) -> Result<Fd> {
         match &self.image {
             Some(image) if lowest => open(image.by_ref(), c"."),
-            _ => open(self.root, file::path(text!("layers/{layer}/diff"))?),
+            _ => open(self.root, file::path(join!("layers/{}/diff", layer))?),
         }
     }
 
@@ -145,7 +144,7 @@ impl Trees<'_> {
 /// What the tree of these layers is called.
 fn tree_name(layers: &[&str]) -> &'static str {
     let chain = sha256::hex(&sha256::digest(layers.join(",").as_bytes()));
-    text!("{}-{}", layers.last().copied().unwrap_or_default(), chain.get(..16).unwrap_or_default())
+    join!("{}-{}", layers.last().copied().unwrap_or_default(), chain.get(..16).unwrap_or_default())
 }
 
 fn open(directory: FdRef<'_>, path: &core::ffi::CStr) -> Result<Fd> {

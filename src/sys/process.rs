@@ -11,7 +11,6 @@ use super::ledger::{self, Role};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
-use crate::base::keep::text;
 use crate::base::phrase::Phrase;
 use crate::base::time::Timestamp;
 
@@ -456,7 +455,7 @@ pub fn processors() -> u32 {
 /// # Errors
 /// open(2).
 pub fn open_namespace(pid: u32, name: &str) -> Result<Fd> {
-    let path = super::file::path(text!("/proc/{pid}/ns/{name}"))?;
+    let path = super::file::path(join!("/proc/{}/ns/{}", pid, name))?;
     super::file::open(super::fd::CWD, path, libc::O_RDONLY)
         .map_err(|error| fail(error.errno(), phrase!("open namespace"), path))
 }

@@ -6,12 +6,13 @@ use super::huffman::{
 use super::input::{Bits, Buffer, Input};
 use super::window::Window;
 use super::{Box, filled};
+use crate::base::phrase::Phrase;
 
 /// The order in which a dynamic block tells the lengths of the precode (RFC 1951, section 3.2.7).
 const PRECODE_ORDER: [u8; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /// What is wrong with the stream.
-pub(super) type Corrupt = &'static str;
+pub(super) type Corrupt = Phrase;
 
 /// Where in a block the decoder is.
 #[derive(Clone, Copy)]
@@ -87,7 +88,7 @@ impl Deflate {
                 let length = input.bits.take(&input.buffer, 16);
                 let complement = input.bits.take(&input.buffer, 16);
                 if length != complement ^ 0xFFFF {
-                    return Err("a stored block's length contradicts its complement");
+                    return Err(phrase!("a stored block's length contradicts its complement"));
                 }
                 input.align();
                 Place::Stored(length as usize)
@@ -101,7 +102,7 @@ impl Deflate {
                 self.dynamic_codes(input)?;
                 Place::Symbols
             }
-            _ => return Err("a block of the reserved type"),
+            _ => return Err(phrase!("a block of the reserved type")),
         };
         Ok(())
     }
@@ -125,26 +126,26 @@ impl Deflate {
         let distances = bits.take(buffer, 5) as usize + 1;
         let precodes = bits.take(buffer, 4) as usize + 4;
         if literals > 286 || distances > 30 {
-            return Err("more codes than there are symbols");
+            return Err(phrase!("more codes than there are symbols"));
         }
         let mut lengths = [0u8; 19];
         for &symbol in &PRECODE_ORDER[..precodes] {
             lengths[symbol as usize] = bits.take(buffer, 3) as u8;
         }
         if !build(&mut *self.distances, &lengths, Alphabet::Precode) {
-            return Err("the lengths of the code length codes make no code");
+            return Err(phrase!("the lengths of the code length codes make no code"));
         }
         let mut lengths = [0u8; 286 + 30];
         self.code_lengths(buffer, bits, &mut lengths[..literals + distances])?;
         if lengths[256] == 0 {
-            return Err("a block without a code for its end");
+            return Err(phrase!("a block without a code for its end"));
         }
         let (literals, distances) = lengths[..literals + distances].split_at(literals);
         if !build(&mut *self.literals, literals, Alphabet::Literals) {
-            return Err("the lengths of the literal codes make no code");
+            return Err(phrase!("the lengths of the literal codes make no code"));
         }
         if !build(&mut *self.distances, distances, Alphabet::Distances) {
-            return Err("the lengths of the distance codes make no code");
+            return Err(phrase!("the lengths of the distance codes make no code"));
         }
         Ok(())
     }
@@ -158,12 +159,12 @@ impl Deflate {
             bits.drop(entry);
             let (length, times) = match (entry >> 16) & 0xFF {
                 length @ 0..16 => (length as u8, 1),
-                16 if at == 0 => return Err("a repeated code length before the first"),
+                16 if at == 0 => return Err(phrase!("a repeated code length before the first")),
                 16 => (lengths[at - 1], 3 + bits.take(buffer, 2) as usize),
                 17 => (0, 3 + bits.take(buffer, 3) as usize),
                 _ => (0, 11 + bits.take(buffer, 7) as usize),
             };
-            lengths.get_mut(at..at + times).ok_or("more code lengths than codes")?.fill(length);
+            lengths.get_mut(at..at + times).ok_or(phrase!("more code lengths than codes"))?.fill(length);
             at += times;
         }
         Ok(())
@@ -236,7 +237,7 @@ fn symbols(
             }
             if entry & EXCEPTION != 0 {
                 bits.drop(entry);
-                break if entry & END != 0 { Ok(true) } else { Err("a code that stands for nothing") };
+                break if entry & END != 0 { Ok(true) } else { Err(phrase!("a code that stands for nothing")) };
             }
         }
         let length = (entry >> 16) + extra(bits.peek(), entry);
@@ -246,11 +247,11 @@ fn symbols(
         if entry & EXCEPTION != 0 {
             bits.drop(entry);
             if entry & POINTER == 0 {
-                break Err("a distance code that stands for nothing");
+                break Err(phrase!("a distance code that stands for nothing"));
             }
             entry = follow(distances, entry, bits.peek());
             if entry & EXCEPTION != 0 {
-                break Err("a distance code that stands for nothing");
+                break Err(phrase!("a distance code that stands for nothing"));
             }
         }
         let distance = (entry >> 16) + extra(bits.peek(), entry);
@@ -258,7 +259,7 @@ fn symbols(
         bits.refill(buffer);
         entry = literals[bits.peek() as usize & MASK];
         if !output.copy(distance as usize, length as usize) {
-            break Err("a distance to before the start of the data");
+            break Err(phrase!("a distance to before the start of the data"));
         }
     };
     let end = output.end();

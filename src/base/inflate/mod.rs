@@ -22,6 +22,7 @@ use core::mem;
 
 pub use super::bytes::Failure;
 use super::bytes::{Decode, Source, filled, load};
+use super::phrase::Phrase;
 use crc32::Crc32;
 use deflate::Deflate;
 use input::Input;
@@ -50,7 +51,7 @@ enum State {
     /// Nothing: what went before failed.
     Failed {
         offset: u64,
-        what: &'static str,
+        what: Phrase,
     },
 }
 
@@ -126,12 +127,12 @@ impl<S: Source> Gzip<S> {
         let start = self.input.position();
         for byte in MAGIC {
             if self.byte()? != byte {
-                return Err(Failure::Corrupt { offset: start, what: "not the start of a gzip member" });
+                return Err(Failure::Corrupt { offset: start, what: phrase!("not the start of a gzip member") });
             }
         }
         let flags = self.byte()?;
         if flags & RESERVED != 0 {
-            return Err(self.corrupt("unknown flags in the gzip header"));
+            return Err(self.corrupt(phrase!("unknown flags in the gzip header")));
         }
         // Time, compression level, and operating system do not matter.
         for _ in 0..6 {
@@ -148,7 +149,7 @@ impl<S: Source> Gzip<S> {
         if flags & FHCRC != 0 {
             let sum = self.crc.value() as u16;
             if self.short()? != sum {
-                return Err(self.corrupt("the gzip header's checksum is wrong"));
+                return Err(self.corrupt(phrase!("the gzip header's checksum is wrong")));
             }
         }
         self.crc.reset();
@@ -163,10 +164,10 @@ impl<S: Source> Gzip<S> {
         self.sum();
         let (crc, length) = (self.crc.value(), self.length);
         if self.long()? != crc {
-            return Err(self.corrupt("the checksum is wrong"));
+            return Err(self.corrupt(phrase!("the checksum is wrong")));
         }
         if self.long()? != length {
-            return Err(self.corrupt("the length is wrong"));
+            return Err(self.corrupt(phrase!("the length is wrong")));
         }
         Ok(())
     }
@@ -183,7 +184,7 @@ impl<S: Source> Gzip<S> {
                 return Ok(State::End);
             }
             if !all {
-                return Err(self.corrupt("something other than zeros behind the last gzip member"));
+                return Err(self.corrupt(phrase!("something other than zeros behind the last gzip member")));
             }
         }
     }
@@ -219,12 +220,12 @@ impl<S: Source> Gzip<S> {
     }
 
     /// An error at the byte that is being decoded.
-    fn corrupt(&self, what: &'static str) -> Failure<S::Error> {
+    fn corrupt(&self, what: Phrase) -> Failure<S::Error> {
         Failure::Corrupt { offset: self.input.position(), what }
     }
 
     fn truncated(&self) -> Failure<S::Error> {
-        self.corrupt("the data ends too early")
+        self.corrupt(phrase!("the data ends too early"))
     }
 }
 
@@ -232,7 +233,7 @@ impl<S: Source> Decode<S::Error> for Gzip<S> {
     fn fill(&mut self) -> Result<&[u8], Failure<S::Error>> {
         if self.window.pending().is_empty() {
             // Stays in place if anything below fails.
-            let failed = State::Failed { offset: self.input.position(), what: "reading on after a failure" };
+            let failed = State::Failed { offset: self.input.position(), what: phrase!("reading on after a failure") };
             let mut state = mem::replace(&mut self.state, failed);
             self.window.slide();
             while self.window.has_room() && !matches!(state, State::End) {

@@ -90,7 +90,7 @@ impl BitWriter {
 
 fn what<T: std::fmt::Debug>(result: Result<T>) -> &'static str {
     match result {
-        Err(Failure::Corrupt { what, .. }) => what,
+        Err(Failure::Corrupt { what, .. }) => what.kept(),
         other => panic!("{other:?} instead of corrupt"),
     }
 }
@@ -147,7 +147,7 @@ fn members_follow_each_other_and_zeros_follow_them() {
         assert!(decode_in_pieces(&encoded, most, 5000) == Ok(data));
         encoded.push(b'x');
         let failure = decode_in_pieces(&encoded, most, 5000);
-        let what = "something other than zeros behind the last gzip member";
+        let what = phrase!("something other than zeros behind the last gzip member");
         assert_eq!(failure, Err(Failure::Corrupt { offset: encoded.len() as u64 - 1, what }));
     }
 }
@@ -157,7 +157,7 @@ fn rubbish_behind_a_member_is_an_error_at_its_first_byte() {
     let mut encoded = encode(b"hello", 6);
     let offset = encoded.len() as u64;
     encoded.extend(b"rubbish");
-    assert_eq!(decode(&encoded), Err(Failure::Corrupt { offset, what: "not the start of a gzip member" }));
+    assert_eq!(decode(&encoded), Err(Failure::Corrupt { offset, what: phrase!("not the start of a gzip member") }));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn every_cut_is_an_error_and_says_so() {
         let encoded = encode(&random.data(3000), level);
         for end in 0..encoded.len() {
             let offset = end as u64;
-            let failure = Err(Failure::Corrupt { offset, what: "the data ends too early" });
+            let failure = Err(Failure::Corrupt { offset, what: phrase!("the data ends too early") });
             assert_eq!(decode_in_pieces(&encoded[..end], usize::MAX, 5000), failure, "level {level}");
         }
     }

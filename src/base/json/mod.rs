@@ -14,6 +14,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::phrase::Phrase;
+
 pub use parse::{MAX_DEPTH, parse};
 pub use write::write_string;
 
@@ -52,7 +54,7 @@ pub struct Error {
     /// How many bytes precede the trouble.
     pub offset: usize,
     /// What was wrong there, in words.
-    pub what: &'static str,
+    pub what: Phrase,
 }
 
 impl fmt::Display for Error {

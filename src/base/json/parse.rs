@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Error, Number, Value};
+use crate::base::phrase::Phrase;
 use crate::base::{sort, text};
 
 /// How deep arrays and objects may nest (RFC 8259, section 9, lets a parser set this): deeper is refused, not a stack overflow.
@@ -22,7 +23,7 @@ pub fn parse(input: &[u8]) -> Result<Value, Error> {
     parser.skip_space();
     let value = parser.value()?;
     parser.skip_space();
-    if parser.at == input.len() { Ok(value) } else { Err(parser.error("expected the end")) }
+    if parser.at == input.len() { Ok(value) } else { Err(parser.error(phrase!("expected the end"))) }
 }
 
 struct Parser<'a> {
@@ -32,7 +33,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn error(&self, what: &'static str) -> Error {
+    fn error(&self, what: Phrase) -> Error {
         Error { offset: self.at, what }
     }
 
@@ -70,7 +71,7 @@ impl Parser<'_> {
             _ => (b"false", Value::Bool(false)),
         };
         if !self.input.get(self.at..).is_some_and(|rest| rest.starts_with(text)) {
-            return Err(self.error("expected a value"));
+            return Err(self.error(phrase!("expected a value")));
         }
         self.at += text.len();
         Ok(value)
@@ -79,7 +80,7 @@ impl Parser<'_> {
     /// Steps over an opening bracket. True if the closing one follows, which is then stepped over too.
     fn open(&mut self, close: u8) -> Result<bool, Error> {
         if self.depth == MAX_DEPTH {
-            return Err(self.error("nested too deep"));
+            return Err(self.error(phrase!("nested too deep")));
         }
         self.depth += 1;
         self.at += 1;
@@ -97,7 +98,7 @@ impl Parser<'_> {
             return Ok(true);
         }
         if !self.eat(b',') {
-            return Err(self.error("expected a comma or the closing bracket"));
+            return Err(self.error(phrase!("expected a comma or the closing bracket")));
         }
         self.skip_space();
         Ok(false)
@@ -119,19 +120,19 @@ impl Parser<'_> {
         let mut done = self.open(b'}')?;
         while !done {
             if self.peek() != Some(b'"') {
-                return Err(self.error("expected a name in quotes"));
+                return Err(self.error(phrase!("expected a name in quotes")));
             }
             let name = self.string()?;
             self.skip_space();
             if !self.eat(b':') {
-                return Err(self.error("expected a colon"));
+                return Err(self.error(phrase!("expected a colon")));
             }
             self.skip_space();
             members.push((name, self.value()?));
             done = self.next(b'}')?;
         }
         if has_duplicate(&members) {
-            return Err(Error { offset: start, what: "a name occurs twice in the object" });
+            return Err(Error { offset: start, what: phrase!("a name occurs twice in the object") });
         }
         Ok(Value::Object(members))
     }
@@ -142,7 +143,7 @@ impl Parser<'_> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at == start { Err(self.error("expected a digit")) } else { Ok(()) }
+        if self.at == start { Err(self.error(phrase!("expected a digit"))) } else { Ok(()) }
     }
 
     /// `number = [ minus ] int [ frac ] [ exp ]` (RFC 8259, section 6).
@@ -182,16 +183,16 @@ impl Parser<'_> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape(&mut text)?,
-                Some(_) => return Err(self.error("a control character must be escaped")),
-                None => return Err(self.error("the string has no end")),
+                Some(_) => return Err(self.error(phrase!("a control character must be escaped"))),
+                None => return Err(self.error(phrase!("the string has no end"))),
             }
         }
         self.at += 1;
-        String::from_utf8(text).map_err(|_| Error { offset: start, what: "the string is not UTF-8" })
+        String::from_utf8(text).map_err(|_| Error { offset: start, what: phrase!("the string is not UTF-8") })
     }
 
     fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Error> {
-        let Some(kind) = self.input.get(self.at + 1) else { return Err(self.error("the string has no end")) };
+        let Some(kind) = self.input.get(self.at + 1) else { return Err(self.error(phrase!("the string has no end"))) };
         let byte = match kind {
             b'"' | b'\\' | b'/' => *kind,
             b'b' => 0x08,
@@ -200,7 +201,7 @@ impl Parser<'_> {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => return self.unicode(text),
-            _ => return Err(self.error("unknown escape")),
+            _ => return Err(self.error(phrase!("unknown escape"))),
         };
         text.push(byte);
         self.at += 2;
@@ -213,11 +214,13 @@ impl Parser<'_> {
         let mut length = 6;
         if let 0xd800..0xdc00 = code {
             let low = self.code_unit(self.at + 6)?;
-            let 0xdc00..0xe000 = low else { return Err(self.error("a surrogate without its partner")) };
+            let 0xdc00..0xe000 = low else { return Err(self.error(phrase!("a surrogate without its partner"))) };
             code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
             length = 12;
         }
-        let Some(character) = char::from_u32(code) else { return Err(self.error("a surrogate without its partner")) };
+        let Some(character) = char::from_u32(code) else {
+            return Err(self.error(phrase!("a surrogate without its partner")));
+        };
         text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         self.at += length;
         Ok(())
@@ -226,12 +229,12 @@ impl Parser<'_> {
     /// The code unit of the `\uXXXX` at `start`.
     fn code_unit(&self, start: usize) -> Result<u32, Error> {
         let Some([b'\\', b'u', digits @ ..]) = self.input.get(start..start + 6) else {
-            return Err(self.error("expected \\u and four hexadecimal digits"));
+            return Err(self.error(phrase!("expected \\u and four hexadecimal digits")));
         };
         digits
             .iter()
             .try_fold(0, |code, digit| Some(code << 4 | char::from(*digit).to_digit(16)?))
-            .ok_or(self.error("expected four hexadecimal digits"))
+            .ok_or(self.error(phrase!("expected four hexadecimal digits")))
     }
 }
 

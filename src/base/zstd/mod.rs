@@ -123,9 +123,9 @@ impl<S: Source> Decode<S::Error> for Zstd<S> {
                 } else if what == TOO_FAR_BACK {
                     phrase!("pass it through zstd: zstd -dc --long=31 FILE")
                 } else {
-                    return Err(Failure::Corrupt { offset, what: what.kept() });
+                    return Err(Failure::Corrupt { offset, what });
                 };
-                return Err(Failure::Refused { what: what.kept(), hint: hint.kept() });
+                return Err(Failure::Refused { what, hint });
             }
         }
         Ok(self.frames.window.pending())

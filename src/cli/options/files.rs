@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Setting;
 use super::process::Variable;
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::cli::parse::invalid;
 
 /// Reads the content of `--env-file path`: `NAME=VALUE` lines, `NAME` to inherit, `#` for comments. Nothing is unquoted or
@@ -51,7 +51,7 @@ fn lines<'a>(content: &'a [u8], line: &mut dyn FnMut(usize, &'a [u8]) -> Result<
 }
 
 fn refuse(path: &[u8], flag: &str, number: usize, line: &[u8]) -> Error {
-    let place = text!("{flag} (line {number} of {})", keep::lossy(path));
+    let place = say!("{} (line {} of {})", flag, number, keep::lossy(path));
     invalid(
         line,
         place,

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use super::mounts::is_access;
 use super::{Read, SIZE, conflict, number, size};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -116,8 +115,13 @@ impl<'a> Limits<'a> {
     pub(in crate::cli) fn check(&self, parsed: &Parsed<'a>) -> Result<()> {
         for id in [Id::CpuQuota, Id::CpuPeriod] {
             if let (Some(_), Some(other)) = (parsed.last(Id::Cpus), parsed.last(id)) {
-                let why = "--cpus sets both quota and period";
-                return Err(conflict("cpus", other.flag.long(), why, "--cpus, or --cpu-quota with --cpu-period"));
+                let why = phrase!("--cpus sets both quota and period");
+                return Err(conflict(
+                    "cpus",
+                    other.flag.long(),
+                    why,
+                    phrase!("--cpus, or --cpu-quota with --cpu-period"),
+                ));
             }
         }
         // `update` may be given one of two, where the other is the container's already.
@@ -134,7 +138,7 @@ impl<'a> Limits<'a> {
         below(Id::MemoryReservation, self.memory_reservation)?;
         below(Id::MemoryHigh, self.memory_high)?;
         if let (Some(given), Some(swap)) = (parsed.last(Id::MemorySwap), self.memory_swap) {
-            let form = "-1 for no limit, or a size of at least --memory, which must be given too";
+            let form = phrase!("-1 for no limit, or a size of at least --memory, which must be given too");
             let memory = given.check(self.memory, phrase!("--memory is not given"), form)?;
             given.check(
                 (swap == -1 || swap as u64 >= memory).then_some(()),
@@ -142,7 +146,8 @@ impl<'a> Limits<'a> {
                 form,
             )?;
         } else if let (Some(given), Some(swap @ 0..), Some(limit)) = (memory, self.memory_swap, self.memory) {
-            let form = "a size of at most --memory-swap, which includes it and can be changed at the same time";
+            let form =
+                phrase!("a size of at most --memory-swap, which includes it and can be changed at the same time");
             given.check((limit <= swap as u64).then_some(()), phrase!("above --memory-swap"), form)?;
         }
         Ok(())
@@ -151,20 +156,20 @@ impl<'a> Limits<'a> {
 
 /// CPUs in billionths to microseconds of each period.
 fn cpus(given: &Given<'_>) -> Result<i64> {
-    let form = "a number of CPUs with at most nine decimals, such as 1.5; at least 0.01";
+    let form = phrase!("a number of CPUs with at most nine decimals, such as 1.5; at least 0.01");
     let billionths = given.check(text::billionths(given.text()?), phrase!("not a number of CPUs"), form)?;
     let quota = (billionths / (1_000_000_000 / PERIOD)) as i64;
     if quota < QUOTA_MIN { Err(given.refuse(phrase!("too small"), form)) } else { Ok(quota) }
 }
 
 fn quota(given: &Given<'_>) -> Result<i64> {
-    let form = "microseconds, at least 1000, or -1 for no limit";
+    let form = phrase!("microseconds, at least 1000, or -1 for no limit");
     let quota = given.check(text::decimal_i64(given.text()?), phrase!("not a whole number"), form)?;
     given.check(Some(quota).filter(|&quota| quota >= QUOTA_MIN), phrase!("too small"), form)
 }
 
 fn pids(given: &Given<'_>) -> Result<i64> {
-    let form = "a whole number, at least 1; 0 or -1 for no limit";
+    let form = phrase!("a whole number, at least 1; 0 or -1 for no limit");
     match given.check(text::decimal_i64(given.text()?), phrase!("not a whole number"), form)? {
         -1 | 0 => Ok(-1),
         count => given.check(Some(count).filter(|&count| count > 0), phrase!("too small"), form),
@@ -183,19 +188,19 @@ fn cpu_list<'a>(given: &Given<'a>) -> Result<&'a str> {
 /// `PATH:RATE`; the last rate of a path counts.
 fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Result<()> {
     let read = |text: &str| -> Read<Throttle> {
-        let (path, rate) = text.cut_last(b':').ok_or("no rate")?;
-        let path = super::target(path).ok_or("the path is not absolute")?;
+        let (path, rate) = text.cut_last(b':').ok_or(phrase!("no rate"))?;
+        let path = super::target(path).ok_or(phrase!("the path is not absolute"))?;
         match if bytes { text::size(rate) } else { text::decimal_u64(rate) } {
-            None | Some(0) => Err("not a rate"),
+            None | Some(0) => Err(phrase!("not a rate")),
             Some(rate) => Ok(Throttle { path, rate }),
         }
     };
     let throttle = match read(given.text()?) {
         Ok(throttle) => throttle,
         Err(why) => {
-            let rate = if bytes { SIZE } else { "a whole number" };
-            let form = "PATH:RATE with an absolute path of a block device and, a second,";
-            return Err(given.refuse(why, text!("{form} {rate}; at least 1")));
+            let rate = if bytes { SIZE } else { phrase!("a whole number") };
+            let form = phrase!("PATH:RATE with an absolute path of a block device and, a second,");
+            return Err(given.refuse(why, say!("{} {}; at least 1", form, rate)));
         }
     };
     if let Some(earlier) = throttles.iter().position(|earlier| earlier.path == throttle.path) {
@@ -207,7 +212,7 @@ fn throttle(throttles: &mut Vec<Throttle>, given: &Given<'_>, bytes: bool) -> Re
 
 /// `c 1:3 rwm`, `b *:* r`, `a *:* rwm`.
 fn device_rule<'a>(given: &Given<'a>) -> Result<DeviceRule<'a>> {
-    let form = "TYPE MAJOR:MINOR ACCESS: a, b or c, numbers or *, letters of rwm, such as 'c 1:3 rwm'";
+    let form = phrase!("TYPE MAJOR:MINOR ACCESS: a, b or c, numbers or *, letters of rwm, such as 'c 1:3 rwm'");
     let text = given.text()?;
     let read = || {
         let (kind, rest) = text.cut(b' ')?;

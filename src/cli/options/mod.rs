@@ -17,7 +17,7 @@ use super::attach::Manner;
 use super::flags::Id;
 use super::parse::{Given, Parsed};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::container::log::{self, LogOptions};
 use crate::container::monitor::Policy;
@@ -118,13 +118,18 @@ impl<'a> RunOptions<'a> {
             options.set(given)?;
         }
         if !options.record.log.keeps() && parsed.last(Id::LogOpt).is_some() {
-            return Err(conflict("log-opt", "log-driver none", "no log is kept", "one of both"));
+            return Err(conflict("log-opt", "log-driver none", phrase!("no log is kept"), phrase!("one of both")));
         }
         options.limits.check(parsed)?;
         options.namespaces.check(parsed)?;
         options.security.check()?;
         if options.record.remove && !options.restart.is_empty() {
-            return Err(conflict("rm", "restart", "a container that is removed can't be started again", "one of them"));
+            return Err(conflict(
+                "rm",
+                "restart",
+                phrase!("a container that is removed can't be started again"),
+                phrase!("one of them"),
+            ));
         }
         Ok(options)
     }
@@ -149,7 +154,7 @@ impl<'a> RunOptions<'a> {
                 given.check(known.then_some(()), phrase!("no such driver"), log::DRIVERS)?;
             }
             Id::LogOpt => {
-                let form = "max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100";
+                let form = phrase!("max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100");
                 let (option, value) = given.text()?.cut(b'=').unwrap_or_default();
                 given.check(
                     self.record.log.set(option, value),
@@ -177,7 +182,7 @@ impl<'a> RunOptions<'a> {
 /// `no`, `always`, `unless-stopped` or `on-failure[:COUNT]`; empty for `no`.
 fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
     let text = given.text()?;
-    let accepted = "no, always, unless-stopped or on-failure[:COUNT]";
+    let accepted = phrase!("no, always, unless-stopped or on-failure[:COUNT]");
     let policy = given.check(Policy::parse(text), phrase!("no such policy"), accepted)?;
     Ok(if policy == Policy::No { "" } else { text })
 }
@@ -186,7 +191,7 @@ fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
 pub const PULL: &str = "missing always never";
 
 /// What names a container or a volume.
-const NAME: &str = "letters, digits, _ . and -, beginning with a letter or digit, at most 128";
+const NAME: Phrase = phrase!("letters, digits, _ . and -, beginning with a letter or digit, at most 128");
 
 /// `NAME=VALUE`, or `NAME` alone for an empty value.
 fn label(text: &str) -> Option<Setting<'_>> {
@@ -200,7 +205,7 @@ fn path<'a>(given: &Given<'a>) -> Result<&'a [u8]> {
 }
 
 /// What a value reads as, or why it does not.
-type Read<T> = core::result::Result<T, &'static str>;
+type Read<T> = core::result::Result<T, Phrase>;
 
 /// A path in the container, cleaned.
 #[inline(never)]
@@ -214,11 +219,11 @@ fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
     let number = text::decimal_i64(given.text()?);
     let why = match number {
         Some(number) if (least..=most).contains(&number) => return Ok(number),
-        Some(number) if number < least => "too small",
-        Some(_) => "too large",
-        None => "not a whole number",
+        Some(number) if number < least => phrase!("too small"),
+        Some(_) => phrase!("too large"),
+        None => phrase!("not a whole number"),
     };
-    Err(given.refuse(why, text!("a whole number from {least} to {most}")))
+    Err(given.refuse(why, say!("a whole number from {} to {}", least, most)))
 }
 
 /// A size of at least `least` bytes.
@@ -226,19 +231,19 @@ fn number(given: &Given<'_>, least: i64, most: i64) -> Result<i64> {
 pub(super) fn size(given: &Given<'_>, least: u64) -> Result<u64> {
     let why = match text::size(given.text()?) {
         Some(bytes) if bytes >= least => return Ok(bytes),
-        Some(_) => "too small",
-        None => "not a size",
+        Some(_) => phrase!("too small"),
+        None => phrase!("not a size"),
     };
-    Err(given.refuse(why, text!("{SIZE}; at least {}", text::human_binary_size(least))))
+    Err(given.refuse(why, say!("{}; at least {}", SIZE, text::human_binary_size(least))))
 }
 
-const SIZE: &str = "a number with an optional unit b, k, m, g, t or p (powers of 1024), such as 64m";
+const SIZE: Phrase = phrase!("a number with an optional unit b, k, m, g, t or p (powers of 1024), such as 64m");
 
 /// The error for two flags that contradict each other.
 #[cold]
 #[inline(never)]
-fn conflict(one: &str, other: &str, why: &str, accepted: &str) -> Error {
-    Error::new(text!("--{one} conflicts with --{other}: {why}")).hint(text!("accepted: {accepted}"))
+fn conflict(one: &str, other: &str, why: impl Into<crate::base::error::Text>, accepted: Phrase) -> Error {
+    Error::new(say!("--{} conflicts with --{}: {}", one, other, why.into())).hint(say!("accepted: {}", accepted))
 }
 
 #[cfg(test)]

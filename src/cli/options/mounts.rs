@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{NAME, Read, size, target};
 use crate::base::error::Result;
 use crate::base::json::record::names;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
@@ -147,10 +148,12 @@ impl<'a> Mounts<'a> {
     }
 }
 
-const NO_TARGET: &str = "the target must be absolute and not /";
+const NO_TARGET: Phrase = phrase!("the target must be absolute and not /");
 
-const VOLUME: &str = "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and \
-                      not /; OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z";
+const VOLUME: Phrase = phrase!(
+    "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and \
+                      not /; OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z"
+);
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
 fn volume(text: &str) -> Read<Mount<'_>> {
@@ -160,7 +163,7 @@ fn volume(text: &str) -> Read<Mount<'_>> {
         (source, Some(place), None, _) => (source, place, ""),
         // An empty third part is a slip, not the absence of options.
         (source, Some(place), Some(options), None) if !options.is_empty() => (source, place, options),
-        _ => return Err("too many or empty parts"),
+        _ => return Err(phrase!("too many or empty parts")),
     };
     let target = target(place).ok_or(NO_TARGET)?;
     let source = match source {
@@ -169,16 +172,16 @@ fn volume(text: &str) -> Read<Mount<'_>> {
             Source::Bind { path, create: true, recursive: true, propagation: Propagation::default() }
         }
         Some(name) if text::is_name(name) => Source::Volume { name, copy: true },
-        Some(_) => return Err("the source is neither a path nor a volume's name"),
+        Some(_) => return Err(phrase!("the source is neither a path nor a volume's name")),
     };
     let mut mount = Mount { source, target, read_only: false };
     let mut seen = 0;
     for option in options.parts(b',').filter(|_| !options.is_empty()) {
         let Some(kind) = volume_option(&mut mount, option) else {
-            return Err("an option is unknown or not for this kind of source");
+            return Err(phrase!("an option is unknown or not for this kind of source"));
         };
         if seen & kind != 0 {
-            return Err("two options contradict each other");
+            return Err(phrase!("two options contradict each other"));
         }
         seen |= kind;
     }
@@ -210,8 +213,10 @@ fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
     })
 }
 
-const TMPFS: &str = "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro rw exec noexec suid nosuid dev nodev size=64m \
-                     mode=1777 uid=N gid=N nr_inodes=N";
+const TMPFS: Phrase = phrase!(
+    "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro rw exec noexec suid nosuid dev nodev size=64m \
+                     mode=1777 uid=N gid=N nr_inodes=N"
+);
 
 /// `TARGET[:OPTIONS]`. What docker forbids by default stays forbidden: programs, set-user-ID and devices.
 fn tmpfs(text: &str) -> Read<Mount<'_>> {
@@ -221,7 +226,7 @@ fn tmpfs(text: &str) -> Read<Mount<'_>> {
     let mut read_only = false;
     for option in options.parts(b',') {
         let (name, value) = option.cut(b'=').map_or((option, None), |(name, value)| (name, Some(value)));
-        tmpfs_option(&mut fs, &mut read_only, name, value).ok_or("an option is unknown or malformed")?;
+        tmpfs_option(&mut fs, &mut read_only, name, value).ok_or(phrase!("an option is unknown or malformed"))?;
     }
     Ok(Mount { source: Source::Tmpfs(fs), target, read_only })
 }
@@ -257,13 +262,13 @@ fn device(text: &str) -> Read<Device<'_>> {
         (Some(access), None, _) if is_access(access) => (host, access),
         (Some(container), None, _) => (container, "rwm"),
         (Some(container), Some(access), None) => (container, access),
-        _ => return Err("too many parts"),
+        _ => return Err(phrase!("too many parts")),
     };
     if !host.starts_with('/') {
-        return Err("the host's path is not absolute");
+        return Err(phrase!("the host's path is not absolute"));
     }
-    let container = target(container).ok_or("the container's path is not absolute")?;
-    if is_access(access) { Ok(Device { host, container, access }) } else { Err("the access is not of rwm") }
+    let container = target(container).ok_or(phrase!("the container's path is not absolute"))?;
+    if is_access(access) { Ok(Device { host, container, access }) } else { Err(phrase!("the access is not of rwm")) }
 }
 
 /// Letters of `rwm`, each at most once.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Setting, conflict};
 use crate::base::error::Result;
-use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
 use crate::cli::parse::{Given, Parsed};
@@ -156,15 +156,15 @@ impl<'a> Namespaces<'a> {
         for (id, other, mode) in rules {
             let empty = (id == Id::ShmSize && mode == Some(Namespace::None)).then_some("empty");
             if let (Some(given), Some(whose)) = (parsed.last(id), joined(mode).or(empty)) {
-                let why = text!("that namespace is {whose}");
-                return Err(conflict(given.flag.long(), other, why, "one of the two"));
+                let why = say!("that namespace is {}", whose);
+                return Err(conflict(given.flag.long(), other, why, phrase!("one of the two")));
             }
         }
         for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Sysctl) {
             let (other, mode) =
                 if given.value.starts_with(b"net.") { ("network", self.network) } else { ("ipc", self.ipc) };
             if let Some(whose) = joined(mode) {
-                let why = text!("with --{other} as given the namespace is {whose}");
+                let why = say!("with --{} as given the namespace is {}", other, whose);
                 return Err(given.refuse(why, phrase!("parameters of namespaces that are the container's own")));
             }
         }
@@ -172,11 +172,12 @@ impl<'a> Namespaces<'a> {
     }
 }
 
-const ADDRESS: &str = "an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1";
+const ADDRESS: Phrase = phrase!("an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1");
 
 #[inline(never)]
 fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
-    let form = "dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes";
+    let form =
+        phrase!("dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes");
     let name = given.text()?;
     given.check(text::is_hostname(name).then_some(name), phrase!("not a host name"), form)
 }
@@ -184,7 +185,7 @@ fn hostname<'a>(given: &Given<'a>) -> Result<&'a str> {
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 fn host_entry<'a>(given: &Given<'a>) -> Result<HostEntry<'a>> {
     let entry = given.text()?;
-    let refuse = |why| given.refuse(why, text!("NAME:IP or NAME=IP with {ADDRESS}"));
+    let refuse = |why| given.refuse(why, say!("NAME:IP or NAME=IP with {}", ADDRESS));
     let Some((name, address)) = entry.cut(b'=').or_else(|| entry.cut(b':')) else {
         return Err(refuse(phrase!("no address")));
     };
@@ -200,7 +201,7 @@ const SYSCTLS: &str = "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kern
 
 /// `NAME=VALUE`. A slash is refused, so that no name can climb out of `/proc/sys/net`.
 fn sysctl<'a>(given: &Given<'a>) -> Result<Setting<'a>> {
-    let refuse = |why| given.refuse(why, text!("NAME=VALUE with NAME one of {SYSCTLS}, fs.mqueue.* or net.*"));
+    let refuse = |why| given.refuse(why, say!("NAME=VALUE with NAME one of {}, fs.mqueue.* or net.*", SYSCTLS));
     let Some((name, value)) = given.text()?.cut(b'=') else { return Err(refuse(phrase!("no ="))) };
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
     let tail = name.strip_prefix("net.").or_else(|| name.strip_prefix("fs.mqueue."));

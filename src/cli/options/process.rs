@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Read, number, path};
 use crate::base::error::Result;
-use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::signal;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
@@ -63,15 +63,15 @@ impl Ulimit {
     }
 
     fn parse(text: &str) -> Read<Ulimit> {
-        let (name, limits) = text.cut(b'=').ok_or("no =")?;
-        let resource = text::place(RESOURCES, name).filter(|_| name != "-").ok_or("no such resource")? as u8;
+        let (name, limits) = text.cut(b'=').ok_or(phrase!("no ="))?;
+        let resource = text::place(RESOURCES, name).filter(|_| name != "-").ok_or(phrase!("no such resource"))? as u8;
         let (soft, hard) = limits.cut(b':').unwrap_or((limits, limits));
         let limit = |text| match text {
             "-1" | "unlimited" => Ok(u64::MAX),
-            _ => text::decimal_u64(text).ok_or("not a number"),
+            _ => text::decimal_u64(text).ok_or(phrase!("not a number")),
         };
         let (soft, hard) = (limit(soft)?, limit(hard)?);
-        if soft > hard { Err("the soft limit is above the hard") } else { Ok(Ulimit { resource, soft, hard }) }
+        if soft > hard { Err(phrase!("the soft limit is above the hard")) } else { Ok(Ulimit { resource, soft, hard }) }
     }
 }
 
@@ -121,16 +121,18 @@ impl<'a> Process<'a> {
                 )?);
             }
             Id::User => (self.user, self.group) = user(given)?,
-            Id::GroupAdd => self.groups.push(who(given, given.text()?, "GID or group name")?),
+            Id::GroupAdd => self.groups.push(who(given, given.text()?, phrase!("GID or group name"))?),
             Id::Entrypoint => self.entrypoint = Some(given.value),
             Id::StopSignal => {
                 let signal = signal::parse(given.text()?);
-                let form = "a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15";
+                let form = phrase!("a name or a number from 1 to 64, such as TERM, SIGUSR1, RTMIN+3 or 15");
                 self.stop_signal = Some(given.check(signal, phrase!("no such signal"), form)?);
             }
             Id::Ulimit => {
-                let form = "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
-                     cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack";
+                let form = phrase!(
+                    "NAME=SOFT[:HARD], numbers or `unlimited`, SOFT at most HARD, such as nofile=1024:4096; NAME is one of core \
+                     cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
+                );
                 let ulimit = given.take(Ulimit::parse(given.text()?), form)?;
                 if let Some(earlier) = self.ulimits.iter().position(|earlier| earlier.resource == ulimit.resource) {
                     self.ulimits.remove(earlier);
@@ -146,7 +148,7 @@ impl<'a> Process<'a> {
 
 /// `USER[:GROUP]`.
 fn user<'a>(given: &Given<'a>) -> Result<(Option<Who<'a>>, Option<Who<'a>>)> {
-    let form = "UID or user name, optionally :GID or group name";
+    let form = phrase!("UID or user name, optionally :GID or group name");
     let text = given.text()?;
     let Some((user, group)) = text.cut(b':') else { return Ok((Some(who(given, text, form)?), None)) };
     let group = who(given, group, form)?;
@@ -155,19 +157,19 @@ fn user<'a>(given: &Given<'a>) -> Result<(Option<Who<'a>>, Option<Who<'a>>)> {
 
 /// A number, or what can be a name. A sign is never part of one: `-1` must not end as a very large ID.
 #[inline(never)]
-fn who<'a>(given: &Given<'_>, word: &'a str, form: &str) -> Result<Who<'a>> {
+fn who<'a>(given: &Given<'_>, word: &'a str, form: Phrase) -> Result<Who<'a>> {
     let odd = |byte: u8| byte <= b' ' || matches!(byte, b':' | b',' | b'/' | 0x7f);
     let why = if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
         if let Some(id) = text::uid(word) {
             return Ok(Who::Id(id));
         }
-        "the number is too large"
+        phrase!("the number is too large")
     } else if matches!(word.as_bytes(), [] | [b'-' | b'+', ..]) || word.bytes().any(odd) {
-        "neither a number nor a name"
+        phrase!("neither a number nor a name")
     } else {
         return Ok(Who::Name(word));
     };
-    Err(given.refuse(why, text!("{form}; numbers from 0 to 4294967294")))
+    Err(given.refuse(why, say!("{}; numbers from 0 to 4294967294", form)))
 }
 
 #[cfg(test)]

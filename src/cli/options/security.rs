@@ -2,7 +2,6 @@
 
 use super::conflict;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text;
 use crate::cli::flags::Id;
 use crate::cli::parse::Given;
@@ -46,7 +45,7 @@ impl Security {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.cap_add == caps::ALL && self.cap_drop == caps::ALL {
-            return Err(conflict("cap-add", "cap-drop", "both name ALL", "ALL for one of them"));
+            return Err(conflict("cap-add", "cap-drop", phrase!("both name ALL"), phrase!("ALL for one of them")));
         }
         Ok(())
     }
@@ -57,11 +56,11 @@ fn capability(given: &Given<'_>) -> Result<u64> {
     if name == "ALL" {
         return Ok(caps::ALL);
     }
-    let form = "ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them";
+    let form = phrase!("ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them");
     match caps::number(&name) {
         Some(number) => Ok(1 << number),
         None => Err(match text::nearest(&name, &mut caps::names()) {
-            Some(near) => given.refuse(text!("no such capability; did you mean {near}?"), form),
+            Some(near) => given.refuse(say!("no such capability; did you mean {}?", near), form),
             None => given.refuse(phrase!("no such capability"), form),
         }),
     }

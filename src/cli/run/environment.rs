@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use super::image::Found;
 use super::{Options, Words};
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::cli::context::Context;
 use crate::cli::options::files::parse_env_file;
 use crate::cli::options::namespaces::Namespace;
@@ -98,7 +98,7 @@ pub(super) fn gather(
 pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static [u8]> {
     match file::read_file(fd::CWD, file::path(path)?, LIMIT) {
         Ok(content) => Ok(content.leak()),
-        Err(error) => Err(Error::os(error.errno(), text!("{option}: read"), path.escape_ascii())
+        Err(error) => Err(Error::os(error.errno(), say!("{}: read", option), path.escape_ascii())
             .hint(phrase!("accepted: a file of NAME=VALUE lines"))),
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
     let hosts = if matches!(asked.network, Some(Namespace::Host)) {
         let mut text = String::from(host_file(c"/etc/hosts"));
         for entry in &asked.hosts {
-            text.push_str(text!("{}\t{}\n", entry.address, entry.name));
+            text.push_str(join!("{}\t{}\n", entry.address, entry.name));
         }
         text
     } else {
@@ -124,7 +124,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
     }
     let wanted = files::Resolver { servers: &asked.dns, search: &asked.dns_search, options: &asked.dns_options };
     let resolv = files::resolv_conf(resolv, &wanted, own_network).leak();
-    [(c"hostname", text!("{hostname}\n")), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
+    [(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
 }
 
 /// A file of the host's, empty if it can't be read: a container can do without it.

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::cli::context::Context;
 use crate::cli::images;
 use crate::image::reference::Image;
@@ -58,8 +58,8 @@ pub(super) fn find(
         Image::Path(path) => keep::lossy(path),
         Image::Id(id) => id,
         Image::Name(name) => match (name.tag, name.digest) {
-            (_, Some(digest)) => text!("{}@{digest}", name.name),
-            (Some(tag), _) => text!("{}:{tag}", name.name),
+            (_, Some(digest)) => join!("{}@{}", name.name, digest),
+            (Some(tag), _) => join!("{}:{}", name.name, tag),
             _ => name.name,
         },
     };
@@ -89,7 +89,7 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
     found.id = stored.id;
     found.digests = stored.layers.join(",").leak();
     if stored.on_filesystem {
-        found.file = text!("../../layers/{}/image", stored.layers[0]);
+        found.file = join!("../../layers/{}/image", stored.layers[0]);
     }
     if let Some(config) = stored.config.get("config") {
         configure(found, config);
@@ -112,7 +112,7 @@ fn local(found: &mut Found, path: &CStr) -> Result<()> {
             loopdev::open(path)?;
             found.file = absolute;
         }
-        _ => return Err(Error::new(text!("{} is neither a directory nor a file", found.name))),
+        _ => return Err(Error::new(say!("{} is neither a directory nor a file", found.name))),
     }
     Ok(())
 }

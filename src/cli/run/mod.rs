@@ -232,7 +232,7 @@ fn make(
         Some(root) if file::exists(root.by_ref(), c"containers") => {
             launch::first_process(&Bundles::open(root.by_ref())?, name)
         }
-        _ => Err(Error::new(text!("no such container: {name}"))),
+        _ => Err(Error::new(say!("no such container: {}", name))),
     };
     let best_effort = context.parsed.globals.best_effort;
     let parts = Parts { options, found, storage, sources, command, env, wanted, hostname, id, best_effort, containers };
@@ -277,10 +277,10 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     cleaned?;
     if oom {
         let limit = match options.limits.memory {
-            Some(bytes) => text!(" (--memory {bytes})"),
+            Some(bytes) => say!(" (--memory {})", bytes),
             None => "",
         };
-        Context::warn(&[Error::new(text!("a process was killed: out of memory{limit}"))]);
+        Context::warn(&[Error::new(say!("a process was killed: out of memory{}", limit))]);
     }
     Ok(ended.code())
 }
@@ -337,7 +337,7 @@ fn command(options: Options, found: &'static Found) -> Result<Words> {
 /// Who the workload is to be: the user's choice, else the image's.
 fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
     let text = |who: &Who<'static>| match *who {
-        Who::Id(number) => text!("{number}"),
+        Who::Id(number) => join!("{}", number),
         Who::Name(name) => name,
     };
     let mut further = Vec::with_capacity(options.process.groups.len());

@@ -131,10 +131,10 @@ impl Sources {
             }
         }
         let (uid, gid) = (asked.uid.map(u64::from), asked.gid.map(u64::from));
-        options.extend(asked.size.map(|size| text!("size={size}")));
+        options.extend(asked.size.map(|size| join!("size={}", size)));
         options.push(text!("mode={:o}", asked.mode.unwrap_or(0o1777)));
         for (name, value) in [("uid", uid), ("gid", gid), ("nr_inodes", asked.inodes)] {
-            options.extend(value.map(|value| text!("{name}={value}")));
+            options.extend(value.map(|value| join!("{}={}", name, value)));
         }
         if read_only {
             options.push("ro");
@@ -164,7 +164,7 @@ fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
 /// Kind and number of a device of the host's.
 pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool, u32, u32)> {
     let stat = file::stat_follow(fd::CWD, file::path(path)?)
-        .map_err(|error| Error::os(error.errno(), text!("{option}: look at"), path))?;
+        .map_err(|error| Error::os(error.errno(), say!("{}: look at", option), path))?;
     let kind = u32::from(stat.mode) & libc::S_IFMT;
     let is_block = kind == libc::S_IFBLK;
     if is_block || (kind == libc::S_IFCHR && !block_only) {
@@ -172,5 +172,6 @@ pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool
     }
     let accepted =
         if block_only { "a block device, such as /dev/sda" } else { "a device node of the host, such as /dev/fuse" };
-    Err(Error::new(text!("invalid value {} for {option}: no device", Quoted(path))).hint(text!("accepted: {accepted}")))
+    Err(Error::new(say!("invalid value {} for {}: no device", Quoted(path), option))
+        .hint(say!("accepted: {}", accepted)))
 }

@@ -7,7 +7,6 @@ use super::sources::{self, Sources};
 use super::{Options, Words};
 use crate::base::error::Result;
 use crate::base::json::record::is_empty;
-use crate::base::keep::text;
 use crate::base::signal;
 use crate::cli::options::limits::{Limits, Throttle};
 use crate::cli::options::namespaces::Namespace as Asked;
@@ -87,7 +86,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         (launch::GROUP, parts.wanted.group),
         (launch::GROUPS, parts.wanted.further.join(",").leak()),
         (launch::STOP_SIGNAL, signal),
-        (launch::STOP_TIMEOUT, options.stop_timeout.map_or("", |seconds| text!("{seconds}"))),
+        (launch::STOP_TIMEOUT, options.stop_timeout.map_or("", |seconds| join!("{}", seconds))),
         (launch::FILLS, &parts.sources.fills),
         (launch::RESTART, options.restart),
         (launch::INIT, set(options.process.init)),
@@ -115,7 +114,7 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
         process.cwd = parts.found.workdir;
     }
     for limit in &options.process.ulimits {
-        let kind = text!("RLIMIT_{}", limit.name().to_ascii_uppercase());
+        let kind = join!("RLIMIT_{}", limit.name().to_ascii_uppercase());
         process.rlimits.push(Rlimit { kind, soft: limit.soft, hard: limit.hard });
     }
     process.no_new_privileges = options.security.no_new_privileges;
@@ -128,7 +127,7 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
     let Some(sets) = &mut process.capabilities else { return Ok(()) };
     for number in 0..caps::COUNT {
         if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
-            let name = text!("CAP_{name}");
+            let name = join!("CAP_{}", name);
             for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
                 set.push(name);
             }
@@ -147,7 +146,7 @@ fn mounts(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {
             mount.source = Some("/dev/shm");
             mount.options = alloc::vec!["rbind", "nosuid", "noexec", "nodev"];
         } else {
-            mount.options.push(text!("size={}", options.mounts.shm_size.unwrap_or(defaults::SHM_SIZE)));
+            mount.options.push(join!("size={}", options.mounts.shm_size.unwrap_or(defaults::SHM_SIZE)));
         }
     }
     // What the user mounts takes the place of what would be there.
@@ -168,7 +167,7 @@ fn linux(parts: &Parts<'_>, linux: &mut Linux, annotations: &mut Annotations) ->
     while let Some(rest) = parent.strip_prefix('/').or_else(|| parent.strip_suffix('/')) {
         parent = rest;
     }
-    linux.cgroups_path = Some(text!("/{parent}/{}", parts.id));
+    linux.cgroups_path = Some(join!("/{}/{}", parent, parts.id));
     for setting in &options.namespaces.sysctls {
         linux.sysctl.push((setting.name, setting.value));
     }
@@ -210,7 +209,7 @@ fn namespaces(parts: &Parts<'_>, namespaces: &mut Vec<Namespace>, annotations: &
             }
             Some(Asked::Container(other)) => match (parts.containers)(other) {
                 Ok((id, pid)) => {
-                    shared.push(text!("{}={id}", kind.name()));
+                    shared.push(join!("{}={}", kind.name(), id));
                     launch::namespace_path(pid, kind.name())
                 }
                 Err(error) => return Err(error.option(option)),
@@ -270,7 +269,7 @@ pub(in crate::cli) fn limits(limits: &Limits<'static>, resources: &mut Resources
         }
     }
     if let Some(high) = limits.memory_high {
-        resources.unified.push(("memory.high", text!("{high}")));
+        resources.unified.push(("memory.high", join!("{}", high)));
     }
     if !is_empty(&mut memory) {
         resources.memory = Some(memory);

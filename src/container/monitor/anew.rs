@@ -9,7 +9,6 @@ use super::handover::{Handover, read_queue};
 use super::keeper::Keeper;
 use super::{LogOptions, Monitor};
 use crate::base::error::EXIT_FAILURE;
-use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_i64};
 use crate::container::child;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
@@ -30,7 +29,7 @@ struct Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     fn put(&mut self, number: i64) {
-        self.line.push_str(text!("{number} "));
+        self.line.push_str(join!("{} ", number));
     }
 
     fn file(&mut self, file: Option<&'a Fd>) {

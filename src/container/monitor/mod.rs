@@ -31,7 +31,6 @@ use super::run::{self, Surroundings};
 use super::state::{State, Status};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
@@ -216,7 +215,7 @@ impl Monitor {
                 let (read, write) = file::pipe()?;
                 state.pipes.push(file::stat(read.by_ref(), c"")?.ino);
                 // Also open for reading, so that writing to it does not fail while a killed monitor is being replaced.
-                let both = file::path(text!("/proc/self/fd/{}", write.number()))?;
+                let both = file::path(join!("/proc/self/fd/{}", write.number()))?;
                 theirs[place + 1] = Some(file::open(CWD, both, libc::O_RDWR).unwrap_or(write));
                 *output = Some(read);
             }
@@ -248,7 +247,7 @@ impl Monitor {
                     let _ = control.remove();
                 }
                 (life.state.pid, life.state.pid_start) = (0, 0);
-                life.state.error = text!("{error}");
+                life.state.error = join!("{}", error);
                 life.state.exit_code = error.exit_code().into();
                 let _ = life.state.save(self.directory.by_ref());
                 Err(error)
@@ -373,7 +372,7 @@ impl Monitor {
 /// is left alone.
 fn find_pipe(pid: u32, inode: u64) -> Option<Fd> {
     for number in [1, 2] {
-        let path = file::path(text!("/proc/{pid}/fd/{number}")).ok()?;
+        let path = file::path(join!("/proc/{}/fd/{}", pid, number)).ok()?;
         let stat = file::stat_follow(CWD, path).ok()?;
         if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFIFO && stat.ino == inode {
             let opened = file::open(CWD, path, libc::O_RDONLY | libc::O_NONBLOCK).ok()?;

@@ -5,7 +5,6 @@ use core::ffi::CStr;
 
 use super::{Action, MOUNTED, Planner, Root, Setting};
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::sys::file;
 
 /// How many layers fit into the options of a mount by their own names, of 83 bytes each.
@@ -55,8 +54,8 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
 pub(in crate::container) fn short(layers: &mut [&'static str], link: Linker<'_>) -> Result<()> {
     if layers.len() > MANY {
         for (number, layer) in layers.iter_mut().enumerate() {
-            let name = text!("rootfs/{number}");
-            link(file::path(text!("../{layer}"))?, file::path(name)?)?;
+            let name = join!("rootfs/{}", number);
+            link(file::path(join!("../{}", layer))?, file::path(name)?)?;
             *layer = name;
         }
     }

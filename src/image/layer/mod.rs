@@ -94,7 +94,7 @@ pub fn unpack(archive: &mut Archive<'_>, root: FdRef<'_>, how: How, progress: &m
     while let Some(mut entry) = archive.next_entry().map_err(damaged)? {
         how.give(&mut entry);
         tree.add(&entry, archive).map_err(|error| {
-            full(error).hint(format!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
+            full(error).hint(say!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
         })?;
         tree.outcome.entries += 1;
         progress(archive.offset());
@@ -111,7 +111,7 @@ pub(super) fn damaged(failure: Failure<Error>) -> Error {
     match failure {
         Failure::Source(error) => error,
         Failure::Corrupt { offset, what } => {
-            Error::new(format!("the archive is damaged: {what}, at byte {offset} of the archive"))
+            Error::new(say!("the archive is damaged: {}, at byte {} of the archive", what, offset))
                 .because(ledger::reason())
                 .hint(phrase!("bytes are counted in the tar archive, once decompressed"))
         }
@@ -355,7 +355,7 @@ impl<'a> Tree<'a> {
     fn node(&mut self, entry: &Entry, name: &CStr, kind: u32) -> Result<()> {
         // The kernel has 12 bits for the major number and 20 for the minor (`linux/kdev_t.h`).
         if entry.major >= 1 << 12 || entry.minor >= 1 << 20 {
-            return Err(Error::new(format!("there is no device {}:{}", entry.major, entry.minor)));
+            return Err(Error::new(say!("there is no device {}:{}", entry.major, entry.minor)));
         }
         let device = (entry.major, entry.minor);
         self.make(name, |dir| file::mknod(dir, name, kind | entry.mode & 0o777, device))?;
@@ -378,7 +378,7 @@ impl<'a> Tree<'a> {
         let target = resolve::clean(&entry.link)?;
         let (parent, last) = split(&target);
         let last = file::owned_path(last)?;
-        let missing = || Error::new(format!("a hard link to {}, which does not exist", entry.link.escape_ascii()));
+        let missing = || Error::new(say!("a hard link to {}, which does not exist", entry.link.escape_ascii()));
         let near = self.here.as_ref().is_some_and(|here| here.path == parent);
         let other = if near { None } else { Some(resolve::open(self.root, parent)?.ok_or_else(missing)?) };
         let from = other.as_ref().map_or(self.dir(), Fd::by_ref);
@@ -474,10 +474,10 @@ fn times(entry: &Entry) -> (file::Time, file::Time) {
 }
 
 fn in_the_way(there: &str, new: &str) -> Error {
-    Error::new(format!("cannot replace {there} with {new}")).hint(phrase!("remove it first, or copy to another place"))
+    Error::new(say!("cannot replace {} with {}", there, new)).hint(phrase!("remove it first, or copy to another place"))
 }
 
 fn needs_root(error: Error) -> Error {
-    let hint = "only root can give files to others and make devices";
+    let hint = phrase!("only root can give files to others and make devices");
     if error.is(Errno::EPERM) { error.hint(hint) } else { error }
 }

@@ -9,7 +9,7 @@ use super::http::{is_plain, is_secure, origin};
 use super::{Registry, TEXT};
 use crate::base::error::Result;
 use crate::base::json::{self, Value};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::Cut;
 use crate::sys::because;
 
@@ -37,7 +37,7 @@ impl Registry {
             let plain = byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
             service.push(if plain { char::from(byte) } else { '+' });
         }
-        let url = text!("{realm}{mark}service={service}&scope=repository:{}:pull", self.name);
+        let url = join!("{}{}service={}&scope=repository:{}:pull", realm, mark, service, self.name);
         self.client.ask(url, self.basic)?;
         if self.client.status != 200 {
             return Err(self.refused());
@@ -47,7 +47,7 @@ impl Registry {
         if token.is_empty() || !is_plain(token) {
             return Err(self.client.wrong(phrase!("no token")));
         }
-        self.authorization = text!("Authorization: Bearer {token}\n");
+        self.authorization = join!("Authorization: Bearer {}\n", token);
         Ok(())
     }
 }

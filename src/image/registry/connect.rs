@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::base::dns::{self, Answer};
 use crate::base::error::{Error, Result};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Address, Cut};
 use crate::image::helper::tie;
@@ -35,7 +35,7 @@ pub(super) fn connect(authority: &str, patience: i64) -> Result<Fd> {
         (host, port) = (before, after);
     }
     let port = text::decimal_u32(port).unwrap_or(0) as u16;
-    let mut failed = Error::new(text!("can't find the host {host}: neither /etc/hosts nor a name server knows it"));
+    let mut failed = Error::new(say!("can't find the host {}: neither /etc/hosts nor a name server knows it", host));
     for address in resolve(host) {
         match net::connect_to(&address, port, libc::SOCK_STREAM, patience as u64) {
             Err(error) => failed = Error::os(error.errno(), phrase!("connect to"), authority),
@@ -131,7 +131,7 @@ const NOT_EXECUTED: u8 = 255;
 #[inline(never)]
 pub(super) fn through_curl(env: Environment, patience: i64, told: &str) -> Result<(Fd, Curl)> {
     let _why = because!("have curl speak TLS with the registry");
-    let told = text!("{CONFIGURATION}connect-timeout = {}\n{told}", patience / 1000 + 1);
+    let told = join!("{}connect-timeout = {}\n{}", CONFIGURATION, patience / 1000 + 1, told);
     let (input, config) = file::pipe()?;
     // It fits the pipe, so that nobody has to read yet: a token has been a part of an answer of at most this length.
     file::write_all(config.by_ref(), &told.as_bytes()[..told.len().min(super::TEXT)])?;
@@ -148,7 +148,7 @@ pub(super) fn through_curl(env: Environment, patience: i64, told: &str) -> Resul
             for variable in env.0.iter().filter(|_| ready.is_ok()) {
                 let Some(path) = variable.to_bytes().strip_prefix(b"PATH=") else { continue };
                 for directory in keep::lossy(path).parts(b':') {
-                    if let Ok(program) = file::path(text!("{directory}/curl")) {
+                    if let Ok(program) = file::path(join!("{}/curl", directory)) {
                         let _ = process::execve(program, &args, &env.1);
                     }
                 }
@@ -186,7 +186,7 @@ impl Curl {
             ),
             _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
         };
-        Some(Error::new(text!("curl failed with code {code}: {what}")).hint(hint).because(ledger::reason()))
+        Some(Error::new(say!("curl failed with code {}: {}", code, what)).hint(hint).because(ledger::reason()))
     }
 }
 

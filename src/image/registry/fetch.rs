@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::Registry;
 use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::sha256::{self, hex};
 use crate::base::text::{self, Cut};
 use crate::image::blobs::{Blobs, DOCUMENT, Descriptor};
@@ -17,7 +16,7 @@ use crate::sys::file::Lock;
 use crate::sys::{Fd, because, fd, file};
 
 /// Shown again after so many bytes.
-const STEP: u64 = 256 << 10;
+const STEP: u64 = 1 << 20;
 
 impl Registry {
     /// Finds out which manifest or index a name stands for. It is verified if the name has a digest.
@@ -27,18 +26,16 @@ impl Registry {
     #[inline(never)]
     pub fn manifest(&mut self, name: &Reference<'_>) -> Result<Descriptor> {
         let _why = because!("ask the registry for the image's manifest");
-        let path = text!("manifests/{}", name.digest.unwrap_or(name.tag()));
+        let path = join!("manifests/{}", name.digest.unwrap_or(name.tag()));
         let mut body = Vec::new();
         self.persist(&mut |registry| {
             registry.get(path, "")?;
             body = registry.client.body(DOCUMENT)?;
             Ok(())
         })?;
-        let digest = text!("sha256:{}", hex(&sha256::digest(&body)));
+        let digest = join!("sha256:{}", hex(&sha256::digest(&body)));
         if name.digest.is_some_and(|wanted| wanted != digest) {
-            return Err(Error::new(text!(
-                "{digest} is damaged: its content does not have the digest that was asked for"
-            )));
+            return Err(Error::new(say!("{} is damaged: its content does not have the digest that was asked for", digest)));
         }
         // There it is found when it is opened.
         let digits = &digest[7..];
@@ -66,7 +63,7 @@ impl Registry {
     fn say(&self, index: usize, words: &str) {
         if let Some(blob) = self.wanted.get(index).filter(|_| self.show) {
             let (up, digits) = (self.wanted.len() - index, blob.digest().unwrap_or_default());
-            let line = alloc::format!("\x1b[{up}A\r{digits:.12}: {words}\x1b[K\x1b[{up}B\r");
+            let line = join!("\x1b[{}A\r{}: {}\x1b[K\x1b[{}B\r", up, &digits[..12], words, up);
             let _ = file::write_all(fd::STDERR, line.as_bytes());
         }
     }
@@ -102,8 +99,8 @@ impl Registry {
         let mut have = old;
         if have < blob.size {
             let is_document = blob.media.parts(b'.').any(|part| text::place("manifest index", part).is_some());
-            let path = text!("{}/{}", if is_document { "manifests" } else { "blobs" }, blob.name);
-            self.get(path, if have > 0 { text!("Range: bytes={have}-\n") } else { "" })?;
+            let path = join!("{}/{}", if is_document { "manifests" } else { "blobs" }, blob.name);
+            self.get(path, if have > 0 { join!("Range: bytes={}-\n", have) } else { "" })?;
             if self.client.status != 206 {
                 // It sends all of it.
                 file::truncate(file.by_ref(), 0)?;
@@ -111,7 +108,7 @@ impl Registry {
             }
             file::seek(file.by_ref(), have)?;
             let other = self.client.ends == super::http::Ends::Length && self.client.left != blob.size - have;
-            if other || (have > 0 && !self.client.field("content-range").starts_with(text!("bytes {have}-"))) {
+            if other || (have > 0 && !self.client.field("content-range").starts_with(join!("bytes {}-", have))) {
                 return Err(self.client.wrong(phrase!("something else than the part that was asked for")));
             }
             let mut shown = 0;
@@ -125,7 +122,7 @@ impl Registry {
                 if have >= shown + STEP || have >= blob.size {
                     shown = have;
                     let (now, all) = (text::human_size(have), text::human_size(blob.size));
-                    self.say(index, &alloc::format!("Downloading {now}/{all}"));
+                    self.say(index, join!("Downloading {}/{}", now, all));
                 }
             }
         }
@@ -150,7 +147,7 @@ impl Blobs for Registry {
             let digits = blob.digest().unwrap_or_default();
             self.fetched.push(digits);
             if self.show {
-                file::write_all(fd::STDERR, text!("{digits:.12}: Waiting\n").as_bytes())?;
+                file::write_all(fd::STDERR, join!("{}: Waiting\n", &digits[..12]).as_bytes())?;
             }
         }
         let _why = because!("have another process download the layers");

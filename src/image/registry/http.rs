@@ -12,7 +12,6 @@ use super::connect::{self, Curl};
 use super::shown;
 use crate::base::bytes;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::sys::poll::{Waiting, poll_within};
@@ -140,9 +139,9 @@ impl Client {
         let path = url[self.origin.len()..].strip_prefix('/').unwrap_or_default();
         // The same for a server and for curl, which is told what to send.
         let (first, before, after) = if secure {
-            (text!("url = \"{url}\"\n"), "header = \"", "\"\n")
+            (join!("url = \"{}\"\n", url), "header = \"", "\"\n")
         } else {
-            (text!("GET /{path} HTTP/1.1\r\nHost: {authority}\r\n"), "", "\r\n")
+            (join!("GET /{} HTTP/1.1\r\nHost: {}\r\n", path, authority), "", "\r\n")
         };
         let mut told = String::from(first);
         let own = concat!("Connection: close\nUser-Agent: vial/", env!("CARGO_PKG_VERSION"), "\n");
@@ -305,7 +304,7 @@ impl Client {
 
     fn failed(&mut self, what: Phrase) -> Error {
         self.may_pass = true;
-        Error::new(text!("{what} {}", self.origin)).because(ledger::reason())
+        Error::new(say!("{} {}", what, self.origin)).because(ledger::reason())
     }
 
     /// The error of an answer that makes no sense.
@@ -319,7 +318,7 @@ impl Client {
     #[cold]
     #[inline(never)]
     pub(super) fn answered(&self, what: &str) -> Error {
-        Error::new(text!("{} answered with {}", self.origin, shown(what))).because(ledger::reason())
+        Error::new(say!("{} answered with {}", self.origin, shown(what))).because(ledger::reason())
     }
 }
 

@@ -21,7 +21,7 @@ use super::helper::Helper;
 use super::reference::Reference;
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::sys::{Fd, FdRef, file, process};
@@ -74,7 +74,7 @@ pub fn place(name: &'static str) -> (&'static str, &'static str) {
     match name.cut(b'/') {
         Some((first, rest)) if first == "localhost" || first.has(b'.') || first.has(b':') => (first, rest),
         Some(_) => (HUB, name),
-        None => (HUB, text!("library/{name}")),
+        None => (HUB, join!("library/{}", name)),
     }
 }
 
@@ -97,7 +97,7 @@ impl Registry {
         let host = registry.cut_last(b':').map_or(registry, |(host, _)| host);
         let is_here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
         let scheme = if plain || is_here { "http" } else { "https" };
-        let mut base = if registry == HUB { HUB_URL } else { text!("{scheme}://{registry}") };
+        let mut base = if registry == HUB { HUB_URL } else { join!("{}://{}", scheme, registry) };
         // A line for each registry that is elsewhere: NAME URL [USER:PASSWORD]
         let lines = keep::lossy(&file::read_file(root, c"registries", 1 << 20).unwrap_or_default());
         for line in lines.parts(b'\n') {
@@ -110,7 +110,7 @@ impl Registry {
             }
         }
         if origin(base).is_empty() {
-            return Err(Error::new(text!("the registry {registry} is not at an address: {}", shown(base)))
+            return Err(Error::new(say!("the registry {} is not at an address: {}", registry, shown(base)))
                 .hint(phrase!("the file `registries` in the directory of all state has lines such as: docker.io http://10.0.0.5:5000")));
         }
         let seconds = env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"VIAL_TIMEOUT="));
@@ -118,7 +118,7 @@ impl Registry {
             return Err(Error::new(phrase!("VIAL_TIMEOUT is no number of seconds")));
         };
         let basic =
-            if credentials.is_empty() { "" } else { text!("Authorization: Basic {}\n", auth::base64(credentials)) };
+            if credentials.is_empty() { "" } else { join!("Authorization: Basic {}\n", auth::base64(credentials)) };
         file::mkdir_if_missing(root, c"partial", 0o700)?;
         let partial = file::open(root, c"partial", libc::O_RDONLY | libc::O_DIRECTORY)?;
         Ok(Box::new(Registry {
@@ -140,22 +140,22 @@ impl Registry {
     /// a body that was asked for (200), or of a part of it (206). `more` are further lines of the request.
     #[inline(never)]
     fn get(&mut self, path: &str, more: &str) -> Result<()> {
-        let mut url = text!("{}/v2/{}/{path}", self.base.trim_end_matches('/'), self.name);
+        let mut url = join!("{}/v2/{}/{}", self.base.trim_end_matches('/'), self.name, path);
         let (mut hops, mut asked) = (0, false);
         loop {
             let ours = origin(url) == origin(self.base);
             let authorization = if ours { self.authorization } else { "" };
-            self.client.ask(url, text!("{authorization}{more}{ACCEPT}"))?;
+            self.client.ask(url, join!("{}{}{}", authorization, more, ACCEPT))?;
             match self.client.status {
                 200 | 206 => return Ok(()),
                 300..=399 => {
                     let location = self.client.field("location");
                     let before = if location.starts_with('/') { origin(url) } else { "" };
-                    let next = text!("{before}{location}");
+                    let next = join!("{}{}", before, location);
                     hops += 1;
                     // What came safely must not go on in the open.
                     if origin(next).is_empty() || hops > HOPS || (is_secure(url) && !is_secure(next)) {
-                        return Err(self.client.answered(text!("a redirection to {location}")));
+                        return Err(self.client.answered(say!("a redirection to {}", location)));
                     }
                     url = next;
                 }
@@ -190,7 +190,7 @@ impl Registry {
         let body = json::parse(&self.client.body(TEXT).unwrap_or_default()).unwrap_or_default();
         let first = body.get("errors").and_then(Value::as_array).and_then(<[Value]>::first).unwrap_or(&body);
         let said = first.get("message").or(first.get("details")).and_then(Value::as_str).unwrap_or_default();
-        let error = self.client.answered(text!("{} {said}", self.client.reason()));
+        let error = self.client.answered(say!("{} {}", self.client.reason(), said));
         self.client.may_pass = (status == 429 || status >= 500) && self.client.after() <= PAUSE;
         if matches!(status, 401 | 403 | 404) {
             return error.hint(phrase!("is the name right? what is not public needs --creds USER:PASSWORD"));

@@ -123,12 +123,12 @@ pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, o
     if header.typeflag() == 0 && path.ends_with(b"/") {
         // Version 7 had no type for directories. Go's reader sees no data here, GNU tar does.
         if stored != 0 {
-            return Err("a directory with data");
+            return Err(phrase!("a directory with data"));
         }
         kind = Kind::Directory;
     }
     if kind != Kind::File && (layout.is_some() || header.typeflag() == b'S') {
-        return Err("a sparse member that is not a regular file");
+        return Err(phrase!("a sparse member that is not a regular file"));
     }
     let link = match kind {
         Kind::HardLink | Kind::Symlink => name(said.link.take(), long.link.take(), &|| header.link())?,
@@ -161,14 +161,14 @@ pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, o
 /// A name may come from a pax or from a GNU header. Readers disagree on which of two wins, and no writer makes two.
 fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, own: &dyn Fn() -> Vec<u8>) -> Result<Vec<u8>, What> {
     if pax.is_some() && gnu.is_some() && pax != gnu {
-        return Err("a pax and a GNU header that give one member two names");
+        return Err(phrase!("a pax and a GNU header that give one member two names"));
     }
     let name = pax.or(gnu).unwrap_or_else(own);
     if name.contains(&0) {
         // Readers written in C would see its beginning, others refuse it.
-        Err("a name that holds a NUL")
+        Err(phrase!("a name that holds a NUL"))
     } else if name.len() > MAX_PATH {
-        Err("a name of more than 64 KiB")
+        Err(phrase!("a name of more than 64 KiB"))
     } else {
         Ok(name)
     }

@@ -64,7 +64,7 @@ impl Header {
         }
         match number(&self.0[CHECKSUM]) {
             Some(stored) if stored == sum || stored == sum - 256 * negative => Ok(()),
-            _ => Err("not a tar header: its checksum is wrong"),
+            _ => Err(phrase!("not a tar header: its checksum is wrong")),
         }
     }
 
@@ -105,24 +105,24 @@ impl Header {
 
     /// The permission bits; some writers put the whole `st_mode` into the field.
     pub fn mode(&self) -> Result<u32, What> {
-        let mode = number(&self.0[MODE]).ok_or("the mode is not a number")?;
+        let mode = number(&self.0[MODE]).ok_or(phrase!("the mode is not a number"))?;
         Ok((mode & 0o7777) as u32)
     }
 
     pub fn uid(&self) -> Result<u32, What> {
-        number(&self.0[UID]).and_then(owner).ok_or("the user id is not a number from 0 to 4294967294")
+        number(&self.0[UID]).and_then(owner).ok_or(phrase!("the user id is not a number from 0 to 4294967294"))
     }
 
     pub fn gid(&self) -> Result<u32, What> {
-        number(&self.0[GID]).and_then(owner).ok_or("the group id is not a number from 0 to 4294967294")
+        number(&self.0[GID]).and_then(owner).ok_or(phrase!("the group id is not a number from 0 to 4294967294"))
     }
 
     pub fn size(&self) -> Result<u64, What> {
-        length(&self.0[SIZE]).ok_or("the size is not a number from 0 to 2^63-1")
+        length(&self.0[SIZE]).ok_or(phrase!("the size is not a number from 0 to 2^63-1"))
     }
 
     pub fn mtime(&self) -> Result<i64, What> {
-        number(&self.0[MTIME]).ok_or("the modification time is not a number")
+        number(&self.0[MTIME]).ok_or(phrase!("the modification time is not a number"))
     }
 
     /// Major and minor number of a device; version 7's header has none.
@@ -131,15 +131,15 @@ impl Header {
             return Ok((0, 0));
         }
         let part = |field: Range<usize>| number(&self.0[field]).and_then(|n| u32::try_from(n).ok());
-        part(MAJOR).zip(part(MINOR)).ok_or("the device number is not a number from 0 to 4294967295")
+        part(MAJOR).zip(part(MINOR)).ok_or(phrase!("the device number is not a number from 0 to 4294967295"))
     }
 
     /// The first part of an old GNU sparse map: the file's real size, and whether blocks with more of the map follow.
     pub fn gnu_sparse(&self, map: &mut Map) -> Result<(u64, bool), What> {
         if self.format() != Format::Gnu {
-            return Err("a member of type S that is not in GNU format");
+            return Err(phrase!("a member of type S that is not in GNU format"));
         }
-        let size = length(&self.0[GNU_REAL_SIZE]).ok_or("the sparse member's real size is not a number")?;
+        let size = length(&self.0[GNU_REAL_SIZE]).ok_or(phrase!("the sparse member's real size is not a number"))?;
         let goes_on = self.0[GNU_MAP_GOES_ON] != 0;
         gnu_extents(&self.0[GNU_MAP], goes_on, map)?;
         Ok((size, goes_on))
@@ -158,9 +158,10 @@ fn gnu_extents(entries: &[u8], goes_on: bool, map: &mut Map) -> Result<(), What>
         let (offset, size) = entry.split_at(12);
         if offset[0] == 0 || size[0] == 0 {
             // GNU tar stops here, Go's reader would take the following block for map: no writer makes that.
-            return if goes_on { Err("a sparse map that goes on after its end") } else { Ok(()) };
+            return if goes_on { Err(phrase!("a sparse map that goes on after its end")) } else { Ok(()) };
         }
-        let extent = length(offset).zip(length(size)).ok_or("the sparse map holds something that is not a number")?;
+        let extent =
+            length(offset).zip(length(size)).ok_or(phrase!("the sparse map holds something that is not a number"))?;
         map.push(Extent { offset: extent.0, length: extent.1 })?;
     }
     Ok(())

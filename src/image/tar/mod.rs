@@ -22,6 +22,7 @@ use self::header::{BLOCK, Header, gnu_sparse_more, until_nul};
 use self::pax::{Attributes, Scope};
 use self::sparse::{Layout, Map, Text};
 use crate::base::bytes::Source;
+use crate::base::phrase::Phrase;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
@@ -39,7 +40,7 @@ const MAX_GLOBALS: usize = 64 << 10;
 const ZERO: [u8; BLOCK] = [0; BLOCK];
 
 /// What is wrong with an archive.
-type What = &'static str;
+type What = Phrase;
 
 /// Why an archive can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub enum Failure<E> {
         /// Where in the archive.
         offset: u64,
         /// What is wrong there.
-        what: &'static str,
+        what: Phrase,
     },
 }
 
@@ -111,7 +112,7 @@ impl<S: Source> Reader<S> {
         self.broken = match next {
             Ok(_) => return next,
             Err(Failure::Corrupt { offset, what }) => Some((offset, what)),
-            Err(Failure::Source(_)) => Some((self.position, "the stream failed here before")),
+            Err(Failure::Source(_)) => Some((self.position, phrase!("the stream failed here before"))),
         };
         self.left = 0;
         next
@@ -162,7 +163,7 @@ impl<S: Source> Reader<S> {
         self.start += held as usize;
         self.position = at.saturating_add(whole);
         if whole > held && !self.source.skip(whole - held) {
-            return corrupt(at, "the archive ends in the middle of a member");
+            return corrupt(at, phrase!("the archive ends in the middle of a member"));
         }
         Ok(at)
     }
@@ -188,7 +189,7 @@ impl<S: Source> Reader<S> {
                 return if extensions.is_empty() {
                     Ok(None)
                 } else {
-                    corrupt(at, "the archive ends after an extended header")
+                    corrupt(at, phrase!("the archive ends after an extended header"))
                 };
             }
             let start = *first.get_or_insert(at);
@@ -199,13 +200,13 @@ impl<S: Source> Reader<S> {
                     let records = self.extension(&header, at)?;
                     Attributes::default().apply(&records, Scope::Archive).or_else(|what| corrupt(at, what))?;
                     if self.globals.len() + records.len() > MAX_GLOBALS {
-                        return corrupt(at, "pax headers for the whole archive of more than 64 KiB");
+                        return corrupt(at, phrase!("pax headers for the whole archive of more than 64 KiB"));
                     }
                     self.globals.extend_from_slice(&records);
                 }
                 b'L' => extensions.path = Some(self.long_name(&header, at)?),
                 b'K' => extensions.link = Some(self.long_name(&header, at)?),
-                b'M' => return corrupt(at, "the rest of a file that begins in another volume"),
+                b'M' => return corrupt(at, phrase!("the rest of a file that begins in another volume")),
                 flag => {
                     let member = assemble(&header, &self.globals, &mut mem::take(&mut extensions), start);
                     let entry = self.member(&header, member.or_else(|what| corrupt(start, what))?)?;
@@ -242,13 +243,13 @@ impl<S: Source> Reader<S> {
     ) -> Result<(u64, Map), Failure<S::Error>> {
         let mut block = [0; BLOCK];
         match layout {
-            Some(_) if header.typeflag() == b'S' => corrupt(at, "two sparse maps for one member"),
+            Some(_) if header.typeflag() == b'S' => corrupt(at, phrase!("two sparse maps for one member")),
             Some((size, Layout::Header(map))) => Ok((size, map)),
             Some((size, Layout::Data)) => {
                 let (mut text, mut complete) = (Text::default(), false);
                 while !complete {
                     if self.left < BLOCK as u64 {
-                        return corrupt(at, "a sparse map that goes beyond the member's data");
+                        return corrupt(at, phrase!("a sparse map that goes beyond the member's data"));
                     }
                     self.left -= BLOCK as u64;
                     self.need_block(&mut block)?;
@@ -277,7 +278,7 @@ impl<S: Source> Reader<S> {
             }
             // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
             if self.block(&mut header.0)? && header.0 != ZERO {
-                return corrupt(at, "a zero block between the members");
+                return corrupt(at, phrase!("a zero block between the members"));
             }
         }
         self.ended = true;
@@ -288,14 +289,14 @@ impl<S: Source> Reader<S> {
         let mut name = self.extension(header, at)?;
         name.truncate(until_nul(&name).len());
         // GNU tar makes the name empty, Go's reader takes the short one.
-        if name.is_empty() { corrupt(at, "an empty long name") } else { Ok(name) }
+        if name.is_empty() { corrupt(at, phrase!("an empty long name")) } else { Ok(name) }
     }
 
     /// Holds the data of an extended header.
     fn extension(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
         let size = header.size().or_else(|what| corrupt(at, what))?;
         if size > MAX_EXTENSION {
-            return corrupt(at, "a long name or extended header of more than 1 MiB");
+            return corrupt(at, phrase!("a long name or extended header of more than 1 MiB"));
         }
         self.begin(size);
         let mut bytes = Vec::with_capacity(size as usize);
@@ -326,7 +327,7 @@ impl<S: Source> Reader<S> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
             if !self.fill()? {
-                return corrupt(self.position, "the archive ends in the middle of a member");
+                return corrupt(self.position, phrase!("the archive ends in the middle of a member"));
             }
         }
         let count = limit.min((self.end - self.start) as u64);
@@ -337,7 +338,11 @@ impl<S: Source> Reader<S> {
     }
 
     fn need_block(&mut self, block: &mut [u8; BLOCK]) -> Result<(), Failure<S::Error>> {
-        if self.block(block)? { Ok(()) } else { corrupt(self.position, "the archive ends in the middle of a member") }
+        if self.block(block)? {
+            Ok(())
+        } else {
+            corrupt(self.position, phrase!("the archive ends in the middle of a member"))
+        }
     }
 
     /// Takes a block; false if the stream ends just before it.
@@ -351,7 +356,7 @@ impl<S: Source> Reader<S> {
                     return if self.end == 0 {
                         Ok(false)
                     } else {
-                        corrupt(self.position, "the archive ends in the middle of a block")
+                        corrupt(self.position, phrase!("the archive ends in the middle of a block"))
                     };
                 }
             }

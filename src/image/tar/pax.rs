@@ -36,11 +36,13 @@ impl Attributes {
     /// Lays a header's records over what is known; a record that comes later wins.
     pub fn apply(&mut self, mut records: &[u8], scope: Scope) -> Result<(), What> {
         while !records.is_empty() {
-            let (key, value, rest) = record(records).ok_or("a malformed pax record")?;
+            let (key, value, rest) = record(records).ok_or(phrase!("a malformed pax record"))?;
             let own = self.member_only(key, value)?;
             if own && scope == Scope::Archive {
                 // Lawful or not, readers disagree: Go's and libarchive's pass over global headers, GNU tar obeys.
-                return Err("a pax header for the whole archive that sets a size, extents or extended attributes");
+                return Err(phrase!(
+                    "a pax header for the whole archive that sets a size, extents or extended attributes"
+                ));
             }
             if !own {
                 self.common(key, value)?;
@@ -59,8 +61,8 @@ impl Attributes {
             }
         }
         let ids: [(&[u8], &mut Option<u32>, What); 2] = [
-            (b"uid", &mut self.uid, "a pax uid that is not a number from 0 to 4294967294"),
-            (b"gid", &mut self.gid, "a pax gid that is not a number from 0 to 4294967294"),
+            (b"uid", &mut self.uid, phrase!("a pax uid that is not a number from 0 to 4294967294")),
+            (b"gid", &mut self.gid, phrase!("a pax gid that is not a number from 0 to 4294967294")),
         ];
         for (name, field, what) in ids {
             if name == key {
@@ -68,9 +70,9 @@ impl Attributes {
             }
         }
         let times: [(&[u8], &mut Option<Time>, What); 3] = [
-            (b"mtime", &mut self.mtime, "a pax mtime that is not a time"),
-            (b"atime", &mut self.atime, "a pax atime that is not a time"),
-            (b"ctime", &mut self.ctime, "a pax ctime that is not a time"),
+            (b"mtime", &mut self.mtime, phrase!("a pax mtime that is not a time")),
+            (b"atime", &mut self.atime, phrase!("a pax atime that is not a time")),
+            (b"ctime", &mut self.ctime, phrase!("a pax ctime that is not a time")),
         ];
         for (name, field, what) in times {
             if name == key {
@@ -85,14 +87,14 @@ impl Attributes {
         if key == b"size" {
             // Digits and nothing else: wherever two readers understand a size differently, one sees members that the
             // other takes for data.
-            self.size = Some(decimal(value).ok_or("a pax size that is not decimal digits up to 2^63-1")?);
+            self.size = Some(decimal(value).ok_or(phrase!("a pax size that is not decimal digits up to 2^63-1"))?);
         } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
             self.sparse.record(key, value)?;
         } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             // GNU tar writes '=' and '%' of a name like this since 1.30; an empty value is a value.
             self.xattr(unescape(name, b"=%"), value.to_vec())?;
         } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
-            let value = base64(value).ok_or("an extended attribute that is not base64")?;
+            let value = base64(value).ok_or(phrase!("an extended attribute that is not base64"))?;
             self.xattr(unescape(name, &[]), value)?;
         } else {
             return Ok(false);
@@ -103,12 +105,12 @@ impl Attributes {
     /// libarchive writes each attribute twice, in both spellings.
     fn xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), What> {
         if name.is_empty() || name.contains(&0) {
-            return Err("an extended attribute without a proper name");
+            return Err(phrase!("an extended attribute without a proper name"));
         }
         if let Some(known) = self.xattrs.iter_mut().find(|known| known.name == name) {
             known.value = value;
         } else if self.xattrs.len() == MAX_XATTRS {
-            return Err("more than 1024 extended attributes");
+            return Err(phrase!("more than 1024 extended attributes"));
         } else {
             self.xattrs.push(Xattr { name, value });
         }

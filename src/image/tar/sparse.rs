@@ -28,7 +28,7 @@ pub struct Map(Vec<Extent>);
 impl Map {
     pub fn push(&mut self, extent: Extent) -> Result<(), What> {
         if self.0.len() == MAX_EXTENTS {
-            return Err("a sparse map of more than 65536 extents");
+            return Err(phrase!("a sparse map of more than 65536 extents"));
         }
         self.0.push(extent);
         Ok(())
@@ -39,17 +39,17 @@ impl Map {
         let (mut end, mut sum) = (0_u64, 0_u64);
         for extent in &self.0 {
             if extent.offset < end {
-                return Err("a sparse map out of order");
+                return Err(phrase!("a sparse map out of order"));
             }
-            end = extent.offset.checked_add(extent.length).ok_or("a sparse map beyond 2^64")?;
+            end = extent.offset.checked_add(extent.length).ok_or(phrase!("a sparse map beyond 2^64"))?;
             // Extents don't overlap, so their sum is at most `end`.
             sum += extent.length;
         }
         if end > size {
-            return Err("a sparse map that goes beyond the file's end");
+            return Err(phrase!("a sparse map that goes beyond the file's end"));
         }
         if sum != stored {
-            return Err("a sparse map that does not fit the size of the stored data");
+            return Err(phrase!("a sparse map that does not fit the size of the stored data"));
         }
         // GNU tar ends a map with an empty extent to say where the file ends; the size says so too.
         self.0.retain(|extent| extent.length != 0);
@@ -86,16 +86,16 @@ impl Declared {
         if key == b"map" {
             return self.list(value);
         }
-        let number = || decimal(value).ok_or("a sparse record that is not a number");
+        let number = || decimal(value).ok_or(phrase!("a sparse record that is not a number"));
         match key {
             b"major" => self.version.0 = Some(number()?),
             b"minor" => self.version.1 = Some(number()?),
             b"size" | b"realsize" => self.size = Some(number()?),
             b"numblocks" => self.count = Some(number()?),
-            b"offset" if self.offset.is_some() => return Err("a sparse offset without its length"),
+            b"offset" if self.offset.is_some() => return Err(phrase!("a sparse offset without its length")),
             b"offset" => self.offset = Some(number()?),
             b"numbytes" => {
-                let offset = self.offset.take().ok_or("a sparse length without its offset")?;
+                let offset = self.offset.take().ok_or(phrase!("a sparse length without its offset"))?;
                 self.map.push(Extent { offset, length: number()? })?;
             }
             _ => {}
@@ -106,7 +106,7 @@ impl Declared {
     /// Format 0.1: all offsets and lengths in one record, set apart by commas.
     fn list(&mut self, value: &[u8]) -> Result<(), What> {
         if !self.map.0.is_empty() {
-            return Err("two sparse maps for one member");
+            return Err(phrase!("two sparse maps for one member"));
         }
         if value.is_empty() {
             self.count = self.count.or(Some(0));
@@ -114,7 +114,8 @@ impl Declared {
         }
         let mut numbers = value.split(|&byte| byte == b',').map(decimal);
         while let Some(offset) = numbers.next() {
-            let extent = offset.zip(numbers.next().flatten()).ok_or("a sparse map that is not pairs of numbers")?;
+            let extent =
+                offset.zip(numbers.next().flatten()).ok_or(phrase!("a sparse map that is not pairs of numbers"))?;
             self.map.push(Extent { offset: extent.0, length: extent.1 })?;
         }
         Ok(())
@@ -125,19 +126,19 @@ impl Declared {
         if !self.present {
             return Ok(None);
         }
-        let size = self.size.ok_or("a sparse member without its real size")?;
+        let size = self.size.ok_or(phrase!("a sparse member without its real size"))?;
         let extents = self.map.0.len();
         match self.version {
             (None, None) | (Some(0), Some(0 | 1)) => {
                 let fits = self.count.map_or(extents != 0, |count| count == extents as u64);
                 if !fits || self.offset.is_some() {
-                    return Err("a sparse member without its map, or with a part of it");
+                    return Err(phrase!("a sparse member without its map, or with a part of it"));
                 }
                 Ok(Some((size, Layout::Header(mem::take(&mut self.map)))))
             }
             (Some(1), Some(0)) if extents == 0 => Ok(Some((size, Layout::Data))),
-            (Some(1), Some(0)) => Err("two sparse maps for one member"),
-            _ => Err("a sparse format that is not 0.0, 0.1 or 1.0"),
+            (Some(1), Some(0)) => Err(phrase!("two sparse maps for one member")),
+            _ => Err(phrase!("a sparse format that is not 0.0, 0.1 or 1.0")),
         }
     }
 }
@@ -158,12 +159,12 @@ impl Text {
             match byte {
                 b'0'..=b'9' => self.digit(byte - b'0')?,
                 b'\n' => {
-                    let number = self.number.take().ok_or("a sparse map with an empty line")?;
+                    let number = self.number.take().ok_or(phrase!("a sparse map with an empty line"))?;
                     if self.line(number)? {
                         return Ok(true);
                     }
                 }
-                _ => return Err("a sparse map that is not decimal numbers"),
+                _ => return Err(phrase!("a sparse map that is not decimal numbers")),
             }
         }
         Ok(false)
@@ -171,7 +172,7 @@ impl Text {
 
     fn digit(&mut self, digit: u8) -> Result<(), What> {
         let number = self.number.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit as u64));
-        self.number = Some(number.ok_or("a sparse map beyond 2^64")?);
+        self.number = Some(number.ok_or(phrase!("a sparse map beyond 2^64"))?);
         Ok(())
     }
 
@@ -179,7 +180,7 @@ impl Text {
         let Some(count) = self.count else {
             self.count = Some(number);
             return if number > MAX_EXTENTS as u64 {
-                Err("a sparse map of more than 65536 extents")
+                Err(phrase!("a sparse map of more than 65536 extents"))
             } else {
                 Ok(number == 0)
             };

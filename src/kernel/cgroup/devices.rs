@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
@@ -84,7 +83,7 @@ impl DeviceRule {
     }
 
     fn read(rule: &Value) -> Result<DeviceRule> {
-        let refuse = |what: Phrase, value: &str| Err(Error::new(text!("linux.resources.devices: {what} {value}")));
+        let refuse = |what: Phrase, value: &str| Err(Error::new(say!("linux.resources.devices: {} {}", what, value)));
         let text = |member, default| rule.get(member).and_then(Value::as_str).unwrap_or(default);
         let kind = match text("type", "a") {
             "a" => DeviceKind::All,
@@ -125,13 +124,13 @@ pub(super) fn lines(rules: &[DeviceRule]) -> Vec<(bool, &'static str)> {
             DeviceKind::Block => "b",
             DeviceKind::Character => "c",
         };
-        let number = |number: Option<u32>| number.map_or("*", |number| text!("{number}"));
+        let number = |number: Option<u32>| number.map_or("*", |number| join!("{}", number));
         let mut access = String::new();
         for (set, letter) in [(rule.access.read, 'r'), (rule.access.write, 'w'), (rule.access.mknod, 'm')] {
             access.extend(set.then_some(letter));
         }
         for kind in kinds.chars() {
-            lines.push((rule.allow, text!("{kind} {}:{} {access}", number(rule.major), number(rule.minor))));
+            lines.push((rule.allow, join!("{} {}:{} {}", kind, number(rule.major), number(rule.minor), access)));
         }
     }
     lines

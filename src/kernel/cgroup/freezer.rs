@@ -52,9 +52,12 @@ impl Group {
         }
         let (operation, hint) = if freeze {
             let _ = write(path, file, thawed);
-            ("freeze", "a process waits for a device or a server and can't be stopped now; nothing is frozen")
+            (
+                phrase!("freeze"),
+                phrase!("a process waits for a device or a server and can't be stopped now; nothing is frozen"),
+            )
         } else {
-            ("thaw", "is the control group above it frozen?")
+            (phrase!("thaw"), phrase!("is the control group above it frozen?"))
         };
         Err(Error::os(Errno::EBUSY, operation, path).because(sys::ledger::reason()).hint(hint))
     }

@@ -13,7 +13,6 @@ use super::values::Values;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::sys::{self, Fd, fd::CWD, file, process};
 
@@ -108,7 +107,7 @@ impl Group {
             }
             for pid in new {
                 for directory in &self.directories[known..] {
-                    match write(directory.path, "cgroup.procs", text!("{pid}")) {
+                    match write(directory.path, "cgroup.procs", join!("{}", pid)) {
                         Err(error) if error.is(Errno::ESRCH) => {}
                         result => result?,
                     }
@@ -167,7 +166,7 @@ impl Group {
 
     fn make_parents(&self, directory: &Directory) -> Result<()> {
         for parent in self.path.parents() {
-            let path = file::path(text!("{}/{parent}", directory.mount))?;
+            let path = file::path(join!("{}/{}", directory.mount, parent))?;
             match file::mkdir(CWD, path, 0o755) {
                 Ok(()) if parent != DEFAULT_PARENT => {
                     // Without the mark the directory stays when it is empty, which does no harm.
@@ -208,7 +207,7 @@ impl Group {
         let mut missing = Vec::new();
         for hierarchy in hierarchies.iter() {
             for parent in path.parents().filter(|parent| !is_ours(parent)) {
-                let directory = text!("{}/{parent}", hierarchy.mount);
+                let directory = join!("{}/{}", hierarchy.mount, parent);
                 if !file::exists(CWD, file::path(directory)?) {
                     missing.push(directory);
                 }
@@ -292,12 +291,12 @@ impl Group {
     /// below it takes no processes (`cgroups(7)`, "no internal processes" rule): then what is to join a container's group joins
     /// its first process, as with crun.
     pub fn follow(&mut self, pid: u32) -> bool {
-        let Ok(own) = read(text!("/proc/{pid}"), "cgroup") else { return false };
+        let Ok(own) = read(join!("/proc/{}", pid), "cgroup") else { return false };
         let path = own.parts(b'\n').find_map(|line| line.strip_prefix("0::/")?.strip_prefix(self.path.as_str()));
         let unified = self.directories.iter_mut().find(|directory| directory.version == Version::V2);
         match (path.filter(|path| path.starts_with('/')), unified) {
             (Some(below), Some(unified)) if !unified.path.ends_with(below) => {
-                unified.path = text!("{}{below}", unified.path);
+                unified.path = join!("{}{}", unified.path, below);
                 true
             }
             _ => false,
@@ -344,7 +343,7 @@ impl Group {
 
 fn remove_parents(path: &GroupPath, directory: &Directory) -> Result<()> {
     for parent in path.parents().rev() {
-        let path = file::path(text!("{}/{parent}", directory.mount))?;
+        let path = file::path(join!("{}/{}", directory.mount, parent))?;
         // The kernel refuses while another group is in it.
         if !(is_ours(parent) || is_marked(path)) || file::rmdir(CWD, path).is_err() {
             break;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::{Cut, place, unescape_octal};
 use crate::sys::{self, fd::CWD, file};
 
@@ -55,7 +55,7 @@ impl Hierarchies {
         };
         for hierarchy in &mut found.0 {
             if hierarchy.version == Version::V2 {
-                let offered = read_if_there(text!("{}/cgroup.controllers", hierarchy.mount))?;
+                let offered = read_if_there(join!("{}/cgroup.controllers", hierarchy.mount))?;
                 hierarchy.controllers = keep::copy(&offered.trim_ascii().replace(' ', ","));
             }
         }

@@ -2,13 +2,14 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::Error;
-use crate::base::keep::text;
+use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 
 macro_rules! hints {
     ($($files:literal $errno:ident $hint:literal;)*) => {
         const ERRNOS: &[Errno] = &[$(Errno::$errno),*];
-        const LINES: &str = concat!($($files, "\t", $hint, "\n"),*);
+        const FILES: &str = concat!($($files, "\n"),*);
+        static HINTS: &[Phrase] = &[$(phrase!($hint)),*];
     };
 }
 
@@ -53,19 +54,18 @@ hints! {
 /// Adds the hint to the error of a file, and the option that the file was written for, if any.
 #[cold]
 pub(super) fn hint(error: Error, file: &str, option: &str) -> Error {
-    let mut text = "";
-    for (errno, line) in ERRNOS.iter().zip(LINES.parts(b'\n')) {
-        let (files, hint) = line.cut(b'\t').unwrap_or_default();
+    let mut hint = Phrase::EMPTY;
+    for ((errno, files), &known) in ERRNOS.iter().zip(FILES.parts(b'\n')).zip(HINTS) {
         if error.is(*errno) && files.parts(b' ').any(|start| file.starts_with(start)) {
-            text = hint;
+            hint = known;
             break;
         }
     }
-    match (text, option) {
-        ("", "") => error,
-        ("", _) => error.hint(text!("this is {option}")),
-        (_, "") => error.hint(text),
-        _ => error.hint(text!("{option}: {text}")),
+    match (hint.is_empty(), option) {
+        (true, "") => error,
+        (true, _) => error.hint(say!("this is {}", option)),
+        (false, "") => error.hint(hint),
+        (false, _) => error.hint(join!("{}: {}", option, hint)),
     }
 }
 

@@ -70,7 +70,7 @@ fn wait_until_empty(directory: &Directory, act: &mut dyn FnMut()) -> Result<()> 
     }
     Err(Error::os(Errno::EBUSY, phrase!("kill all processes in"), directory.path)
         .because(sys::ledger::reason())
-        .hint(alloc::format!("process {} does not die; it may wait for a device or a server", left[0])))
+        .hint(say!("process {} does not die; it may wait for a device or a server", left[0])))
 }
 
 /// The processes in a group and in all below it; none if it is gone.

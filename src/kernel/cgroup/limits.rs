@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::text::{Cut, Words, decimal_u32};
 
 macro_rules! limits {
@@ -74,7 +73,7 @@ pub(super) fn asked(resources: &Value, controller: &str) -> Vec<Row> {
         let mut row = Row { member: word(), v1: word(), v2: word(), option: word() };
         if row.v1.parts(b'.').next() == Some(controller) && !values(resources, row.member).is_empty() {
             if row.option == "-" {
-                row.option = text!("linux.resources.{}", row.member.parts(b'/').next().unwrap_or_default());
+                row.option = join!("linux.resources.{}", row.member.parts(b'/').next().unwrap_or_default());
             }
             asked.push(row);
         }
@@ -148,10 +147,10 @@ pub(super) fn written(
         && !name.is_empty()
         && !name.parts(b':').all(|part| decimal_u32(part).is_some())
     {
-        return Err(Error::new(text!("{}: {name} are no device numbers", row.option)));
+        return Err(Error::new(say!("{}: {} are no device numbers", row.option, name)));
     }
     if let Some((before, behind)) = file.cut(b'*') {
-        return Ok(Some((text!("{before}{name}{behind}"), number.leak())));
+        return Ok(Some((join!("{}{}{}", before, name, behind), number.leak())));
     }
     let space = if name.is_empty() { "" } else { " " };
     let equals = if key.is_empty() { "" } else { "=" };

@@ -23,7 +23,7 @@ impl GroupPath {
         for component in path.parts(b'/').filter(|component| !component.is_empty() && *component != ".") {
             // The kernel refuses newlines because they would break /proc/*/cgroup (`cgroup_mkdir`).
             if component == ".." || component.len() > 255 || component.bytes().any(|byte| matches!(byte, 0 | b'\n')) {
-                return Err(Error::new(format!(
+                return Err(Error::new(say!(
                     "the control group path {} has a component that is not allowed",
                     Quoted(path)
                 ))

@@ -10,7 +10,7 @@ use super::limits::{self, Row};
 use super::path::GroupPath;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep::{self, text};
+use crate::base::keep;
 use crate::base::text::{Cut, Quoted};
 
 /// In which hierarchies the group is made beyond those that its limits need. Each costs about 0.2 ms, see [`super`].
@@ -211,7 +211,7 @@ impl Planner<'_> {
         for row in &asked {
             match if unified { row.v2 } else { row.v1 } {
                 "-" => {
-                    let message = text!("{} can't be enforced: cgroup v2 has nothing like it", row.option);
+                    let message = say!("{} can't be enforced: cgroup v2 has nothing like it", row.option);
                     self.plan.unmet.push(Error::new(message).hint(phrase!("leave it out, or use --best-effort")));
                 }
                 files => self.limit(row, files, directory, start)?,
@@ -260,7 +260,7 @@ impl Planner<'_> {
         for path in self.path.parents().chain([self.path.as_str()]) {
             for (file, member) in [("cpuset.cpus", "cpu.cpus"), ("cpuset.mems", "cpu.mems")] {
                 if path != self.path.as_str() || limits::at(self.resources, member).is_none() {
-                    self.push(text!("{mount}/{path}"), Action::Inherit { file }, "");
+                    self.push(join!("{}/{}", mount, path), Action::Inherit { file }, "");
                 }
             }
         }
@@ -294,14 +294,14 @@ impl Planner<'_> {
             let option = if file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
             let controller = file.parts(b'.').next().unwrap_or("");
             if file.has(b'/') || !file.has(b'.') {
-                let message = text!("{option}: {} is not the name of a control group's file", Quoted(file));
+                let message = say!("{}: {} is not the name of a control group's file", option, Quoted(file));
                 self.plan.unmet.push(Error::new(message));
                 continue;
             }
             let offers = |hierarchy: &&Hierarchy| controller == "cgroup" || hierarchy.has(controller);
             let Some(hierarchy) = self.hierarchies.v2().filter(offers) else {
                 let message =
-                    text!("{option}: {file} needs the controller {controller} on cgroup v2, which is not there");
+                    say!("{}: {} needs the controller {} on cgroup v2, which is not there", option, file, controller);
                 self.plan.unmet.push(Error::new(message).hint(where_else(controller, self.hierarchies)));
                 continue;
             };
@@ -319,7 +319,7 @@ impl Planner<'_> {
     fn finish(mut self) -> Plan {
         if let Some(hierarchy) = self.hierarchies.v2().filter(|_| !self.enable.is_empty()) {
             let value = keep::copy(self.enable.trim_ascii_start());
-            let above = self.path.parents().map(|parent| text!("{}/{parent}", hierarchy.mount));
+            let above = self.path.parents().map(|parent| join!("{}/{}", hierarchy.mount, parent));
             for (at, directory) in [hierarchy.mount].into_iter().chain(above).enumerate() {
                 let action = Action::Write { file: "cgroup.subtree_control", value, fallback: None };
                 self.plan.steps.insert(at, Step { directory, action, option: "" });
@@ -329,12 +329,14 @@ impl Planner<'_> {
     }
 
     fn absent(&mut self, option: &str, controller: &str, kernel: &str) {
-        let message = text!("{option} can't be enforced: no cgroup hierarchy here has the {controller} controller");
+        let message = say!("{} can't be enforced: no cgroup hierarchy here has the {} controller", option, controller);
         let hint = if self.hierarchies.is_none() {
-            text!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {kernel}")
+            say!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {}", kernel)
         } else {
-            text!(
-                "the kernel needs {kernel}, and no cgroup_disable={controller} on its command line; or use --best-effort"
+            say!(
+                "the kernel needs {}, and no cgroup_disable={} on its command line; or use --best-effort",
+                kernel,
+                controller
             )
         };
         self.plan.unmet.push(Error::new(message).hint(hint));
@@ -345,7 +347,7 @@ impl Directory {
     pub(super) fn of(hierarchy: &Hierarchy, path: &GroupPath) -> Directory {
         let Hierarchy { version, mount, controllers } = *hierarchy;
         let controllers = if version == Version::V1 { controllers } else { "" };
-        Directory { version, mount, controllers, path: text!("{mount}/{}", path.as_str()) }
+        Directory { version, mount, controllers, path: join!("{}/{}", mount, path.as_str()) }
     }
 }
 
@@ -353,7 +355,7 @@ fn where_else(controller: &str, hierarchies: &Hierarchies) -> &'static str {
     match hierarchies.v1(if controller == "io" { "blkio" } else { controller }) {
         Some(hierarchy) => {
             let mount = hierarchy.mount;
-            text!("the controller is bound to cgroup v1 at {mount}, which has no such limit; or use --best-effort")
+            say!("the controller is bound to cgroup v1 at {}, which has no such limit; or use --best-effort", mount)
         }
         None => "see cgroup.controllers at the mount point of cgroup2",
     }

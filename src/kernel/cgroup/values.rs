@@ -9,7 +9,6 @@ use super::hints::hint;
 use super::plan::{Action, Step};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::sys::{Fd, fd::CWD, file, security};
 
@@ -67,7 +66,7 @@ impl Values {
     }
 
     fn write(&mut self, directory: &'static str, file: &'static str, value: &str) -> Result<()> {
-        let path = file::path(text!("{directory}/{file}"))?;
+        let path = file::path(join!("{}/{}", directory, file))?;
         let (path, open) = match self.open.take() {
             Some(last) if last.0 == path => last,
             _ => (path, file::open(CWD, path, libc::O_WRONLY)?),

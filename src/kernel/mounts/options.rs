@@ -93,7 +93,7 @@ impl Options {
             } else if option == "tmpcopyup" {
                 parsed.copy_up = true;
             } else if option.bytes().any(|byte| matches!(byte, 0 | b',')) {
-                return Err(Error::new(alloc::format!(
+                return Err(Error::new(say!(
                     "invalid mount option {}: it holds a comma or a zero byte",
                     Quoted(option)
                 )));

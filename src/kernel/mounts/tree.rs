@@ -9,7 +9,6 @@ use super::options::Options;
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::keep::text;
 use crate::base::text::{Cut, unescape_octal};
 use crate::sys::fd::CWD;
 use crate::sys::uapi::MountAttr;
@@ -116,7 +115,7 @@ pub fn carry(trees: &mut [Option<Tree>], root: &CStr) -> Result<()> {
 
 /// The path under which the kernel shows an open file to its process.
 fn descriptor_path(file: &Fd) -> Result<&'static CStr> {
-    file::path(text!("/proc/self/fd/{}", file.number()))
+    file::path(join!("/proc/self/fd/{}", file.number()))
 }
 
 /// The attributes of the top mount, as `mount_setattr(2)` has them.

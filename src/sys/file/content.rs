@@ -108,7 +108,7 @@ pub fn read_to_end(file: FdRef<'_>, limit: usize) -> Result<Vec<u8>> {
             return Ok(content);
         }
         if content.len() > limit {
-            return Err(Error::new(alloc::format!("the file is larger than {limit} bytes")).because(ledger::reason()));
+            return Err(Error::new(say!("the file is larger than {} bytes", limit)).because(ledger::reason()));
         }
     }
 }

@@ -4,14 +4,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Mount, Propagation, Read, Source, Tmpfs, target, tmpfs_option};
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 
 /// What is accepted.
-pub(super) const FORM: &str = "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
+pub(super) const FORM: Phrase = phrase!(
+    "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
      [,bind-recursive=enabled|disabled]; type=volume[,src=NAME],dst=TARGET[,readonly][,volume-nocopy]; \
-     type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]";
+     type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]"
+);
 /// Why a value is refused for which something else is accepted: a volume's name.
-pub(super) const NO_NAME: &str = "the source is not a volume's name";
+pub(super) const NO_NAME: Phrase = phrase!("the source is not a volume's name");
 
 /// The keys that belong to one type only, as bits of what was seen.
 const BIND: u8 = 1;
@@ -46,9 +49,9 @@ pub(super) fn mount(text: &str) -> Read<Mount<'_>> {
         copy: true,
         tmpfs: Tmpfs::default(),
     };
-    for field in csv(text).ok_or("a quotation mark is out of place")? {
+    for field in csv(text).ok_or(phrase!("a quotation mark is out of place"))? {
         let (key, value) = field.cut(b'=').map_or((field, None), |(key, value)| (key, Some(value)));
-        draft.set(key, value).ok_or("a key is unknown or its value malformed")?;
+        draft.set(key, value).ok_or(phrase!("a key is unknown or its value malformed"))?;
     }
     draft.finish()
 }
@@ -83,17 +86,17 @@ impl<'t> Draft<'t> {
     #[inline(never)]
     fn finish(&self) -> Read<Mount<'t>> {
         if self.used & !self.kind != 0 {
-            return Err("a key belongs to another type");
+            return Err(phrase!("a key belongs to another type"));
         }
-        let target = self.target.ok_or("no target")?;
+        let target = self.target.ok_or(phrase!("no target"))?;
         let source = match (self.kind, self.source) {
             (BIND, Some(path)) if path.starts_with(['/', '.']) => {
                 let (recursive, propagation) = (self.recursive, self.propagation);
                 Source::Bind { path, create: false, recursive, propagation }
             }
-            (BIND, _) => return Err("a bind mount needs a source path that starts with / or ."),
+            (BIND, _) => return Err(phrase!("a bind mount needs a source path that starts with / or .")),
             (TMPFS, None) => Source::Tmpfs(self.tmpfs),
-            (TMPFS, Some(_)) => return Err("a tmpfs has no source"),
+            (TMPFS, Some(_)) => return Err(phrase!("a tmpfs has no source")),
             (_, None | Some("")) => Source::Anonymous { copy: self.copy },
             (_, Some(name)) if text::is_name(name) => Source::Volume { name, copy: self.copy },
             _ => return Err(NO_NAME),

@@ -160,7 +160,10 @@ impl Source for Broken {
 fn the_streams_own_errors_come_through() {
     let mut reader = Reader::new(Broken);
     assert_eq!(reader.next_entry(), Err(Failure::Source("no more")));
-    assert_eq!(reader.next_entry(), Err(Failure::Corrupt { offset: 0, what: "the stream failed here before" }));
+    assert_eq!(
+        reader.next_entry(),
+        Err(Failure::Corrupt { offset: 0, what: phrase!("the stream failed here before") })
+    );
     assert_eq!(reader.drain(), Err("no more"));
 }
 
@@ -169,7 +172,7 @@ fn a_failure_is_given_again() {
     let bytes = [vec![7; 512], archive(&[Head::ustar("a", b'0', 0).with(b"")])].concat();
     let mut reader = Reader::new(Bytes { rest: &bytes, step: usize::MAX });
     let first = reader.next_entry();
-    assert_eq!(first, Err(Failure::Corrupt { offset: 0, what: "not a tar header: its checksum is wrong" }));
+    assert_eq!(first, Err(Failure::Corrupt { offset: 0, what: phrase!("not a tar header: its checksum is wrong") }));
     assert_eq!(reader.next_entry(), first);
     assert_eq!(reader.data(), Ok(b"".as_slice()));
 }

@@ -1,7 +1,7 @@
 //! Archives that are cut off or damaged.
 
 use super::super::Kind;
-use super::{Head, Members, What, archive, extended, long, padded, pax, read, read_by};
+use super::{Head, Members, archive, extended, long, padded, pax, read, read_by};
 
 /// A little of everything, under 16 KiB, so that damage soon hits something.
 fn seed() -> Vec<u8> {
@@ -115,7 +115,7 @@ fn damage(bytes: &mut [u8], random: &mut Random) {
 fn a_damaged_archive_is_read_or_refused_but_never_panics() {
     let whole = seed();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let (mut fine, mut reasons) = (0, std::collections::BTreeSet::<What>::new());
+    let (mut fine, mut reasons) = (0, std::collections::BTreeSet::<&str>::new());
     for round in 0..100_000 {
         let mut bytes = whole.clone();
         damage(&mut bytes, &mut random);

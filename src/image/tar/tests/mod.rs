@@ -6,7 +6,7 @@ mod names;
 mod oracle;
 mod sparse;
 
-use super::{Entry, Failure, Reader, What};
+use super::{Entry, Failure, Reader};
 use crate::base::bytes::Source;
 use core::convert::Infallible;
 
@@ -31,10 +31,10 @@ impl Source for Bytes<'_> {
 pub type Members = Vec<(Entry, Vec<u8>)>;
 
 /// All members with their stored data, read in pieces of `step`.
-pub fn read_by(archive: &[u8], step: usize) -> Result<Members, (u64, What)> {
+pub fn read_by(archive: &[u8], step: usize) -> Result<Members, (u64, &'static str)> {
     let mut reader = Reader::new(Bytes { rest: archive, step });
     let mut members = Vec::new();
-    let plain = |Failure::Corrupt { offset, what }| (offset, what);
+    let plain = |Failure::Corrupt { offset, what }| (offset, what.kept());
     while let Some(entry) = reader.next_entry().map_err(plain)? {
         let mut data = Vec::new();
         loop {
@@ -51,7 +51,7 @@ pub fn read_by(archive: &[u8], step: usize) -> Result<Members, (u64, What)> {
     Ok(members)
 }
 
-pub fn read(archive: &[u8]) -> Result<Members, (u64, What)> {
+pub fn read(archive: &[u8]) -> Result<Members, (u64, &'static str)> {
     read_by(archive, usize::MAX)
 }
 
@@ -63,7 +63,7 @@ pub fn only(archive: &[u8]) -> (Entry, Vec<u8>) {
 }
 
 /// Why an archive is refused.
-pub fn refusal(archive: &[u8]) -> What {
+pub fn refusal(archive: &[u8]) -> &'static str {
     read(archive).expect_err("the archive is read").1
 }
 

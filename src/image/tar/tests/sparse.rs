@@ -1,6 +1,6 @@
 //! Sparse files in GNU tar's four ways.
 
-use super::super::{Extent, What};
+use super::super::Extent;
 use super::{Head, Members, archive, only, padded, pax, read, refusal};
 
 type Extents<'a> = &'a [(u64, u64)];
@@ -103,7 +103,7 @@ fn each_format_gives_the_same_file() {
     }
 }
 
-fn each_refuses(map: Extents, size: u64, data: &[u8], why: What) {
+fn each_refuses(map: Extents, size: u64, data: &[u8], why: &str) {
     for (number, writer) in WRITERS.iter().enumerate() {
         assert_eq!(refusal(&archive(&[writer(map, size, data)])), why, "{number}: {map:?}");
     }
@@ -130,7 +130,7 @@ fn maps_that_are_too_long_are_refused_before_they_are_stored() {
     assert_eq!(only(&archive(&[pax_0_1(most, 100_000, &data)])).0.sparse.unwrap().len(), 65_536);
 }
 
-fn records(records: &[(&str, &[u8])]) -> Result<Members, (u64, What)> {
+fn records(records: &[(&str, &[u8])]) -> Result<Members, (u64, &'static str)> {
     read(&archive(&[pax(records), Head::ustar("a", b'0', 0).with(b"")]))
 }
 
