@@ -104,6 +104,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("*", "signal", &["0", "65", "-9", "NOSIG", "SIG", "RTMAX+1"]),
     ("ps", "last", &["x", "-1", "1.5"]),
     ("ps", "filter", &["x", "colour=red", "status=gone", "name", "="]),
+    ("images", "filter", &["", "x", "=", "x=1", "dangling", "dangling=maybe", "dangling="]),
     ("logs", "tail", &["x", "-1", "ALL", "1.5", "99999999999999999999"]),
     ("logs", "since", &["x", "-10m", "1e9", "2026-01-02T03:04:05", "10 m", "1h30", "2026-13-01T00:00:00Z"]),
     ("logs", "until", &["x", "-10m", "1d", "2026-01-02", "10:00"]),
@@ -114,7 +115,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("load", "input", &["/nonexistent/file"]),
     ("load", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
     ("*", "max-size", &["x", "0", "-1", "1z"]),
-    ("commit", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
+    ("*", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
 
 /// Options that any text fits.

@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::util::container::eventually;
+use crate::util::image::{configured, rewritten};
 use crate::util::{Scene, command};
 
 trials! {
     the_list_has_dockers_columns_newest_first [Command("images")];
     the_list_prints_ids_json_and_templates [Command("images")];
     the_list_is_narrowed_by_name_and_tag [Command("images")];
+    the_list_is_filtered_as_dockers [Command("images")];
+    an_image_gets_further_names [Command("tag")];
+    the_history_has_a_line_for_each_step [Command("history")];
     names_and_tags_follow_the_rules [Command("import")];
     an_image_without_a_name_is_known_by_its_id [Root, Busybox, Kernel("overlay"), Command("run")];
     importing_again_moves_the_name [Command("images")];
@@ -25,6 +29,8 @@ trials! {
     removing_goes_on_after_one_that_is_not_there [Command("rmi")];
     an_image_in_use_stays [Root, Busybox, Kernel("overlay"), Command("run")];
     an_image_that_a_container_that_ended_used_stays [Root, Busybox, Kernel("overlay"), Command("rm")];
+    an_image_of_the_same_layers_as_another_stays_while_it_is_used [Root, Busybox, Kernel("overlay"), Command("run")];
+    gc_removes_images_that_nobody_wants_if_it_is_told_to [Root, Busybox, Kernel("overlay"), Command("gc")];
     inspect_tells_what_an_image_is [Command("inspect")];
     a_damaged_store_is_an_error_that_names_the_damage [Root, Kernel("overlay"), Command("run")];
     a_containers_configuration_is_valid [Root, Busybox, Kernel("overlay"), Command("run")];
@@ -120,6 +126,88 @@ fn the_list_is_narrowed_by_name_and_tag(scene: &Scene) {
     assert_eq!(names("other"), "other:latest\n");
     assert_eq!(names("nosuch"), "");
     assert_eq!(names("app:3"), "");
+}
+
+fn the_list_is_filtered_as_dockers(scene: &Scene) {
+    import(scene, "1", "team/app:1");
+    import(scene, "2", "app:1");
+    import(scene, "3", "app:1");
+    import(scene, "4", "app:2");
+    import(scene, "5", "base");
+    configured(scene, "base", "labelled", r#"{"Labels": {"a": "b"}}"#);
+    let names = |filters: &[&str]| {
+        let mut command = scene.vial(["images", "--format={{.Repository}}:{{.Tag}}"]);
+        for filter in filters {
+            command = command.args(["-f", filter]);
+        }
+        command.ok().stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["dangling=true"]), ["<none>:<none>"]);
+    assert_eq!(names(&["dangling=false", "reference=app*:*"]), ["app:2", "app:1"]);
+    assert_eq!(names(&["reference=*/app"]), ["team/app:1"]);
+    assert_eq!(names(&["reference=a?p:2"]), ["app:2"]);
+    assert_eq!(names(&["reference=ap"]), [""; 0]);
+    assert_eq!(names(&["label=a"]), ["labelled:latest"]);
+    assert_eq!(names(&["label=a=b", "label=a"]), ["labelled:latest"]);
+    assert_eq!(names(&["label=a=c"]), [""; 0]);
+    assert_eq!(names(&["before=app:2", "reference=*:1", "reference=*"]), ["app:1"]);
+    assert_eq!(names(&["since=app:2", "reference=base"]), ["base:latest"]);
+    scene.vial(["images", "-f", "since=nosuch"]).ends(125).prints("").says("no image is named nosuch");
+    // A word is a pattern as well.
+    scene.vial(["images", "--format={{.Tag}}", "ap*"]).ok().prints("2\n1\n");
+    scene.vial(["images", "--digests"]).ok().shows("DIGEST");
+}
+
+fn an_image_gets_further_names(scene: &Scene) {
+    let id = import(scene, "1", "one");
+    let other = import(scene, "2", "two");
+    scene.vial(["tag", "one", "localhost:5000/team/one:v1"]).ok().prints("").silent();
+    scene.vial(["tag", &id[..12], "by-id"]).ok();
+    // A name that stands for something else moves.
+    scene.vial(["image", "tag", "one", "two"]).ok();
+    let rows = list(scene, "{{.Repository}}:{{.Tag}} {{.ID}}");
+    for name in ["one:latest", "localhost:5000/team/one:v1", "by-id:latest", "two:latest"] {
+        assert!(rows.contains(&format!("{name} {}\n", &id[..12])), "{rows}");
+    }
+    assert!(rows.contains(&format!("<none>:<none> {}\n", &other[..12])), "{rows}");
+    scene.vial(["tag", "nosuch", "x"]).ends(125).says("no image is named nosuch");
+    for bad in ["A", "a b", "a:", "host", "a:b:c", ""] {
+        scene.vial(["tag", "one", bad]).ends(125).says("accepted");
+    }
+    scene.vial(["rmi", "by-id"]).ok().prints("Untagged: by-id:latest\n");
+}
+
+fn the_history_has_a_line_for_each_step(scene: &Scene) {
+    import(scene, "12345", "one");
+    let id = rewritten(scene, "one", "one", |config| {
+        config["history"] = serde_json::json!([
+            {"created": "2020-01-02T03:04:05Z", "created_by": "/bin/sh -c #(nop) ADD file:0123456789abcdef0123456789 in /"},
+            {"created_by": "CMD [\"sh\"]\n\u{1b}[2J", "empty_layer": true, "comment": "no\tlayer"},
+            {"created": "2021-01-02T03:04:05Z", "empty_layer": true},
+        ]);
+    });
+    let template = "{{.ID}}|{{.CreatedBy}}|{{.Size}}|{{.Comment}}|{{.CreatedAt}}";
+    let first = "/bin/sh -c #(nop) ADD file:0123456789abcdef0…";
+    scene.vial(["history", "--format", template, "one"]).ok().prints(&format!(
+        "{}||0B||2021-01-02T03:04:05Z\n<missing>|CMD [\"sh\"]  [2J|0B|no layer|\n<missing>|{first}|5B||2020-01-02T03:04:05Z\n",
+        &id[..12]
+    ));
+    let table = scene.vial(["history", "one"]).ok().shows("IMAGE          CREATED       CREATED BY").stdout;
+    assert!(table.lines().nth(2).is_some_and(|line| line.contains("N/A")), "{table}");
+    scene
+        .vial(["history", "--no-trunc", "-H=false", "one"])
+        .ok()
+        .shows(&format!("sha256:{id}"))
+        .shows("0123456789 in /");
+    let plain = scene.vial(["history", "--human=false", "--format={{.CreatedSince}} {{.Size}}", "one"]).ok();
+    plain.prints("2021-01-02T03:04:05Z 0\n 0\n2020-01-02T03:04:05Z 5\n");
+    scene.vial(["history", "-q", "one"]).ok().prints(&format!("{}\n<missing>\n", &id[..12]));
+    // Nothing is said of a layer; and what is said is nonsense.
+    for history in [serde_json::json!([]), serde_json::json!({"a": 1}), serde_json::json!([1, null, "x"])] {
+        rewritten(scene, "one", "one", |config| config["history"] = history.clone());
+        scene.vial(["history", "one"]).ok().shows("5B");
+    }
+    scene.vial(["history", "nosuch"]).ends(125).says("no image is named nosuch");
 }
 
 fn names_and_tags_follow_the_rules(scene: &Scene) {
@@ -349,6 +437,45 @@ fn an_image_that_a_container_that_ended_used_stays(scene: &Scene) {
     scene.vial(["rm", "ended"]).ok();
     scene.vial(["rmi", "box"]).ok();
     assert!(entries(scene, "layers").is_empty());
+}
+
+fn an_image_of_the_same_layers_as_another_stays_while_it_is_used(scene: &Scene) {
+    import_busybox(scene, "base");
+    configured(scene, "base", "it", r#"{"Cmd": ["true"]}"#);
+    scene.vial(["create", "--name", "c", "it"]).ok();
+    scene.vial(["rmi", "it"]).ends(125).says("image it is in use by container c").says("vial rm c");
+    // Its layers are needed, but not by the image below.
+    scene.vial(["rmi", "base"]).ok().shows("Untagged: base:latest");
+    scene.vial(["rmi", "-f", "it"]).ok().prints("Untagged: it:latest\n");
+    scene.vial(["start", "-a", "c"]).ok();
+    scene.vial(["rm", "c"]).ok();
+}
+
+fn gc_removes_images_that_nobody_wants_if_it_is_told_to(scene: &Scene) {
+    let old = import(scene, &"1".repeat(2000), "one");
+    import(scene, "2", "one");
+    import_busybox(scene, "used");
+    scene.vial(["create", "--name", "c", "used", "true"]).ok();
+    scene.vial(["gc"]).ok().prints("");
+    assert_eq!(list(scene, "{{.Tag}}").lines().count(), 3);
+    let (layers, images) = (entries(scene, "layers").len(), entries(scene, "images").len());
+    let dry = scene.vial(["gc", "--images", "--dry-run"]).ok().stdout;
+    assert_eq!((layers, images), (entries(scene, "layers").len(), entries(scene, "images").len()), "{dry}");
+    let done = scene.vial(["gc", "--images"]).ok().prints(&dry).stdout;
+    assert!(done.starts_with(&format!("Deleted: sha256:{old}\nDeleted: sha256:")), "{done}");
+    assert!(done.ends_with("Total reclaimed space: 2kB\n"), "{done}");
+    assert_eq!((layers - 1, images - 1), (entries(scene, "layers").len(), entries(scene, "images").len()));
+    // Those with names go too, unless a container has one; containers stay.
+    scene.vial(["gc", "--all"]).ends(125).says("--all is about images");
+    let done = scene.vial(["image", "prune", "-a"]).ok().stdout;
+    assert!(done.contains("Untagged: one:latest\n") && !done.contains("used"), "{done}");
+    assert_eq!(list(scene, "{{.Repository}}"), "used\n");
+    scene.vial(["start", "-a", "c"]).ok();
+    scene.vial(["rm", "c"]).ok();
+    scene.vial(["image", "prune", "-a"]).ok().shows("Untagged: used:latest");
+    assert!(
+        entries(scene, "layers").is_empty() && entries(scene, "images").is_empty() && entries(scene, "refs").is_empty()
+    );
 }
 
 fn inspect_tells_what_an_image_is(scene: &Scene) {

@@ -25,6 +25,7 @@ mod foreground;
 mod freezer;
 mod harness;
 mod hostile;
+mod image_config;
 mod images;
 mod import;
 mod isolation;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         freezer::trials(),
         harness::trials(),
         hostile::trials(),
+        image_config::trials(),
         images::trials(),
         import::trials(),
         isolation::trials(),

@@ -8,13 +8,11 @@ use super::images;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
 use crate::container::state::PAUSED;
 use crate::container::{launch, remains};
 use crate::image::commit::Commit;
-use crate::image::instruction;
 use crate::image::reference::Reference;
 use crate::kernel::cgroup::Group;
 use crate::sys::because;
@@ -26,13 +24,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let option = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
     let (author, message) = (option(Id::Author)?, option(Id::CommitMessage)?);
-    let mut changes = Vec::new();
-    for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
-        for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
-            instruction::apply(&mut Value::Null, &[line]).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
-            changes.push(line);
-        }
-    }
+    let changes = images::changes(parsed)?;
     let words = context.words()?;
     let name = words.get(1).map(|word| Reference::parse_new(word)).transpose()?;
     let root = context.open_root()?;
@@ -68,7 +60,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
         };
         store.commit(&commit, name.as_ref(), &mut |config| {
             inherit(config, &files);
-            instruction::apply(config, &changes).map_err(Error::new)
+            images::change(config, &changes)
         })
     });
     if let Some(group) = frozen {

@@ -7,12 +7,14 @@
 use super::context::Context;
 use super::flags::Id;
 use super::images;
-use crate::base::error::{EXIT_FAILURE, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::monitor;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
+use crate::image::remove::Sweep;
 use crate::sys::{Fd, because, fd, file, process};
 
 /// Rounds of 10 ms for which an owner that seems to be gone still counts as one.
@@ -22,6 +24,12 @@ const ROUNDS: u32 = 25;
 #[inline(never)]
 pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     let dry = context.parsed.on(Id::GcDryRun);
+    // `image prune` is about images alone.
+    let all = context.parsed.noun.is_empty();
+    if all && context.parsed.on(Id::GcAll) && !context.parsed.on(Id::GcImages) {
+        return Err(Error::new(phrase!("--all is about images"))
+            .hint(phrase!("accepted: gc --images --all, or image prune --all")));
+    }
     let root = context.open_root()?;
     let bundles = Bundles::open(root.by_ref())?;
     let (containers, dangling) = bundles.survey()?;
@@ -30,16 +38,16 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
         let _why = because!("wait for containers that are being made to get an owner");
         bundles.settle()?;
     }
-    for (id, name) in &containers {
+    for (id, name) in containers.iter().filter(|_| all) {
         let result = collector.container(id, name);
         collector.note(result);
     }
-    for (name, id) in &dangling {
+    for (name, id) in dangling.iter().filter(|_| all) {
         let result = if dry { Ok(()) } else { bundles.give_back(name, id).map(drop) };
         let result = result.and_then(|()| say("name", name));
         collector.note(result);
     }
-    let result = collector.volumes();
+    let result = if all { collector.volumes() } else { Ok(()) };
     collector.note(result);
     let result = collector.images(context);
     collector.note(result);
@@ -132,12 +140,19 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// What killed imports left in the store of images.
+    /// What killed imports left in the store of images, and unwanted images.
     fn images(&self, context: &Context<'_>) -> Result<()> {
-        if self.dry {
-            return Ok(());
+        let parsed = context.parsed;
+        let images = parsed.on(Id::GcImages) || !parsed.noun.is_empty();
+        let mut sweep = Sweep { dry: self.dry, images, named: parsed.on(Id::GcAll), freed: 0 };
+        let done =
+            images::store(context)?.clean(&mut sweep, &mut |layer| images::user_of(self.root.by_ref(), layer))?;
+        for line in done {
+            super::print_line(line)?;
         }
-        let done = images::store(context)?.clean(&mut |layer| images::user_of(self.root.by_ref(), layer))?;
-        done.iter().try_for_each(|line| super::print_line(line))
+        if images {
+            super::print_line(say!("Total reclaimed space: {}", text::human_size(sweep.freed)))?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,6 @@
-//! `import`, `images` and `rmi`.
+//! `import`, `tag` and `rmi`.
+
+mod list;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,20 +8,22 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::flags::Id;
 use super::load;
-use super::output::{self, List};
-use super::ps::short;
+use super::parse::Parsed;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
 use crate::base::text;
 use crate::base::text::Cut;
-use crate::base::time::human_duration;
 use crate::container::bundle::{self, Bundles};
 use crate::container::launch::LAYERS;
+use crate::container::state::State;
+use crate::image::instruction;
 use crate::image::reference::Reference;
 use crate::image::store::Store;
 use crate::sys::file::Lock;
 use crate::sys::{FdRef, fd, file, process, terminal};
+
+pub(super) use list::{describe, history, list};
 
 /// Opens the images.
 pub(super) fn store(context: &Context<'_>) -> Result<Store> {
@@ -39,18 +43,50 @@ pub(super) fn import(context: &Context<'_>) -> Result<u8> {
         Some(given) => given.text()?,
         None => "",
     };
+    let changes = changes(parsed)?;
     file::umask(0);
     // Not every file system can hold a root.
     context.storage(context.open_root()?.by_ref())?;
     let max_size = load::max_size(context)?;
     let mut progress = Progress::new("importing", false);
-    let imported =
-        store(context)?.import(source, name.as_ref(), message, max_size, &mut |bytes| progress.show(0, bytes));
+    let imported = store(context)?.import(
+        source,
+        name.as_ref(),
+        &mut |config| match changes[..] {
+            [] => Ok(()),
+            _ => change(config, &changes),
+        },
+        message,
+        max_size,
+        &mut |bytes| progress.show(0, bytes),
+    );
     progress.end();
     let imported = imported?;
     warn_of_lost(imported.unpacked.lost_attributes);
     super::print_line(join!("sha256:{}", imported.id))?;
     Ok(0)
+}
+
+/// The instructions of `--change`, a line each.
+#[inline(never)]
+pub(super) fn changes<'a>(parsed: &Parsed<'a>) -> Result<Vec<&'a str>> {
+    let mut changes = Vec::new();
+    for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Change) {
+        for line in given.text()?.parts(b'\n').filter(|line| !line.trim_ascii().is_empty() || given.value.is_empty()) {
+            instruction::apply(&mut Value::Null, &[line]).map_err(|why| given.refuse(why, instruction::ACCEPTED))?;
+            changes.push(line);
+        }
+    }
+    Ok(changes)
+}
+
+/// Carries instructions out that are known to be good.
+pub(super) fn change(config: &mut Value, changes: &[&str]) -> Result<()> {
+    // Where there are no variables, `$NAME` is nothing; where there is no list of them, it would be anything.
+    if config.get("Env").is_none() {
+        config.set("Env", Vec::new().into());
+    }
+    instruction::apply(config, changes).map_err(Error::new)
 }
 
 /// An image's name on the command line.
@@ -119,74 +155,11 @@ impl Progress {
     }
 }
 
-/// Lists images, a row for each name.
-#[inline(never)]
-pub(super) fn list(context: &Context<'_>) -> Result<u8> {
-    let parsed = context.parsed;
-    let fields = "Repository=REPOSITORY|Tag=TAG|ID=IMAGE ID|CreatedSince=CREATED|Size=SIZE|CreatedAt=";
-    let mut list = List::new(parsed, output::FLAGS, fields)?;
-    let wanted = match name_at(context, 0)? {
-        Some(word) => Some(Reference::parse(word)?),
-        None => None,
-    };
-    let fits = |repository: &str, tag: &str| match &wanted {
-        None => true,
-        Some(wanted) => repository == wanted.name && wanted.tag.is_none_or(|wanted| wanted == tag),
-    };
-    let now = process::clock(libc::CLOCK_REALTIME);
-    for image in store(context)?.list()? {
-        let id = if parsed.on(Id::NoTrunc) { join!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
-        let cells = [
-            id,
-            say!("{} ago", human_duration(now.seconds_since(image.created))),
-            text::human_size(image.size).leak(),
-            image.created.rfc3339_short().leak(),
-        ];
-        for name in &image.names {
-            let (repository, tag) = match name.cut(b'@') {
-                Some((repository, _digest)) => (repository, "<none>"),
-                None => name.cut_last(b':').unwrap_or((name, "<none>")),
-            };
-            if fits(repository, tag) {
-                list.cells.extend_from_slice(&[keep::copy(repository), keep::copy(tag)]);
-                list.cells.extend_from_slice(&cells);
-            }
-        }
-        if image.names.is_empty() && wanted.is_none() {
-            list.cells.extend_from_slice(&["<none>", "<none>"]);
-            list.cells.extend_from_slice(&cells);
-        }
-    }
-    list.print()
-}
-
-/// What is known of an image, if there is one of this name.
-#[inline(never)]
-pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
-    let store = store(context)?;
-    let Ok(image) = store.find(name) else { return Ok(None) };
-    let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
-    let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
-    let mut size = 0;
-    for summary in store.list()? {
-        if summary.id == image.id {
-            size = summary.size;
-        }
-    }
-    let mut described = Value::default();
-    described.text("Id", join!("sha256:{}", image.id));
-    described.set("RepoTags", Value::texts(&image.names, ""));
-    described.text("Comment", comment);
-    for (name, member) in [("Created", "created"), ("Architecture", "architecture"), ("Os", "os")] {
-        described.set(name, image.config.get(member).cloned().unwrap_or_default());
-    }
-    described.set("Size", size.into());
-    let mut layers = Value::default();
-    layers.text("Type", "layers");
-    layers.set("Layers", Value::texts(&image.layers, "sha256:"));
-    described.set("RootFS", layers);
-    described.set("Config", image.config.get("config").cloned().unwrap_or_default());
-    Ok(Some(described))
+/// Gives an image a further name.
+pub(super) fn tag(context: &Context<'_>) -> Result<u8> {
+    let words = context.words()?;
+    store(context)?.tag(words[0], &Reference::parse_new(words[1])?)?;
+    Ok(0)
 }
 
 /// Removes images; goes on after one that can't be removed.
@@ -215,19 +188,22 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     failure.map_or(Ok(0), Err)
 }
 
-/// The container that uses a layer, if there is one: each one's specification names its layers. One whose specification can't
-/// be read may use any.
-pub(super) fn user_of(root: FdRef<'_>, layer: &str) -> Option<String> {
+/// The container that uses a layer or an image, if there is one: each one's specification names its layers, and its state its
+/// image. One that can't be read may use any.
+pub(super) fn user_of(root: FdRef<'_>, wanted: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
     for (id, name) in bundles.list().ok()? {
         let Ok(directory) = file::open(root, file::path(join!("containers/{}", id)).ok()?, libc::O_PATH) else {
             continue;
         };
         let uses = match bundle::read_json(directory.by_ref(), c"config.json") {
-            Ok(Some(spec)) => spec
-                .at(&["annotations", LAYERS])
-                .and_then(Value::as_str)
-                .is_some_and(|layers| layers.parts(b',').any(|used| used == layer)),
+            Ok(Some(spec)) => {
+                spec.at(&["annotations", LAYERS])
+                    .and_then(Value::as_str)
+                    .is_some_and(|layers| layers.parts(b',').any(|used| used == wanted))
+                    || State::load(directory.by_ref())
+                        .is_ok_and(|state| state.is_some_and(|state| state.image_id == wanted))
+            }
             Ok(None) => false,
             Err(_) => true,
         };

@@ -9,7 +9,7 @@ use super::output::{self, Form, Format};
 use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::base::json::{Value, parse, record};
+use crate::base::json::{Value, object, parse, record};
 use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen};
@@ -181,6 +181,7 @@ const CONFIG: &str = rows! {
     "Cmd"                "process.args"                           "null",
     "Image"              "state.image"                            "\"\"",
     "WorkingDir"         "process.cwd"                            "\"\"",
+    "ExposedPorts"       "exposed"                                "null",
     "Labels"             "state.labels"                           "{}",
     "StopSignal"         "stopSignal"                             "\"\"",
 };
@@ -252,6 +253,9 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
         facts.text(name, text);
     }
     facts.set("arguments", Value::texts(arguments, ""));
+    for port in seen.state.exposed.parts(b' ').filter(|port| !port.is_empty()) {
+        facts.member("exposed").set(port.trim_end_matches(','), object([]));
+    }
     facts.set("running", seen.condition.is_running().into());
     facts.set("paused", (seen.condition == Condition::Paused).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());

@@ -6,6 +6,7 @@ mod context;
 mod cp;
 mod exec;
 mod files;
+mod filter;
 pub mod flags;
 mod gc;
 pub mod help;
@@ -127,6 +128,8 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         "load" => load::load(context),
         "pull" => pull::pull(context),
         "images" => images::list(context),
+        "tag" => images::tag(context),
+        "history" => images::history(context),
         "rmi" => images::remove(context),
         "volume create" => volume::create(context),
         "volume ls" => volume::list(context),

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::context::Context;
+use super::filter::Filters;
 use super::flags::Id;
 use super::lifecycle;
 use super::output::{self, List};
@@ -32,11 +33,13 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let sized = parsed.on(Id::Size);
     let fields = join!("{}|Size={}|CreatedAt=|State=|Labels=", COLUMNS, (if sized { "SIZE" } else { "" }));
     let mut list = List::new(parsed, output::FLAGS, fields)?;
-    let filters = Filters::new(parsed)?;
+    let (filters, any_state) = filters(parsed)?;
     let last = newest(parsed)?;
     let mut found = all(context)?;
     let runs = |seen: &Seen| seen.condition.is_running() || seen.condition == Condition::Restarting;
-    found.retain(|seen| filters.fit(seen) && (last.is_some() || filters.any_state || runs(seen)));
+    found.retain(|seen| {
+        filters.fit(&|key, value| fits(seen, key, value)) && (last.is_some() || any_state || runs(seen))
+    });
     sort(&mut found, |one, other| one.state.created > other.state.created);
     found.truncate(last.unwrap_or(usize::MAX));
     let format = parsed.last(Id::Format).map_or(&b""[..], |given| given.value);
@@ -52,7 +55,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             quoted(&state.command.join(" "), whole),
             since("", state.created, now, " ago"),
             seen.status(now),
-            "",
+            if seen.condition.is_running() { state.exposed } else { "" },
             seen.name,
             size.map_or("", |bytes| text::human_size(bytes).leak()),
             state.created,
@@ -122,62 +125,43 @@ fn quoted(command: &str, whole: bool) -> &'static str {
     if command.is_empty() {
         return "";
     }
+    Value::from(cut(command, if whole { usize::MAX } else { COMMAND })).to_compact().leak()
+}
+
+/// Text of at most so many letters, the last of which says that there are more.
+#[inline(never)]
+pub(super) fn cut(text: &str, most: usize) -> &'static str {
     // Where the last letter that fits begins, and where the first that does not.
-    let (mut last, mut end) = (0, command.len());
-    for (index, (at, _)) in command.char_indices().enumerate() {
-        match index {
-            _ if whole => break,
-            COMMAND => end = at,
-            _ if index < COMMAND => last = at,
-            _ => {}
+    let (mut last, mut end) = (0, text.len());
+    for (index, (at, _)) in text.char_indices().enumerate() {
+        if index < most {
+            last = at;
+        } else {
+            end = at;
+            break;
         }
     }
-    let cut = if end < command.len() { join!("{}…", (&command[..last])) } else { keep::copy(command) };
-    Value::from(cut).to_compact().leak()
+    if end < text.len() { join!("{}…", (&text[..last])) } else { keep::copy(text) }
 }
 
-/// What a filter is about.
-const KEYS: &str = "id name label status ancestor";
-
-/// `--filter`: what is given under one key is alternatives, except for labels; all keys must fit.
-struct Filters<'a> {
-    filters: Vec<(&'a str, &'a str)>,
-    /// Whether containers are wanted that do not run.
-    any_state: bool,
-}
-
-impl<'a> Filters<'a> {
-    fn new(parsed: &Parsed<'a>) -> Result<Filters<'a>> {
-        let mut filters = Filters { filters: Vec::new(), any_state: parsed.on(Id::AllContainers) };
-        for given in parsed.flags.iter().filter(|given| given.flag.id == Id::Filter) {
-            let (key, value) =
-                given.check(given.text()?.cut(b'='), phrase!("no ="), phrase!("KEY=VALUE, such as status=exited"))?;
-            let known = text::place(KEYS, key).map(|_| ());
-            given.check(known, phrase!("no such key"), phrase!("id=, name=, label=, status= or ancestor="))?;
-            if key == "status" {
-                let known = Condition::ALL.iter().any(|condition| condition.name() == value);
-                given.check(
-                    known.then_some(()),
-                    phrase!("no such status"),
-                    phrase!("created, running, paused, restarting, exited or dead"),
-                )?;
-                filters.any_state = true;
-            }
-            filters.filters.push((key, value));
+/// Reads `--filter`; whether containers are wanted that do not run.
+fn filters<'a>(parsed: &Parsed<'a>) -> Result<(Filters<'a>, bool)> {
+    let mut any_state = parsed.on(Id::AllContainers);
+    let rows =
+        (Id::Filter, "id name label status ancestor", phrase!("id=, name=, label=, status= or ancestor= with a value"));
+    let filters = Filters::new(parsed, rows, &mut |given, key, value| {
+        if key != "status" {
+            return Ok(());
         }
-        Ok(filters)
-    }
-
-    fn fit(&self, seen: &Seen) -> bool {
-        KEYS.parts(b' ').all(|key| {
-            let (mut given, mut fitting) = (0, 0);
-            for (_, value) in self.filters.iter().filter(|(of, _)| *of == key) {
-                given += 1;
-                fitting += usize::from(fits(seen, key, value));
-            }
-            fitting == given || (fitting > 0 && key != "label")
-        })
-    }
+        any_state = true;
+        let known = Condition::ALL.iter().any(|condition| condition.name() == value);
+        given.check(
+            known.then_some(()),
+            phrase!("no such status"),
+            phrase!("created, running, paused, restarting, exited or dead"),
+        )
+    })?;
+    Ok((filters, any_state))
 }
 
 #[inline(never)]
@@ -187,7 +171,7 @@ fn fits(seen: &Seen, key: &str, value: &str) -> bool {
         "id" => seen.id.starts_with(value),
         "name" => value.is_empty() || seen.name.as_bytes().windows(value.len()).any(|part| part == value.as_bytes()),
         "status" => seen.condition.name() == value,
-        "label" => has_label(seen, value),
+        "label" => has_label(&state.labels, value),
         _ => {
             let id = value.strip_prefix("sha256:").unwrap_or(value);
             state.image == value
@@ -198,10 +182,10 @@ fn fits(seen: &Seen, key: &str, value: &str) -> bool {
     }
 }
 
-/// `NAME`, or `NAME=VALUE`.
-fn has_label(seen: &Seen, wanted: &str) -> bool {
+/// Whether one of these labels is `NAME`, or `NAME=VALUE`.
+pub(super) fn has_label(labels: &[(&str, &str)], wanted: &str) -> bool {
     let (name, value) = wanted.cut(b'=').map_or((wanted, None), |(name, value)| (name, Some(value)));
-    seen.state.labels.iter().any(|(known, is)| *known == name && value.is_none_or(|value| value == *is))
+    labels.iter().any(|(known, is)| *known == name && value.is_none_or(|value| value == *is))
 }
 
 #[cfg(test)]
@@ -231,7 +215,8 @@ mod tests {
             line.extend([&b"-f"[..], word.as_bytes()]);
         }
         let parsed = parse(&line).unwrap();
-        Ok(Filters::new(&parsed)?.fit(&seen()))
+        let seen = seen();
+        Ok(filters(&parsed)?.0.fit(&|key, value| fits(&seen, key, value)))
     }
 
     #[test]
@@ -256,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused() {
-        for (word, accepted) in [("web", "KEY=VALUE"), ("nope=1", "ancestor="), ("status=up", "created, running")] {
+        for (word, accepted) in [("web", "label="), ("nope=1", "ancestor="), ("status=up", "created, running")] {
             let error = filter(&[word]).unwrap_err().to_string();
             assert!(error.contains("for --filter") && error.contains(accepted), "{error}");
         }

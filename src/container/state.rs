@@ -76,6 +76,8 @@ record! {
         tty: bool = Optional "tty",
         /// The user's notes.
         labels: Vec<(&'static str, &'static str)> = Optional "labels",
+        /// The ports that its image says it listens on: `80/tcp, 53/udp`.
+        exposed: &'static str = Optional "exposed",
     }
 }
 

@@ -15,6 +15,7 @@ use crate::base::phrase::Phrase;
 use crate::base::bytes::{Decode, Failure};
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
+use crate::base::json::Value;
 use crate::base::zstd::{self, Zstd};
 use crate::kernel::loopdev;
 use crate::sys::{self, Fd, file, ledger, process};
@@ -49,10 +50,11 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, a file system image, or `-` for standard
-    /// input. What it is shows in its content, not in its name.
+    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, a file system image, or `-` for
+    /// standard input. What it is shows in its content, not in its name.
     ///
-    /// `progress` gets the number of bytes that have been unpacked, now and then.
+    /// `change` gets the member `config` of its configuration; `progress` the number of bytes that have been unpacked, now and
+    /// then.
     ///
     /// # Errors
     /// The source can't be read, is something else, or is damaged. Nothing of it is then in the store.
@@ -60,6 +62,7 @@ impl Store {
         &self,
         source: &[u8],
         name: Option<&Reference<'_>>,
+        change: &mut dyn FnMut(&mut Value) -> Result<()>,
         message: &str,
         max_size: u64,
         progress: &mut dyn FnMut(u64),
@@ -81,8 +84,9 @@ impl Store {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
         let created = process::clock(libc::CLOCK_REALTIME);
-        let config = manifest::single_layer(layer, created, message).to_compact();
-        let id = self.land(&work, config.as_bytes(), name.map(full_name).as_slice())?;
+        let mut config = manifest::single_layer(layer, created, message);
+        change(config.member("config"))?;
+        let id = self.land(&work, config.to_compact().as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })
     }
 }

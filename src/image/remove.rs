@@ -8,11 +8,24 @@ use crate::base::error::{Error, Result};
 use crate::sys::file::Lock;
 use crate::sys::{self, device, file, ledger, process};
 
-/// Tells which container uses a layer, if one does.
+/// Tells which container uses a layer or an image, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
 /// Seconds.
 const DAY: i64 = 86_400;
+
+/// What [`Store::clean`] is to do.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// Only say what would be done.
+    pub dry: bool,
+    /// Images go that no container uses and no name stands for.
+    pub images: bool,
+    /// And those that have names.
+    pub named: bool,
+    /// How many bytes the layers had that went.
+    pub freed: u64,
+}
 
 /// What was done, a line each.
 type Done = Result<Vec<&'static str>>;
@@ -42,9 +55,9 @@ impl Store {
             return Err(Error::new(say!("image {} has several names: {}", image, found.names.join(", ")))
                 .hint(phrase!("remove it by name, or with -f to remove all of them")));
         }
-        let needed = self.needed(id)?;
+        let needed = self.needed(&[id])?;
         let unneeded = |layer: &&&'static str| !needed.contains(*layer);
-        let user = found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer));
+        let user = in_use(id).or_else(|| found.layers.iter().filter(unneeded).find_map(|layer| in_use(layer)));
         if let Some(container) = user {
             if let Some(name) = called
                 && force
@@ -71,30 +84,55 @@ impl Store {
     }
 
     /// Removes what killed processes left: work whose owner is gone, layers that no image has and no container uses, names of
-    /// images that never landed. Returns a line for each.
+    /// images that never landed. Also images, if they are unwanted. Returns a line for each.
     ///
     /// # Errors
     /// What can't be read or removed.
     #[inline(never)]
-    pub fn clean(&self, in_use: InUse<'_>) -> Done {
+    pub fn clean(&self, sweep: &mut Sweep, in_use: InUse<'_>) -> Done {
         let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
-        self.sweep(&mut done)?;
-        self.sweep_downloads(&mut done)?;
-        let needed = self.needed("")?;
+        self.sweep(sweep.dry, &mut done)?;
+        self.sweep_downloads(sweep.dry, &mut done)?;
+        let mut names = self.names()?;
+        let mut gone = Vec::new();
+        for id in self.ids()? {
+            let image = self.image(id, &names)?;
+            let wanted = image.names.is_empty() || sweep.named;
+            if !sweep.images || !wanted || in_use(id).is_some() {
+                continue;
+            }
+            if !sweep.dry {
+                file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+            }
+            names.retain(|(_, of)| *of != id);
+            done.push(say!("Deleted: sha256:{}", id));
+            gone.push(id);
+        }
+        if !gone.is_empty() && !sweep.dry {
+            self.sync(c"images")?;
+        }
+        let needed = self.needed(&gone)?;
         for layer in self.directory(c"layers")? {
             if !needed.contains(&layer) && in_use(layer).is_none() {
-                self.remove_layer(join!("layers/{}", layer))?;
+                sweep.freed += self.layer_size(layer);
+                if !sweep.dry {
+                    self.remove_layer(join!("layers/{}", layer))?;
+                }
                 done.push(say!("Deleted: sha256:{}", layer));
             }
         }
-        self.clean_trees()?;
-        let names = self.names()?;
+        if !sweep.dry {
+            self.clean_trees()?;
+        }
         for file in self.directory(c"refs")? {
             let name = readable(file);
             if !names.iter().any(|(known, _)| *known == name) {
-                done.push(self.untag(name)?);
+                if !sweep.dry {
+                    self.untag(name)?;
+                }
+                done.push(say!("Untagged: {}", name));
             }
         }
         Ok(done)
@@ -107,15 +145,17 @@ impl Store {
     pub fn clean_work(&self) -> Result<()> {
         let _why = sys::because(phrase!("remove what was under way"));
         let _lock = self.hold(Lock::Exclusive)?;
-        self.sweep(&mut Vec::new())
+        self.sweep(false, &mut Vec::new())
     }
 
-    fn sweep(&self, done: &mut Vec<&'static str>) -> Result<()> {
+    fn sweep(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
         for name in self.directory(c"tmp")? {
             let path = file::path(join!("tmp/{}", name))?;
             let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
             if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                file::remove_tree(self.root.by_ref(), path)?;
+                if !dry {
+                    file::remove_tree(self.root.by_ref(), path)?;
+                }
                 done.push(say!("Deleted: tmp/{}", name));
             }
             ledger::relieve();
@@ -124,14 +164,16 @@ impl Store {
     }
 
     /// Removes downloads that nobody has gone on with for a day.
-    fn sweep_downloads(&self, done: &mut Vec<&'static str>) -> Result<()> {
+    fn sweep_downloads(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
         let now = process::clock(libc::CLOCK_REALTIME).secs;
         for name in self.directory(c"partial")? {
             let path = file::path(join!("partial/{}", name))?;
             let Ok(file) = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW) else { continue };
             let written = file::stat(file.by_ref(), c"")?.mtime.secs;
             if now.saturating_sub(written) > DAY && file::try_lock(file.by_ref(), Lock::Exclusive)? {
-                file::unlink(self.root.by_ref(), path)?;
+                if !dry {
+                    file::unlink(self.root.by_ref(), path)?;
+                }
                 done.push(say!("Deleted: partial/{}", name));
             }
         }
@@ -149,10 +191,10 @@ impl Store {
         Ok(())
     }
 
-    /// The layers of all images but one.
-    fn needed(&self, except: &str) -> Result<Vec<&'static str>> {
+    /// The layers of all images but these.
+    fn needed(&self, except: &[&str]) -> Result<Vec<&'static str>> {
         let mut layers = Vec::new();
-        for id in self.ids()?.into_iter().filter(|id| *id != except) {
+        for id in self.ids()?.into_iter().filter(|id| !except.contains(id)) {
             layers.append(&mut self.image(id, &[])?.layers);
         }
         Ok(layers)

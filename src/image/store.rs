@@ -70,6 +70,8 @@ pub struct Summary {
     pub names: Vec<&'static str>,
     /// When it was made.
     pub created: Timestamp,
+    /// Its configuration.
+    pub config: Value,
     /// Bytes in its layers.
     pub size: u64,
 }
@@ -150,7 +152,7 @@ impl Store {
                 size += self.layer_size(layer);
             }
             let created = manifest::created(&image.config);
-            let summary = Summary { size, names: image.names, created, id };
+            let summary = Summary { size, names: image.names, created, id, config: image.config };
             let at = list.iter().position(|other| other.created < created).unwrap_or(list.len());
             list.insert(at, summary);
         }
@@ -266,7 +268,21 @@ impl Store {
         Ok(Image { id, names, config, layers, on_filesystem: false })
     }
 
-    fn layer_size(&self, layer: &str) -> u64 {
+    /// When the latest of these names was given; the epoch if there is none.
+    #[must_use]
+    pub fn tagged(&self, names: &[&str]) -> Timestamp {
+        let mut latest = Timestamp::default();
+        for name in names {
+            let stat = file::path(reference_path(name)).and_then(|path| file::stat(self.root.by_ref(), path));
+            let given = stat.map_or(latest, |stat| Timestamp { secs: stat.mtime.secs, nanos: stat.mtime.nanos });
+            latest = if latest < given { given } else { latest };
+        }
+        latest
+    }
+
+    /// Bytes in a layer.
+    #[must_use]
+    pub fn layer_size(&self, layer: &str) -> u64 {
         let size = file::path(join!("layers/{}/size", layer))
             .and_then(|path| file::read_file(self.root.by_ref(), path, 64))
             .unwrap_or_default();

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::layer::tests::{Scratch, archive, entry, show};
 use super::manifest;
 use super::reference::Reference;
+use super::remove::Sweep;
 use super::store::Store;
 use super::tar::Kind;
 use crate::base::error::{Error, Result};
@@ -18,7 +19,7 @@ fn store(scratch: &Scratch) -> Store {
 
 fn import(store: &Store, source: &Path, name: &str) -> Result<super::import::Imported> {
     let name = (!name.is_empty()).then(|| Reference::parse_new(name).unwrap());
-    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), "test", 0, &mut |_| ())
+    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), &mut |_| Ok(()), "test", 0, &mut |_| ())
 }
 
 /// An archive of one small file that this user owns.
@@ -163,7 +164,7 @@ fn a_killed_import_shows_nothing_and_is_cleaned_up() {
         process::sleep(10);
     }
     assert_eq!(files(&scratch, "tmp"), 1);
-    let untouched = store.clean(&mut |_| None).unwrap();
+    let untouched = store.clean(&mut Sweep::default(), &mut |_| None).unwrap();
     assert!(untouched.is_empty(), "the owner lives: {untouched:?}");
     process::kill(child, libc::SIGKILL).unwrap();
     process::wait(Some(child), true).unwrap();
@@ -171,7 +172,7 @@ fn a_killed_import_shows_nothing_and_is_cleaned_up() {
     // The helper dies with its parent, in its own time, and holds the lock until then.
     let cleaned = (0..500).any(|_| {
         process::sleep(10);
-        store.clean(&mut |_| None).unwrap().iter().any(|line| line.starts_with("Deleted: tmp/"))
+        store.clean(&mut Sweep::default(), &mut |_| None).unwrap().iter().any(|line| line.starts_with("Deleted: tmp/"))
     });
     assert!(cleaned && files(&scratch, "tmp") == 0);
     assert_eq!(names(&store), ["kept:latest"]);
@@ -190,7 +191,7 @@ fn a_name_set_by_an_import_that_never_landed_still_means_the_image_before() {
     assert!(store.find("ghost:1").is_err());
     let mut used = |layer: &str| (layer == "2".repeat(64)).then(|| "box".to_string());
     fs::create_dir(scratch.0.join("store/layers").join("2".repeat(64))).unwrap();
-    assert_eq!(store.clean(&mut used).unwrap().len(), 2);
+    assert_eq!(store.clean(&mut Sweep::default(), &mut used).unwrap().len(), 2);
     assert_eq!((files(&scratch, "layers"), files(&scratch, "refs")), (2, 1));
 }
 

@@ -7,6 +7,7 @@ pub mod container;
 pub mod detached;
 pub mod disk;
 pub mod elf;
+pub mod image;
 pub mod leaks;
 pub mod needs;
 pub mod registry;

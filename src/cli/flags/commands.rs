@@ -1,9 +1,9 @@
 //! The commands, in the order in which help lists them.
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, IMAGES, IMPORT, INSPECT, JSON, LIMITS,
-    LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, PULL, QUIET, RM, RMI, RUN, SECURITY, SIGNAL, START, STATS,
-    STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, PULL, QUIET, RM, RMI, RUN, SECURITY,
+    SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 use crate::base::phrase::Phrase;
@@ -270,7 +270,7 @@ pub static COMMANDS: &[Command] = &[
         help: phrase!("Make an image of a container, one layer above its own"),
         examples: examples![("commit web mine:2", ""), ("commit -m tuned web mine:3", "with a note")],
         args: (1, 2),
-        groups: &[&COMMIT],
+        groups: &[&COMMIT, &CHANGE],
         ..BLANK
     },
     Command {
@@ -284,7 +284,7 @@ pub static COMMANDS: &[Command] = &[
             ("import - mine:2 < rootfs.tar", "standard input"),
         ],
         args: (1, 2),
-        groups: &[&IMPORT, &UNPACK],
+        groups: &[&IMPORT, &CHANGE, &UNPACK],
         ..BLANK
     },
     Command {
@@ -320,9 +320,32 @@ pub static COMMANDS: &[Command] = &[
         aliases: &["image ls", "image list"],
         usage: phrase!("[OPTIONS] [NAME[:TAG]]"),
         help: phrase!("List images"),
-        examples: examples![("images", ""), ("images --format '{{.Repository}}:{{.Tag}}'", "names only")],
+        examples: examples![
+            ("images", ""),
+            ("images -q -f dangling=true", "the IDs of those without a name"),
+            ("images --format '{{.Repository}}:{{.Tag}}'", "names only"),
+        ],
         args: (0, 1),
         groups: &[&IMAGES, &QUIET, &LISTING],
+        ..BLANK
+    },
+    Command {
+        name: "tag",
+        aliases: &["image tag"],
+        usage: phrase!("IMAGE NAME[:TAG]"),
+        help: phrase!("Give an image a further name"),
+        examples: examples![("tag alpine mine:1", "")],
+        args: (2, 2),
+        ..BLANK
+    },
+    Command {
+        name: "history",
+        aliases: &["image history"],
+        usage: phrase!("[OPTIONS] IMAGE"),
+        help: phrase!("List the steps that made an image"),
+        examples: examples![("history --no-trunc alpine", "with whole commands")],
+        args: (1, 1),
+        groups: &[&HISTORY, &QUIET, &LISTING],
         ..BLANK
     },
     Command {
@@ -381,9 +404,13 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "gc",
+        aliases: &["image prune"],
         usage: phrase!("[OPTIONS]"),
         help: phrase!("Remove what killed or interrupted commands left behind"),
-        examples: examples![("gc --dry-run", "only say what would go")],
+        examples: examples![
+            ("gc --dry-run", "only say what would go"),
+            ("gc --images", "and old images, which `image prune` does alone"),
+        ],
         groups: &[&GC],
         ..BLANK
     },

@@ -208,12 +208,21 @@ flags! {
     COMMIT "Options" {
         Author            b'a' "author"             One      "NAME"           "Note who made the image";
         CommitMessage     b'm' "message"            One      "TEXT"           "Note why it was made";
-        Change            b'c' "change"             Many     "INSTRUCTION"    "Change its configuration: 'CMD [\"sh\"]', 'ENV A=1'";
         CommitPause       b'p' "pause"              Switch   ""               "Freeze the container meanwhile (default); =false not to";
+    }
+    /// Where an image's configuration is made.
+    CHANGE "Options" {
+        Change            b'c' "change"             Many     "INSTRUCTION"    "Change its configuration: 'CMD [\"sh\"]', 'ENV A=1'";
     }
     /// `images`.
     IMAGES "Options" {
-        AllImages         b'a' "all"                Switch   ""               "Show images without a name too";
+        AllImages         b'a' "all"                Switch   ""               "Show images without a name too (they always are)";
+        Digests           b' ' "digests"            Switch   ""               "Show the digests of their manifests";
+        ImageFilter       b'f' "filter"             Many     "KEY=VALUE"      "Only dangling=, reference=, label=, before= or since=";
+    }
+    /// `history`.
+    HISTORY "Options" {
+        Human             b'H' "human"              Switch   ""               "Sizes and ages for people (default); =false for scripts";
     }
     /// `ps`.
     PS "Options" {
@@ -292,5 +301,7 @@ flags! {
     /// `gc`.
     GC "Options" {
         GcDryRun          b' ' "dry-run"            Switch   ""               "Print what would be removed";
+        GcImages          b' ' "images"             Switch   ""               "Remove images too that have no name and no container";
+        GcAll             b'a' "all"                Switch   ""               "With --images: those with names, if no container has them";
     }
 }

@@ -1,12 +1,14 @@
 //! The image to run: its layers, and what its config says.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
+use crate::base::text::{self, Cut};
 use crate::cli::context::Context;
 use crate::cli::images;
 use crate::image::reference::Image;
@@ -41,6 +43,10 @@ pub(super) struct Found {
     pub(super) volumes: Vec<&'static str>,
     /// `StopSignal`.
     pub(super) stop_signal: &'static str,
+    /// `Labels`.
+    pub(super) labels: &'static [(String, Value)],
+    /// `ExposedPorts`: `80/tcp, 53/udp`.
+    pub(super) exposed: String,
 }
 
 /// Finds the image; without `make` nothing is made, nor kept from being removed. Once a container's files say that it uses
@@ -92,7 +98,10 @@ fn stored(found: &mut Found, store: &Store) -> Result<()> {
         found.file = join!("../../layers/{}/image", stored.layers[0]);
     }
     if let Some(config) = stored.config.get("config") {
-        configure(found, config);
+        return configure(found, config).map_err(|what| {
+            Error::new(say!("image {}: {} in its configuration", found.name, what))
+                .hint(phrase!("`vial inspect` shows it; an image without comes from whoever made this one"))
+        });
     }
     Ok(())
 }
@@ -117,8 +126,12 @@ fn local(found: &mut Found, path: &CStr) -> Result<()> {
     Ok(())
 }
 
-/// Takes over what an image's config says.
-fn configure(found: &mut Found, config: &'static Value) {
+/// The most volumes and ports of an image: others are an attack on the host's patience.
+const MOST: usize = 256;
+
+/// Takes over what an image's config says; what is of another type than it should be is not there. Why not, if some of it can't
+/// be.
+fn configure(found: &mut Found, config: &'static Value) -> core::result::Result<(), &'static str> {
     for (member, texts) in [("Entrypoint", &mut found.entrypoint), ("Cmd", &mut found.command), ("Env", &mut found.env)]
     {
         for item in config.get(member).and_then(Value::as_array).unwrap_or_default() {
@@ -130,7 +143,25 @@ fn configure(found: &mut Found, config: &'static Value) {
     {
         *text = config.get(member).and_then(Value::as_str).unwrap_or_default();
     }
-    for (path, _) in config.get("Volumes").and_then(Value::as_object).unwrap_or_default() {
+    let object = |member| config.get(member).and_then(Value::as_object).unwrap_or_default();
+    for (path, _) in object("Volumes") {
         found.volumes.push(path);
     }
+    found.labels = object("Labels");
+    for (port, _) in object("ExposedPorts").iter().take(MOST) {
+        let (number, protocol) = port.cut(b'/').unwrap_or((port, "tcp"));
+        if text::decimal_u32(number).is_some_and(|number| number <= 65_535)
+            && matches!(protocol, "tcp" | "udp" | "sctp")
+        {
+            for part in [if found.exposed.is_empty() { "" } else { ", " }, number, "/", protocol] {
+                found.exposed.push_str(part);
+            }
+        }
+    }
+    if found.volumes.len() > MOST {
+        return Err("too many volumes");
+    }
+    let lists = [&found.entrypoint, &found.command, &found.env, &found.volumes];
+    let mut texts = lists.into_iter().flatten().chain([&found.workdir, &found.user]);
+    if texts.any(|text| text.has(b'\0')) { Err("a zero byte") } else { Ok(()) }
 }

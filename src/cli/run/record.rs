@@ -15,7 +15,7 @@ use crate::sys::{because, process};
 
 /// What is known of a container before it is started; files of labels are read.
 #[inline(never)]
-pub(super) fn prepared(options: Options, found: &Found) -> Result<Box<State>> {
+pub(super) fn prepared(options: Options, found: &'static Found) -> Result<Box<State>> {
     let mut state: Box<State> = Box::default();
     state.image = found.name;
     state.image_id = found.id;
@@ -24,13 +24,18 @@ pub(super) fn prepared(options: Options, found: &Found) -> Result<Box<State>> {
     // Should this process be killed before there is a monitor, this tells that it was not `create`.
     state.owner = if options.detach { process::getpid() } else { 0 };
     state.tty = options.tty;
-    state.labels = labels(options)?;
+    state.labels = labels(options, found)?;
+    state.exposed = &found.exposed;
     Ok(state)
 }
 
-/// Labels of files, then those of the command line.
-fn labels(options: Options) -> Result<Vec<(&'static str, &'static str)>> {
+/// Labels of the image, of files, then those of the command line.
+fn labels(options: Options, found: &'static Found) -> Result<Vec<(&'static str, &'static str)>> {
     let mut labels = Vec::new();
+    for (name, value) in found.labels {
+        // An object has each name once.
+        labels.extend(value.as_str().map(|value| (&**name, value)));
+    }
     for path in &options.record.label_files {
         let _why = because!("read labels from a file (--label-file)");
         for label in parse_label_file(path, option_file(path, "--label-file")?)? {

@@ -35,7 +35,10 @@ impl Registry {
         })?;
         let digest = join!("sha256:{}", hex(&sha256::digest(&body)));
         if name.digest.is_some_and(|wanted| wanted != digest) {
-            return Err(Error::new(say!("{} is damaged: its content does not have the digest that was asked for", digest)));
+            return Err(Error::new(say!(
+                "{} is damaged: its content does not have the digest that was asked for",
+                digest
+            )));
         }
         // There it is found when it is opened.
         let digits = &digest[7..];
