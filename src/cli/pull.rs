@@ -65,8 +65,11 @@ fn bring(context: &Context<'static>, reference: &Reference<'static>, output: FdR
     let parsed = context.parsed;
     let mut credentials = "";
     if let Some(given) = parsed.last(Id::Credentials) {
-        credentials =
-            given.check(given.text().ok().filter(|text| text.has(b':')), "no name and password", "USER:PASSWORD")?;
+        credentials = given.check(
+            Some(given.text()?).filter(|text| text.bytes().position(|byte| byte == b':') > Some(0)),
+            "no name and password",
+            "USER:PASSWORD",
+        )?;
     }
     let (platform, max_size, quiet) = (load::platform(context)?, load::max_size(context)?, parsed.on(Id::PullQuiet));
     file::umask(0);
@@ -123,7 +126,7 @@ fn apart(context: &Context<'static>, name: &Reference<'static>, output: FdRef<'_
         }
     }
     let result = helper.conclude();
-    if result.is_err() {
+    if ended_by != 0 {
         // Its own children end with it, and hold what it had locked until then.
         while process::wait(None, true).is_ok() {}
         images::store(context)?.clean_work()?;

@@ -186,7 +186,11 @@ impl Curl {
             ),
             _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
         };
-        Some(Error::new(say!("curl failed with code {}: {}", u32::from(code), what)).hint(hint).because(ledger::reason()))
+        Some(
+            Error::new(say!("curl failed with code {}: {}", u32::from(code), what))
+                .hint(hint)
+                .because(ledger::reason()),
+        )
     }
 }
 
