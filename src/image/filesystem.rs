@@ -7,8 +7,6 @@ use super::layer::Unpacked;
 use super::stream::Opened;
 use crate::base::bytes::Source;
 use crate::base::error::Result;
-use crate::base::keep;
-use crate::base::sha256::hex;
 use crate::sys::{self, device, file};
 
 /// Bytes digested at a time.
@@ -47,9 +45,7 @@ impl Workspace {
             size += count as u64;
         }
         file::truncate(copy.by_ref(), size)?;
-        file::write_file(work, c"layer/size", join!("{}\n", size).as_bytes(), 0o600)?;
-        let digest = keep::copy(&hex(&digest.finish()));
-        file::rename(work, c"layer", work, file::path(digest)?, false)?;
+        let digest = self.seal("layer", &digest.finish(), size)?;
         Ok((digest, Unpacked { size, entries: 1, ..Unpacked::default() }))
     }
 }

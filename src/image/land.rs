@@ -134,11 +134,19 @@ impl Workspace {
         file::mkdir(layer.by_ref(), c"diff", 0o755).map_err(full)?;
         let root = file::open(layer.by_ref(), c"diff", libc::O_RDONLY | libc::O_DIRECTORY)?;
         let (digest, unpacked) = transfer(root.by_ref(), how, progress, produce)?;
-        let size = join!("{}\n", unpacked.size);
-        file::write_file(layer.by_ref(), c"size", size.as_bytes(), 0o600).map_err(full)?;
-        let digest = keep::copy(&hex(&digest));
-        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
+        let digest = self.seal(part, &digest, unpacked.size)?;
         Ok((digest, unpacked))
+    }
+
+    /// Calls a layer that is complete by its digest, and notes its size.
+    #[inline(never)]
+    pub(super) fn seal(&self, part: &str, digest: &Digest, size: u64) -> Result<&'static str> {
+        let work = self.dir.by_ref();
+        file::write_file(work, file::path(join!("{}/size", part))?, join!("{}\n", size).as_bytes(), 0o600)
+            .map_err(full)?;
+        let digest = keep::copy(&hex(digest));
+        file::rename(work, file::path(part)?, work, file::path(digest)?, false).map_err(full)?;
+        Ok(digest)
     }
 }
 

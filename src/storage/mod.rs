@@ -74,11 +74,8 @@ impl Trees<'_> {
     /// # Errors
     /// What the file system refuses.
     pub fn base(&self, layers: &[&str]) -> Result<Fd> {
-        let (Some((top, below)), image) = (layers.split_last(), &self.image) else {
-            return Err(Error::new(phrase!("the image has no layers")));
-        };
-        if !self.btrfs && below.is_empty() && image.is_none() {
-            return self.layer(top, false);
+        if let ([only], false, None) = (layers, self.btrfs, &self.image) {
+            return self.layer(only, false);
         }
         let name = tree_name(layers);
         let path = file::path(join!("trees/{}", name))?;
@@ -88,7 +85,7 @@ impl Trees<'_> {
         }
         let _why = because!("put the image's layers together, for all containers of it");
         let (mut first, mut before) = (0, None);
-        if self.btrfs && !below.is_empty() {
+        if let (true, [below @ .., _]) = (self.btrfs && layers.len() > 1, layers) {
             (first, before) = (below.len(), Some(self.base(below)?));
         }
         let made = self.begin(self.work, name, before.as_ref())?;
@@ -97,12 +94,9 @@ impl Trees<'_> {
         }
         file::sync_all(self.work)?;
         file::mkdir_if_missing(self.root, c"trees", 0o700)?;
-        match file::rename(self.work, file::path(name)?, self.root, path, false) {
-            // Somebody else was faster.
-            Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
-            result => result?,
-        }
-        open(self.root, path)
+        // If somebody else was faster, theirs will do.
+        let renamed = file::rename(self.work, file::path(name)?, self.root, path, false);
+        open(self.root, path).or_else(|error| renamed.and(Err(error)))
     }
 
     /// Makes a container's own tree, in its directory, of the one that it begins with; `snapshot` if that is a subvolume.

@@ -79,6 +79,7 @@ impl Copier<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn entry(&mut self, from: FdRef<'_>, to: FdRef<'_>, name: &CStr, path: &mut Vec<u8>) -> Result<()> {
         let stat = file::stat(from, name)?;
         let key = (stat.dev_major, stat.dev_minor, stat.ino);
@@ -125,6 +126,7 @@ impl Copier<'_> {
     }
 
     /// Makes a directory, or opens the one that is there and that what is in the source is to be added to.
+    #[inline(never)]
     fn make_directory(&self, source: &Fd, to: FdRef<'_>, name: &CStr) -> Result<Fd> {
         if let Err(error) = file::mkdir(to, name, 0o700) {
             if !error.is(Errno::EEXIST) || self.layer.is_none() {
