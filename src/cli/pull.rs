@@ -13,7 +13,7 @@ use super::options::{PULL, RunOptions};
 use super::parse::invalid;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
-use crate::base::text::{self, Cut};
+use crate::base::text;
 use crate::image::bring::Wanted;
 use crate::image::helper::Helper;
 use crate::image::reference::{Image, Reference};

@@ -321,10 +321,10 @@ impl Store {
 /// `NAME:TAG`, or `NAME@DIGEST` for what has a digest.
 #[must_use]
 pub fn full_name(name: &Reference<'_>) -> &'static str {
-    match name.digest {
-        Some(digest) => join!("{}@{}", name.name, digest),
-        None => join!("{}:{}", name.name, name.tag()),
+    if let Some(digest) = name.digest {
+        return join!("{}@{}", name.name, digest);
     }
+    join!("{}:{}", name.name, name.tag())
 }
 
 /// The name without the tag that is meant when there is none.
