@@ -113,7 +113,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("pull", "creds", &["x", ":x", ":"]),
     ("export", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
     ("load", "input", &["/nonexistent/file"]),
-    ("load", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
+    ("*", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
     ("*", "max-size", &["x", "0", "-1", "1z"]),
     ("*", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
