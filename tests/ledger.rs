@@ -41,7 +41,7 @@ trials! {
 }
 
 /// Runs vial under strace, with a ledger, and compares the two.
-fn compare(scene: &Scene, code: i32, args: &[&str]) -> account::Ledger {
+pub fn compare(scene: &Scene, code: i32, args: &[&str]) -> account::Ledger {
     let (output, trace, ledger) = traced(scene, args, false);
     output.ends(code);
     account_for(scene, &trace, &ledger)

@@ -41,6 +41,7 @@ mod logs;
 mod memory;
 mod old_kernels;
 mod pack;
+mod pull;
 mod restarts;
 mod save;
 mod service;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         memory::trials(),
         old_kernels::trials(),
         pack::trials(),
+        pull::trials(),
         vm::exec::trials(),
         stats::trials(),
         storage::trials(),

@@ -124,6 +124,15 @@ impl Error {
         self.with(|inner| &mut inner.hint, hint.into())
     }
 
+    /// Takes over another error's hint if that is what was meant instead of a name.
+    #[must_use]
+    pub fn meant(mut self, other: &Error) -> Error {
+        if other.0.hint.text().starts_with("did you mean ") {
+            self.0.hint = other.0.hint;
+        }
+        self
+    }
+
     /// Adds the step that was under way. The first reason stays: it is the innermost.
     #[must_use]
     pub fn because(self, reason: impl Into<Text>) -> Error {

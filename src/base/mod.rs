@@ -7,6 +7,7 @@ pub mod phrase;
 pub mod say;
 
 pub mod bytes;
+pub mod dns;
 pub mod errno;
 pub mod error;
 pub mod inflate;

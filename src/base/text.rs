@@ -114,59 +114,94 @@ pub fn word(list: &'static str, index: usize) -> &'static str {
     list.parts(b' ').nth(index).unwrap_or_default()
 }
 
+/// An address as 16 bytes; an IPv4 address comes behind [`IPV4`], RFC 4291 section 2.5.5.2.
+pub type Address = [u8; 16];
+
+/// What stands before the four bytes of an IPv4 address.
+pub const IPV4: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
 /// Whether this is an IPv4 or IPv6 address, without brackets, port, prefix length or zone.
 #[must_use]
 pub fn is_address(text: &str) -> bool {
-    is_ipv4(text) || is_ipv6(text)
+    address(text).is_some()
+}
+
+/// The bytes of an IPv4 or IPv6 address, without brackets, port, prefix length or zone.
+///
+/// IPv6 is eight groups of up to four hexadecimal digits, RFC 4291: `::` once for one or more of zero, the last two as IPv4.
+#[must_use]
+#[inline(never)]
+pub fn address(text: &str) -> Option<Address> {
+    let mut bytes = [0; 16];
+    // How many bytes there are, and before how many of them is the gap.
+    let (mut length, mut gap) = (0, None);
+    let mut rest = text;
+    if ipv4(rest).is_some() {
+        (bytes[10], bytes[11], length) = (0xff, 0xff, 12);
+    } else if let Some(tail) = rest.strip_prefix("::") {
+        (gap, rest) = (Some(0), tail);
+    }
+    while !rest.is_empty() {
+        let (group, tail) = rest.cut(b':').unwrap_or((rest, ""));
+        let four = ipv4(rest);
+        let (size, number) = match four {
+            Some(four) => (4, u32::from_be_bytes(four)),
+            None if group.len() <= 4 => (2, (hexadecimal(group)? as u32) << 16),
+            None => return None,
+        };
+        bytes.get_mut(length..length + size)?.copy_from_slice(number.to_be_bytes().get(..size)?);
+        length += size;
+        if four.is_some() {
+            break;
+        }
+        let colon = group.len() < rest.len();
+        rest = tail;
+        if let Some(tail) = tail.strip_prefix(':') {
+            if gap.is_some() {
+                return None;
+            }
+            (gap, rest) = (Some(length), tail);
+        } else if colon && tail.is_empty() {
+            return None;
+        }
+    }
+    let missing = 16 - length;
+    if gap.is_some() == (missing == 0) {
+        return None;
+    }
+    bytes.get_mut(gap.unwrap_or(0)..)?.rotate_right(missing);
+    Some(bytes)
 }
 
 /// Four numbers up to 255; a leading zero is refused because some read it as octal.
-fn is_ipv4(text: &str) -> bool {
-    let number = |part: &str| (part.len() == 1 || !part.starts_with('0')) && digits(part, 10).is_some_and(|n| n < 256);
-    text.parts(b'.').count() == 4 && text.parts(b'.').all(number)
+fn ipv4(text: &str) -> Option<[u8; 4]> {
+    let mut four = [0; 4];
+    let mut parts = text.parts(b'.');
+    for byte in &mut four {
+        let part = parts.next()?;
+        *byte = digits(part, 10)?.try_into().ok().filter(|_| part.len() == 1 || !part.starts_with('0'))?;
+    }
+    if parts.next().is_none() { Some(four) } else { None }
 }
 
-/// Eight groups of up to four hexadecimal digits, RFC 4291: `::` once for one or more of zero, the last two as IPv4.
-fn is_ipv6(text: &str) -> bool {
-    let (mut groups, mut gap) = (0, false);
-    let mut rest = text;
-    if let Some(tail) = rest.strip_prefix("::") {
-        (gap, rest) = (true, tail);
-    }
-    while !rest.is_empty() {
-        if is_ipv4(rest) {
-            groups += 2;
-            break;
-        }
-        let (group, tail) = rest.cut(b':').unwrap_or((rest, ""));
-        if !(1..=4).contains(&group.len()) || !group.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return false;
-        }
-        groups += 1;
-        let colon = group.len() < rest.len();
-        if let Some(tail) = tail.strip_prefix(':') {
-            if gap {
-                return false;
-            }
-            (gap, rest) = (true, tail);
-        } else if colon && tail.is_empty() {
-            return false;
-        } else {
-            rest = tail;
-        }
-    }
-    if gap { groups < 8 } else { groups == 8 }
-}
-
-/// Digits in `radix` (at most 10) without sign or space; `None` on anything else or on overflow.
+/// Digits in `radix` (at most 16) without sign or space; `None` on anything else or on overflow.
 fn digits(text: &str, radix: u64) -> Option<u64> {
     if text.is_empty() {
         return None;
     }
     text.bytes().try_fold(0u64, |number, byte| {
-        let digit = u64::from(byte.wrapping_sub(b'0'));
+        let digit = match byte {
+            b'a'..=b'f' | b'A'..=b'F' => u64::from(byte | 0x20) - 0x57,
+            _ => u64::from(byte.wrapping_sub(b'0')),
+        };
         if digit < radix { number.checked_mul(radix)?.checked_add(digit) } else { None }
     })
+}
+
+/// A whole number in hexadecimal digits.
+#[must_use]
+pub fn hexadecimal(text: &str) -> Option<u64> {
+    digits(text, 16)
 }
 
 /// A whole number without sign: `0`, `42`.

@@ -22,6 +22,7 @@ mod pack;
 pub mod parse;
 mod pause;
 mod ps;
+mod pull;
 mod rm;
 mod run;
 mod sealed;
@@ -134,6 +135,7 @@ acts! {
     "import"         images::import;
     "load"           load::load;
     "pack"           pack::pack;
+    "pull"           pull::pull;
     "save"           files::save;
     "images"         images::list;
     "tag"            images::tag;

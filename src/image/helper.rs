@@ -109,7 +109,7 @@ pub fn say(report: FdRef<'_>, number: u64) {
 }
 
 /// Has this process end with its parent, which may have ended already.
-fn tie(parent: u32) -> Result<()> {
+pub(super) fn tie(parent: u32) -> Result<()> {
     process::prctl_die_with_parent(libc::SIGKILL)?;
     if process::getppid() == parent { Ok(()) } else { Err(Error::new(phrase!("vial's first process has ended"))) }
 }

@@ -16,6 +16,7 @@ mod library;
 pub mod manifest;
 pub mod pack;
 pub mod reference;
+pub mod registry;
 pub mod remove;
 pub mod resolve;
 pub mod save;

@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use super::store::{Store, image_path, readable, reference_path};
 use crate::base::error::{Error, Result};
 use crate::sys::file::Lock;
-use crate::sys::{self, device, file, ledger};
+use crate::sys::{self, device, file, ledger, process};
 
 /// Tells which container uses a layer or an image, if one does.
 pub type InUse<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+/// Seconds.
+const DAY: i64 = 86_400;
 
 /// What [`Store::clean`] is to do.
 #[derive(Debug, Default)]
@@ -90,17 +93,8 @@ impl Store {
         let _why = sys::because(phrase!("remove what killed processes left in the store"));
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
-        for name in self.directory(c"tmp")? {
-            let path = file::path(join!("tmp/{}", name))?;
-            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
-            if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                if !sweep.dry {
-                    file::remove_tree(self.root.by_ref(), path)?;
-                }
-                done.push(say!("Deleted: tmp/{}", name));
-            }
-            ledger::relieve();
-        }
+        self.sweep(sweep.dry, &mut done)?;
+        self.sweep_downloads(sweep.dry, &mut done)?;
         let mut names = self.names()?;
         let mut gone = Vec::new();
         for id in self.ids()? {
@@ -142,6 +136,48 @@ impl Store {
             }
         }
         Ok(done)
+    }
+
+    /// Removes only what processes that are gone had under way.
+    ///
+    /// # Errors
+    /// What can't be read or removed.
+    pub fn clean_work(&self) -> Result<()> {
+        let _why = sys::because(phrase!("remove what was under way"));
+        let _lock = self.hold(Lock::Exclusive)?;
+        self.sweep(false, &mut Vec::new())
+    }
+
+    fn sweep(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
+        for name in self.directory(c"tmp")? {
+            let path = file::path(join!("tmp/{}", name))?;
+            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
+            if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
+                if !dry {
+                    file::remove_tree(self.root.by_ref(), path)?;
+                }
+                done.push(say!("Deleted: tmp/{}", name));
+            }
+            ledger::relieve();
+        }
+        Ok(())
+    }
+
+    /// Removes downloads that nobody has gone on with for a day.
+    fn sweep_downloads(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
+        let now = process::clock(libc::CLOCK_REALTIME).secs;
+        for name in self.directory(c"partial")? {
+            let path = file::path(join!("partial/{}", name))?;
+            let Ok(file) = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW) else { continue };
+            let written = file::stat(file.by_ref(), c"")?.mtime.secs;
+            if now.saturating_sub(written) > DAY && file::try_lock(file.by_ref(), Lock::Exclusive)? {
+                if !dry {
+                    file::unlink(self.root.by_ref(), path)?;
+                }
+                done.push(say!("Deleted: partial/{}", name));
+            }
+        }
+        Ok(())
     }
 
     /// Removes the trees whose topmost layer is gone.

@@ -9,6 +9,7 @@
 //! trees/HEX-HEX/            layers put on top of each other, for storage drivers that need them so; made when they are needed
 //! images/HEX.json           an image's configuration; HEX is its digest and the image's ID
 //! refs/NAME:TAG             the ID that a name stands for, `+` for `/`
+//! partial/HEX               a download under way or interrupted, by the digest of what it is to be; locked by who has it in hand
 //! tmp/RANDOM/               work under way; its owner holds a lock on the directory
 //! ```
 //!
@@ -181,6 +182,15 @@ impl Store {
         Ok(found)
     }
 
+    /// The ID of an image, as for [`Store::find`].
+    ///
+    /// # Errors
+    /// As for [`Store::find`].
+    pub fn look_up(&self, image: &str) -> Result<&'static str> {
+        let _why = sys::because(phrase!("see whether the image is here"));
+        self.resolve(image, &self.names()?)
+    }
+
     /// Gives an image another name.
     ///
     /// # Errors
@@ -314,8 +324,12 @@ impl Store {
     }
 }
 
-/// `NAME:TAG`.
-pub(super) fn full_name(name: &Reference<'_>) -> &'static str {
+/// `NAME:TAG`, or `NAME@DIGEST` for what has a digest.
+#[must_use]
+pub fn full_name(name: &Reference<'_>) -> &'static str {
+    if let Some(digest) = name.digest {
+        return join!("{}@{}", name.name, digest);
+    }
     join!("{}:{}", name.name, name.tag())
 }
 

@@ -188,12 +188,12 @@ calls! {
     signalfd4 [Fd, Memory, Int, Bits(Names::Open)] "read signals as a file";
     ppoll [Memory, Int, Memory, Memory, Int] "wait for one of several files";
     // Sockets.
-    socket [One(Names::Family), Int, Int] "open a netlink or a local socket";
+    socket [One(Names::Family), Int, Int] "open a netlink or a local socket, or one to a registry or a name server";
     socketpair [One(Names::Family), Int, Int, Memory] "make the channel between vial and the container's first process";
     bind [Fd, Memory, Int] "give the monitor's socket its place in the container's directory";
     listen [Fd, Int] "let other vial processes connect to the monitor";
     accept4 [Fd, Memory, Memory, Bits(Names::Open)] "take a connection to the monitor";
-    connect [Fd, Memory, Int] "connect to a container's monitor";
+    connect [Fd, Memory, Int] "connect to a container's monitor, a registry or a name server";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";

@@ -330,6 +330,14 @@ pub fn prctl_keep_capabilities() -> Result<()> {
     prctl(libc::PR_SET_KEEPCAPS, 1, phrase!("keep capabilities over the change of user"))
 }
 
+/// Makes the children of this process's children its own when their parents end; or no longer.
+///
+/// # Errors
+/// prctl(2).
+pub fn prctl_adopt(adopt: bool) -> Result<()> {
+    prctl(libc::PR_SET_CHILD_SUBREAPER, usize::from(adopt), phrase!("adopt processes"))
+}
+
 /// Sets the name that `ps` shows.
 ///
 /// # Errors

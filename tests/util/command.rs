@@ -47,6 +47,8 @@ impl<'a> Cmd<'a> {
     pub fn new(scene: &'a Path, program: impl AsRef<OsStr>) -> Cmd<'a> {
         let mut command = Command::new(program);
         command.env("VIAL_ROOT", scene.join("root")).env_remove("XDG_RUNTIME_DIR").env_remove("XDG_DATA_HOME");
+        // No test asks a registry that it does not mean to ask.
+        command.env("VIAL_PULL", "never");
         command.env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8").current_dir(scene);
         Cmd { scene, command, input: Vec::new(), limit: LIMIT }
     }

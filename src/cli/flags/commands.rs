@@ -2,8 +2,8 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE,
-    SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PS, PULL, QUIET, RM, RMI, RUN,
+    SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command};
 use crate::base::phrase::Phrase;
@@ -325,6 +325,20 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         groups: &[&EXPORT, &SAVE],
+        ..BLANK
+    },
+    Command {
+        name: "pull",
+        aliases: &["image pull"],
+        usage: phrase!("[OPTIONS] NAME[:TAG][@DIGEST]"),
+        help: phrase!("Bring an image from a registry"),
+        examples: examples![
+            ("pull alpine", "docker.io/library/alpine:latest; https needs curl"),
+            ("pull --plain-http 10.0.0.5:5000/team/app:2", "from a registry on the LAN"),
+            ("pull --creds me:secret registry.example/app", "one that asks who you are"),
+        ],
+        args: (1, 1),
+        groups: &[&PULL, &PLATFORM, &UNPACK],
         ..BLANK
     },
     Command {

@@ -78,6 +78,7 @@ flags! {
         Name              b' ' "name"               One      "NAME"           "Name the container";
         Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
+        Pull              b' ' "pull"               One      "WHEN"           "Pull the image: missing (default), always or never";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.
@@ -186,6 +187,12 @@ flags! {
     /// Where an image may be for several machines.
     PLATFORM "Options" {
         Platform          b' ' "platform"           One      "OS/ARCH"        "Take the image for this machine, not for this one's kind";
+    }
+    /// `pull`.
+    PULL "Options" {
+        Credentials       b' ' "creds"              One      "USER:PASSWORD"  "Log in with these; else as docker login noted";
+        PlainHttp         b' ' "plain-http"         Switch   ""               "Speak HTTP without TLS";
+        PullQuiet         b'q' "quiet"              Switch   ""               "Print the image's whole name only";
     }
     /// `cp`.
     CP "Options" {

@@ -67,7 +67,10 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
         let id = if parsed.on(Id::NoTrunc) { join!("sha256:{}", image.id) } else { short(keep::copy(image.id), false) };
         let nameless = image.names.is_empty() && patterns.is_empty();
         for name in image.names.iter().copied().chain(nameless.then_some("<none>:<none>")) {
-            let (repository, tag) = name.cut_last(b':').unwrap_or((name, "<none>"));
+            let (repository, tag) = match name.cut(b'@') {
+                Some((repository, _digest)) => (repository, "<none>"),
+                None => name.cut_last(b':').unwrap_or((name, "<none>")),
+            };
             let fits = |pattern: &&str| {
                 matches(pattern.as_bytes(), repository.as_bytes()) || matches(pattern.as_bytes(), name.as_bytes())
             };

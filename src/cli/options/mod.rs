@@ -67,6 +67,8 @@ pub struct RunOptions<'a> {
     pub detach: bool,
     /// How to be attached, if it is not detached.
     pub manner: Manner,
+    /// `--pull`: its place in [`PULL`].
+    pub pull: Option<usize>,
     /// `--restart`; empty for none.
     pub restart: &'a str,
     /// `--stop-timeout`, in seconds.
@@ -162,6 +164,9 @@ impl<'a> RunOptions<'a> {
             }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,
+            Id::Pull => {
+                self.pull = Some(given.check(text::place(PULL, given.text()?), "not one of them", PULL)?);
+            }
             _ => {
                 let _known = self.process.set(given)?
                     || self.mounts.set(given)?
@@ -181,6 +186,9 @@ fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
     let policy = given.check(Policy::parse(text), phrase!("no such policy"), accepted)?;
     Ok(if policy == Policy::No { "" } else { text })
 }
+
+/// When to pull the image.
+pub const PULL: &str = "missing always never";
 
 /// What names a container or a volume.
 const NAME: Phrase = phrase!("letters, digits, _ . and -, beginning with a letter or digit, at most 128");

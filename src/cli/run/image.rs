@@ -63,7 +63,8 @@ pub(super) fn find(
         Image::Host => "host",
         Image::Path(path) => keep::lossy(path),
         Image::Id(id) => id,
-        Image::Name(name) => match (name.tag, name.id_prefix()) {
+        Image::Name(name) => match (name.tag, name.digest) {
+            (_, Some(digest)) => join!("{}@{}", name.name, digest),
             (Some(tag), _) => join!("{}:{}", name.name, tag),
             _ => name.name,
         },

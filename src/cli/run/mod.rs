@@ -23,6 +23,7 @@ use super::lifecycle::mark;
 use super::options::RunOptions;
 use super::options::namespaces::Namespace;
 use super::options::process::Who;
+use super::pull;
 use super::sealed;
 use super::{attach, images};
 use crate::base::error::{Error, Result};
@@ -57,11 +58,6 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
         // Others, that may be no friends, are where the container's processes are made.
         sealed::go_on(context)?;
     }
-    let signals = {
-        let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
-        file::umask(0);
-        poll::block_signals(run::watched_signals())?
-    };
     if options.tty && options.interactive && !options.detach && terminal::modes(fd::STDIN).is_err() {
         return Err(Error::new(phrase!("--tty with --interactive needs a terminal, and standard input is none"))
             .hint(phrase!("leave out -t to pipe data in: vial run -i ...")));
@@ -69,6 +65,14 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if options.dry_run {
         return describe(context, options);
     }
+    if let code @ 1.. = pull::provide(context, options)? {
+        return Ok(code);
+    }
+    let signals = {
+        let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
+        file::umask(0);
+        poll::block_signals(run::watched_signals())?
+    };
     let (root, bundles, mut made) = create(context, options)?;
     if options.detach || !options.restart.is_empty() {
         let attach = !options.detach;
@@ -100,7 +104,10 @@ fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
 
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
-    let options: Options = Box::leak(Box::new(RunOptions::from_parsed(context.parsed)?));
+    let options: Options = RunOptions::from_parsed(context.parsed)?;
+    if let code @ 1.. = pull::provide(context, options)? {
+        return Ok(code);
+    }
     file::umask(0);
     let (_, _, mut made) = create(context, options)?;
     made.state.save(made.bundle.directory.by_ref())?;
