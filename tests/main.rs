@@ -40,7 +40,9 @@ mod load;
 mod logs;
 mod memory;
 mod old_kernels;
+#[cfg(feature = "pack")]
 mod pack;
+#[cfg(feature = "pull")]
 mod pull;
 mod restarts;
 mod save;
@@ -95,7 +97,9 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
+        #[cfg(feature = "pack")]
         pack::trials(),
+        #[cfg(feature = "pull")]
         pull::trials(),
         vm::exec::trials(),
         stats::trials(),

@@ -18,10 +18,12 @@ mod load;
 mod logs;
 pub mod options;
 pub mod output;
+#[cfg(feature = "pack")]
 mod pack;
 pub mod parse;
 mod pause;
 mod ps;
+#[cfg(feature = "pull")]
 mod pull;
 mod rm;
 mod run;
@@ -134,8 +136,6 @@ acts! {
     "commit"         commit::commit;
     "import"         images::import;
     "load"           load::load;
-    "pack"           pack::pack;
-    "pull"           pull::pull;
     "save"           files::save;
     "images"         images::list;
     "tag"            images::tag;
@@ -157,6 +157,14 @@ fn dispatch(context: &Context<'static>) -> Result<u8> {
         context.check_ram()?;
     }
     let name = context.parsed.command.name;
+    #[cfg(feature = "pack")]
+    if name == "pack" {
+        return pack::pack(context);
+    }
+    #[cfg(feature = "pull")]
+    if name == "pull" {
+        return pull::pull(context);
+    }
     match NAMES.parts(b'\n').position(|known| known == name).and_then(|place| ACTS.get(place)) {
         Some(act) => act(context),
         None => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),

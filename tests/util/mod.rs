@@ -10,6 +10,7 @@ pub mod elf;
 pub mod image;
 pub mod leaks;
 pub mod needs;
+#[cfg(feature = "pull")]
 pub mod registry;
 pub mod rootfs;
 pub mod scene;

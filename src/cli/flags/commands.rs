@@ -1,10 +1,14 @@
 //! The commands, in the order in which help lists them.
 
+#[cfg(feature = "pack")]
+use super::table::PACK;
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PS, PULL, QUIET, RM, RMI, RUN,
-    SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE, SECURITY,
+    SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
+#[cfg(feature = "pull")]
+use super::table::{PROVIDE, PULL};
 use super::{ANY, Command};
 use crate::base::phrase::Phrase;
 
@@ -39,7 +43,19 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
+        groups: &[
+            &WORKLOAD,
+            &RUN,
+            #[cfg(feature = "pull")]
+            &PROVIDE,
+            &ATTACHED,
+            &PROCESS,
+            &FILES,
+            &NAMESPACES,
+            &LIMITS,
+            &FIXED_LIMITS,
+            &SECURITY,
+        ],
     },
     Command {
         name: "create",
@@ -49,7 +65,19 @@ pub static COMMANDS: &[Command] = &[
         examples: examples![("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
-        groups: &[&WORKLOAD, &RUN, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY],
+        groups: &[
+            &WORKLOAD,
+            &RUN,
+            #[cfg(feature = "pull")]
+            &PROVIDE,
+            &ATTACHED,
+            &PROCESS,
+            &FILES,
+            &NAMESPACES,
+            &LIMITS,
+            &FIXED_LIMITS,
+            &SECURITY,
+        ],
     },
     Command {
         name: "start",
@@ -301,6 +329,7 @@ pub static COMMANDS: &[Command] = &[
         groups: &[&LOAD, &PLATFORM, &UNPACK],
         ..BLANK
     },
+    #[cfg(feature = "pack")]
     Command {
         name: "pack",
         aliases: &["image pack"],
@@ -327,6 +356,7 @@ pub static COMMANDS: &[Command] = &[
         groups: &[&EXPORT, &SAVE],
         ..BLANK
     },
+    #[cfg(feature = "pull")]
     Command {
         name: "pull",
         aliases: &["image pull"],

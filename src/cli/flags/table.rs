@@ -4,7 +4,7 @@ use super::{Flag, Group, Takes};
 
 /// Turns the rows into the groups and into [`Id`], which has one name for each row.
 macro_rules! flags {
-    ($($(#[$doc:meta])* $group:ident $title:literal {
+    ($($(#[$attribute:meta])* $group:ident $title:literal {
         $($id:ident $short:literal $long:literal $takes:ident $value:literal $help:literal;)*
     })*) => {
         /// Which flag it is.
@@ -17,7 +17,7 @@ macro_rules! flags {
         /// Where each of them ends.
         static ENDS: &[u16] = &ends([$($($long.len(),)*)*]);
 
-        $($(#[$doc])* pub static $group: Group = Group { title: $title, flags: &[
+        $($(#[$attribute])* pub static $group: Group = Group { title: $title, flags: &[
             $(Flag {
                 id: Id::$id,
                 short: $short,
@@ -78,7 +78,6 @@ flags! {
         Name              b' ' "name"               One      "NAME"           "Name the container";
         Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
         Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
-        Pull              b' ' "pull"               One      "WHEN"           "Pull the image: missing (default), always or never";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.
@@ -188,7 +187,13 @@ flags! {
     PLATFORM "Options" {
         Platform          b' ' "platform"           One      "OS/ARCH"        "Take the image for this machine, not for this one's kind";
     }
+    /// `run` and `create`.
+    #[cfg(feature = "pull")]
+    PROVIDE "Options" {
+        Pull              b' ' "pull"               One      "WHEN"           "Pull the image: missing (default), always or never";
+    }
     /// `pull`.
+    #[cfg(feature = "pull")]
     PULL "Options" {
         Credentials       b' ' "creds"              One      "USER:PASSWORD"  "Log in with these; else as docker login noted";
         PlainHttp         b' ' "plain-http"         Switch   ""               "Speak HTTP without TLS";
@@ -209,6 +214,7 @@ flags! {
         Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
     }
     /// `pack`.
+    #[cfg(feature = "pack")]
     PACK "Options" {
         Include           b' ' "include"            Many     "PATH"           "Take this file or directory too, and its libraries";
     }

@@ -67,6 +67,7 @@ pub struct RunOptions<'a> {
     pub detach: bool,
     /// How to be attached, if it is not detached.
     pub manner: Manner,
+    #[cfg(feature = "pull")]
     /// `--pull`: its place in [`PULL`].
     pub pull: Option<usize>,
     /// `--restart`; empty for none.
@@ -164,6 +165,7 @@ impl<'a> RunOptions<'a> {
             }
             Id::StopTimeout => self.stop_timeout = Some(number(given, -1, i64::MAX / 1000)?),
             Id::Restart => self.restart = restart(given)?,
+            #[cfg(feature = "pull")]
             Id::Pull => {
                 self.pull = Some(given.check(text::place(PULL, given.text()?), "not one of them", PULL)?);
             }
@@ -188,6 +190,7 @@ fn restart<'a>(given: &Given<'a>) -> Result<&'a str> {
 }
 
 /// When to pull the image.
+#[cfg(feature = "pull")]
 pub const PULL: &str = "missing always never";
 
 /// What names a container or a volume.

@@ -23,6 +23,7 @@ use super::lifecycle::mark;
 use super::options::RunOptions;
 use super::options::namespaces::Namespace;
 use super::options::process::Who;
+#[cfg(feature = "pull")]
 use super::pull;
 use super::sealed;
 use super::{attach, images};
@@ -65,6 +66,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if options.dry_run {
         return describe(context, options);
     }
+    #[cfg(feature = "pull")]
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
@@ -105,6 +107,7 @@ fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
     let options: Options = RunOptions::from_parsed(context.parsed)?;
+    #[cfg(feature = "pull")]
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
