@@ -40,24 +40,24 @@ impl Adopted {
         Some(Adopted { directory, held: known::hold(pid, known::began(pid)) })
     }
 
-    /// How it ended, if it has; `None` within if nobody can tell. The kernel tells once its new parent has collected it (Linux
+    /// Whether it has ended, and how, if anybody can tell. The kernel tells once its new parent has collected it (Linux
     /// 6.15), which is about to happen, and before that in the last word of `/proc/PID/stat`, `proc_pid_stat(5)`.
-    fn end(&self) -> Option<Option<Ended>> {
+    fn end(&self) -> (bool, Option<Ended>) {
         let mut seen = None;
         for _ in 0..200 {
             if let Some(ended) = self.held.as_ref().and_then(|held| process::end_of(held.by_ref())) {
-                return Some(Some(ended));
+                return (true, Some(ended));
             }
             let Ok(stat) = file::read_file(self.directory.by_ref(), c"stat", LAST) else { break };
             let words =
                 core::str::from_utf8(&stat).ok().and_then(|stat| stat.cut_last(b')')).map_or("", |(_, rest)| rest);
             if !matches!(words.words().next(), Some("Z" | "X")) {
-                return None;
+                return (false, None);
             }
             seen = words.words().last().and_then(decimal_u32).map(|status| Ended::of(status as i32));
             process::sleep(10);
         }
-        Some(seen)
+        (true, seen)
     }
 }
 
@@ -125,9 +125,9 @@ impl Monitor {
             }
             self.settle();
             if let (Some(adopted), true) = (&adopted, looks || files[1].is_ready())
-                && let Some(end) = adopted.end()
+                && let (true, how) = adopted.end()
             {
-                return end;
+                return how;
             }
             if files[0].is_ready()
                 && let Ok(Some(ended)) = self.handle_signal(&signals)
