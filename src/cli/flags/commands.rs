@@ -9,13 +9,28 @@ use super::table::{
 };
 #[cfg(feature = "pull")]
 use super::table::{PROVIDE, PULL};
-use super::{ANY, Command};
+use super::{ANY, Command, Group};
 use crate::base::phrase::Phrase;
 
 /// Pairs of phrases.
 macro_rules! examples {
     ($(($line:literal, $purpose:literal)),* $(,)?) => { &[$((phrase!($line), phrase!($purpose))),*] };
 }
+
+/// The options of what makes containers.
+const MAKE: &[&Group] = &[
+    &WORKLOAD,
+    &RUN,
+    #[cfg(feature = "pull")]
+    &PROVIDE,
+    &ATTACHED,
+    &PROCESS,
+    &FILES,
+    &NAMESPACES,
+    &LIMITS,
+    &FIXED_LIMITS,
+    &SECURITY,
+];
 
 /// What the rows below don't say.
 const BLANK: Command = Command {
@@ -43,19 +58,7 @@ pub static COMMANDS: &[Command] = &[
         ],
         args: (1, ANY),
         tail: true,
-        groups: &[
-            &WORKLOAD,
-            &RUN,
-            #[cfg(feature = "pull")]
-            &PROVIDE,
-            &ATTACHED,
-            &PROCESS,
-            &FILES,
-            &NAMESPACES,
-            &LIMITS,
-            &FIXED_LIMITS,
-            &SECURITY,
-        ],
+        groups: MAKE,
     },
     Command {
         name: "create",
@@ -65,19 +68,7 @@ pub static COMMANDS: &[Command] = &[
         examples: examples![("create --name web host nginx", "vial start web starts it")],
         args: (1, ANY),
         tail: true,
-        groups: &[
-            &WORKLOAD,
-            &RUN,
-            #[cfg(feature = "pull")]
-            &PROVIDE,
-            &ATTACHED,
-            &PROCESS,
-            &FILES,
-            &NAMESPACES,
-            &LIMITS,
-            &FIXED_LIMITS,
-            &SECURITY,
-        ],
+        groups: MAKE,
     },
     Command {
         name: "start",
