@@ -195,7 +195,7 @@ flags! {
     /// `pull`.
     #[cfg(feature = "pull")]
     PULL "Options" {
-        Credentials       b' ' "creds"              One      "USER:PASSWORD"  "Log in with these; else as docker login noted";
+        Credentials       b' ' "creds"              One      "USER:PASSWORD"  "Log in with these; else as the file `registries` says";
         PlainHttp         b' ' "plain-http"         Switch   ""               "Speak HTTP without TLS";
         PullQuiet         b'q' "quiet"              Switch   ""               "Print the image's whole name only";
     }
