@@ -10,5 +10,5 @@ use core::ffi::CStr;
 
 /// Runs a command line; the exit code.
 fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
-    vial::cli::main(args, env)
+    vial::cli::main(args, env, rt::appended())
 }

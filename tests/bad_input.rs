@@ -119,6 +119,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("*", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
     ("*", "max-size", &["x", "0", "-1", "1z"]),
     #[cfg(feature = "pack")]
+    ("pack", "self-contained", &["", ".", "/nonexistent/out", "/dev/null/x"]),
+    #[cfg(feature = "pack")]
     ("pack", "include", &["/nonexistent/file", "nonexistent", "/dev/null/x"]),
     ("*", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];
@@ -128,8 +130,18 @@ const ANY_TEXT: &[&str] = &["entrypoint", "message", "author"];
 /// Options for which an empty value means something.
 const MAY_BE_EMPTY: &[&str] = &["entrypoint", "message", "author"];
 /// Options that take bytes: the kernel's paths and variables need not be UTF-8.
-const BYTES: &[&str] =
-    &["env", "env-file", "label-file", "cidfile", "entrypoint", "root", "explain-to", "output", "input"];
+const BYTES: &[&str] = &[
+    "env",
+    "env-file",
+    "label-file",
+    "cidfile",
+    "entrypoint",
+    "root",
+    "explain-to",
+    "output",
+    "self-contained",
+    "input",
+];
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {

@@ -46,6 +46,8 @@ mod pack;
 mod pull;
 mod restarts;
 mod save;
+#[cfg(feature = "pack")]
+mod self_contained;
 mod service;
 mod stats;
 mod storage;
@@ -107,6 +109,8 @@ fn main() -> ExitCode {
         update::trials(),
         restarts::trials(),
         save::trials(),
+        #[cfg(feature = "pack")]
+        self_contained::trials(),
         service::trials(),
         vm::harness::trials(),
         vm::control::trials(),

@@ -580,7 +580,7 @@ fn the_configuration_says_what_runs(scene: &Scene) {
     scene.vial(words).ok();
     assert_eq!(config("y")["WorkingDir"], "/tmp");
     run(scene, "y", &[]).ends(4);
-    scene.vial(["pack", "z"]).ends(125).says("at least 2 arguments");
+    scene.vial(["pack", "z"]).ends(125).says("no program is named");
 }
 
 fn what_is_no_program_is_refused(scene: &Scene) {

@@ -25,6 +25,12 @@ pub(super) struct Context<'a> {
     pub(super) env: &'a [&'static CStr],
 }
 
+/// A variable of an environment.
+pub(super) fn variable(env: &[&'static CStr], name: &[u8]) -> Option<&'static [u8]> {
+    let value = |variable: &&'static CStr| variable.to_bytes().strip_prefix(name)?.strip_prefix(b"=");
+    env.iter().find_map(value)
+}
+
 impl<'a> Context<'a> {
     /// For this command line in this environment.
     pub(super) fn new(parsed: &'a Parsed<'a>, args: &'a [&'static CStr], env: &'a [&'static CStr]) -> Context<'a> {
@@ -38,8 +44,7 @@ impl<'a> Context<'a> {
 
     /// A variable of vial's own environment.
     pub(super) fn variable(&self, name: &[u8]) -> Option<&'static [u8]> {
-        let value = |variable: &&'static CStr| variable.to_bytes().strip_prefix(name)?.strip_prefix(b"=");
-        self.env.iter().find_map(value)
+        variable(self.env, name)
     }
 
     fn text_variable(&self, name: &str) -> Option<&'static str> {

@@ -6,11 +6,14 @@ use core::ffi::CStr;
 use super::context::Context;
 use super::flags::Id;
 use super::images;
+use super::parse::Given;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::text;
 use crate::container::bundle::Bundles;
 use crate::container::root::Files;
+use crate::image::save::Plan;
+use crate::image::store::Store;
 use crate::image::stream::Output;
 use crate::image::walk::{self, What};
 use crate::sys::file::Lock;
@@ -46,10 +49,10 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Looks at what `--output` names, before anything is done.
+    /// Looks at the file that is named, before anything is done.
     #[inline(never)]
-    pub(super) fn of(context: &Context<'_>) -> Result<Target> {
-        let Some(given) = context.parsed.last(Id::Output) else { return Ok(Target::Through(None)) };
+    pub(super) fn of(given: Option<Given<'_>>) -> Result<Target> {
+        let Some(given) = given else { return Ok(Target::Through(None)) };
         let path = file::path(given.value)?;
         let parent = given.value.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |at| &given.value[..=at]);
         let parent = file::path(parent)?;
@@ -91,7 +94,7 @@ impl Target {
 /// Writes the container's root as an archive.
 #[inline(never)]
 pub(super) fn export(context: &Context<'_>) -> Result<u8> {
-    let target = Target::of(context)?;
+    let target = Target::of(context.parsed.last(Id::Output))?;
     let files = hold(context)?;
     let root = files.merged()?;
     let _why = because!("write the container's root as an archive");
@@ -104,7 +107,7 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
 /// Writes images as an archive.
 #[inline(never)]
 pub(super) fn save(context: &Context<'_>) -> Result<u8> {
-    let target = Target::of(context)?;
+    let target = Target::of(context.parsed.last(Id::Output))?;
     let docker = match context.parsed.last(Id::SaveFormat) {
         Some(given) => {
             let place = text::place("oci-archive docker-archive", given.text()?);
@@ -113,14 +116,21 @@ pub(super) fn save(context: &Context<'_>) -> Result<u8> {
         None => true,
     };
     let store = images::store(context)?;
-    let plan = store.plan(&context.words()?, docker)?;
+    let plan = plan(&store, &context.words()?, docker)?;
+    target.write(&mut |file| store.save(&plan, file))?;
+    Ok(0)
+}
+
+/// Plans an archive of images, and warns of what is not saved as it was.
+#[inline(never)]
+pub(super) fn plan(store: &Store, words: &[&str], docker: bool) -> Result<Plan> {
+    let plan = store.plan(words, docker)?;
     for change in &plan.changed {
         let warning = Error::new(*change)
             .hint(phrase!("a layer could not be made again as it was, because the archive had something twice, or was unpacked by an older vial"));
         Context::warn(&[warning]);
     }
-    target.write(&mut |file| store.save(&plan, file))?;
-    Ok(0)
+    Ok(plan)
 }
 
 /// Standard output for an archive.

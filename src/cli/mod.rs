@@ -2,6 +2,7 @@
 
 mod attach;
 mod commit;
+mod contained;
 mod context;
 mod cp;
 mod exec;
@@ -48,11 +49,14 @@ use crate::base::text::Cut;
 use crate::container::monitor;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
-/// Runs a command line; the exit code.
+/// Runs a command line; the exit code. `appended` is where in vial's own file an image begins, and 0 if there is none.
 #[must_use]
-pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
+pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], appended: u32) -> u8 {
     monitor::become_one(args);
-    let words: Vec<&[u8]> = args.iter().skip(1).map(|word| word.to_bytes()).collect();
+    let words: Vec<&[u8]> = match appended {
+        0 => args.iter().skip(1).map(|word| word.to_bytes()).collect(),
+        _ => contained::first_words(args, env),
+    };
     // For the whole life of the process, so that whatever is made of the words can refer to them.
     let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
     let globals = match parsed {
@@ -64,7 +68,8 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8
     );
     let again = args.first() == Some(&sealed::NAME);
     let result = open_ledger(globals, again).and_then(|()| match parsed {
-        Ok(parsed) => dispatch(&Context::new(parsed, args, env)),
+        Ok(parsed) => dispatch(Context::new(parsed, args, env), appended),
+        Err((_, error)) if appended != 0 => Err(error.clone().option("VIAL_OPTIONS")),
         Err((_, error)) => Err(error.clone()),
     });
     result.unwrap_or_else(|error| {
@@ -152,11 +157,15 @@ acts! {
     "help"           help::print;
 }
 
-fn dispatch(context: &Context<'static>) -> Result<u8> {
+fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
     if context.parsed.globals.ram && !matches!(context.parsed.command.name, "help" | "version" | "syscalls") {
         context.check_ram()?;
     }
     let name = context.parsed.command.name;
+    if appended != 0 && name == "run" {
+        context = contained::complete(&context, appended)?;
+    }
+    let context = &context;
     #[cfg(feature = "pack")]
     if name == "pack" {
         return pack::pack(context);

@@ -69,7 +69,15 @@ impl Layout {
             Input::Plain(opened) if opened.is_part() => opened.file,
             _ => spool(store, &mut input, max_size).map_err(full)?,
         };
-        let members = index(&file)?;
+        Layout::within(file, 0)
+    }
+
+    /// Looks into a plain archive that begins at this place of a file and goes on to its end.
+    ///
+    /// # Errors
+    /// It is damaged, or no archive.
+    pub fn within(file: Fd, start: u64) -> Result<Layout> {
+        let members = index(&file, start)?;
         Ok(Layout::Archive(file, members))
     }
 
@@ -225,13 +233,13 @@ fn spool(store: &Store, input: &mut Input, max_size: u64) -> Result<Fd> {
 
 /// Goes through an archive from header to header.
 #[inline(never)]
-fn index(file: &Fd) -> Result<Vec<Member>> {
-    let size = file::stat(file.by_ref(), c"")?.size;
-    let mut opened = Opened::part(file::duplicate(file.by_ref())?, 0, size);
+fn index(file: &Fd, start: u64) -> Result<Vec<Member>> {
+    let size = file::stat(file.by_ref(), c"")?.size.saturating_sub(start);
+    let mut opened = Opened::part(file::duplicate(file.by_ref())?, start, size);
     let mut reader = layer::Archive::new(&mut opened);
     let mut members = Vec::new();
     while let Some(entry) = reader.next_entry().map_err(layer::damaged)? {
-        let at = reader.pass().map_err(layer::damaged)?;
+        let at = start + reader.pass().map_err(layer::damaged)?;
         let path = normal(&entry.path);
         let link = match entry.kind {
             Kind::Symlink => Some(normal(&[split(&path).0, b"/", &entry.link].concat())),

@@ -14,6 +14,20 @@ use vial::sys::{fd, file, heap::Heap, process};
 #[global_allocator]
 static HEAP: Heap = Heap::new();
 
+unsafe extern "C" {
+    /// The file's own header in memory. The linker defines it.
+    #[link_name = "__ehdr_start"]
+    static HEADER: [u8; 16];
+}
+
+/// Where in this program's file an image begins, as its header says; 0 if there is none.
+pub(crate) fn appended() -> u32 {
+    // SAFETY: the header is mapped with the first segment, and nobody writes to it. What it holds is not known when the
+    // program is compiled.
+    let [.., a, b, c, d] = unsafe { (&raw const HEADER).read_volatile() };
+    u32::from_le_bytes([a, b, c, d])
+}
+
 /// The program's first instruction: hands the initial stack to [`begin`].
 ///
 /// # Safety

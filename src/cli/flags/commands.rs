@@ -324,13 +324,14 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pack",
         aliases: &["image pack"],
-        usage: phrase!("[OPTIONS] NAME[:TAG] PROGRAM..."),
+        usage: phrase!("[OPTIONS] NAME[:TAG] [PROGRAM...]"),
         help: phrase!("Make an image of programs of this machine and the libraries that they need"),
         examples: examples![
             ("pack tools ls bash", "vial run tools runs the first of them"),
             ("pack --include /etc/ssl/certs fetch curl", "what programs open later can't be seen: name it"),
+            ("pack --self-contained ./redis redis:7", "./redis runs an image that is here, with nothing installed"),
         ],
-        args: (2, ANY),
+        args: (1, ANY),
         groups: &[&PACK, &CHANGE, &QUIET],
         ..BLANK
     },

@@ -217,6 +217,7 @@ flags! {
     #[cfg(feature = "pack")]
     PACK "Options" {
         Include           b' ' "include"            Many     "PATH"           "Take this file or directory too, and its libraries";
+        SelfContained     b' ' "self-contained"     One      "FILE"           "Write one program: vial with the image behind it";
     }
     /// `commit`.
     COMMIT "Options" {
