@@ -5,7 +5,58 @@
 //! not there. What is made again and again, for each file of an archive say, is owned and freed as usual.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::slice;
+
+/// A vector that stays, with its elements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept<T>(ManuallyDrop<Vec<T>>);
+
+impl<T> Kept<T> {
+    /// An empty one.
+    #[must_use]
+    pub const fn new() -> Kept<T> {
+        Kept(ManuallyDrop::new(Vec::new()))
+    }
+
+    /// One that does not stay.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<T> {
+        ManuallyDrop::into_inner(self.0)
+    }
+}
+
+impl<T> From<Vec<T>> for Kept<T> {
+    fn from(elements: Vec<T>) -> Kept<T> {
+        Kept(ManuallyDrop::new(elements))
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Kept<T> {
+    type Item = &'a T;
+    type IntoIter = slice::Iter<'a, T>;
+
+    fn into_iter(self) -> slice::Iter<'a, T> {
+        self.iter()
+    }
+}
 
 /// Formats text that stays.
 #[must_use]

@@ -1,7 +1,6 @@
 //! Calendar time without a clock: the proleptic Gregorian calendar in UTC, without leap seconds, as the kernel counts.
 
-use alloc::string::String;
-use core::fmt::Write;
+use super::keep;
 
 const DAY: i64 = 86_400;
 
@@ -25,8 +24,8 @@ impl Timestamp {
     ///
     /// The format has years of four digits; a moment outside them becomes the nearest one inside.
     #[must_use]
-    pub fn rfc3339(self) -> String {
-        String::from_utf8_lossy(&self.rfc3339_bytes()).into_owned()
+    pub fn rfc3339(self) -> &'static str {
+        keep::lossy(&self.rfc3339_bytes())
     }
 
     /// The same without the heap.
@@ -57,12 +56,8 @@ impl Timestamp {
 
     /// `2026-01-02T03:04:05.12Z`: the fraction without its final zeros, as docker's `inspect` prints and Go's `RFC3339Nano`.
     #[must_use]
-    pub fn rfc3339_short(self) -> String {
-        let mut text = self.rfc3339();
-        let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.').len();
-        text.truncate(digits);
-        text.push('Z');
-        text
+    pub fn rfc3339_short(self) -> &'static str {
+        join!("{}Z", self.rfc3339().trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.'))
     }
 
     /// The nearest moment in the years 0000 to 9999.
@@ -117,27 +112,24 @@ impl Timestamp {
 /// # Source
 /// The steps and their roundings are those of `HumanDuration` in docker's go-units.
 #[must_use]
-pub fn human_duration(seconds: i64) -> String {
+pub fn human_duration(seconds: i64) -> &'static str {
     let minutes = seconds / 60;
     // Hours are rounded to the nearest one, except for counting years.
     let hours = seconds.saturating_add(1800) / 3600;
     let (count, unit) = match (seconds, minutes, hours) {
-        (..1, ..) => return "Less than a second".into(),
-        (1, ..) => return "1 second".into(),
+        (..1, ..) => return "Less than a second",
+        (1, ..) => return "1 second",
         (..60, ..) => (seconds, "seconds"),
-        (_, 1, _) => return "About a minute".into(),
+        (_, 1, _) => return "About a minute",
         (_, ..60, _) => (minutes, "minutes"),
-        (.., 1) => return "About an hour".into(),
+        (.., 1) => return "About an hour",
         (.., ..48) => (hours, "hours"),
         (.., ..336) => (hours / 24, "days"),
         (.., ..1440) => (hours / 24 / 7, "weeks"),
         (.., ..17520) => (hours / 24 / 30, "months"),
         _ => (seconds / 3600 / 24 / 365, "years"),
     };
-    let mut text = String::new();
-    // Writing to a String can't fail.
-    let _ = write!(text, "{count} {unit}");
-    text
+    join!("{} {}", count, unit)
 }
 
 /// The day's number, 0 being 1970-01-01. A month or day beyond its range gives some other day.
@@ -271,8 +263,8 @@ mod tests {
             random ^= random >> 7;
             random ^= random << 17;
             let moment = at((random % 315_569_520_000) as i64 - 62_167_219_200, (random >> 20) as u32 % 1_000_000_000);
-            assert_eq!(Timestamp::parse(&moment.rfc3339()), Some(moment));
-            assert_eq!(Timestamp::parse(&moment.rfc3339_short()), Some(moment));
+            assert_eq!(Timestamp::parse(moment.rfc3339()), Some(moment));
+            assert_eq!(Timestamp::parse(moment.rfc3339_short()), Some(moment));
         }
     }
 

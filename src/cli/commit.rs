@@ -20,7 +20,7 @@ use crate::sys::file::{self, Lock};
 
 /// Makes the image and prints its ID.
 #[inline(never)]
-pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
+pub(super) fn commit(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     let option = |id: Id| parsed.last(id).map(|given| given.text()).transpose().map(Option::unwrap_or_default);
     let (author, message) = (option(Id::Author)?, option(Id::CommitMessage)?);
@@ -54,7 +54,7 @@ pub(super) fn commit(context: &Context<'_>) -> Result<u8> {
             upper: upper.by_ref(),
             only,
             places: &files.places(),
-            command: files.state.command.join(" "),
+            command: files.state.command.join(" ").leak(),
             author,
             message,
         };
@@ -117,11 +117,11 @@ fn inherit(config: &mut Value, files: &Files) {
     }
     config.set("Env", env.into());
     let (user, group) = (files.annotation(launch::USER), files.annotation(launch::GROUP));
-    let user = [user, if group.is_empty() { "" } else { ":" }, group].concat();
+    let user = join!("{}{}{}", user, (if group.is_empty() { "" } else { ":" }), group);
     let directory = files.config.at(&["process", "cwd"]).and_then(Value::as_str).unwrap_or_default();
     let directory = directory.trim_end_matches('/');
     for (member, value) in
-        [("User", &*user), ("WorkingDir", directory), ("StopSignal", files.annotation(launch::STOP_SIGNAL))]
+        [("User", user), ("WorkingDir", directory), ("StopSignal", files.annotation(launch::STOP_SIGNAL))]
     {
         if !value.is_empty() {
             config.set(member, value.into());

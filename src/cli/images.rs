@@ -32,7 +32,7 @@ pub(super) fn store(context: &Context<'_>) -> Result<Store> {
 
 /// Makes an image of an archive or a directory; prints its ID.
 #[inline(never)]
-pub(super) fn import(context: &Context<'_>) -> Result<u8> {
+pub(super) fn import(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     let source = parsed.positionals.first().copied().unwrap_or_default();
     let name = match name_at(context, 1)? {
@@ -84,7 +84,7 @@ pub(super) fn changes<'a>(parsed: &Parsed<'a>) -> Result<Vec<&'a str>> {
 pub(super) fn change(config: &mut Value, changes: &[&str]) -> Result<()> {
     // Where there are no variables, `$NAME` is nothing; where there is no list of them, it would be anything.
     if config.get("Env").is_none() {
-        config.set("Env", Vec::new().into());
+        config.set("Env", Value::array());
     }
     instruction::apply(config, changes).map_err(Error::new)
 }

@@ -52,8 +52,8 @@ pub(super) fn info(context: &Context<'_>) -> Result<u8> {
         }
         let value = match value {
             Value::String(text) => text,
-            Value::Array(_) => &words,
-            other => &other.to_compact(),
+            Value::Array(_) => &*words,
+            other => &*other.to_compact(),
         };
         text.push_str(text!("{name:<20}{value}\n"));
     }

@@ -103,7 +103,7 @@ fn lookup(value: &Value, out: &mut String, path: &str, json: bool) -> Result<()>
         Some(found) => out.push_str(&found.to_compact()),
         None => {
             let members = value.as_object().unwrap_or_default();
-            return Err(output::unknown_field(path, &mut members.iter().map(|(name, _)| name.as_str())));
+            return Err(output::unknown_field(path, &mut members.iter().map(|(name, _)| *name)));
         }
     }
     Ok(())
@@ -191,7 +191,7 @@ const MODES: &str =
     "NetworkMode network none\nPidMode pid \nIpcMode ipc private\nUTSMode uts \nCgroupnsMode cgroup private";
 
 /// Makes an object of the rows.
-fn copy(facts: &Value, rows: &str) -> Value {
+fn copy(facts: &Value, rows: &'static str) -> Value {
     let mut copied = Value::default();
     for row in rows.parts(b'\n') {
         let mut words = row.parts(b' ');

@@ -24,14 +24,14 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             let mut row = Value::default();
             row.set("number", (call.number as u64).into());
             row.text("name", call.name);
-            row.text("purpose", &call.purpose.text());
+            row.text("purpose", call.purpose.text().leak());
             rows.push(row);
         } else {
             text.push_str(text!("{:<20}{:>6}  {}\n", call.name, call.number, call.purpose));
         }
     }
     if json {
-        super::print_line(&Value::Array(rows).to_compact())?;
+        super::print_line(&Value::from(rows).to_compact())?;
     } else {
         super::print(&text)?;
     }

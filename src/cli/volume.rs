@@ -5,7 +5,7 @@ use super::flags::Id;
 use super::output::List;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::text;
+use crate::base::{keep, text};
 use crate::container::bundle::Bundles;
 use crate::container::volume::{self, Volumes};
 
@@ -52,10 +52,10 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
     let Some(made) = open(context)?.made(name)? else { return Ok(None) };
     let mut described = Value::default();
     for (member, text) in [
-        ("CreatedAt", &*made.rfc3339_short()),
+        ("CreatedAt", made.rfc3339_short()),
         ("Driver", "local"),
         ("Mountpoint", mount_point(context, name)?),
-        ("Name", name),
+        ("Name", keep::copy(name)),
         ("Scope", "local"),
     ] {
         described.text(member, text);

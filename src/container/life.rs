@@ -41,7 +41,7 @@ pub struct Life<'a> {
 /// This moment, as states hold it.
 #[must_use]
 pub fn now() -> &'static str {
-    kernel::clock(libc::CLOCK_REALTIME).rfc3339().leak()
+    kernel::clock(libc::CLOCK_REALTIME).rfc3339()
 }
 
 /// Says what could not be had but need not stop anything.

@@ -1,6 +1,5 @@
 //! Commit: what a container has changed becomes a layer on top of its image's.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::import::Imported;
@@ -26,11 +25,11 @@ pub struct Commit<'a> {
     /// Empty files and directories that are left out.
     pub places: &'a [&'a str],
     /// What ran in the container.
-    pub command: String,
+    pub command: &'static str,
     /// Who made the image; empty if that is nobody's business.
-    pub author: &'a str,
+    pub author: &'static str,
     /// Why.
-    pub message: &'a str,
+    pub message: &'static str,
 }
 
 impl Store {
@@ -65,8 +64,8 @@ impl Store {
         let created = process::clock(libc::CLOCK_REALTIME).rfc3339();
         let mut step = Value::Null;
         for (member, text) in [
-            ("created", &*created),
-            ("created_by", &commit.command),
+            ("created", created),
+            ("created_by", commit.command),
             ("author", commit.author),
             ("comment", commit.message),
         ] {
@@ -76,7 +75,7 @@ impl Store {
         }
         append(config.member("rootfs").member("diff_ids"), join!("sha256:{}", layer).into());
         append(config.member("history"), step);
-        config.set("created", (*created).into());
+        config.set("created", created.into());
         config.set("author", commit.author.into());
         let id = self.land(&work, config.to_compact().as_bytes(), name.map(full_name).as_slice())?;
         Ok(Imported { id, layer, unpacked })

@@ -62,7 +62,7 @@ impl Store {
         source: &[u8],
         name: Option<&Reference<'_>>,
         change: &mut dyn FnMut(&mut Value) -> Result<()>,
-        message: &str,
+        message: &'static str,
         max_size: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
@@ -80,7 +80,7 @@ impl Store {
         input: &mut Input,
         name: Option<&Reference<'_>>,
         change: &mut dyn FnMut(&mut Value) -> Result<()>,
-        message: &str,
+        message: &'static str,
         max_size: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {

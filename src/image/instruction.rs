@@ -3,11 +3,11 @@
 //! # Source
 //! The Dockerfile reference; the OCI image specification 1.1, `config.md`.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::json::{self, Value, object};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::signal;
 use crate::base::text::{Cut, decimal_u32};
@@ -77,16 +77,16 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
     let array = if is_command || name == Volume { array(rest) } else { None };
     let words = match array {
         Some(words) => words,
-        None if is_command => ["/bin/sh", "-c", rest].map(String::from).to_vec(),
+        None if is_command => Vec::from(["/bin/sh", "-c", keep::copy(rest)]),
         None => split(rest, config)
             .ok_or(phrase!("a quote or brace that does not end, or a form of $ that is not known"))?,
     };
     let old = config.member(member);
     match name {
-        Cmd | Entrypoint => *old = list(words),
+        Cmd | Entrypoint => *old = Value::texts(&words, ""),
         Env | Label => pairs(old, name == Env, words)?,
         Expose | Volume => {
-            for word in &words {
+            for word in words {
                 if name == Expose {
                     expose(old, word)
                         .ok_or(phrase!("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp"))?;
@@ -115,26 +115,22 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
     Ok(name)
 }
 
-fn list(words: Vec<String>) -> Value {
-    words.into_iter().map(Value::from).collect::<Vec<Value>>().into()
-}
-
 /// A JSON array of strings.
-fn array(text: &str) -> Option<Vec<String>> {
+fn array(text: &str) -> Option<Vec<&'static str>> {
     let value = json::parse(text.as_bytes()).ok()?;
-    value.as_array()?.iter().map(|word| word.as_str().map(String::from)).collect()
+    value.as_array()?.iter().map(Value::as_str).collect()
 }
 
 /// Sets members of an object, or in a list of `NAME=VALUE`.
 #[inline(never)]
-fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), Phrase> {
+fn pairs(old: &mut Value, is_list: bool, mut words: Vec<&'static str>) -> Result<(), Phrase> {
     if words.first().is_some_and(|word| !word.has(b'=')) {
         // The old form: all that follows the name is the value.
         if words.len() == 1 {
             return Err(phrase!("a name without a value"));
         }
         let value = words.split_off(1).join(" ");
-        words[0] = [&*words[0], "=", &value].concat();
+        words[0] = join!("{}={}", words[0], value);
     }
     for word in words {
         let (name, value) = word.cut(b'=').ok_or(phrase!("NAME=VALUE is needed, with quotes around spaces"))?;
@@ -146,7 +142,7 @@ fn pairs(old: &mut Value, is_list: bool, mut words: Vec<String>) -> Result<(), P
             continue;
         }
         if !matches!(old, Value::Array(_)) {
-            *old = Vec::new().into();
+            *old = Value::array();
         }
         let Value::Array(lines) = &mut *old else { continue };
         let head = &word[..=name.len()];
@@ -167,20 +163,21 @@ fn expose(ports: &mut Value, word: &str) -> Option<()> {
         return None;
     }
     for port in first..=last {
-        ports.set(&format!("{port}/{protocol}"), object([]));
+        ports.set(join!("{}/{}", port, protocol), object([]));
     }
     Some(())
 }
 
 /// Splits a line into words: quotes and backslashes as in a shell, `$NAME` and `${NAME}` for the configuration's variables.
 #[inline(never)]
-fn split(line: &str, config: &Value) -> Option<Vec<String>> {
-    let (mut words, mut word): (Vec<String>, Option<String>) = (Vec::new(), None);
+fn split(line: &str, config: &Value) -> Option<Vec<&'static str>> {
+    let kept = |word: String| -> &'static str { word.leak() };
+    let (mut words, mut word): (Vec<&'static str>, Option<String>) = (Vec::new(), None);
     let (mut quote, mut rest) = (None, line);
     while let Some(character) = rest.chars().next() {
         rest = &rest[character.len_utf8()..];
         if quote.is_none() && character.is_ascii_whitespace() {
-            words.extend(word.take());
+            words.extend(word.take().map(kept));
             continue;
         }
         let text = word.get_or_insert_default();
@@ -211,7 +208,7 @@ fn split(line: &str, config: &Value) -> Option<Vec<String>> {
             _ => text.push(character),
         }
     }
-    words.extend(word);
+    words.extend(word.map(kept));
     quote.is_none().then_some(words)
 }
 
@@ -233,7 +230,7 @@ mod tests {
 
     /// The configuration after these instructions.
     fn after(instructions: &[&str]) -> String {
-        let mut config = object([("Env", Value::from(Vec::new()))]);
+        let mut config = object([("Env", Value::array())]);
         apply(&mut config, instructions).unwrap_or_else(|why| panic!("{instructions:?}: {why}"));
         config.to_compact()
     }

@@ -34,9 +34,9 @@ pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
 
 /// The configuration of an image of one layer, which says nothing about what to run.
 #[must_use]
-pub fn single_layer(layer: &str, created: Timestamp, message: &str) -> Value {
+pub fn single_layer(layer: &str, created: Timestamp, message: &'static str) -> Value {
     let created = created.rfc3339();
-    let history = object([("created", created.clone().into()), ("comment", message.into())]);
+    let history = object([("created", created.into()), ("comment", message.into())]);
     let layers: Vec<Value> = vec![format!("sha256:{layer}").into()];
     object([
         ("created", created.into()),

@@ -1,7 +1,7 @@
 //! JSON text to values and back, after RFC 8259.
 //!
 //! Numbers stay exact and no floating point is involved: what is not a 64-bit integer keeps its own text. Objects keep the
-//! order of their members and hold each name once.
+//! order of their members and hold each name once. Values stay until the process ends, so that no code gives them back.
 
 mod parse;
 pub mod record;
@@ -9,11 +9,11 @@ pub mod record;
 mod tests;
 mod write;
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::keep::Kept;
 use super::phrase::Phrase;
 
 pub use parse::{MAX_DEPTH, parse};
@@ -30,12 +30,15 @@ pub enum Value {
     /// A number.
     Number(Number),
     /// A string, without its quotes and escapes.
-    String(String),
+    String(&'static str),
     /// The elements of an array.
-    Array(Vec<Value>),
+    Array(Kept<Value>),
     /// The members of an object in their order.
-    Object(Vec<(String, Value)>),
+    Object(Kept<Member>),
 }
+
+/// A member of an object: its name and its value.
+pub type Member = (&'static str, Value);
 
 /// A number in the narrowest form that loses nothing, so that equal integers compare equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub enum Number {
     /// An integer above [`i64::MAX`].
     Big(u64),
     /// The text of any other number: fractions, exponents, longer integers, and `-0`.
-    Raw(String),
+    Raw(&'static str),
 }
 
 /// Why a text is not JSON.
@@ -68,7 +71,7 @@ impl Value {
     /// The member `key`, if this is an object that has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.as_object()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.as_object()?.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
     /// The value below this one that the member names `keys` lead to.
@@ -79,19 +82,19 @@ impl Value {
 
     /// Sets the member `key`; what is not an object becomes one.
     #[inline(never)]
-    pub fn set(&mut self, key: &str, value: Value) {
+    pub fn set(&mut self, key: &'static str, value: Value) {
         *self.member(key) = value;
     }
 
     /// The member `key`, `null` until something is put there; what is not an object becomes one.
     #[inline(never)]
-    pub fn member(&mut self, key: &str) -> &mut Value {
+    pub fn member(&mut self, key: &'static str) -> &mut Value {
         if !matches!(self, Value::Object(_)) {
-            *self = Value::Object(Vec::new());
+            *self = object([]);
         }
         let Value::Object(members) = self else { return self };
-        let place = members.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
-            members.push((key.to_owned(), Value::Null));
+        let place = members.iter().position(|(name, _)| *name == key).unwrap_or_else(|| {
+            members.push((key, Value::Null));
             members.len() - 1
         });
         &mut members[place].1
@@ -99,24 +102,30 @@ impl Value {
 
     /// Sets the member `key` to a text.
     #[inline(never)]
-    pub fn text(&mut self, key: &str, text: &str) {
+    pub fn text(&mut self, key: &'static str, text: &'static str) {
         self.set(key, text.into());
+    }
+
+    /// An array without elements.
+    #[must_use]
+    pub const fn array() -> Value {
+        Value::Array(Kept::new())
     }
 
     /// An array of texts, with something before each.
     #[must_use]
     pub fn texts<T: AsRef<str>>(texts: &[T], before: &str) -> Value {
-        let mut elements = Vec::new();
+        let mut elements: Vec<Value> = Vec::new();
         for text in texts {
-            elements.push(Value::String([before, text.as_ref()].concat()));
+            elements.push(join!("{}{}", before, text.as_ref()).into());
         }
-        Value::Array(elements)
+        elements.into()
     }
 
     /// The text, if this is a string.
     #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
-        if let Value::String(text) = self { Some(text) } else { None }
+    pub fn as_str(&self) -> Option<&'static str> {
+        if let Value::String(text) = self { Some(*text) } else { None }
     }
 
     /// The number, if this is an integer that fits.
@@ -149,7 +158,7 @@ impl Value {
 
     /// The members in their order, if this is an object.
     #[must_use]
-    pub fn as_object(&self) -> Option<&[(String, Value)]> {
+    pub fn as_object(&self) -> Option<&[Member]> {
         if let Value::Object(members) = self { Some(members) } else { None }
     }
 
@@ -172,13 +181,8 @@ impl Value {
 ///
 /// `object([("name", "web".into()), ("pid", 7_u64.into())])`
 #[must_use]
-pub fn object<const N: usize>(mut members: [(&str, Value); N]) -> Value {
-    collect(&mut members)
-}
-
-/// The part of [`object`] that is compiled once for all lengths.
-fn collect(members: &mut [(&str, Value)]) -> Value {
-    Value::Object(members.iter_mut().map(|(name, value)| ((*name).to_owned(), core::mem::take(value))).collect())
+pub fn object<const N: usize>(members: [Member; N]) -> Value {
+    Vec::from(members).into()
 }
 
 impl From<bool> for Value {
@@ -213,18 +217,24 @@ impl From<u32> for Value {
 
 impl From<String> for Value {
     fn from(text: String) -> Value {
-        Value::String(text)
+        Value::String(text.leak())
     }
 }
 
-impl From<&str> for Value {
-    fn from(text: &str) -> Value {
-        Value::String(text.to_owned())
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Value {
+        Value::String(text)
     }
 }
 
 impl From<Vec<Value>> for Value {
     fn from(elements: Vec<Value>) -> Value {
-        Value::Array(elements)
+        Value::Array(elements.into())
+    }
+}
+
+impl From<Vec<Member>> for Value {
+    fn from(members: Vec<Member>) -> Value {
+        Value::Object(members.into())
     }
 }

@@ -1,11 +1,10 @@
 //! Text to values. Input may be hostile: depth and work are bounded.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Error, Number, Value};
+use super::{Error, Member, Number, Value};
 use crate::base::phrase::Phrase;
-use crate::base::{sort, text};
+use crate::base::{keep, sort, text};
 
 /// How deep arrays and objects may nest (RFC 8259, section 9, lets a parser set this): deeper is refused, not a stack overflow.
 pub const MAX_DEPTH: usize = 128;
@@ -111,7 +110,7 @@ impl Parser<'_> {
             elements.push(self.value()?);
             done = self.next(b']')?;
         }
-        Ok(Value::Array(elements))
+        Ok(elements.into())
     }
 
     fn object(&mut self) -> Result<Value, Error> {
@@ -134,7 +133,7 @@ impl Parser<'_> {
         if has_duplicate(&members) {
             return Err(Error { offset: start, what: phrase!("a name occurs twice in the object") });
         }
-        Ok(Value::Object(members))
+        Ok(members.into())
     }
 
     /// Steps over digits, of which there must be at least one.
@@ -167,11 +166,11 @@ impl Parser<'_> {
         Ok(match (text::decimal_i64(text), text::decimal_u64(text)) {
             (Some(int), _) if text != "-0" => Number::Int(int),
             (_, Some(big)) => Number::Big(big),
-            _ => Number::Raw(text.into()),
+            _ => Number::Raw(keep::copy(text)),
         })
     }
 
-    fn string(&mut self) -> Result<String, Error> {
+    fn string(&mut self) -> Result<&'static str, Error> {
         let start = self.at;
         let mut text = Vec::new();
         self.at += 1;
@@ -188,7 +187,7 @@ impl Parser<'_> {
             }
         }
         self.at += 1;
-        String::from_utf8(text).map_err(|_| Error { offset: start, what: phrase!("the string is not UTF-8") })
+        core::str::from_utf8(text.leak()).map_err(|_| Error { offset: start, what: phrase!("the string is not UTF-8") })
     }
 
     fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Error> {
@@ -239,8 +238,8 @@ impl Parser<'_> {
 }
 
 /// Whether two members bear one name, in n log n comparisons however the names were chosen: no hash that could be attacked.
-fn has_duplicate(members: &[(String, Value)]) -> bool {
-    let name = |at: usize| members.get(at).map(|(name, _)| name.as_str());
+fn has_duplicate(members: &[Member]) -> bool {
+    let name = |at: usize| members.get(at).map(|(name, _)| *name);
     if members.len() <= FEW {
         return (1..members.len()).any(|at| (0..at).any(|other| name(at) == name(other)));
     }

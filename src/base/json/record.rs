@@ -10,9 +10,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Number, Value};
+use super::{Member, Number, Value};
 use crate::base::error::Error;
-use crate::base::keep;
 use crate::base::text::{self, Cut, Parts};
 
 /// What is wrong with a value, and where below the outermost one. One pointer wide, as [`Error`] is.
@@ -124,7 +123,7 @@ pub fn is_empty(record: &mut dyn Field) -> bool {
 pub struct Pass<'w, 'v> {
     way: &'w mut Way<'v>,
     names: Parts<'static>,
-    members: Vec<(String, Value)>,
+    members: Vec<Member>,
     result: Result<(), Wrong>,
 }
 
@@ -161,7 +160,7 @@ impl<'w, 'v> Pass<'w, 'v> {
         }
         self.result = field.pass(&mut way).map_err(|wrong| wrong.inside(name));
         if let Some(value) = way.to {
-            self.members.push((name.to_owned(), value));
+            self.members.push((name, value));
         }
     }
 
@@ -172,7 +171,7 @@ impl<'w, 'v> Pass<'w, 'v> {
     #[inline(never)]
     pub fn end(self) -> Result<(), Wrong> {
         if self.way.from.is_none() {
-            self.way.to = Some(Value::Object(self.members));
+            self.way.to = Some(self.members.into());
         }
         self.result
     }
@@ -296,7 +295,7 @@ impl Field for bool {
 impl Field for &'static str {
     fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
         if let Some(value) = way.turn((*self).into()) {
-            *self = keep::copy(value.as_str().ok_or_else(|| Wrong::expected("a string", value))?);
+            *self = value.as_str().ok_or_else(|| Wrong::expected("a string", value))?;
         }
         Ok(())
     }
@@ -391,7 +390,7 @@ fn list(list: &mut dyn Field, way: &mut Way<'_>) -> Result<(), Wrong> {
         elements.push(write(field));
     }
     if !elements.is_empty() {
-        way.to = Some(Value::Array(elements));
+        way.to = Some(elements.into());
     }
     Ok(())
 }
@@ -403,14 +402,14 @@ impl Field for Vec<(&'static str, &'static str)> {
             self.clear();
             for (name, value) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
                 let text = value.as_str().ok_or_else(|| Wrong::expected("a string", value).inside(name))?;
-                self.push((keep::copy(name), keep::copy(text)));
+                self.push((name, text));
             }
         } else if !self.is_empty() {
             let mut members = Vec::new();
             for (name, text) in self {
-                members.push(((*name).to_owned(), (*text).into()));
+                members.push((*name, (*text).into()));
             }
-            way.to = Some(Value::Object(members));
+            way.to = Some(members.into());
         }
         Ok(())
     }

@@ -33,11 +33,11 @@ impl Random {
             3 => (self.next() as i64).into(),
             4 => (self.below(100) as i64 - 50).into(),
             5 | 6 => self.text().into(),
-            7 => Value::Array((0..self.below(6)).map(|_| self.value(depth - 1)).collect()),
+            7 => (0..self.below(6)).map(|_| self.value(depth - 1)).collect::<Vec<Value>>().into(),
             _ => {
-                let mut object = Value::Object(Vec::new());
+                let mut object = object([]);
                 for _ in 0..self.below(30) {
-                    object.set(&self.text(), self.value(depth - 1));
+                    object.set(self.text().leak(), self.value(depth - 1));
                 }
                 object
             }
@@ -53,9 +53,9 @@ fn reference(value: &Value) -> serde_json::Value {
         Value::Number(Number::Int(number)) => (*number).into(),
         Value::Number(Number::Big(number)) => (*number).into(),
         Value::Number(Number::Raw(text)) => panic!("{text} is not an integer"),
-        Value::String(text) => text.as_str().into(),
+        Value::String(text) => (*text).into(),
         Value::Array(elements) => elements.iter().map(reference).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), reference(value))).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| ((*name).to_string(), reference(value))).collect(),
     }
 }
 
@@ -349,7 +349,7 @@ fn numbers_keep_their_value_or_their_text() {
     assert_eq!(number("9223372036854775808"), Number::Big(1 << 63));
     assert_eq!(number("18446744073709551615"), Number::Big(u64::MAX));
     for text in ["18446744073709551616", "-9223372036854775809", "-0", "1.50", "1e2", "1E999999"] {
-        assert_eq!(number(text), Number::Raw(text.into()));
+        assert_eq!(number(text), Number::Raw(text));
         assert_eq!(Value::Number(number(text)).to_compact(), text);
     }
     assert_eq!(Value::from(7_u64), Value::from(7_i64));
@@ -415,7 +415,7 @@ fn a_hostile_megabyte_takes_no_longer_than_an_honest_one() {
 fn objects_are_built_read_and_changed() {
     let mut value = object([("name", "web".into()), ("pid", 7_u32.into()), ("up", true.into())]);
     value.set("pid", 8_i32.into());
-    value.set("ports", vec![80_i64.into(), String::from("443").into()].into());
+    value.set("ports", vec![Value::from(80_i64), String::from("443").into()].into());
     assert_eq!(value.to_compact(), r#"{"name":"web","pid":8,"up":true,"ports":[80,"443"]}"#);
     assert_eq!(value.to_compact(), value.to_string());
     assert_eq!(value.get("name").and_then(Value::as_str), Some("web"));
@@ -429,7 +429,7 @@ fn objects_are_built_read_and_changed() {
 
 #[test]
 fn the_pretty_text_is_indented_by_two_and_keeps_empty_brackets_together() {
-    let value = object([("a", vec![1_i64.into(), object([])].into()), ("b", vec![].into())]);
+    let value = object([("a", vec![Value::from(1_i64), object([])].into()), ("b", Value::array())]);
     assert_eq!(value.to_pretty(), "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": []\n}");
     assert_eq!(format!("{value:#}"), value.to_pretty());
 }

@@ -83,7 +83,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
                     id,
                     say!("{} ago", human_duration(now.seconds_since(image.created))),
                     text::human_size(image.size).leak(),
-                    image.created.rfc3339_short().leak(),
+                    image.created.rfc3339_short(),
                 ]);
             }
         }
@@ -134,7 +134,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
             text.replace(char::is_control, " ")
         };
         let created = Timestamp::parse(&member("created"));
-        let at = created.map_or("", |created| created.rfc3339_short().leak());
+        let at = created.map_or("", |created| created.rfc3339_short());
         let since = created.map_or("N/A", |created| say!("{} ago", human_duration(now.seconds_since(created))));
         list.cells.extend_from_slice(&[
             id,
@@ -167,7 +167,7 @@ pub(in crate::cli) fn describe(context: &Context<'_>, name: &str) -> Result<Opti
     let mut described = Value::default();
     described.text("Id", join!("sha256:{}", image.id));
     described.set("RepoTags", Value::texts(&image.names, ""));
-    described.set("RepoDigests", Vec::new().into());
+    described.set("RepoDigests", Value::array());
     described.text("Comment", comment);
     for member in ["Created", "Author", "Architecture", "Variant", "Os"] {
         described.set(member, image.config.get(&member.to_ascii_lowercase()).cloned().unwrap_or_else(|| "".into()));
@@ -185,6 +185,6 @@ pub(in crate::cli) fn describe(context: &Context<'_>, name: &str) -> Result<Opti
     layers.text("Type", "layers");
     layers.set("Layers", Value::texts(&image.layers, "sha256:"));
     described.set("RootFS", layers);
-    described.member("Metadata").text("LastTagTime", &store.tagged(&image.names).rfc3339());
+    described.member("Metadata").text("LastTagTime", store.tagged(&image.names).rfc3339());
     Ok(Some(described))
 }

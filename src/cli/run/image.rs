@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::base::error::{Error, Result};
-use crate::base::json::Value;
+use crate::base::json::{Member, Value};
 use crate::base::keep;
 use crate::base::text::{self, Cut};
 use crate::cli::context::Context;
@@ -44,7 +44,7 @@ pub(super) struct Found {
     /// `StopSignal`.
     pub(super) stop_signal: &'static str,
     /// `Labels`.
-    pub(super) labels: &'static [(String, Value)],
+    pub(super) labels: &'static [Member],
     /// `ExposedPorts`: `80/tcp, 53/udp`.
     pub(super) exposed: String,
 }

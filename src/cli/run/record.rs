@@ -34,7 +34,7 @@ fn labels(options: Options, found: &'static Found) -> Result<Vec<(&'static str, 
     let mut labels = Vec::new();
     for (name, value) in found.labels {
         // An object has each name once.
-        labels.extend(value.as_str().map(|value| (&**name, value)));
+        labels.extend(value.as_str().map(|value| (*name, value)));
     }
     for path in &options.record.label_files {
         let _why = because!("read labels from a file (--label-file)");

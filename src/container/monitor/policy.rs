@@ -85,6 +85,6 @@ mod tests {
     fn delays_double_up_to_a_minute() {
         assert_eq!([0, 1, 2, 9, 10, 255].map(delay), [100, 200, 400, 51_200, 60_000, 60_000]);
         let now = process::clock(libc::CLOCK_REALTIME).rfc3339();
-        assert!(!ran_long(&now) && !ran_long("") && ran_long("2020-01-01T00:00:00Z"));
+        assert!(!ran_long(now) && !ran_long("") && ran_long("2020-01-01T00:00:00Z"));
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Vec<(String, &'v
         }
         Some(Value::Object(members)) => {
             for (name, element) in members {
-                found.extend(element.get(inner).map(|value| (name.clone(), value)));
+                found.extend(element.get(inner).map(|value| (name.to_string(), value)));
             }
         }
         // 0 shares are as good as none, and a switch that is off asks for nothing.
@@ -161,7 +161,7 @@ pub(super) fn written(
 fn unlimited(value: &Value, v2: bool) -> String {
     match value {
         Value::Bool(_) => "1".to_string(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         _ if v2 && value.as_i64().is_some_and(|number| number < 0) => "max".to_string(),
         _ => value.to_compact(),
     }

@@ -291,7 +291,7 @@ impl Planner<'_> {
     fn unified(&mut self) {
         for (file, value) in self.resources.get("unified").and_then(Value::as_object).unwrap_or_default() {
             // The only one that the command line has an option for.
-            let option = if file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
+            let option = if *file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
             let controller = file.parts(b'.').next().unwrap_or("");
             if file.has(b'/') || !file.has(b'.') {
                 let message = say!("{}: {} is not the name of a control group's file", option, Quoted(file));

@@ -47,7 +47,7 @@ fn same(ours: &Value, theirs: &serde_json::Value) -> bool {
         }
         (Value::Object(one), serde_json::Value::Object(other)) => {
             one.len() == other.len()
-                && one.iter().all(|(name, one)| other.get(name).is_some_and(|other| same(one, other)))
+                && one.iter().all(|(name, one)| other.get(*name).is_some_and(|other| same(one, other)))
         }
         (Value::Number(one), serde_json::Value::Number(other)) => match one {
             Number::Int(one) => other.as_i64() == Some(*one),
