@@ -28,7 +28,7 @@ pub(super) fn commit(context: &Context<'static>) -> Result<u8> {
     let words = context.words()?;
     let name = words.get(1).map(|word| Reference::parse_new(word)).transpose()?;
     let root = context.open_root()?;
-    let files = Files::hold(&Bundles::open(root.by_ref())?, words[0], Lock::Shared)?;
+    let files = Files::hold(&Bundles::open(root)?, words[0], Lock::Shared)?;
     if files.state.image_id.is_empty() {
         return Err(Error::new(say!(
             "a layer can't be an image without what lies below it: {} runs in {}",

@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
         let _why = because!("see that all state is in memory (--ram)");
         let path = self.root_path();
         let root = self.open_root()?;
-        if !matches!(file::filesystem(root.by_ref())?, TMPFS | RAMFS) {
+        if !matches!(file::filesystem(root)?, TMPFS | RAMFS) {
             // It may have been made just now.
             let _ = file::rmdir(fd::CWD, file::path(path)?);
             return Err(Error::new(say!("--ram: {} is not in memory", path))
@@ -120,7 +120,7 @@ impl<'a> Context<'a> {
     }
 
     /// Opens the directory of all state, making it if it is missing.
-    pub(super) fn open_root(&self) -> Result<Fd> {
+    pub(super) fn open_root(&self) -> Result<FdRef<'static>> {
         let _why = because!("open the directory that holds all of vial's state");
         let path = self.root_path();
         let name = file::path(path)?;
@@ -132,14 +132,15 @@ impl<'a> Context<'a> {
             }
             result => result,
         }
+        .map(Fd::keep)
         .map_err(|error| error.hint(phrase!("--root DIR or VIAL_ROOT=DIR puts the state elsewhere")))
     }
 
     /// Opens the directory of all state if it is there.
-    pub(super) fn look_for_root(&self) -> Result<Option<Fd>> {
+    pub(super) fn look_for_root(&self) -> Result<Option<FdRef<'static>>> {
         match file::open(fd::CWD, file::path(self.root_path())?, libc::O_RDONLY | libc::O_DIRECTORY) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
-            result => result.map(Some),
+            result => result.map(|root| Some(root.keep())),
         }
     }
 

@@ -131,7 +131,7 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     let inward = target.container.is_some();
     let root = context.open_root()?;
     let lock = if inward { Lock::Exclusive } else { Lock::Shared };
-    let files = Files::hold(&Bundles::open(root.by_ref())?, name, lock)?;
+    let files = Files::hold(&Bundles::open(root)?, name, lock)?;
     // docker's rule: what is copied belongs to root in the container, and to the user outside.
     let owner = if parsed.on(Id::Archive) {
         None

@@ -23,7 +23,7 @@ use crate::sys::{Fd, because, fd, file, terminal};
 /// Holds the container that the first word names, for reading.
 fn hold(context: &Context<'_>) -> Result<Files> {
     let root = context.open_root()?;
-    Files::hold(&Bundles::open(root.by_ref())?, context.words()?[0], Lock::Shared)
+    Files::hold(&Bundles::open(root)?, context.words()?[0], Lock::Shared)
 }
 
 /// Prints what the container has changed, a line each.

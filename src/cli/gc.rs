@@ -15,7 +15,7 @@ use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
 use crate::image::remove::Sweep;
-use crate::sys::{Fd, because, fd, file, process};
+use crate::sys::{Fd, FdRef, because, fd, file, process};
 
 /// Rounds of 10 ms for which an owner that seems to be gone still counts as one.
 const ROUNDS: u32 = 25;
@@ -31,9 +31,9 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
             .hint(phrase!("accepted: gc --images --all, or image prune --all")));
     }
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let (containers, dangling) = bundles.survey()?;
-    let mut collector = Collector { root: &root, bundles: &bundles, dry, code: 0 };
+    let mut collector = Collector { root, bundles: &bundles, dry, code: 0 };
     {
         let _why = because!("wait for containers that are being made to get an owner");
         bundles.settle()?;
@@ -59,7 +59,7 @@ fn say(kind: &str, what: &str) -> Result<()> {
 }
 
 struct Collector<'a> {
-    root: &'a Fd,
+    root: FdRef<'a>,
     bundles: &'a Bundles,
     dry: bool,
     code: u8,
@@ -126,7 +126,7 @@ impl Collector<'_> {
 
     fn discard(&self, id: &str, name: &str, with: &With<'_>) -> Result<()> {
         if !self.dry {
-            remains::discard(self.root.by_ref(), self.bundles, (id, name), with)?;
+            remains::discard(self.root, self.bundles, (id, name), with)?;
         }
         say("container", id)?;
         let volumes = with.config.filter(|_| with.volumes).map(remains::volumes).unwrap_or_default();
@@ -134,7 +134,7 @@ impl Collector<'_> {
     }
 
     fn volumes(&self) -> Result<()> {
-        for name in Volumes::open(self.root.by_ref())?.clean(self.dry)? {
+        for name in Volumes::open(self.root)?.clean(self.dry)? {
             say("volume", name)?;
         }
         Ok(())
@@ -145,8 +145,7 @@ impl Collector<'_> {
         let parsed = context.parsed;
         let images = parsed.on(Id::GcImages) || !parsed.noun.is_empty();
         let mut sweep = Sweep { dry: self.dry, images, named: parsed.on(Id::GcAll), freed: 0 };
-        let done =
-            images::store(context)?.clean(&mut sweep, &mut |layer| images::user_of(self.root.by_ref(), layer))?;
+        let done = images::store(context)?.clean(&mut sweep, &mut |layer| images::user_of(self.root, layer))?;
         for line in done {
             super::print_line(line)?;
         }

@@ -46,7 +46,7 @@ pub(super) fn import(context: &Context<'static>) -> Result<u8> {
     let changes = changes(parsed)?;
     file::umask(0);
     // Not every file system can hold a root.
-    context.storage(context.open_root()?.by_ref())?;
+    context.storage(context.open_root()?)?;
     let max_size = load::max_size(context)?;
     let mut progress = Progress::new("importing", false);
     let imported = store(context)?.import(
@@ -170,7 +170,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let mut failure = None;
     for word in &context.parsed.positionals {
         let image = keep::lossy(word);
-        match store.remove(image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root.by_ref(), layer)) {
+        match store.remove(image, context.parsed.on(Id::ForceImage), &mut |layer| user_of(root, layer)) {
             Ok(done) => {
                 for line in done {
                     super::print_line(line)?;

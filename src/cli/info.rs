@@ -32,7 +32,7 @@ pub(super) fn info(context: &Context<'_>) -> Result<u8> {
     number(&mut report, "ContainersPaused", paused);
     number(&mut report, "ContainersStopped", containers.len() - running - paused);
     number(&mut report, "Images", images);
-    report.text("Driver", context.storage(context.open_root()?.by_ref())?);
+    report.text("Driver", context.storage(context.open_root()?)?);
     report.text("CgroupVersion", kind(&hierarchies));
     report.set("CgroupControllers", controllers(&hierarchies));
     report.text("KernelVersion", release);

@@ -210,7 +210,7 @@ fn copy(facts: &Value, rows: &'static str) -> Value {
 #[inline(never)]
 fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let Some(found) = bundles.search(name)? else { return Ok(None) };
     let Some(mut seen) = Seen::look(&bundles, found)? else { return Ok(None) };
     if let Some(problem) = seen.problem.take() {

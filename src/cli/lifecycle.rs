@@ -19,7 +19,7 @@ use crate::container::monitor::{self, How, RESTARTING, STOPPED};
 use crate::container::state::{Condition, PAUSED, Seen, State};
 use crate::container::{process, remains};
 use crate::sys::poll::{self, Waiting};
-use crate::sys::{Fd, because, file, net, process as kernel};
+use crate::sys::{Fd, FdRef, because, file, net, process as kernel};
 
 /// How often a container is stopped that is started again meanwhile.
 const STOPS: u32 = 5;
@@ -32,14 +32,14 @@ const PAUSE: u32 = 2;
 const ROUNDS: u32 = 1000;
 
 /// Finds a container and looks at it. One whose monitor was killed gets another.
-pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(Fd, Bundles, Box<Seen>)> {
+pub(super) fn look(context: &Context<'_>, wanted: &str) -> Result<(FdRef<'static>, Bundles, Box<Seen>)> {
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let mut seen = Seen::look(&bundles, bundles.find(wanted)?)?.ok_or_else(|| gone(wanted))?;
     if let Some(problem) = seen.problem.take() {
         return Err(problem);
     }
-    adopt(&root, &bundles, &seen);
+    adopt(root, &bundles, &seen);
     Ok((root, bundles, seen))
 }
 
@@ -53,7 +53,7 @@ fn gone(name: &str) -> Error {
 }
 
 /// Makes a monitor for a container that runs without one.
-pub(super) fn adopt(root: &Fd, bundles: &Bundles, seen: &Seen) {
+pub(super) fn adopt(root: FdRef<'_>, bundles: &Bundles, seen: &Seen) {
     if !seen.orphan {
         return;
     }
@@ -129,7 +129,7 @@ fn start_one(context: &Context<'_>, name: &str, attach: bool) -> Result<Option<(
                 let _ = file::unlink(directory.by_ref(), stale);
             }
             let bundle = Bundle { id: seen.id, name: seen.name, directory };
-            let session = monitor::start(&root, &bundle, &How { attach, signals: 0 })?;
+            let session = monitor::start(root, &bundle, &How { attach, signals: 0 })?;
             return Ok(Some((session, seen)));
         }
         // Somebody else starts it, has just ended it, or looks at it.
@@ -345,11 +345,11 @@ pub(super) fn port(context: &Context<'static>) -> Result<u8> {
 pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
     file::umask(0);
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let mut code = 0;
     for container in bundles.list()? {
         let Some(seen) = Seen::look(&bundles, container)? else { continue };
-        adopt(&root, &bundles, &seen);
+        adopt(root, &bundles, &seen);
         if seen.condition != Condition::Exited || !wants_start(&seen) {
             continue;
         }

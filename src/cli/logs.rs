@@ -47,7 +47,7 @@ fn show(context: &Context<'_>, name: &str, wanted: Wanted, until: Option<u64>) -
         if watch.wait(left.div_ceil(1_000_000))? {
             // Its monitor may have been killed, and its output waits for another one.
             if let Some(seen) = Seen::look(&bundles, (seen.id, seen.name))? {
-                lifecycle::adopt(&root, &bundles, &seen);
+                lifecycle::adopt(root, &bundles, &seen);
             }
             over = is_over(directory)?;
         }

@@ -70,14 +70,14 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
 #[expect(clippy::vec_box, reason = "sorting and handing on move what is boxed as one word")]
 pub(super) fn all(context: &Context<'_>) -> Result<Vec<Box<Seen>>> {
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let mut all = Vec::new();
     for container in bundles.list()? {
         let Some(mut seen) = Seen::look(&bundles, container)? else { continue };
         if let Some(problem) = seen.problem.take() {
             Context::warn(&[problem]);
         }
-        lifecycle::adopt(&root, &bundles, &seen);
+        lifecycle::adopt(root, &bundles, &seen);
         all.push(seen);
     }
     Ok(all)

@@ -77,7 +77,7 @@ fn bring(context: &Context<'static>, reference: &Reference<'static>, output: FdR
     let root = context.open_root()?;
     let show = !quiet && terminal::modes(fd::STDERR).is_ok();
     let plain = parsed.on(Id::PlainHttp);
-    let mut registry = Registry::open(root.by_ref(), context.env, reference, credentials, plain, show)?;
+    let mut registry = Registry::open(root, context.env, reference, credentials, plain, show)?;
     let before = store.look_up(context.parsed.word(0));
     let top = match (registry.manifest(reference), &before) {
         // What was meant may be an image that is here.

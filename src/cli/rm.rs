@@ -19,7 +19,7 @@ const ROUNDS: u32 = 2000;
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let root = context.open_root()?;
-    let bundles = Bundles::open(root.by_ref())?;
+    let bundles = Bundles::open(root)?;
     let code = super::each(&parsed.positionals, &mut |wanted| {
         let (id, name) = match bundles.search(wanted)? {
             Some(found) => found,
@@ -37,7 +37,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 state.save(directory.by_ref())?;
             }
             let with = With { config: Some(&config), state: state.as_deref(), volumes };
-            remains::discard(root.by_ref(), &bundles, (id, name), &with)?;
+            remains::discard(root, &bundles, (id, name), &with)?;
         }
         super::print_line(wanted)
     });

@@ -115,7 +115,7 @@ fn percent(part: u64, whole: u64) -> String {
 pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     List::new(parsed, FLAGS, FIELDS)?.text()?;
-    let bundles = Bundles::open(context.open_root()?.by_ref())?;
+    let bundles = Bundles::open(context.open_root()?)?;
     let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new() };
     for name in &parsed.positionals {
         watch.named.push(watch.bundles.find(&String::from_utf8_lossy(name))?.0);

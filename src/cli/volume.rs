@@ -10,7 +10,7 @@ use crate::container::bundle::Bundles;
 use crate::container::volume::{self, Volumes};
 
 fn open(context: &Context<'_>) -> Result<Volumes> {
-    Volumes::open(context.open_root()?.by_ref())
+    Volumes::open(context.open_root()?)
 }
 
 /// Makes a volume, which may be there already; prints its name.
@@ -67,7 +67,7 @@ pub(super) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value
 #[inline(never)]
 pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
-    let (bundles, volumes) = (Bundles::open(root.by_ref())?, Volumes::open(root.by_ref())?);
+    let (bundles, volumes) = (Bundles::open(root)?, Volumes::open(root)?);
     let code = super::each(&context.parsed.positionals, &mut |name| {
         if volumes.made(name)?.is_some() {
             volumes.remove(name, &bundles, "")?;

@@ -36,9 +36,10 @@ const CONTAINERS: &CStr = c"containers";
 const NAMES: &CStr = c"names";
 
 /// The containers of a store.
+#[derive(Clone, Copy)]
 pub struct Bundles {
-    containers: Fd,
-    names: Fd,
+    containers: FdRef<'static>,
+    names: FdRef<'static>,
 }
 
 /// An ID and a name (which is empty for a container that was killed before it had one), or a name and an ID.
@@ -72,7 +73,7 @@ impl Bundles {
     /// # Errors
     /// open(2), mkdir(2).
     pub fn open(root: FdRef<'_>) -> Result<Bundles> {
-        Ok(Bundles { containers: directory(root, CONTAINERS)?, names: directory(root, NAMES)? })
+        Ok(Bundles { containers: directory(root, CONTAINERS)?.keep(), names: directory(root, NAMES)?.keep() })
     }
 
     /// Makes a container's directory, locked, under a new ID; `name` empty for one that is made up.
@@ -84,14 +85,14 @@ impl Bundles {
         let mut random = [0u8; 32];
         process::random(&mut random)?;
         let id: &str = sha256::hex(&random).leak();
-        file::lock(self.containers.by_ref(), Lock::Shared)?;
+        file::lock(self.containers, Lock::Shared)?;
         let made = self.make(id);
-        file::unlock(self.containers.by_ref())?;
+        file::unlock(self.containers)?;
         let directory = made?;
         match self.claim(id, name, &random) {
             Ok(name) => Ok(Bundle { id, name, directory }),
             Err(error) => {
-                let _ = file::rmdir(self.containers.by_ref(), file::path(id)?);
+                let _ = file::rmdir(self.containers, file::path(id)?);
                 Err(error)
             }
         }
@@ -99,8 +100,8 @@ impl Bundles {
 
     fn make(&self, id: &str) -> Result<Fd> {
         let name = file::path(id)?;
-        file::mkdir(self.containers.by_ref(), name, 0o700)?;
-        let directory = file::open(self.containers.by_ref(), name, libc::O_RDONLY | libc::O_DIRECTORY)?;
+        file::mkdir(self.containers, name, 0o700)?;
+        let directory = file::open(self.containers, name, libc::O_RDONLY | libc::O_DIRECTORY)?;
         file::lock(directory.by_ref(), Lock::Exclusive)?;
         Ok(directory)
     }
@@ -110,14 +111,14 @@ impl Bundles {
         let target = file::path(id)?;
         for attempt in 0..16 {
             let candidate = if name.is_empty() { made_up_name(&random[attempt..]) } else { keep::copy(name) };
-            match file::symlink(target, self.names.by_ref(), file::path(candidate)?) {
+            match file::symlink(target, self.names, file::path(candidate)?) {
                 Err(error) if error.is(Errno::EEXIST) && name.is_empty() => {}
                 Err(error) if error.is(Errno::EEXIST) => {
-                    let holder = match file::readlink(self.names.by_ref(), file::path(name)?) {
+                    let holder = match file::readlink(self.names, file::path(name)?) {
                         Err(error) if error.is(Errno::ENOENT) => continue,
                         holder => holder?,
                     };
-                    if !file::exists(self.containers.by_ref(), &holder) {
+                    if !file::exists(self.containers, &holder) {
                         // Left by a removal or a creation that was cut short.
                         self.give_back(name, keep::lossy(holder.to_bytes())).map(drop)?;
                         continue;
@@ -146,7 +147,7 @@ impl Bundles {
     /// # Errors
     /// What the file system refuses.
     pub fn ids(&self) -> Result<Vec<&'static str>> {
-        entries(&self.containers)
+        entries(self.containers)
     }
 
     /// The containers as `list` has them, and the names whose container is gone, each with its ID.
@@ -156,18 +157,18 @@ impl Bundles {
     pub fn survey(&self) -> Result<(Vec<Named>, Vec<Named>)> {
         let _why = because!("list the containers and their names");
         let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
-        for id in entries(&self.containers)? {
+        for id in entries(self.containers)? {
             containers.push((id, ""));
         }
-        for name in entries(&self.names)? {
-            let id = match file::readlink(self.names.by_ref(), file::path(name)?) {
+        for name in entries(self.names)? {
+            let id = match file::readlink(self.names, file::path(name)?) {
                 Err(error) if error.is(Errno::ENOENT) => continue,
                 id => id?,
             };
             match containers.iter_mut().find(|(known, _)| known.as_bytes() == id.to_bytes()) {
                 Some(container) => container.1 = name,
                 // Made since the directory was listed.
-                None if file::exists(self.containers.by_ref(), &id) => {}
+                None if file::exists(self.containers, &id) => {}
                 None => dangling.push((name, keep::lossy(id.to_bytes()))),
             }
         }
@@ -181,10 +182,10 @@ impl Bundles {
     /// What the file system refuses.
     pub fn give_back(&self, name: &str, id: &str) -> Result<bool> {
         let link = file::path(name)?;
-        file::lock(self.containers.by_ref(), Lock::Exclusive)?;
-        let ours = file::readlink(self.names.by_ref(), link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
-        let result = if ours { file::unlink(self.names.by_ref(), link) } else { Ok(()) };
-        file::unlock(self.containers.by_ref())?;
+        file::lock(self.containers, Lock::Exclusive)?;
+        let ours = file::readlink(self.names, link).is_ok_and(|target| target.as_bytes() == id.as_bytes());
+        let result = if ours { file::unlink(self.names, link) } else { Ok(()) };
+        file::unlock(self.containers)?;
         result.map(|()| ours)
     }
 
@@ -238,11 +239,7 @@ impl Bundles {
     }
 
     fn open_directory(&self, id: &str) -> Result<Option<Fd>> {
-        match file::open(
-            self.containers.by_ref(),
-            file::path(id)?,
-            libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-        ) {
+        match file::open(self.containers, file::path(id)?, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
             directory => directory.map(Some),
         }
@@ -253,8 +250,8 @@ impl Bundles {
     /// # Errors
     /// flock(2).
     pub fn settle(&self) -> Result<()> {
-        file::lock(self.containers.by_ref(), Lock::Exclusive)?;
-        file::unlock(self.containers.by_ref())
+        file::lock(self.containers, Lock::Exclusive)?;
+        file::unlock(self.containers)
     }
 
     /// Removes a container's directory, whose lock the caller holds, and then its name. `config.json` goes first: what it tells
@@ -264,10 +261,10 @@ impl Bundles {
     /// The first removal that fails.
     pub fn remove(&self, id: &str, name: &str) -> Result<()> {
         let _why = because!("remove the container's directory and give its name back");
-        file::remove_tree(self.containers.by_ref(), file::path(join!("{}/config.json", id))?)?;
+        file::remove_tree(self.containers, file::path(join!("{}/config.json", id))?)?;
         // While it is listed, another command may leave a mark in it.
         let mut rounds = 0;
-        while let Err(error) = file::remove_tree(self.containers.by_ref(), file::path(id)?) {
+        while let Err(error) = file::remove_tree(self.containers, file::path(id)?) {
             rounds += 1;
             if !error.is(Errno::ENOTEMPTY) || rounds == 100 {
                 return Err(error);
@@ -291,7 +288,7 @@ impl Bundles {
         let _why = because!("give the container another name");
         self.claim(id, new, &[0; 32])?;
         if old.is_empty() || self.give_back(old, id)? {
-            return file::sync(self.names.by_ref());
+            return file::sync(self.names);
         }
         // Somebody else renamed it first.
         self.give_back(new, id)?;
@@ -300,8 +297,8 @@ impl Bundles {
 }
 
 /// The names in a directory, from its beginning: the descriptor's own position is left alone.
-pub(super) fn entries(directory: &Fd) -> Result<Vec<&'static str>> {
-    let fresh = file::open(directory.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+pub(super) fn entries(directory: FdRef<'_>) -> Result<Vec<&'static str>> {
+    let fresh = file::open(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
     let mut names = Vec::new();
     for entry in file::list(fresh.by_ref())? {
         names.push(keep::lossy(entry.name.to_bytes()));

@@ -14,14 +14,14 @@ use super::state::{State, Status};
 use super::volume::Volumes;
 use crate::base::error::Result;
 use crate::base::text::Cut;
-use crate::sys::fd::{self, Fd};
+use crate::sys::fd::{self, Fd, FdRef};
 use crate::sys::process::Ended;
 use crate::sys::{because, file, process as kernel};
 
 /// A container and all that its owner has in hand.
 pub struct Life<'a> {
     /// The directory of all state.
-    pub root: &'a Fd,
+    pub root: FdRef<'a>,
     /// The containers.
     pub bundles: &'a Bundles,
     /// The container's ID.
@@ -57,7 +57,7 @@ impl Life<'_> {
     #[inline(never)]
     pub fn start(&mut self, surroundings: &Surroundings<'_>) -> Result<Running> {
         self.launch.find_shared(self.bundles)?;
-        let fills = self.launch.make_volumes(self.root.by_ref())?;
+        let fills = self.launch.make_volumes(self.root)?;
         let best_effort = !self.launch.annotation(launch::BEST_EFFORT).is_empty();
         let control = self.control.insert(Control::create(self.launch.spec, best_effort)?);
         for warning in &control.warnings {
@@ -108,7 +108,7 @@ impl Life<'_> {
     pub fn discard(&self) -> Result<()> {
         for volume in launch::annotation(self.launch.spec, remains::VOLUMES).parts(b',').filter(|name| !name.is_empty())
         {
-            Volumes::open(self.root.by_ref())?.remove(volume, self.bundles, self.id)?;
+            Volumes::open(self.root)?.remove(volume, self.bundles, self.id)?;
         }
         self.bundles.remove(self.id, self.name)
     }

@@ -29,7 +29,8 @@ use crate::sys::{Fd, FdRef, because, process};
 const VOLUMES: &CStr = c"volumes";
 
 /// The volumes of a store.
-pub struct Volumes(Fd);
+#[derive(Clone, Copy)]
+pub struct Volumes(FdRef<'static>);
 
 /// Where a volume lies, relative to a container's bundle.
 #[must_use]
@@ -66,7 +67,8 @@ impl Volumes {
     pub fn open(root: FdRef<'_>) -> Result<Volumes> {
         let _why = because!("open the directory of volumes");
         file::mkdir_if_missing(root, VOLUMES, 0o700)?;
-        file::open(root, VOLUMES, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW).map(Volumes)
+        file::open(root, VOLUMES, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .map(|file| Volumes(file.keep()))
     }
 
     /// Opens what a volume holds, making it if it is missing.
@@ -75,12 +77,12 @@ impl Volumes {
     /// What the file system refuses.
     pub fn make(&self, name: &str) -> Result<Fd> {
         let _why = because!("make the volume");
-        file::lock(self.0.by_ref(), Lock::Shared)?;
+        file::lock(self.0, Lock::Shared)?;
         let data = file::path(join!("{}/_data", name))?;
-        let made = file::mkdir_if_missing(self.0.by_ref(), file::path(name)?, 0o700)
-            .and_then(|()| file::mkdir_if_missing(self.0.by_ref(), data, 0o755))
-            .and_then(|()| file::open(self.0.by_ref(), data, libc::O_RDONLY | libc::O_DIRECTORY));
-        file::unlock(self.0.by_ref())?;
+        let made = file::mkdir_if_missing(self.0, file::path(name)?, 0o700)
+            .and_then(|()| file::mkdir_if_missing(self.0, data, 0o755))
+            .and_then(|()| file::open(self.0, data, libc::O_RDONLY | libc::O_DIRECTORY));
+        file::unlock(self.0)?;
         made
     }
 
@@ -97,7 +99,7 @@ impl Volumes {
 
     fn entries(&self) -> Result<Vec<&'static str>> {
         let _why = because!("list the volumes");
-        entries(&self.0)
+        entries(self.0)
     }
 
     /// When a volume was made, as far as the file system tells; `None` if there is no such volume.
@@ -110,7 +112,7 @@ impl Volumes {
         if !text::is_name(name) {
             return Ok(None);
         }
-        match file::stat(self.0.by_ref(), file::path(name)?) {
+        match file::stat(self.0, file::path(name)?) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
             Ok(stat) => {
@@ -126,10 +128,10 @@ impl Volumes {
     /// A container uses it; what the file system refuses.
     pub fn remove(&self, name: &str, bundles: &Bundles, but: &str) -> Result<()> {
         let _why = because!("remove the volume, if no container uses it");
-        file::lock(self.0.by_ref(), Lock::Exclusive)?;
+        file::lock(self.0, Lock::Exclusive)?;
         let hidden = file::path(join!(".{}", name))?;
-        let result = self.hide(name, hidden, bundles, but).and_then(|()| file::remove_tree(self.0.by_ref(), hidden));
-        file::unlock(self.0.by_ref())?;
+        let result = self.hide(name, hidden, bundles, but).and_then(|()| file::remove_tree(self.0, hidden));
+        file::unlock(self.0)?;
         result
     }
 
@@ -140,8 +142,8 @@ impl Volumes {
                 .hint(say!("remove the container first: vial rm {}", user)));
         }
         // What a removal that was killed has left would be in the way.
-        file::remove_tree(self.0.by_ref(), hidden)?;
-        match file::rename(self.0.by_ref(), file::path(name)?, self.0.by_ref(), hidden, false) {
+        file::remove_tree(self.0, hidden)?;
+        match file::rename(self.0, file::path(name)?, self.0, hidden, false) {
             Err(error) if error.is(Errno::ENOENT) => Ok(()),
             result => result,
         }
@@ -156,12 +158,12 @@ impl Volumes {
         left.retain(|name| is_hidden(name));
         if !dry && !left.is_empty() {
             let _why = because!("finish the removal of volumes that was cut short");
-            file::lock(self.0.by_ref(), Lock::Exclusive)?;
+            file::lock(self.0, Lock::Exclusive)?;
             let mut result = Ok(());
             for name in &left {
-                result = result.and_then(|()| file::remove_tree(self.0.by_ref(), file::path(name)?));
+                result = result.and_then(|()| file::remove_tree(self.0, file::path(name)?));
             }
-            file::unlock(self.0.by_ref())?;
+            file::unlock(self.0)?;
             result?;
         }
         for name in &mut left {

@@ -48,6 +48,12 @@ impl Fd {
         FdRef(self.number(), PhantomData)
     }
 
+    /// Keeps it open until the process ends.
+    #[must_use]
+    pub fn keep(self) -> FdRef<'static> {
+        FdRef::from_number(self.leak())
+    }
+
     /// The number.
     #[must_use]
     pub fn number(&self) -> i32 {

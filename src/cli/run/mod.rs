@@ -47,7 +47,7 @@ use crate::container::user::Wanted;
 use crate::image::land::full;
 use crate::sys::poll;
 use crate::sys::process::Ended;
-use crate::sys::{Fd, because, fd, file, terminal};
+use crate::sys::{FdRef, because, fd, file, terminal};
 
 /// What `run` was asked for.
 type Options = &'static RunOptions<'static>;
@@ -78,22 +78,22 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let (root, bundles, mut made) = create(context, options)?;
     if options.detach || !options.restart.is_empty() {
         let attach = !options.detach;
-        let session = monitor::start(&root, &made.bundle, &monitor::How { attach, signals });
-        let session = session.inspect_err(|_| drop(discard(&root, &bundles, &made.bundle)))?;
+        let session = monitor::start(root, &made.bundle, &monitor::How { attach, signals });
+        let session = session.inspect_err(|_| drop(discard(root, &bundles, &made.bundle)))?;
         if options.detach {
             super::print(&[made.id, "\n"].concat())?;
             return Ok(0);
         }
         return attach::follow(&session, &made.bundle.directory, &options.manner);
     }
-    let mut life = made.life(&root, &bundles);
+    let mut life = made.life(root, &bundles);
     let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
     let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
     end(&life, options, result)
 }
 
 /// Removes a container that could not be started. The workload may run all the same, if its monitor was killed.
-fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
+fn discard(root: FdRef<'_>, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
     let directory = bundle.directory.by_ref();
     let state = State::load(directory).ok().flatten().unwrap_or_default();
     let config = remains::config(directory, bundle.id);
@@ -101,7 +101,7 @@ fn discard(root: &Fd, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
     mark(&bundle.directory, monitor::STOPPED)?;
     process::signal(state.pid, state.pid_start, libc::SIGKILL)?;
     let with = With { config: Some(&config), state: None, volumes: true };
-    remains::discard(root.by_ref(), bundles, (bundle.id, bundle.name), &with)
+    remains::discard(root, bundles, (bundle.id, bundle.name), &with)
 }
 
 /// Makes a container, to be started later; prints its ID.
@@ -127,7 +127,7 @@ struct Created {
 }
 
 impl Created {
-    fn life<'a>(&'a mut self, root: &'a Fd, bundles: &'a Bundles) -> Life<'a> {
+    fn life<'a>(&'a mut self, root: FdRef<'a>, bundles: &'a Bundles) -> Life<'a> {
         let (launch, state, bundle) = (&mut self.launch, self.state.clone(), &self.bundle);
         Life {
             root,
@@ -144,13 +144,13 @@ impl Created {
 
 /// Makes a container's directory with all that says what it is; on failure nothing is left.
 #[inline(never)]
-fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, Created)> {
+fn create(context: &Context<'static>, options: Options) -> Result<(FdRef<'static>, Bundles, Created)> {
     let root = context.open_root()?;
     // Keeps the image from being removed until the container's files name it.
     let mut held = None;
     let found = image::find(context, &options.image, true, &mut held)?;
-    let storage = storage(context, found, &root)?;
-    let bundles = Bundles::open(root.by_ref()).map_err(full)?;
+    let storage = storage(context, found, root)?;
+    let bundles = Bundles::open(root).map_err(full)?;
     let bundle = bundles.create(options.record.name.unwrap_or_default()).map_err(full)?;
     let id = bundle.id;
     match fill_in(context, options, found, storage, &bundle) {
@@ -163,8 +163,8 @@ fn create(context: &Context<'static>, options: Options) -> Result<(Fd, Bundles, 
 }
 
 /// The storage driver, if it gives the container a tree of its own. The host's root is not copied.
-fn storage(context: &Context<'_>, found: &Found, root: &Fd) -> Result<&'static str> {
-    let storage = context.storage(root.by_ref())?;
+fn storage(context: &Context<'_>, found: &Found, root: FdRef<'_>) -> Result<&'static str> {
+    let storage = context.storage(root)?;
     if storage == "overlay" || (found.directory == "/" && context.parsed.globals.storage.is_none()) {
         return Ok("");
     }
@@ -233,9 +233,7 @@ fn make(
     let command = command(options, found)?;
     let wanted = wanted(options, found);
     let containers: &dyn Fn(&str) -> Result<(&'static str, u32)> = &|name| match context.look_for_root()? {
-        Some(root) if file::exists(root.by_ref(), c"containers") => {
-            launch::first_process(&Bundles::open(root.by_ref())?, name)
-        }
+        Some(root) if file::exists(root, c"containers") => launch::first_process(&Bundles::open(root)?, name),
         _ => Err(Error::new(say!("no such container: {}", name))),
     };
     let best_effort = context.parsed.globals.best_effort;
@@ -299,7 +297,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
 fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
     let storage = match context.look_for_root()? {
-        Some(root) => storage(context, found, &root)?,
+        Some(root) => storage(context, found, root)?,
         None => "",
     };
     let made = make(context, options, (found, storage), text!("{:064}", 0), false)?;

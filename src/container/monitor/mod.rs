@@ -31,7 +31,7 @@ use super::run::{self, Surroundings};
 use super::state::{State, Status};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
-use crate::sys::fd::{CWD, Fd};
+use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
 use crate::sys::process::{self, Side};
@@ -98,7 +98,7 @@ struct Monitor {
 ///
 /// # Errors
 /// Why the workload was not executed; nothing of the container runs then.
-pub fn start(root: &Fd, bundle: &Bundle, how: &How) -> Result<Fd> {
+pub fn start(root: FdRef<'_>, bundle: &Bundle, how: &How) -> Result<Fd> {
     make(root, bundle, Some(how))
 }
 
@@ -106,13 +106,13 @@ pub fn start(root: &Fd, bundle: &Bundle, how: &How) -> Result<Fd> {
 ///
 /// # Errors
 /// It can't be made.
-pub fn adopt(root: &Fd, bundle: &Bundle) -> Result<()> {
+pub fn adopt(root: FdRef<'_>, bundle: &Bundle) -> Result<()> {
     let _why = because!("give a container whose monitor was killed another one");
     make(root, bundle, None).map(drop)
 }
 
 /// Makes the process and waits for its word. Without `how` the container runs already.
-fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
+fn make(root: FdRef<'_>, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
     let (here, there) = {
         let _why = because!("make the channel on which the container's monitor reports");
         net::socket_pair()?
@@ -128,11 +128,13 @@ fn make(root: &Fd, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         // Before there is a workload, whose end could be missed.
         let _ = poll::block_signals(run::watched_signals());
         // Standard files are going to be replaced, and may be closed now.
-        let high = |file: &Fd| match file.number() {
-            0..3 => file::duplicate(file.by_ref()),
+        let high = |file: FdRef<'_>| match file.number() {
+            0..3 => file::duplicate(file),
             number => Ok(Fd::from_number(number)),
         };
-        let (Ok(root), Ok(directory), Ok(channel)) = (high(root), high(&bundle.directory), high(&there)) else {
+        let (Ok(root), Ok(directory), Ok(channel)) =
+            (high(root), high(bundle.directory.by_ref()), high(there.by_ref()))
+        else {
             process::exit(EXIT_FAILURE);
         };
         let keeper = Keeper {
@@ -221,7 +223,7 @@ impl Monitor {
             }
         }
         let mut life = Life {
-            root: &self.root,
+            root: self.root.by_ref(),
             bundles: &bundles,
             id: &self.id,
             name: "",
