@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::util::Scene;
-use crate::util::command::VIAL;
 use crate::util::container::{eventually, groups};
 use crate::util::detached::{Detached, is_gone};
-use crate::util::{leaks, strace};
+use crate::util::killer;
+use crate::util::leaks;
 
 trials! {
     a_container_whose_monitor_was_killed_gets_another [Root, Busybox, Kernel("overlay"), Command("attach")];
@@ -19,8 +19,8 @@ trials! {
     a_terminal_goes_with_its_monitor [Root, Busybox, Kernel("overlay"), Command("attach")];
     one_that_waits_goes_on_waiting_when_the_monitor_is_killed [Root, Busybox, Kernel("overlay"), Command("wait")];
     both_killed_leave_what_gc_removes [Root, Busybox, Kernel("overlay"), Command("gc")];
-    a_run_killed_at_any_call_leaves_the_truth [Root, Busybox, Tool("strace"), Kernel("overlay"), Command("start")];
-    other_commands_killed_at_any_call_leave_the_truth [Root, Busybox, Tool("strace"), Kernel("overlay"), Command("start")];
+    a_run_killed_at_any_call_leaves_the_truth [Root, Busybox, Kernel("overlay"), Command("start")];
+    other_commands_killed_at_any_call_leave_the_truth [Root, Busybox, Kernel("overlay"), Command("start")];
     damaged_files_are_named_and_can_be_removed [Root, Busybox, Kernel("overlay"), Command("start")];
     a_full_disk_is_told_and_containers_go_on [Root, Busybox, Tool("mount"), Kernel("tmpfs"), Kernel("overlay"), Command("start")];
 }
@@ -194,98 +194,28 @@ fn both_killed_leave_what_gc_removes(scene: &Scene) {
     }
 }
 
-/// The system calls of some commands under strace, each with how often a process makes it, in the order of their first use.
-fn calls(scene: &Scene, words: &[&str]) -> Vec<(String, usize)> {
-    let mut traced = Traced::start(scene, words, None);
-    traced.wait();
-    drop(traced);
-    let text = fs::read_to_string(scene.path("trace")).expect("read the trace");
-    // Lines that were not finished when strace was told to end.
-    let whole: Vec<&str> = text.lines().filter(|line| !line.contains("detached")).collect();
-    let mut found: Vec<(String, usize)> = Vec::new();
-    for calls in strace::parse(&whole.join("\n")).expect("a trace that is understood").processes.values() {
-        let own = calls.iter().skip(usize::from(calls.first().is_some_and(strace::Call::executed)));
-        let mut counts = std::collections::BTreeMap::new();
-        for call in own.take_while(|call| !call.line.contains("\"/bin/sh\"")) {
-            *counts.entry(call.name.clone()).or_insert(0) += 1;
-        }
-        for (name, count) in counts {
-            match found.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, most)) => *most = count.max(*most),
-                None => found.push((name, count)),
-            }
-        }
-    }
-    found
-}
-
-/// A command under strace, with all the processes that it makes; let go of in the end.
-struct Traced<'a> {
-    scene: &'a Scene,
-    command: Child,
-}
-
-impl<'a> Traced<'a> {
-    fn start(scene: &'a Scene, words: &[&str], kill: Option<(&str, usize)>) -> Traced<'a> {
-        let mut command = Command::new("strace");
-        // The command is this process's child, and not strace's; and strace can be told to end.
-        command.args(strace::OPTIONS).args(["-D", "-I", "2", "-o"]).arg(scene.path("trace"));
-        if let Some((call, number)) = kill {
-            command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:signal=KILL:when={number}")]);
-        }
-        command.arg(VIAL).args(words).env("VIAL_ROOT", scene.root()).current_dir(scene.directory());
-        // Its output goes to a file: the monitor's and the workload's is not to hold a pipe open.
-        let out = fs::File::create(scene.path("out")).expect("make a file");
-        command.stdin(Stdio::null()).stdout(out.try_clone().expect("dup")).stderr(out);
-        Traced { scene, command: command.spawn().expect("start strace") }
-    }
-
-    /// Waits for the end of the command itself; what it left behind goes on, and strace with it.
-    fn wait(&mut self) {
-        let ends = Instant::now() + Duration::from_secs(30);
-        while self.command.try_wait().expect("wait for the command").is_none() {
-            assert!(Instant::now() < ends, "the command did not end under strace");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        // What it made may be about to do the call.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-impl Drop for Traced<'_> {
-    fn drop(&mut self) {
-        // Told to end, it lets go of whatever it traces.
-        let tracers = || {
-            leaks::processes(self.scene.directory()).into_iter().filter(|process| process.line.starts_with("strace"))
-        };
-        for tracer in tracers() {
-            let _ = Command::new("kill").arg(tracer.id.to_string()).stderr(Stdio::null()).status();
-        }
-        eventually("strace has ended", || tracers().next().is_none().then_some(()));
-    }
-}
-
 /// What must hold after a kill at any place: whatever `ps` says is so, everything works on, and nothing is left at the end.
 fn is_in_order(scene: &Scene, what: &str) {
-    let listed = scene.vial(["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"]).ok();
-    for line in listed.stdout.lines() {
+    let list = || scene.vial(["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"]).ok();
+    // What is not so may have come to pass since.
+    let so = |line: &str| {
         let (id, condition) = line.split_once(' ').expect("two words");
         let web = Detached::of(scene, id);
         let pid = web.pid();
-        let runs = pid > 0 && !is_gone(pid);
-        let owned = is_locked(&web.path());
         match condition {
-            "running" => assert!(runs && owned, "{what}: {line} {}", web.state()),
-            "created" | "exited" => assert!(!runs && !owned, "{what}: {line} {}", web.state()),
-            "dead" | "restarting" => {}
+            "running" => pid > 0 && !is_gone(pid) && is_locked(&web.path()),
+            "created" | "exited" => !(pid > 0 && !is_gone(pid) || is_locked(&web.path())),
+            "dead" | "restarting" => true,
             _ => panic!("{what}: {line}"),
         }
-    }
+    };
+    eventually(&format!("{what}: ps tells the truth"), || list().stdout.lines().all(so).then_some(()));
     scene.vial(["gc"]).ok();
-    let listed = scene.vial(["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}"]).ok();
-    for line in listed.stdout.lines() {
+    for line in list().stdout.lines() {
         let (id, condition) = line.split_once(' ').expect("two words");
-        assert!(["running", "created", "exited"].contains(&condition), "{what}: after gc {line}");
+        // One whose workload was killed again and again is still to be started again, in a while.
+        let known = ["running", "created", "exited", "restarting"];
+        assert!(known.contains(&condition), "{what}: after gc {line}");
         if condition == "exited" {
             // It can be started again.
             scene.vial(["start", id]).ok();
@@ -314,25 +244,15 @@ fn is_locked(path: &Path) -> bool {
     locks.lines().any(|line| line.contains("FLOCK") && line.contains("WRITE") && line.ends_with(&needle))
 }
 
-/// Kills at a sample of all places; all of them with `VIAL_TEST_ALL`. A place is a call and its number: whichever process of
-/// the command's comes there is killed, be that the command, the keeper, the monitor, the first process or several of them.
-fn sweep(scene: &Scene, words: &[&str], sample: usize, offset: usize, prepare: &dyn Fn()) {
+/// Kills at a sample of all moments, and sees that all is in order then.
+fn sweep(scene: &Scene, words: &[&str], sample: usize, first: usize, prepare: &dyn Fn()) {
     prepare();
-    let calls = calls(scene, words);
+    let moments = killer::moments(scene, words, sample, first);
     is_in_order(scene, "nothing was killed");
-    let all = calls.iter().flat_map(|(name, count)| (1..=*count).map(move |number| (name.as_str(), number)));
-    let all: Vec<_> = all.filter(|(name, _)| *name != "exit_group").collect();
-    assert!(all.len() > 20, "{calls:?}");
-    if std::env::var_os("VIAL_TEST_ALL").is_some() {
-        println!("{} places in {}", all.len(), words.join(" "));
-    }
-    let step = if std::env::var_os("VIAL_TEST_ALL").is_some() { 1 } else { all.len().div_ceil(sample) };
-    for (name, number) in all.into_iter().skip(offset % step).step_by(step) {
+    for (moment, what) in moments {
         prepare();
-        let mut traced = Traced::start(scene, words, Some((name, number)));
-        traced.wait();
-        drop(traced);
-        is_in_order(scene, &format!("{} killed at {name} {number}", words.join(" ")));
+        killer::run(scene, words, Some(moment));
+        is_in_order(scene, &what);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::util::archive::{end, member};
 use crate::util::command::VIAL;
 use crate::util::container::eventually;
 use crate::util::disk::Disk;
-use crate::util::{Scene, strace};
+use crate::util::{Scene, killer, strace};
 
 trials! {
     nobody_else_can_look_into_the_store [Root, Command("import")];
@@ -17,7 +17,7 @@ trials! {
     a_full_disk_leaves_no_half_image [Root, Tool("mount"), Kernel("tmpfs"), Command("import")];
     a_full_disk_with_a_journal_leaves_no_half_image [Root, Tool("mount"), Tool("mkfs.ext4"), Tool("losetup"), Command("import")];
     a_store_that_cannot_be_written_is_told_and_can_be_read [Root, Tool("mount"), Kernel("tmpfs"), Command("import")];
-    commands_killed_at_any_call_leave_whole_images [Root, Busybox, Tool("strace"), Kernel("overlay"), Command("tag")];
+    commands_killed_at_any_call_leave_whole_images [Root, Busybox, Kernel("overlay"), Command("tag")];
     a_bomb_is_refused_at_the_size_that_was_said [Root, Tool("gzip"), Command("import")];
     set_id_bits_and_capabilities_are_the_images_own [Root, Tool("tar"), Command("import")];
 }
@@ -173,27 +173,6 @@ fn a_store_that_cannot_be_written_is_told_and_can_be_read(scene: &Scene) {
     scene.command("umount", [&at]).ok();
 }
 
-/// The calls of a command, each with how often its first process makes it, but for those that change nothing.
-fn moments(scene: &Scene, words: &[&str]) -> Vec<(String, usize)> {
-    let options = strace::OPTIONS.iter().copied().filter(|option| *option != "-f");
-    scene.command("strace", options.chain(["-o", "trace", VIAL]).chain(words.iter().copied())).ok();
-    let text = fs::read_to_string(scene.path("trace")).expect("read the trace");
-    let mut counts = std::collections::BTreeMap::<String, usize>::new();
-    for line in text.lines() {
-        let call = line.split('(').next().unwrap_or_default().rsplit(' ').next().unwrap_or_default();
-        *counts.entry(call.to_owned()).or_default() += 1;
-    }
-    let mut found = Vec::new();
-    for (call, count) in counts {
-        let changes = ["rename", "mkdir", "unlink", "fsync", "syncfs", "openat", "write", "flock"];
-        if changes.iter().any(|name| call.starts_with(name)) {
-            // All, or of the frequent ones some.
-            found.extend((1..=count).step_by((count / 8).max(1)).map(|at| (call.clone(), at)));
-        }
-    }
-    found
-}
-
 fn commands_killed_at_any_call_leave_whole_images(scene: &Scene) {
     tree(scene);
     let rootfs = scene.rootfs().display().to_string();
@@ -206,24 +185,14 @@ fn commands_killed_at_any_call_leave_whole_images(scene: &Scene) {
     };
     scene.vial(["import", &rootfs, "base"]).ok();
     scene.vial(["create", "--name", "c", "base", "true"]).ok();
-    let mut tried = 0;
     for words in [&["tag", "it", "other"][..], &["rmi", "it"], &["commit", "c", "it"], &["gc", "--images"]] {
         before();
-        let moments = moments(scene, words);
-        assert!(moments.len() > 5, "{words:?}: {moments:?}");
-        for (call, at) in moments {
+        for (moment, what) in killer::moments(scene, words, 20, 3) {
             before();
-            let inject = format!("inject={call}:signal=KILL:when={at}");
-            let trace = format!("trace={call}");
-            let line = ["-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, VIAL];
-            let output = scene.command("strace", line.iter().chain(words)).run();
-            let moment = format!("{words:?}: {inject}");
-            assert!([137, 0].contains(&output.code), "{moment}: {}", output.shown());
-            is_sound(scene, &scene.root(), &moment);
-            tried += 1;
+            killer::run(scene, words, Some(moment));
+            is_sound(scene, &scene.root(), &what);
         }
     }
-    assert!(tried > 60, "{tried}");
     scene.vial(["rm", "c"]).ok();
 }
 

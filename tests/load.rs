@@ -2,15 +2,13 @@
 
 use std::fs;
 
-use std::process::Command;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::util::Scene;
 use crate::util::command::VIAL;
+use crate::util::container::eventually;
 use crate::util::disk::Disk;
+use crate::util::{Scene, killer, leaks};
 
 trials! {
     a_layout_of_ocis_is_loaded_and_runs [Root, Busybox, Tool("umoci"), Kernel("overlay"), Command("load")];
@@ -23,7 +21,7 @@ trials! {
     what_attacks_is_refused_and_leaves_nothing [Tool("tar"), Command("load")];
     a_limit_on_what_is_unpacked_holds_for_all_layers_together [Tool("tar"), Tool("gzip"), Command("load")];
     import_and_load_name_each_other [Root, Busybox, Tool("tar"), Tool("umoci"), Command("load")];
-    a_load_killed_at_any_moment_shows_nothing_and_leaves_what_gc_removes [Root, Busybox, Tool("umoci"), Command("load")];
+    a_load_killed_at_any_call_shows_nothing_and_leaves_what_gc_removes [Root, Busybox, Tool("umoci"), Command("load")];
     a_full_disk_is_told_and_leaves_nothing [Root, Busybox, Tool("umoci"), Tool("losetup"), Tool("mkfs.ext4"), Tool("mount"), Command("load")];
 }
 
@@ -484,29 +482,20 @@ fn import_and_load_name_each_other(scene: &Scene) {
     refused(scene, &["load", "/dev/null"]).says("empty");
 }
 
-fn a_load_killed_at_any_moment_shows_nothing_and_leaves_what_gc_removes(scene: &Scene) {
+fn a_load_killed_at_any_call_shows_nothing_and_leaves_what_gc_removes(scene: &Scene) {
     layout(scene);
-    for milliseconds in [1, 2, 4, 7, 10, 14, 18, 23, 30, 40, 55, 75, 100] {
-        let mut child = Command::new(VIAL)
-            .args(["load", "layout"])
-            .env("VIAL_ROOT", scene.root())
-            .current_dir(scene.directory())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .expect("start vial");
-        std::thread::sleep(Duration::from_millis(milliseconds));
-        let _ = child.kill();
-        let status = child.wait().expect("wait for vial");
-        crate::util::container::eventually("its processes are gone", || {
-            crate::util::leaks::processes(scene.directory()).is_empty().then_some(())
-        });
+    let words = ["load", "layout"];
+    let moments = killer::moments(scene, &words, 16, 2);
+    scene.vial(["rmi", "latest"]).ok();
+    for (moment, what) in moments {
+        killer::run(scene, &words, Some(moment));
+        eventually("its processes are gone", || leaks::processes(scene.directory()).is_empty().then_some(()));
         let listed = scene.vial(["images", "-q"]).ok().stdout;
         scene.vial(["gc"]).ok();
         let count = |name: &str| fs::read_dir(scene.root().join(name)).into_iter().flatten().count();
-        assert_eq!(count("tmp"), 0);
+        assert_eq!(count("tmp"), 0, "{what}");
         if listed.is_empty() {
-            assert!(!status.success());
-            assert_eq!((count("layers"), count("refs")), (0, 0), "{milliseconds} ms");
+            assert_eq!((count("layers"), count("refs")), (0, 0), "{what}");
         } else {
             is_whole(scene, "latest");
             scene.vial(["rmi", "latest"]).ok();

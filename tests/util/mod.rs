@@ -8,6 +8,7 @@ pub mod detached;
 pub mod disk;
 pub mod elf;
 pub mod image;
+pub mod killer;
 pub mod leaks;
 pub mod needs;
 #[cfg(feature = "pull")]
