@@ -17,6 +17,7 @@ trials! {
     owners_are_roots_inside_and_the_users_outside_unless_kept [Root, Busybox, Kernel("overlay")];
     rights_of_programs_do_not_come_out_with_a_plain_copy [Root, Busybox, Kernel("overlay")];
     archives_stream_in_and_out [Root, Busybox, Tool("tar"), Tool("gzip"), Kernel("overlay")];
+    what_is_mounted_in_an_ended_container_is_seen [Root, Busybox, Tool("tar"), Kernel("overlay"), Command("cp")];
     what_is_mounted_in_a_running_container_is_seen [Root, Busybox, Kernel("overlay")];
     a_read_only_root_refuses [Root, Busybox, Kernel("overlay")];
     links_in_a_container_never_lead_to_the_host [Root, Busybox, Kernel("overlay")];
@@ -287,6 +288,47 @@ fn what_is_mounted_in_a_running_container_is_seen(scene: &Scene) {
     scene.vial(["cp", "all/vol/v", "r:/share/new"]).ok();
     assert_eq!(fs::read_to_string(scene.path("share/new")).expect("a file"), "v\n");
     running.stop();
+    scene.vial(["volume", "rm", "named"]).ok();
+    scene.assert_nothing_left();
+}
+
+fn what_is_mounted_in_an_ended_container_is_seen(scene: &Scene) {
+    fs::create_dir_all(scene.path("share/sub")).expect("make a directory");
+    fs::create_dir(scene.path("fixed")).expect("make a directory");
+    fs::write(scene.path("share/file"), "shared").expect("write a file");
+    fs::write(scene.path("one"), "one").expect("write a file");
+    let at = |name: &str, place: &str| format!("{}:{place}", scene.path(name).display());
+    let (share, fixed, one) = (at("share", "/share"), at("fixed", "/fixed:ro"), at("one", "/etc/one"));
+    let rootfs = scene.rootfs().display().to_string();
+    let script = "echo v > /vol/v; echo t > /scratch/t; ln -s /vol/link /share/astray; ln -s /vol /to";
+    for (name, options) in [("c", &["--name=c"][..]), ("ro", &["--name=ro", "--read-only"])] {
+        let mounts = ["-v", &share, "-v", "named:/vol", "-v", &fixed, "-v", &one, "--tmpfs", "/scratch"];
+        let words = [&["run"], options, &mounts, &[rootfs.as_str(), "sh", "-c", script]].concat();
+        scene.vial(words).run();
+        scene.vial(["cp", &format!("{name}:/"), name]).ok();
+        let read = |path: &str| fs::read_to_string(scene.path(name).join(path)).expect("a file");
+        assert_eq!((read("share/file"), read("vol/v"), read("etc/one")), ("shared".into(), "v\n".into(), "one".into()));
+        assert!(read("etc/hosts").contains("localhost"));
+        assert_eq!(paths(&scene.path(name).join("scratch")), [""; 0]);
+        // Into them, through a link, and not where it is read-only.
+        scene.vial(["cp", "one", &format!("{name}:/share/sub/{name}")]).ok();
+        assert_eq!(fs::read_to_string(scene.path("share/sub").join(name)).expect("a file"), "one");
+        scene.vial(["cp", "one", &format!("{name}:/fixed/new")]).ends(125).says("EROFS").says("is read-only");
+        assert!(!scene.path("fixed/new").exists());
+    }
+    scene.vial(["cp", "one", "c:/to/through"]).ok();
+    scene.vial(["cp", "c:/vol/through", "back"]).ok();
+    assert!(scene.root().join("volumes/named/_data/through").exists());
+    scene.vial(["cp", "one", "ro:/new"]).ends(125).says("EROFS").says("is read-only");
+    // What the container itself has is without them.
+    let own = scene.command("sh", ["-c", &format!("{VIAL} export c | tar -tf -")]).ok().stdout;
+    assert!(own.contains("share/\n") && !own.contains("share/file"), "{own}");
+    // One that was never started has no place for them yet.
+    scene.vial(["create", "--name=new", "-v", "named:/fresh/vol", "-v", "named:/vol", &rootfs, "true"]).ok();
+    scene.vial(["cp", "one", "new:/vol/early"]).ok();
+    scene.vial(["cp", "new:/vol/early", "early"]).ok();
+    assert!(scene.root().join("volumes/named/_data/early").exists());
+    end(scene, &["c", "ro", "new"]);
     scene.vial(["volume", "rm", "named"]).ok();
     scene.assert_nothing_left();
 }

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::bundle::{Bundles, read_json};
 use super::changes::{self, Change};
@@ -12,11 +13,13 @@ use super::{plan, process};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::image::helper::Helper;
+use crate::image::resolve::{self, Place};
 use crate::image::store::Store;
 use crate::kernel::{loopdev, mounts};
 use crate::storage::{BTRFS, Trees};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
+use crate::sys::uapi::Statx;
 use crate::sys::{self, Fd, because, file, mount};
 
 /// Rounds of 5 ms after which one that has an owner but does not run is given up.
@@ -92,25 +95,20 @@ impl Files {
         mounts.iter().filter_map(|mount| mount.get("destination")?.as_str()).collect()
     }
 
-    /// The root as the container's processes see it, with volumes and all; or of one that does not run, without them.
+    /// The root as the container's processes see it; of one that does not run, as they would, with the volumes and other files
+    /// of the host's that are mounted there.
     ///
     /// # Errors
-    /// A root that is to be changed and is read-only; what the kernel refuses.
+    /// What the kernel refuses.
     pub fn root(&self, change: bool) -> Result<Fd> {
         if let Some(process) = &self.process {
             let _why = because!("open the container's root, as its first process sees it");
             return file::open(process.by_ref(), c"root", OPEN);
         }
-        if !change {
-            return self.merged();
-        }
-        if self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true) {
-            return Err(Error::new(phrase!("the container's root is read-only (--read-only)")));
-        }
-        if let Some(tree) = self.tree() {
-            return tree;
-        }
-        self.mount(&self.layers(), "upper", "work", 0)
+        let fixed = self.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true);
+        let flags = if change && !fixed { 0 } else { libc::MS_RDONLY };
+        let layers = if self.annotation(STORAGE).is_empty() { self.layers() } else { Vec::new() };
+        self.mount(&layers, "upper", "work", flags, true)
     }
 
     /// The layers with the container's changes, without anything that is mounted there. Of one that runs in a directory of the
@@ -124,14 +122,14 @@ impl Files {
         }
         let mut layers = self.layers();
         if self.process.is_none() {
-            return self.mount(&layers, "upper", "work", libc::MS_RDONLY);
+            return self.mount(&layers, "upper", "work", libc::MS_RDONLY, false);
         }
         if !self.annotation(launch::DIRECTORY).is_empty() {
             return self.root(false);
         }
         // The upper and the work directory are in use by the container's own mount.
         layers.insert(0, "upper");
-        self.mount(&layers, "", "", libc::MS_RDONLY)
+        self.mount(&layers, "", "", libc::MS_RDONLY, false)
     }
 
     /// What the container has changed, sorted, and the directory that shows it: its overlay's upper one, or its tree.
@@ -145,7 +143,7 @@ impl Files {
             (tree?, base(&store()?, &self.directory, &|name| self.annotation(name))?)
         } else {
             // Nothing lies above, but a single layer is no overlay.
-            let below = self.mount(&self.layers(), "rootfs/upper", "rootfs/work", libc::MS_RDONLY)?;
+            let below = self.mount(&self.layers(), "rootfs/upper", "rootfs/work", libc::MS_RDONLY, false)?;
             (file::open(self.directory.by_ref(), c"upper", OPEN)?, below)
         };
         let _why = because!("compare what is the container's own with its image");
@@ -166,20 +164,71 @@ impl Files {
         launch::layers(&|name| self.annotation(name))
     }
 
-    /// Mounts an overlay in this process's own copy of the mounts, with which it goes. Nothing on it is a device or a program.
+    /// Mounts an overlay, or without layers the container's tree, in this process's own copy of the mounts, with which it goes,
+    /// and with `all` what else is mounted in the container. Nothing on it is a device or a program.
     #[inline(never)]
-    fn mount(&self, layers: &[&'static str], upper: &str, work: &str, flags: libc::c_ulong) -> Result<Fd> {
+    fn mount(&self, layers: &[&'static str], upper: &str, work: &str, flags: libc::c_ulong, all: bool) -> Result<Fd> {
         let _why = because!("put the container's root together, where no other process sees it");
         let back = private(&self.directory, self.annotation(FILE))?;
         let flags = flags | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC;
-        let mut layers = layers.to_vec();
-        plan::short(&mut layers, &mut |target, path| file::symlink(target, CWD, path))?;
-        let data = file::path(plan::overlay(&layers, upper, work))?;
-        mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(data))?;
+        if layers.is_empty() {
+            bind(c"tree", c"rootfs/root")?;
+            mount::mount(None, c"rootfs/root", None, flags | libc::MS_BIND | libc::MS_REMOUNT, None)?;
+        } else {
+            let mut layers = layers.to_vec();
+            plan::short(&mut layers, &mut |target, path| file::symlink(target, CWD, path))?;
+            let data = file::path(plan::overlay(&layers, upper, work))?;
+            mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(data))?;
+        }
         let root = file::open(CWD, c"rootfs/root", OPEN)?;
+        if all {
+            let _why = because!("mount the container's volumes there");
+            for mount in self.config.get("mounts").and_then(Value::as_array).unwrap_or_default() {
+                Files::mount_volume(&root, mount)?;
+            }
+        }
         file::fchdir(back.by_ref())?;
         Ok(root)
     }
+
+    /// Mounts a volume, or another file or directory of the host's, where it is to be in the container. Links there lead nowhere
+    /// outside, and what the container was never started with has no place for it yet.
+    #[inline(never)]
+    fn mount_volume(root: &Fd, mount: &Value) -> Result<()> {
+        let text = |name| mount.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("type") != "bind" {
+            return Ok(());
+        }
+        let source = file::path(text("source"))?;
+        let is_directory = |stat: &Statx| u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
+        let directory = is_directory(&file::stat_follow(CWD, source)?);
+        let place = || -> Result<Option<(&str, Fd)>> {
+            let found = resolve::find(root.by_ref(), text("destination").as_bytes(), true)?;
+            let Some(Place { dir, name, stat }) = found else { return Ok(None) };
+            let fits = match stat {
+                Some(stat) => is_directory(&stat) == directory,
+                None => directory && file::mkdir(dir.by_ref(), &name, 0o755).is_ok(),
+            };
+            if !fits {
+                return Ok(None);
+            }
+            let place = file::open(dir.by_ref(), &name, libc::O_PATH | libc::O_NOFOLLOW)?;
+            Ok(Some((join!("/proc/self/fd/{}", place.number()), place)))
+        };
+        let Some((target, _place)) = place()? else { return Ok(()) };
+        bind(source, file::path(target)?)?;
+        // What was opened before lies below it.
+        let Some((target, _place)) = place()? else { return Ok(()) };
+        let options = mount.get("options").and_then(Value::as_array).unwrap_or_default();
+        let fixed = if options.iter().any(|option| option.as_str() == Some("ro")) { libc::MS_RDONLY } else { 0 };
+        let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOEXEC | fixed;
+        mount::mount(None, file::path(target)?, None, flags, None)
+    }
+}
+
+/// Mounts a file or a directory, with all that is mounted there, at another place.
+fn bind(source: &CStr, target: &CStr) -> Result<()> {
+    mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
 }
 
 /// Moves this process to its own copy of the mounts and to a container's directory; where it was. There is a file system in
