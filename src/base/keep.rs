@@ -11,45 +11,39 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::slice;
 
-/// A vector that stays, with its elements.
+/// What stays, with all that it owns: a box or a vector that no code gives back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept<T>(ManuallyDrop<Vec<T>>);
+pub struct Kept<T>(ManuallyDrop<T>);
 
 impl<T> Kept<T> {
-    /// An empty one.
+    /// Keeps this.
     #[must_use]
-    pub const fn new() -> Kept<T> {
-        Kept(ManuallyDrop::new(Vec::new()))
+    pub const fn new(what: T) -> Kept<T> {
+        Kept(ManuallyDrop::new(what))
     }
 
-    /// One that does not stay.
+    /// It does not stay after all.
     #[must_use]
-    pub fn into_vec(self) -> Vec<T> {
+    pub fn into_inner(self) -> T {
         ManuallyDrop::into_inner(self.0)
     }
 }
 
-impl<T> From<Vec<T>> for Kept<T> {
-    fn from(elements: Vec<T>) -> Kept<T> {
-        Kept(ManuallyDrop::new(elements))
-    }
-}
-
 impl<T> Deref for Kept<T> {
-    type Target = Vec<T>;
+    type Target = T;
 
-    fn deref(&self) -> &Vec<T> {
+    fn deref(&self) -> &T {
         &self.0
     }
 }
 
 impl<T> DerefMut for Kept<T> {
-    fn deref_mut(&mut self) -> &mut Vec<T> {
+    fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }
 }
 
-impl<'a, T> IntoIterator for &'a Kept<T> {
+impl<'a, T> IntoIterator for &'a Kept<Vec<T>> {
     type Item = &'a T;
     type IntoIter = slice::Iter<'a, T>;
 

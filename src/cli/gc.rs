@@ -108,7 +108,11 @@ impl Collector<'_> {
             return if self.dry { Ok(()) } else { monitor::adopt(self.root, &bundle) };
         }
         let (Some(config), Some(state)) = (&config, &mut state) else {
-            return self.discard(id, name, &With { config: config.as_ref(), state: state.as_deref(), volumes: true });
+            return self.discard(
+                id,
+                name,
+                &With { config: config.as_ref(), state: state.as_deref().map(AsRef::as_ref), volumes: true },
+            );
         };
         if state.is_waste() {
             let volumes = !state.keep_volumes;

@@ -259,7 +259,7 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     facts.set("running", seen.condition.is_running().into());
     facts.set("paused", (seen.condition == Condition::Paused).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());
-    facts.set("state", record::write(&mut *seen.state));
+    facts.set("state", record::write(&mut **seen.state));
     Ok(facts)
 }
 

@@ -36,7 +36,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
                 (state.remove, state.keep_volumes) = (true, !volumes);
                 state.save(directory.by_ref())?;
             }
-            let with = With { config: Some(&config), state: state.as_deref(), volumes };
+            let with = With { config: Some(&config), state: state.as_deref().map(AsRef::as_ref), volumes };
             remains::discard(root, &bundles, (id, name), &with)?;
         }
         super::print_line(wanted)

@@ -99,7 +99,7 @@ fn limits(parsed: &Parsed<'static>, config: Option<&Value>) -> Result<Box<Limits
 fn merge(old: &mut Value, new: Value) {
     match (old, new) {
         (Value::Object(members), Value::Object(new)) => {
-            for (name, value) in new.into_vec() {
+            for (name, value) in new.into_inner() {
                 match members.iter_mut().find(|(known, _)| *known == name) {
                     Some((_, old)) => merge(old, value),
                     None => members.push((name, value)),
@@ -107,7 +107,7 @@ fn merge(old: &mut Value, new: Value) {
             }
         }
         (Value::Array(elements), Value::Array(new)) => {
-            for element in new.into_vec() {
+            for element in new.into_inner() {
                 let number = |of: &Value, member| of.get(member).and_then(Value::as_i64);
                 let device = |of: &Value| (number(of, "major"), number(of, "minor"));
                 elements.retain(|known| device(known) != device(&element));

@@ -13,6 +13,7 @@ use super::run::{self, Container, Running, Surroundings};
 use super::state::{State, Status};
 use super::volume::Volumes;
 use crate::base::error::Result;
+use crate::base::keep::Kept;
 use crate::base::text::Cut;
 use crate::sys::fd::{self, Fd, FdRef};
 use crate::sys::process::Ended;
@@ -33,7 +34,7 @@ pub struct Life<'a> {
     /// What it is.
     pub launch: &'a mut Launch,
     /// What became of it.
-    pub state: Box<State>,
+    pub state: Kept<Box<State>>,
     /// Its control group, once it is made.
     pub control: Option<Control>,
 }

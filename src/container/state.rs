@@ -10,6 +10,7 @@ use super::{process, remains};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::json::record::{self, names, record};
+use crate::base::keep::Kept;
 use crate::base::time::{Timestamp, human_duration};
 use crate::kernel::cgroup::Group;
 use crate::sys::{Fd, FdRef, file};
@@ -87,10 +88,10 @@ impl State {
     ///
     /// # Errors
     /// What the file system refuses, and a file that is damaged, by name.
-    pub fn load(directory: FdRef<'_>) -> Result<Option<Box<State>>> {
+    pub fn load(directory: FdRef<'_>) -> Result<Option<Kept<Box<State>>>> {
         let Some(value) = read_json(directory, c"state.json")? else { return Ok(None) };
-        let mut state: Box<State> = Box::default();
-        match record::take(&mut *state, &value) {
+        let mut state: Kept<Box<State>> = Kept::default();
+        match record::take(&mut **state, &value) {
             Ok(()) => Ok(Some(state)),
             Err(error) => Err(damaged("state.json", &error)),
         }
@@ -184,7 +185,7 @@ pub struct Seen {
     /// What is the matter with it.
     pub condition: Condition,
     /// Its state; the default if it has none or a damaged one.
-    pub state: Box<State>,
+    pub state: Kept<Box<State>>,
     /// Whether it runs without the process that owned it.
     pub orphan: bool,
     /// Why its state can't be told.
@@ -201,7 +202,7 @@ impl Seen {
         let loaded = State::load(directory.by_ref());
         // Until here nobody could become its owner.
         file::unlock(directory.by_ref())?;
-        let (condition, state) = (Condition::Dead, Box::default());
+        let (condition, state) = (Condition::Dead, Kept::default());
         let mut seen = Box::new(Seen { id, name, directory, condition, state, orphan: false, problem: None });
         match loaded {
             Ok(state) => seen.judge(owned, state),
@@ -210,7 +211,7 @@ impl Seen {
         Ok(Some(seen))
     }
 
-    fn judge(&mut self, owned: bool, state: Option<Box<State>>) {
+    fn judge(&mut self, owned: bool, state: Option<Kept<Box<State>>>) {
         let written = state.is_some();
         self.state = state.unwrap_or_default();
         let whole = written && file::exists(self.directory.by_ref(), c"config.json");

@@ -32,9 +32,9 @@ pub enum Value {
     /// A string, without its quotes and escapes.
     String(&'static str),
     /// The elements of an array.
-    Array(Kept<Value>),
+    Array(Kept<Vec<Value>>),
     /// The members of an object in their order.
-    Object(Kept<Member>),
+    Object(Kept<Vec<Member>>),
 }
 
 /// A member of an object: its name and its value.
@@ -109,7 +109,7 @@ impl Value {
     /// An array without elements.
     #[must_use]
     pub const fn array() -> Value {
-        Value::Array(Kept::new())
+        Value::Array(Kept::new(Vec::new()))
     }
 
     /// An array of texts, with something before each.
@@ -229,12 +229,12 @@ impl From<&'static str> for Value {
 
 impl From<Vec<Value>> for Value {
     fn from(elements: Vec<Value>) -> Value {
-        Value::Array(elements.into())
+        Value::Array(Kept::new(elements))
     }
 }
 
 impl From<Vec<Member>> for Value {
     fn from(members: Vec<Member>) -> Value {
-        Value::Object(members.into())
+        Value::Object(Kept::new(members))
     }
 }

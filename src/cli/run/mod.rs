@@ -28,7 +28,7 @@ use super::pull;
 use super::sealed;
 use super::{attach, images};
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
+use crate::base::keep::{Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
 use crate::container::bundle::{Bundle, Bundles, Durable};
@@ -123,7 +123,7 @@ struct Created {
     bundle: Bundle,
     id: &'static str,
     launch: Launch,
-    state: Box<State>,
+    state: Kept<Box<State>>,
 }
 
 impl Created {
@@ -181,7 +181,7 @@ fn fill_in(
     found: &'static Found,
     storage: &'static str,
     bundle: &Bundle,
-) -> Result<(Launch, Box<State>)> {
+) -> Result<(Launch, Kept<Box<State>>)> {
     let id = bundle.id;
     let mut state = record::prepared(options, found)?;
     let made = make(context, options, (found, storage), id, true)?;

@@ -7,6 +7,7 @@ use super::Options;
 use super::environment::option_file;
 use super::image::Found;
 use crate::base::error::Result;
+use crate::base::keep::Kept;
 use crate::cli::options::Setting;
 use crate::cli::options::files::parse_label_file;
 use crate::container::life;
@@ -15,8 +16,8 @@ use crate::sys::{because, process};
 
 /// What is known of a container before it is started; files of labels are read.
 #[inline(never)]
-pub(super) fn prepared(options: Options, found: &'static Found) -> Result<Box<State>> {
-    let mut state: Box<State> = Box::default();
+pub(super) fn prepared(options: Options, found: &'static Found) -> Result<Kept<Box<State>>> {
+    let mut state: Kept<Box<State>> = Kept::default();
     state.image = found.name;
     state.image_id = found.id;
     state.created = life::now();
