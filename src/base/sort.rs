@@ -4,11 +4,15 @@ use alloc::vec::Vec;
 
 /// Sorts so that nothing stands before what is `less`; equals keep their order. n log n, whatever the order was.
 pub fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
-    let mut order = order(items.len(), &|one, other| match (items.get(one), items.get(other)) {
+    let order = order(items.len(), &|one, other| match (items.get(one), items.get(other)) {
         (Some(one), Some(other)) => less(one, other),
         _ => false,
     });
-    // Along each cycle of the permutation, every item goes to its place.
+    permute(order, &mut |one, other| items.swap(one, other));
+}
+
+/// Along each cycle of the permutation, every item goes to its place.
+fn permute(mut order: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
     for start in 0..order.len() {
         let mut at = start;
         while let Some(place) = order.get_mut(at) {
@@ -16,7 +20,7 @@ pub fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
             if from == start {
                 break;
             }
-            items.swap(at, from);
+            swap(at, from);
             at = from;
         }
     }

@@ -137,7 +137,7 @@ pub fn unknown_field(name: &str, known: &mut dyn Iterator<Item = &str>) -> Error
     invalid(["{{.", name, "}}"].concat().as_bytes(), "--format", phrase!("no such field"), list)
 }
 
-/// A list in the making: rows of cells, one for each field.
+/// A list to be printed: of rows of cells, one for each field.
 #[derive(Debug)]
 pub struct List<'a> {
     format: Format<'a>,
@@ -145,34 +145,32 @@ pub struct List<'a> {
     fields: &'static str,
     /// Whether only the first field is wanted that names a thing: `ID` or `Name`.
     quiet: bool,
-    /// The cells of all rows, one row after the other.
-    pub cells: Vec<&'a str>,
 }
 
 /// The flags of a list: `--quiet`, `--format` and `--json`.
 pub const FLAGS: [Id; 3] = [Id::Quiet, Id::Format, Id::Json];
 
 impl<'a> List<'a> {
-    /// A list without rows, to be printed as the command line asks.
+    /// A list of these fields, to be printed as the command line asks.
     ///
     /// # Errors
     /// A malformed template, or several forms at once.
     pub fn new(parsed: &Parsed<'a>, [quiet, format, json]: [Id; 3], fields: &'static str) -> Result<List<'a>> {
         let format = Format::new(parsed.last(format), parsed.on(json))?;
-        Ok(List { format, fields, quiet: parsed.on(quiet), cells: Vec::new() })
+        Ok(List { format, fields, quiet: parsed.on(quiet) })
     }
 
-    /// The list as text.
+    /// The list as text; `cells` are those of all rows, one row after the other.
     ///
     /// # Errors
     /// The format names a field that does not exist; also if there are no rows.
-    pub fn text(&self) -> Result<String> {
+    pub fn text(&self, cells: &[&str]) -> Result<String> {
         let mut out = String::new();
         let mut fields = Vec::new();
         for field in self.fields.parts(b'|') {
             fields.push(field.cut(b'=').unwrap_or((field, "")));
         }
-        let rows = self.cells.chunks(fields.len());
+        let rows = cells.chunks(fields.len());
         let mut format = self.format;
         let mut plain = String::new();
         if self.quiet {
@@ -200,19 +198,17 @@ impl<'a> List<'a> {
             }
             format.template = &plain;
         }
-        let mut lines = Vec::new();
         // Without a table the headings only prove that every field exists, even if there is no row to fill in.
-        lines.push(line(&format, &fields, None)?);
+        line(&mut out, &format, &fields, None)?;
+        if format.form == Form::Template {
+            out.clear();
+        }
         for row in rows {
-            lines.push(line(&format, &fields, Some(row))?);
+            line(&mut out, &format, &fields, Some(row))?;
         }
         if format.form == Form::Table {
+            let lines = core::mem::take(&mut out);
             columns(&mut out, &lines, 10);
-            return Ok(out);
-        }
-        for line in &lines[1..] {
-            out.push_str(line);
-            out.push('\n');
         }
         Ok(out)
     }
@@ -221,8 +217,8 @@ impl<'a> List<'a> {
     ///
     /// # Errors
     /// As [`List::text`]; what write(2) refuses.
-    pub fn print(&self) -> Result<u8> {
-        super::print(&self.text()?)?;
+    pub fn print(&self, cells: &[&str]) -> Result<u8> {
+        super::print(&self.text(cells)?)?;
         Ok(0)
     }
 }
@@ -230,10 +226,9 @@ impl<'a> List<'a> {
 /// A field's name and heading.
 type Field = (&'static str, &'static str);
 
-/// The template filled in with a row, or with the headings.
-fn line(format: &Format<'_>, fields: &[Field], row: Option<&[&str]>) -> Result<String> {
-    let mut out = String::new();
-    format.render(&mut out, &mut |out, name, json| {
+/// Writes the template filled in with a row, or with the headings.
+fn line(out: &mut String, format: &Format<'_>, fields: &[Field], row: Option<&[&str]>) -> Result<()> {
+    format.render(out, &mut |out, name, json| {
         let found = fields.iter().position(|(known, _)| *known == name);
         match (row, found) {
             (None, None) if name.is_empty() => {}
@@ -246,7 +241,8 @@ fn line(format: &Format<'_>, fields: &[Field], row: Option<&[&str]>) -> Result<S
         }
         Ok(())
     })?;
-    Ok(out)
+    out.push('\n');
+    Ok(())
 }
 
 /// Rows as JSON objects: one a line, or as one array.
@@ -265,9 +261,10 @@ fn objects(out: &mut String, fields: &[Field], rows: core::slice::Chunks<'_, &st
 
 /// Lays lines out in columns that tabs part, as docker does: at least so wide, at least three spaces apart, nothing behind
 /// the last.
-pub fn columns(out: &mut String, lines: &[String], least: usize) {
+pub fn columns(out: &mut String, lines: &str, least: usize) {
     let mut widths: Vec<usize> = Vec::new();
-    for line in lines {
+    let lines = lines.strip_suffix('\n').unwrap_or(lines);
+    for line in lines.parts(b'\n') {
         for (index, cell) in line.parts(b'\t').enumerate() {
             if index == widths.len() {
                 widths.push(least);
@@ -275,7 +272,7 @@ pub fn columns(out: &mut String, lines: &[String], least: usize) {
             widths[index] = widths[index].max(width(cell) + 3);
         }
     }
-    for line in lines {
+    for line in lines.parts(b'\n') {
         // What would come behind a cell comes before the next one.
         let mut gap = 0;
         for (index, cell) in line.parts(b'\t').enumerate() {
@@ -321,7 +318,7 @@ mod tests {
     }
 
     fn list(format: Format<'_>, cells: &[&'static str]) -> Result<String> {
-        List { format, fields: "ID=CONTAINER ID|Image=IMAGE|Size=", quiet: false, cells: cells.to_vec() }.text()
+        List { format, fields: "ID=CONTAINER ID|Image=IMAGE|Size=", quiet: false }.text(cells)
     }
 
     fn print(text: &str) -> String {
@@ -338,7 +335,7 @@ mod tests {
     #[test]
     fn columns_are_ten_wide_at_least_and_count_letters_not_bytes() {
         let mut out = String::new();
-        columns(&mut out, &["TAG\tX\tY".into(), "ünïcödé\tabcdefgh\ty".into()], 10);
+        columns(&mut out, "TAG\tX\tY\nünïcödé\tabcdefgh\ty\n", 10);
         assert_eq!(out, "TAG       X          Y\nünïcödé   abcdefgh   y\n");
     }
 
@@ -367,9 +364,8 @@ mod tests {
 
     #[test]
     fn a_quiet_list_names_each_thing_once() {
-        let cells = vec!["a", "ID1", "b", "ID1", "c", "ID2"];
-        let list = List { format: TABLE, fields: "Tag=TAG|ID=ID", quiet: true, cells };
-        assert_eq!(list.text().unwrap(), "ID1\nID2\n");
+        let list = List { format: TABLE, fields: "Tag=TAG|ID=ID", quiet: true };
+        assert_eq!(list.text(&["a", "ID1", "b", "ID1", "c", "ID2"]).unwrap(), "ID1\nID2\n");
     }
 
     #[test]

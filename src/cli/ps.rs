@@ -32,7 +32,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
     let sized = parsed.on(Id::Size);
     let fields = join!("{}|Size={}|CreatedAt=|State=|Labels=", COLUMNS, (if sized { "SIZE" } else { "" }));
-    let mut list = List::new(parsed, output::FLAGS, fields)?;
+    let list = List::new(parsed, output::FLAGS, fields)?;
     let (filters, any_state) = filters(parsed)?;
     let last = newest(parsed)?;
     let mut found = all(context)?;
@@ -46,10 +46,11 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let sizes = sized || format.windows(5).any(|word| word == b".Size");
     let now = process::clock(libc::CLOCK_REALTIME);
     let whole = parsed.on(Id::NoTrunc);
+    let mut cells: Vec<&str> = Vec::new();
     for seen in &found {
         let state = &seen.state;
         let size = if sizes { written(seen).ok() } else { None };
-        list.cells.extend_from_slice(&[
+        cells.extend_from_slice(&[
             short(seen.id, whole),
             if state.image == state.image_id { short(state.image, whole) } else { state.image },
             quoted(&state.command.join(" "), whole),
@@ -63,7 +64,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             labels(&state.labels),
         ]);
     }
-    list.print()
+    list.print(&cells)
 }
 
 /// All containers; those whose state can't be told are said so of on standard error.
@@ -204,7 +205,7 @@ mod tests {
             ..State::default()
         };
         let directory = Fd::from_number(-1);
-        let state = Box::new(state);
+        let state = keep::Kept::new(Box::new(state));
         let id = "f".repeat(64).leak();
         Seen { id, name: "web", directory, condition: Condition::Exited, state, orphan: false, problem: None }
     }

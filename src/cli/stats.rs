@@ -12,6 +12,7 @@ use super::flags::Id;
 use super::output::{FLAGS, List};
 use crate::base::error::Result;
 use crate::base::json::Value;
+use crate::base::sort::sort;
 use crate::base::text::{human_binary_size, human_size};
 use crate::container::bundle::Bundles;
 use crate::container::state::Seen;
@@ -114,7 +115,8 @@ fn percent(part: u64, whole: u64) -> String {
 #[inline(never)]
 pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let parsed = context.parsed;
-    List::new(parsed, FLAGS, FIELDS)?.text()?;
+    let list = List::new(parsed, FLAGS, FIELDS)?;
+    list.text(&[])?;
     let bundles = Bundles::open(context.open_root()?)?;
     let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new() };
     for name in &parsed.positionals {
@@ -126,15 +128,17 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     loop {
         process::sleep(INTERVAL);
         watch.look()?;
-        let mut rows = Vec::new();
+        let mut cells = Vec::new();
         for followed in &watch.followed {
             if all || followed.runs.is_some() {
-                rows.push(followed.row(parsed.on(Id::NoTrunc)));
+                cells.append(&mut followed.row(parsed.on(Id::NoTrunc)));
             }
         }
-        let mut list = List::new(parsed, FLAGS, FIELDS)?;
-        list.cells.extend(rows.iter().flatten().map(String::as_str));
-        let text = list.text()?;
+        let mut row: Vec<&str> = Vec::new();
+        for cell in &cells {
+            row.push(cell);
+        }
+        let text = list.text(&row)?;
         super::print(&if live { redrawn(&text) } else { text })?;
         if once || (!watch.named.is_empty() && watch.followed.is_empty()) {
             return Ok(0);
@@ -162,7 +166,7 @@ struct Watch {
     /// The IDs of those that were asked for; none for all.
     named: Vec<&'static str>,
     /// The newest first.
-    followed: Vec<Followed>,
+    followed: Vec<Box<Followed>>,
 }
 
 impl Watch {
@@ -170,24 +174,28 @@ impl Watch {
     #[inline(never)]
     fn look(&mut self) -> Result<()> {
         let _why = because!("look at what the containers use");
-        self.followed.retain(Followed::is_unchanged);
-        let mut unknown = self.bundles.ids()?;
-        unknown.retain(|id| {
-            (self.named.is_empty() || self.named.contains(id))
-                && !self.followed.iter().any(|known| known.seen.id == *id)
-        });
-        if !unknown.is_empty() {
+        while let Some(place) = self.followed.iter().position(|known| !known.is_unchanged()) {
+            drop(self.followed.remove(place));
+        }
+        if self.bundles.ids()?.iter().any(|id| self.is_new(id)) {
             for container in self.bundles.list()? {
-                if unknown.contains(&container.0)
+                if self.is_new(container.0)
                     && let Some(seen) = Seen::look(&self.bundles, container)?
                 {
-                    let older = self.followed.iter().position(|known| known.seen.state.created < seen.state.created);
-                    self.followed.insert(older.unwrap_or(self.followed.len()), Followed::new(seen));
+                    self.followed.push(Box::new(Followed::new(seen)));
                 }
             }
+            sort(&mut self.followed, |one, other| one.seen.state.created > other.seen.state.created);
         }
-        self.followed.iter_mut().for_each(Followed::look);
+        for followed in &mut self.followed {
+            followed.look();
+        }
         Ok(())
+    }
+
+    /// Whether this one is wanted and not followed yet.
+    fn is_new(&self, id: &str) -> bool {
+        (self.named.is_empty() || self.named.contains(&id)) && !self.followed.iter().any(|known| known.seen.id == id)
     }
 }
 

@@ -1,11 +1,11 @@
 //! `vial top`: the processes in a container, as `ps -ef` shows them on the host.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 
 use super::context::Context;
 use super::{output, pause};
 use crate::base::error::Result;
+use crate::base::keep;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, decimal_u64};
 use crate::base::time::Timestamp;
@@ -29,12 +29,12 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let now = Now {
         time: process::clock(libc::CLOCK_REALTIME),
         up: process::clock(libc::CLOCK_BOOTTIME).secs as u64,
-        users: &String::from_utf8_lossy(&users),
+        users: keep::lossy(&users),
     };
-    let mut lines: Vec<String> = alloc::vec!["UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD".to_string()];
+    let mut lines = String::from("UID\tPID\tPPID\tC\tSTIME\tTTY\tTIME\tCMD\n");
     for pid in pids {
         // What ended meanwhile is left out.
-        lines.extend(now.row(join!("{}", pid)));
+        lines.push_str(now.row(join!("{}", pid)).unwrap_or_default());
     }
     let mut out = String::new();
     output::columns(&mut out, &lines, WIDTH);
@@ -42,79 +42,86 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     Ok(0)
 }
 
-struct Now<'a> {
+struct Now {
     time: Timestamp,
     /// Seconds since the machine started.
     up: u64,
     /// `/etc/passwd`.
-    users: &'a str,
+    users: &'static str,
 }
 
-impl Now<'_> {
-    fn row(&self, pid: &str) -> Option<String> {
-        let process = Process::parse(&read_proc(pid, "stat"))?;
-        let status = read_proc(pid, "status");
+impl Now {
+    /// A line, with tabs between its columns.
+    fn row(&self, pid: &str) -> Option<&'static str> {
+        let read = |name| -> &'static str { read_proc(pid, name).leak() };
+        let process = Process::parse(read("stat"))?;
         // Real, effective, saved and file system user, proc_pid_status(5).
-        let uid = status.parts(b'\n').find_map(|line| line.strip_prefix("Uid:"))?.words().nth(1)?;
+        let uid = read("status").parts(b'\n').find_map(|line| line.strip_prefix("Uid:"))?.words().nth(1)?;
         // Arguments end in zero bytes; a process without any has its name in brackets, as in ps(1).
         let mut command = String::new();
-        for letter in read_proc(pid, "cmdline").trim_end_matches('\0').chars() {
+        for letter in read("cmdline").trim_end_matches('\0').chars() {
             command.push(if letter < ' ' { ' ' } else { letter });
-        }
-        if command.is_empty() {
-            command = ["[", &process.name, if process.zombie { "] <defunct>" } else { "]" }].concat();
         }
         let (began, used) = (process.began / TICKS, process.ticks / TICKS);
         let age = self.up.saturating_sub(began);
-        Some(alloc::format!(
-            "{}\t{pid}\t{}\t{}\t{}\t{}\t{:02}:{:02}:{:02}\t{command}",
+        let name = if command.is_empty() { join!("[{}]", process.name) } else { "" };
+        Some(join!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}{}{}\n",
             user(self.users, uid),
+            pid,
             process.parent,
             (used * 100).checked_div(age).unwrap_or(0).min(99),
             self.start(age),
             terminal(process.terminal),
-            used / 3600,
-            used / 60 % 60,
-            used % 60,
+            clock(used),
+            command,
+            name,
+            (if process.zombie && command.is_empty() { " <defunct>" } else { "" }),
         ))
     }
 
     /// When something of this age began: the time of a day, or the day of a year.
-    fn start(&self, age: u64) -> String {
+    fn start(&self, age: u64) -> &'static str {
         let began = Timestamp { secs: self.time.secs - age as i64, nanos: 0 }.rfc3339();
         let now = self.time.rfc3339();
         let part = |range| began.get(range).unwrap_or_default();
         if began.get(..10) == now.get(..10) {
-            return part(11..16).into();
+            return part(11..16);
         }
         if began.get(..4) != now.get(..4) {
-            return part(0..4).into();
+            return part(0..4);
         }
         let names = "JanFebMarAprMayJunJulAugSepOctNovDec";
         let month = decimal_u64(part(5..7)).unwrap_or(1) as usize * 3;
-        [names.get(month - 3..month).unwrap_or_default(), part(8..10)].concat()
+        join!("{}{}", names.get(month - 3..month).unwrap_or_default(), part(8..10))
     }
 }
 
+/// Processor time in seconds as `00:01:02`.
+fn clock(used: u64) -> &'static str {
+    let minutes = Timestamp { secs: (used % 3600) as i64, nanos: 0 }.rfc3339();
+    join!("{}{}{}", (if used < 36_000 { "0" } else { "" }), used / 3600, minutes.get(13..19).unwrap_or_default())
+}
+
 /// A user's name, cut as ps(1) does, or number.
-fn user(users: &str, uid: &str) -> String {
+fn user<'a>(users: &'static str, uid: &'a str) -> &'a str {
     let is_it = |line: &&str| line.parts(b':').nth(2) == Some(uid);
     let name = users.parts(b'\n').find(is_it).and_then(|line| line.parts(b':').next()).unwrap_or(uid);
     match name.get(..7) {
-        Some(start) if name.len() > 8 => [start, "+"].concat(),
-        _ => name.into(),
+        Some(start) if name.len() > 8 => join!("{}+", start),
+        _ => name,
     }
 }
 
 /// A terminal by its device number: `Documentation/admin-guide/devices.txt`.
-fn terminal(device: u64) -> String {
+fn terminal(device: u64) -> &'static str {
     // The kernel's `new_encode_dev` (`linux/kdev_t.h`).
     let (major, minor) = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00);
     match (major, minor) {
-        (136..=143, _) => alloc::format!("pts/{}", (major - 136) * 256 + minor),
-        (4, 64..) => alloc::format!("ttyS{}", minor - 64),
-        (4, _) => alloc::format!("tty{minor}"),
-        _ => "?".into(),
+        (136..=143, _) => join!("pts/{}", (major - 136) * 256 + minor),
+        (4, 64..) => join!("ttyS{}", minor - 64),
+        (4, _) => join!("tty{}", minor),
+        _ => "?",
     }
 }
 
@@ -128,6 +135,13 @@ mod tests {
             [(0, "?"), (34816, "pts/0"), (34821, "pts/5"), (1025, "tty1"), (1089, "ttyS1"), (0x10_8801, "pts/257")]
         {
             assert_eq!(terminal(device), name, "{device}");
+        }
+    }
+
+    #[test]
+    fn times_have_two_digits_each_and_hours_more() {
+        for (used, text) in [(0, "00:00:00"), (3599, "00:59:59"), (36_061, "10:01:01"), (360_000, "100:00:00")] {
+            assert_eq!(clock(used), text);
         }
     }
 

@@ -1,5 +1,7 @@
 //! `vial volume create`, `ls`, `inspect` and `rm`.
 
+use alloc::vec::Vec;
+
 use super::context::Context;
 use super::flags::Id;
 use super::output::List;
@@ -34,11 +36,12 @@ pub(super) fn create(context: &Context<'_>) -> Result<u8> {
 #[inline(never)]
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let flags = [Id::VolumeQuiet, Id::VolumeFormat, Id::VolumeJson];
-    let mut list = List::new(context.parsed, flags, "Driver=DRIVER|Name=VOLUME NAME|Mountpoint=|Scope=")?;
+    let list = List::new(context.parsed, flags, "Driver=DRIVER|Name=VOLUME NAME|Mountpoint=|Scope=")?;
+    let mut cells: Vec<&str> = Vec::new();
     for name in open(context)?.list()? {
-        list.cells.extend_from_slice(&["local", name, mount_point(context, name)?, "local"]);
+        cells.extend_from_slice(&["local", name, mount_point(context, name)?, "local"]);
     }
-    list.print()
+    list.print(&cells)
 }
 
 /// Where a volume lies, absolute.

@@ -10,7 +10,8 @@ use crate::sys::process;
 /// When a process began, in the kernel's ticks since the machine did; 0 if there is no such process or it has ended.
 #[must_use]
 pub fn began(pid: u32) -> u64 {
-    let process = Process::parse(&read_proc(join!("{}", pid), "stat"));
+    let stat = read_proc(join!("{}", pid), "stat");
+    let process = Process::parse(&stat);
     process.filter(|process| pid != 0 && !process.zombie).map_or(0, |process| process.began)
 }
 

@@ -22,10 +22,10 @@ pub fn read_proc(pid: &str, name: &str) -> String {
 }
 
 /// Some of `proc_pid_stat(5)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process<'a> {
     /// The short name.
-    pub name: String,
+    pub name: &'a str,
     /// Whether it has ended, and nobody has waited for it yet.
     pub zombie: bool,
     /// Whether it is about to end (`PF_EXITING`, `linux/sched.h`).
@@ -44,10 +44,10 @@ pub struct Process {
     pub began: u64,
 }
 
-impl Process {
+impl Process<'_> {
     /// Reads the text of `/proc/PID/stat`; `None` if it is none.
     #[must_use]
-    pub fn parse(stat: &str) -> Option<Process> {
+    pub fn parse(stat: &str) -> Option<Process<'_>> {
         // The name may hold anything.
         let (front, rest) = stat.cut_last(b')')?;
         let (_, name) = front.cut(b'(')?;
@@ -59,7 +59,7 @@ impl Process {
             *field = decimal_u64(words.next()?.trim_start_matches('-'))?;
         }
         Some(Process {
-            name: name.into(),
+            name,
             zombie,
             exiting: fields[9] & 4 != 0,
             parent: fields[4],
@@ -161,7 +161,8 @@ mod tests {
         assert_eq!((process.ticks, process.children), (33, 7));
         assert_eq!(Process::parse(""), None);
         assert_eq!(Process::parse("7 (a) S 1"), None);
-        let own = Process::parse(&read_proc("self", "stat")).unwrap();
+        let stat = read_proc("self", "stat");
+        let own = Process::parse(&stat).unwrap();
         assert_eq!(own.parent, u64::from(process::getppid()));
         assert!(own.threads > 0 && own.began > 0);
     }

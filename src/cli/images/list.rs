@@ -27,7 +27,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
     let digest = if parsed.on(Id::Digests) { "DIGEST" } else { "" };
     let fields =
         join!("Repository=REPOSITORY|Tag=TAG|Digest={}|ID=IMAGE ID|CreatedSince=CREATED|Size=SIZE|CreatedAt=", digest);
-    let mut list = List::new(parsed, output::FLAGS, fields)?;
+    let list = List::new(parsed, output::FLAGS, fields)?;
     let mut patterns: Vec<&str> = Vec::new();
     let mut others: Vec<&str> = Vec::new();
     if let Some(word) = name_at(context, 0)? {
@@ -49,6 +49,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
     for other in others {
         made(&store, other)?;
     }
+    let mut cells: Vec<&str> = Vec::new();
     let now = process::clock(libc::CLOCK_REALTIME);
     for image in store.list()? {
         let fits = |key: &str, value: &str| match key {
@@ -75,7 +76,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
                 matches(pattern.as_bytes(), repository.as_bytes()) || matches(pattern.as_bytes(), name.as_bytes())
             };
             if patterns.iter().all(fits) {
-                list.cells.extend_from_slice(&[
+                cells.extend_from_slice(&[
                     repository,
                     tag,
                     // vial keeps configurations and layers, no manifest.
@@ -88,7 +89,7 @@ pub(in crate::cli) fn list(context: &Context<'_>) -> Result<u8> {
             }
         }
     }
-    list.print()
+    list.print(&cells)
 }
 
 /// A name without the tag that it did not come with.
@@ -111,7 +112,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
     let whole = parsed.on(Id::NoTrunc);
     let human = parsed.last(Id::Human).is_none_or(|given| given.value == b"true");
     let fields = "ID=IMAGE|CreatedSince=CREATED|CreatedBy=CREATED BY|Size=SIZE|Comment=COMMENT|CreatedAt=";
-    let mut list = List::new(parsed, output::FLAGS, fields)?;
+    let list = List::new(parsed, output::FLAGS, fields)?;
     let store = store(context)?;
     let image = store.find(context.words()?[0])?;
     let mut steps: Vec<(&Value, u64)> = Vec::new();
@@ -125,6 +126,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
     for layer in layers {
         steps.push((&Value::Null, store.layer_size(layer)));
     }
+    let mut cells: Vec<&str> = Vec::new();
     let now = process::clock(libc::CLOCK_REALTIME);
     let mut id = if whole { join!("sha256:{}", image.id) } else { short(image.id, false) };
     for (step, size) in steps.into_iter().rev() {
@@ -136,7 +138,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
         let created = Timestamp::parse(&member("created"));
         let at = created.map_or("", |created| created.rfc3339_short());
         let since = created.map_or("N/A", |created| say!("{} ago", human_duration(now.seconds_since(created))));
-        list.cells.extend_from_slice(&[
+        cells.extend_from_slice(&[
             id,
             if human { since } else { at },
             cut(&member("created_by"), if whole { usize::MAX } else { STEP }),
@@ -146,7 +148,7 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
         ]);
         id = "<missing>";
     }
-    list.print()
+    list.print(&cells)
 }
 
 /// Members of an image's configuration that are shown even if it has none, and what then stands there.
