@@ -10,6 +10,7 @@ use super::parse::Given;
 use super::{images, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::{Value, object, parse, record};
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::container::bundle::Bundles;
 use crate::container::state::{Condition, Seen};
@@ -109,99 +110,94 @@ fn lookup(value: &Value, out: &mut String, path: &str, json: bool) -> Result<()>
     Ok(())
 }
 
-/// Rows of what is printed: a member's name, the path to its value among the [`facts`], and in JSON what docker prints instead
-/// for something that was not asked for or has not happened. A dot leads to nothing.
-macro_rules! rows {
-    ($($name:literal $path:literal $absent:literal,)*) => { concat!($($name, " ", $path, " ", $absent, "\n"),*) };
-}
+/// A container in rows, as [`copy`] takes them, over the [`facts`].
+const CONTAINER: Phrase = phrase!(
+    "Id id \"\"
+     Created state.created never
+     Path program \"\"
+     Args arguments
+     State .
+     Image image \"\"
+     Name name \"\"
+     RestartCount state.restartCount 0
+     Driver . \"overlay\"
+     Platform . \"linux\"
+     Bundle bundle \"\"
+     State
+     Status status \"\"
+     Running running false
+     Paused paused false
+     OOMKilled state.oomKilled false
+     Dead dead false
+     Pid state.pid 0
+     ExitCode state.exitCode 0
+     Error state.error \"\"
+     StartedAt state.started never
+     FinishedAt state.finished never
+     HostConfig
+     Memory linux.resources.memory.limit 0
+     MemoryReservation linux.resources.memory.reservation 0
+     MemorySwap linux.resources.memory.swap 0
+     MemorySwappiness linux.resources.memory.swappiness
+     OomKillDisable linux.resources.memory.disableOOMKiller false
+     CpuShares linux.resources.cpu.shares 0
+     CpuPeriod linux.resources.cpu.period 0
+     CpuQuota linux.resources.cpu.quota 0
+     CpusetCpus linux.resources.cpu.cpus \"\"
+     CpusetMems linux.resources.cpu.mems \"\"
+     PidsLimit linux.resources.pids.limit
+     BlkioWeight linux.resources.blockIO.weight 0
+     Sysctls linux.sysctl
+     Ulimits process.rlimits
+     OomScoreAdj process.oomScoreAdj 0
+     ReadonlyRootfs root.readonly false
+     CgroupPath linux.cgroupsPath \"\"
+     MaskedPaths linux.maskedPaths
+     ReadonlyPaths linux.readonlyPaths
+     AutoRemove state.remove false
+     NetworkMode modes.network \"\"
+     PidMode modes.pid \"\"
+     IpcMode modes.ipc \"\"
+     UTSMode modes.uts \"\"
+     CgroupnsMode modes.cgroup \"\"
+     .
+     Mounts asked
+     Config
+     Hostname hostname \"\"
+     Domainname domainname \"\"
+     User user \"\"
+     Tty process.terminal false
+     Env process.env
+     Cmd process.args
+     Image state.image \"\"
+     WorkingDir process.cwd \"\"
+     ExposedPorts exposed
+     Labels state.labels {}
+     StopSignal stopSignal \"\""
+);
 
-/// For a moment that has not come; empty text stands for it too.
-const NEVER: &str = "\"0001-01-01T00:00:00Z\"";
-
-#[rustfmt::skip]
-const TOP: &str = rows! {
-    "Id"                 "id"                                     "\"\"",
-    "Created"            "state.created"                          "never",
-    "Path"               "program"                                "\"\"",
-    "Args"               "arguments"                              "null",
-    "State"              "."                                      "null",
-    "Image"              "image"                                  "\"\"",
-    "Name"               "name"                                   "\"\"",
-    "RestartCount"       "state.restartCount"                     "0",
-    "Driver"             "driver"                                 "\"\"",
-    "Platform"           "platform"                               "\"\"",
-    "Bundle"             "bundle"                                 "\"\"",
-};
-
-#[rustfmt::skip]
-const STATE: &str = rows! {
-    "Status"             "status"                                 "\"\"",
-    "Running"            "running"                                "false",
-    "Paused"             "paused"                                 "false",
-    "OOMKilled"          "state.oomKilled"                        "false",
-    "Dead"               "dead"                                   "false",
-    "Pid"                "state.pid"                              "0",
-    "ExitCode"           "state.exitCode"                         "0",
-    "Error"              "state.error"                            "\"\"",
-    "StartedAt"          "state.started"                          "never",
-    "FinishedAt"         "state.finished"                         "never",
-};
-
-#[rustfmt::skip]
-const HOST_CONFIG: &str = rows! {
-    "Memory"             "linux.resources.memory.limit"           "0",
-    "MemoryReservation"  "linux.resources.memory.reservation"     "0",
-    "MemorySwap"         "linux.resources.memory.swap"            "0",
-    "MemorySwappiness"   "linux.resources.memory.swappiness"      "null",
-    "OomKillDisable"     "linux.resources.memory.disableOOMKiller" "false",
-    "CpuShares"          "linux.resources.cpu.shares"             "0",
-    "CpuPeriod"          "linux.resources.cpu.period"             "0",
-    "CpuQuota"           "linux.resources.cpu.quota"              "0",
-    "CpusetCpus"         "linux.resources.cpu.cpus"               "\"\"",
-    "CpusetMems"         "linux.resources.cpu.mems"               "\"\"",
-    "PidsLimit"          "linux.resources.pids.limit"             "null",
-    "BlkioWeight"        "linux.resources.blockIO.weight"         "0",
-    "Sysctls"            "linux.sysctl"                           "null",
-    "Ulimits"            "process.rlimits"                        "null",
-    "OomScoreAdj"        "process.oomScoreAdj"                    "0",
-    "ReadonlyRootfs"     "root.readonly"                          "false",
-    "CgroupPath"         "linux.cgroupsPath"                      "\"\"",
-    "MaskedPaths"        "linux.maskedPaths"                      "null",
-    "ReadonlyPaths"      "linux.readonlyPaths"                    "null",
-    "AutoRemove"         "state.remove"                           "false",
-};
-
-#[rustfmt::skip]
-const CONFIG: &str = rows! {
-    "Hostname"           "hostname"                               "\"\"",
-    "Domainname"         "domainname"                             "\"\"",
-    "User"               "user"                                   "\"\"",
-    "Tty"                "process.terminal"                       "false",
-    "Env"                "process.env"                            "null",
-    "Cmd"                "process.args"                           "null",
-    "Image"              "state.image"                            "\"\"",
-    "WorkingDir"         "process.cwd"                            "\"\"",
-    "ExposedPorts"       "exposed"                                "null",
-    "Labels"             "state.labels"                           "{}",
-    "StopSignal"         "stopSignal"                             "\"\"",
-};
-
-/// Namespaces: docker's member, the specification's kind, what a container of its own has.
-const MODES: &str =
-    "NetworkMode network none\nPidMode pid \nIpcMode ipc private\nUTSMode uts \nCgroupnsMode cgroup private";
-
-/// Makes an object of the rows.
-fn copy(facts: &Value, rows: &'static str) -> Value {
-    let mut copied = Value::default();
-    for row in rows.parts(b'\n') {
-        let mut words = row.parts(b' ');
-        let (Some(name), Some(path), Some(absent)) = (words.next(), words.next(), words.next()) else { continue };
+/// Makes an object of rows: a member's name, the path to its value among the facts (a dot leads to nothing), and in JSON what
+/// docker prints instead for something that was not asked for or has not happened; `null` if nothing stands there, and
+/// `never` for a moment, for which empty text stands too. A name alone is the member that the rows below it are in; a dot
+/// leads out of it.
+pub(super) fn copy(facts: &Value, rows: Phrase) -> Value {
+    let (mut copied, mut inside) = (Value::Null, ".");
+    for row in rows.text().leak().parts(b'\n') {
+        let mut words = row.words();
+        let mut word = || words.next().unwrap_or_default();
+        let (name, path, absent) = (word(), word(), word());
+        if path.is_empty() {
+            inside = name;
+            continue;
+        }
         let never = absent == "never";
         let value = match at(facts, path) {
             Some(found) if !never || found.as_str() != Some("") => found.clone(),
-            _ => parse(if never { NEVER } else { absent }.as_bytes()).unwrap_or_default(),
+            _ if never => "0001-01-01T00:00:00Z".into(),
+            _ => parse(absent.as_bytes()).unwrap_or_default(),
         };
-        copied.set(name, value);
+        let object = if inside == "." { &mut copied } else { copied.member(inside) };
+        object.set(name, value);
     }
     copied
 }
@@ -216,14 +212,7 @@ fn container(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     if let Some(problem) = seen.problem.take() {
         return Err(problem);
     }
-    let facts = facts(context, &mut seen)?;
-    let mut described = copy(&facts, TOP);
-    let mut host = copy(&facts, HOST_CONFIG);
-    modes(&facts, &mut host);
-    described.set("State", copy(&facts, STATE));
-    described.set("HostConfig", host);
-    described.set("Mounts", mounts(context, &facts)?);
-    described.set("Config", copy(&facts, CONFIG));
+    let mut described = copy(&facts(context, &mut seen)?, CONTAINER);
     if context.parsed.on(Id::InspectSize) {
         described.set("SizeRw", ps::written(&seen)?.into());
     }
@@ -246,8 +235,6 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
         ("image", join!("{}{}", (if image.is_empty() { "" } else { "sha256:" }), image)),
         ("bundle", join!("{}/containers/{}", Context::absolute(context.root_path())?, seen.id)),
         ("status", seen.condition.name()),
-        ("driver", "overlay"),
-        ("platform", "linux"),
         ("program", program),
     ] {
         facts.text(name, text);
@@ -260,25 +247,29 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     facts.set("paused", (seen.condition == Condition::Paused).into());
     facts.set("dead", (seen.condition == Condition::Dead).into());
     facts.set("state", record::write(&mut **seen.state));
+    facts.set("modes", modes(&facts));
+    facts.set("asked", mounts(context, &facts)?);
     Ok(facts)
 }
 
+/// Kinds of namespaces, and what is said of a container that has its own.
+const MODES: &str = "network none|pid |ipc private|uts |cgroup private";
+
 /// Whose namespaces a container has.
-#[inline(never)]
-fn modes(facts: &Value, host: &mut Value) {
-    let Some(namespaces) = at(facts, "linux.namespaces").and_then(Value::as_array) else { return };
-    for row in MODES.parts(b'\n') {
-        let mut words = row.parts(b' ');
-        let mut word = || words.next().unwrap_or_default();
-        let (name, kind, own) = (word(), word(), word());
+fn modes(facts: &Value) -> Value {
+    let mut modes = Value::Null;
+    let Some(namespaces) = at(facts, "linux.namespaces").and_then(Value::as_array) else { return modes };
+    for row in MODES.parts(b'|') {
+        let (kind, own) = row.cut(b' ').unwrap_or_default();
         let namespace = namespaces.iter().find(|namespace| namespace.get("type").and_then(Value::as_str) == Some(kind));
         let mode = match namespace.map(|namespace| namespace.get("path").and_then(Value::as_str)) {
             None => "host",
             Some(None) => own,
             Some(Some(path)) => join!("ns:{}", path),
         };
-        host.text(name, mode);
+        modes.text(kind, mode);
     }
+    modes
 }
 
 /// The mounts that the user or the image asked for.
@@ -349,12 +340,14 @@ mod tests {
     fn what_was_not_asked_for_is_as_docker_has_it() {
         let config =
             parse(b"{\"linux\":{\"resources\":{\"memory\":{\"limit\":5}}},\"process\":{\"terminal\":true}}").unwrap();
-        let host = copy(&config, HOST_CONFIG);
-        assert_eq!(host.get("Memory").unwrap().as_u64(), Some(5));
-        assert_eq!(host.get("CpuShares").unwrap().as_u64(), Some(0));
-        assert_eq!(host.get("PidsLimit"), Some(&Value::Null));
-        let state = copy(&parse(b"{\"state\":{\"started\":\"\"}}").unwrap(), STATE);
-        assert_eq!(state.get("StartedAt").unwrap().as_str(), Some("0001-01-01T00:00:00Z"));
-        assert_eq!(copy(&config, CONFIG).get("Tty").unwrap().as_bool(), Some(true));
+        let described = copy(&config, CONTAINER);
+        let get = |path| at(&described, path);
+        assert_eq!(get("HostConfig.Memory").unwrap().as_u64(), Some(5));
+        assert_eq!(get("HostConfig.CpuShares").unwrap().as_u64(), Some(0));
+        assert_eq!(get("HostConfig.PidsLimit"), Some(&Value::Null));
+        assert_eq!((get("Mounts"), get("Config.Mounts")), (Some(&Value::Null), None));
+        assert_eq!(get("Config.Tty").unwrap().as_bool(), Some(true));
+        let state = copy(&parse(b"{\"state\":{\"started\":\"\"}}").unwrap(), CONTAINER);
+        assert_eq!(at(&state, "State.StartedAt").unwrap().as_str(), Some("0001-01-01T00:00:00Z"));
     }
 }

@@ -4,13 +4,15 @@ use alloc::vec::Vec;
 
 use super::{name_at, store};
 use crate::base::error::Result;
-use crate::base::json::{Value, parse};
+use crate::base::json::Value;
 use crate::base::keep;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::base::time::{Timestamp, human_duration};
 use crate::cli::context::Context;
 use crate::cli::filter::{Filters, matches};
 use crate::cli::flags::Id;
+use crate::cli::inspect::copy;
 use crate::cli::output::{self, List};
 use crate::cli::ps::{cut, has_label, short};
 use crate::image::reference::Reference;
@@ -151,42 +153,53 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
     list.print(&cells)
 }
 
-/// Members of an image's configuration that are shown even if it has none, and what then stands there.
-const CONFIG: &str =
-    "User \"\"|ExposedPorts null|Env null|Entrypoint null|Cmd null|Volumes null|WorkingDir \"\"|Labels null";
+/// An image in rows, as [`copy`] takes them, over its configuration and what [`describe`] adds.
+const IMAGE: Phrase = phrase!(
+    "Id id
+     RepoTags names
+     RepoDigests . []
+     Comment comment
+     Created created \"\"
+     Author author \"\"
+     Architecture architecture \"\"
+     Variant variant \"\"
+     Os os \"\"
+     Config config
+     Config
+     User config.User \"\"
+     ExposedPorts config.ExposedPorts
+     Env config.Env
+     Entrypoint config.Entrypoint
+     Cmd config.Cmd
+     Volumes config.Volumes
+     WorkingDir config.WorkingDir \"\"
+     Labels config.Labels
+     .
+     Size size
+     RootFS
+     Type . \"layers\"
+     Layers layers
+     Metadata
+     LastTagTime tagged"
+);
 
 /// What is known of an image, if there is one of this name.
 #[inline(never)]
 pub(in crate::cli) fn describe(context: &Context<'_>, name: &str) -> Result<Option<Value>> {
     let store = store(context)?;
     let Ok(image) = store.find(name) else { return Ok(None) };
-    let history = image.config.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
-    let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
     let mut size = 0;
     for layer in &image.layers {
         size += store.layer_size(layer);
     }
-    let mut described = Value::default();
-    described.text("Id", join!("sha256:{}", image.id));
-    described.set("RepoTags", Value::texts(&image.names, ""));
-    described.set("RepoDigests", Value::array());
-    described.text("Comment", comment);
-    for member in ["Created", "Author", "Architecture", "Variant", "Os"] {
-        described.set(member, image.config.get(&member.to_ascii_lowercase()).cloned().unwrap_or_else(|| "".into()));
-    }
-    let mut config = image.config.get("config").cloned().unwrap_or_default();
-    for row in CONFIG.parts(b'|') {
-        let (member, absent) = row.cut(b' ').unwrap_or_default();
-        if config.get(member).is_none() {
-            config.set(member, parse(absent.as_bytes()).unwrap_or_default());
-        }
-    }
-    described.set("Config", config);
-    described.set("Size", size.into());
-    let mut layers = Value::default();
-    layers.text("Type", "layers");
-    layers.set("Layers", Value::texts(&image.layers, "sha256:"));
-    described.set("RootFS", layers);
-    described.member("Metadata").text("LastTagTime", store.tagged(&image.names).rfc3339());
-    Ok(Some(described))
+    let mut facts = image.config;
+    let history = facts.get("history").and_then(Value::as_array).and_then(<[Value]>::last);
+    let comment = history.and_then(|last| last.get("comment")).and_then(Value::as_str).unwrap_or_default();
+    facts.text("comment", comment);
+    facts.text("id", join!("sha256:{}", image.id));
+    facts.set("names", Value::texts(&image.names, ""));
+    facts.set("size", size.into());
+    facts.set("layers", Value::texts(&image.layers, "sha256:"));
+    facts.text("tagged", store.tagged(&image.names).rfc3339());
+    Ok(Some(copy(&facts, IMAGE)))
 }
