@@ -1,33 +1,29 @@
 //! `vial exec`: a further process in a container that runs.
 
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use super::context::Context;
 use super::flags::Id;
-use super::options::process::{Process as Asked, Variable, Who};
-use super::run::{lossy, option_file};
+use super::options::RunOptions;
+use super::options::process::Variable;
+use super::run::{Environment, grant, lossy, variables, wanted};
 use super::{lifecycle, pause, sealed};
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
-use crate::cli::options::files::parse_env_file;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
 use crate::container::run::{self, Container, Running, Surroundings};
-use crate::container::spec::Process;
 use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
-use crate::kernel::security::caps;
 use crate::kernel::tty;
-use crate::sys::{Fd, because, fd, file, poll, security};
+use crate::sys::{Fd, fd, file, poll, security};
 
 /// Runs a command in a container; its exit code.
 pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
-    let mut asked = Asked::default();
-    for given in &parsed.flags {
-        asked.set(given)?;
-    }
+    RunOptions::new(parsed).read()?;
     let (detach, tty, interactive) = (parsed.on(Id::Detach), parsed.on(Id::Tty), parsed.on(Id::Interactive));
     if tty && interactive && !detach && !tty::is_terminal(fd::STDIN) {
         return Err(Error::new(phrase!("--tty with --interactive needs a terminal, and standard input is none"))
@@ -38,7 +34,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
             .hint(phrase!("leave out one of them; a detached container can have a terminal: vial run -dt ...")));
     }
     sealed::go_on(context)?;
-    let variables = variables(&asked, tty)?;
+    let variables = variables(parsed)?;
     let name = parsed.word(0);
     let (_, _, seen) = lifecycle::look(context, name)?;
     if seen.condition == Condition::Paused {
@@ -50,7 +46,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         );
     }
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
-    join(context, &seen, &asked, &variables).map_err(|error| {
+    join(context, &seen, variables).map_err(|error| {
         // ESRCH: it has no namespaces any more, but is still there.
         let ended = error.is(Errno::ESRCH) || !process::is_alive(pid, then);
         if ended && error.exit_code() == EXIT_FAILURE {
@@ -63,12 +59,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
 
 /// Joins a container that runs.
 #[inline(never)]
-fn join(
-    context: &Context<'static>,
-    seen: &Seen,
-    asked: &Asked<'static>,
-    variables: &[Variable<'static>],
-) -> Result<u8> {
+fn join(context: &Context<'static>, seen: &Seen, variables: Vec<Variable<'static>>) -> Result<u8> {
     let parsed = context.parsed;
     let (detach, tty) = (parsed.on(Id::Detach), parsed.on(Id::Tty));
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
@@ -86,18 +77,21 @@ fn join(
     };
     process.terminal = tty;
     process.args = lossy(args);
-    if let Some(path) = asked.workdir {
-        process.cwd = path;
+    let workdir = parsed.text(Id::Workdir);
+    if !workdir.is_empty() {
+        process.cwd = workdir;
     }
     if parsed.on(Id::Privileged) {
-        grant_all(process)?;
+        grant(process, security::capget()?.permitted);
     }
-    let env = environment(context, variables, launch.env)?;
-    let steps = plan::enter(
-        launch.spec.process.as_ref().unwrap_or(&Process::default()),
-        Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then },
-    )?;
+    let tty: &[&CStr] = if tty { &[c"TERM=xterm"] } else { &[] };
+    let mut env = Environment::of(&mut launch.env.iter().chain(tty).map(|line| line.to_bytes()));
+    env.change(context, variables);
+    let env = env.lines();
+    let steps = plan::enter(process, Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then })?;
     let mut group = remains::group_of(&seen.config()?)?;
+    // Another user has groups of its own.
+    let own = if parsed.last(Id::User).is_none() { launch.wanted } else { Wanted::default() };
     let running = loop {
         let container = Container {
             spec: launch.spec,
@@ -107,7 +101,7 @@ fn join(
             pid_namespace: None,
             args,
             env,
-            wanted: wanted(asked, launch.wanted),
+            wanted: wanted(parsed, own),
             interactive: parsed.on(Id::Interactive) && !detach,
             init: false,
             group: Some(&group),
@@ -123,59 +117,4 @@ fn join(
     }
     let pid = running.pid;
     Ok(running.wait().inspect_err(|_| Running::kill(pid))?.code())
-}
-
-/// The user that was asked for, or the container's own.
-fn wanted(asked: &Asked<'static>, own: Wanted<'static>) -> Wanted<'static> {
-    let text = |who: &Who<'static>| match *who {
-        Who::Id(number) => join!("{}", number),
-        Who::Name(name) => name,
-    };
-    match &asked.user {
-        Some(user) => Wanted { user: text(user), group: asked.group.as_ref().map_or("", text), further: &[] },
-        None => own,
-    }
-}
-
-/// The variables that were asked for.
-fn variables(asked: &Asked<'static>, tty: bool) -> Result<Vec<Variable<'static>>> {
-    let mut variables = Vec::new();
-    if tty {
-        variables.push(Variable { name: b"TERM", value: Some(b"xterm") });
-    }
-    for path in &asked.env_files {
-        let _why = because!("read variables from a file (--env-file)");
-        variables.extend(parse_env_file(path, option_file(path, "--env-file")?)?);
-    }
-    variables.extend_from_slice(&asked.env);
-    Ok(variables)
-}
-
-/// The container's variables, and others in their place.
-fn environment(context: &Context<'_>, variables: &[Variable<'static>], own: Words) -> Result<Words> {
-    let mut lines = own.to_vec();
-    for variable in variables {
-        let is_same = |line: &&core::ffi::CStr| {
-            line.to_bytes().strip_prefix(variable.name).is_some_and(|rest| rest.first() == Some(&b'='))
-        };
-        lines.retain(|line| !is_same(line));
-        if let Some(value) = variable.value.or_else(|| context.variable(variable.name)) {
-            lines.push(file::path([variable.name, b"=", value].concat())?);
-        }
-    }
-    Ok(lines.leak())
-}
-
-/// All capabilities that there are to give.
-fn grant_all(process: &mut Process) -> Result<()> {
-    let granted = security::capget()?.permitted;
-    let sets = process.capabilities.get_or_insert_default();
-    let mut names = Vec::new();
-    for number in 0..caps::COUNT {
-        if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
-            names.push(join!("CAP_{}", name));
-        }
-    }
-    (sets.bounding, sets.effective, sets.permitted) = (names.clone(), names.clone(), names);
-    Ok(())
 }

@@ -53,7 +53,7 @@ pub(super) fn load(context: &Context<'_>) -> Result<u8> {
 
 /// What is given with `--max-size`; 0 for no limit.
 pub(super) fn max_size(context: &Context<'_>) -> Result<u64> {
-    context.parsed.last(Id::MaxSize).map_or(Ok(0), |given| options::size(&given, 1))
+    context.parsed.last(Id::MaxSize).map_or(Ok(0), |given| options::size(&given))
 }
 
 /// What is given with `--platform`, or this machine's.

@@ -86,6 +86,37 @@ impl<'a> Parsed<'a> {
         keep::lossy(self.positionals.get(place).copied().unwrap_or_default())
     }
 
+    /// A flag's last value as text; empty if it was not given.
+    #[must_use]
+    #[inline(never)]
+    pub fn text(&self, id: Id) -> &'a str {
+        self.last(id).and_then(|given| core::str::from_utf8(given.value).ok()).unwrap_or_default()
+    }
+
+    /// A flag's values, in order.
+    #[must_use]
+    #[inline(never)]
+    pub fn all(&self, id: Id) -> Vec<&'a [u8]> {
+        let mut values = Vec::new();
+        for given in &self.flags {
+            if given.flag.id == id {
+                values.push(given.value);
+            }
+        }
+        values
+    }
+
+    /// A flag's values as texts, in order.
+    #[must_use]
+    #[inline(never)]
+    pub fn texts(&self, id: Id) -> &'a [&'a str] {
+        let mut texts = Vec::new();
+        for value in self.all(id) {
+            texts.extend(core::str::from_utf8(value));
+        }
+        texts.leak()
+    }
+
     /// A flag's last occurrence, which is the one that counts.
     #[must_use]
     pub fn last(&self, id: Id) -> Option<Given<'a>> {

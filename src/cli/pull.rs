@@ -40,7 +40,9 @@ pub(super) fn pull(context: &Context<'static>) -> Result<u8> {
 pub(super) fn provide(context: &Context<'static>, options: &RunOptions<'static>) -> Result<u8> {
     let Image::Name(name) = options.image else { return Ok(0) };
     let variable = keep::lossy(context.variable(b"VIAL_PULL").unwrap_or(b"missing"));
-    let Some(when) = options.pull.or_else(|| text::place(PULL, variable)) else {
+    let Some(when) =
+        text::place(PULL, context.parsed.last(Id::Pull).map_or(variable, |given| keep::lossy(given.value)))
+    else {
         return Err(invalid(variable.as_bytes(), "VIAL_PULL", "not one of them", PULL));
     };
     // As it was given: without a tag it may be the beginning of an ID.

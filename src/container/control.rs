@@ -7,7 +7,6 @@ use super::plan::CgroupMount;
 use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::json::record;
 use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Version};
 use crate::sys::because;
 
@@ -27,7 +26,7 @@ pub struct Control {
 /// What to limit, and where.
 fn parts(spec: &mut Spec) -> Result<(Value, GroupPath)> {
     let Some(linux) = &mut spec.linux else { return Ok((Value::default(), GroupPath::new("/vial")?)) };
-    let resources = linux.resources.as_mut().map(|resources| record::write(resources)).unwrap_or_default();
+    let resources = linux.resources.as_ref().map(|resources| resources.0.clone()).unwrap_or_default();
     Ok((resources, GroupPath::new(linux.cgroups_path.unwrap_or("/vial"))?))
 }
 

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use super::spec::Spec;
 use crate::base::error::Result;
-use crate::base::json::parse;
+use crate::base::json::{Value, parse};
 
 /// The search path when neither the image nor the user gives one.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -51,13 +51,19 @@ const SPEC: &str = r#"{
 "/proc/sched_debug","/proc/scsi","/proc/timer_list","/proc/timer_stats","/sys/devices/virtual/powercap","/sys/firmware"],
 "readonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]}}"#;
 
-/// Makes the specification of a container that nothing particular was asked of, to be changed as the user asks.
+/// The specification of a container that nothing particular was asked of, to be changed as the user asks.
+#[must_use]
+pub fn document() -> Value {
+    // It is right, as the tests see.
+    parse(SPEC.as_bytes()).unwrap_or_default()
+}
+
+/// The same as types.
 ///
 /// # Errors
-/// None: the document is right, as the tests see.
+/// None: the document is right.
 pub fn spec() -> Result<&'static mut Spec> {
-    let document = parse(SPEC.as_bytes()).unwrap_or_default();
-    Ok(Box::leak(Box::new(Spec::from_json(&document)?)))
+    Ok(Box::leak(Box::new(Spec::from_json(&document())?)))
 }
 
 /// Character devices that every container has: path, major, minor; `Documentation/admin-guide/devices.txt`.

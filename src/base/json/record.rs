@@ -40,6 +40,13 @@ impl Wrong {
         }
     }
 
+    /// There is no value.
+    #[must_use]
+    #[inline(never)]
+    pub fn missing() -> Wrong {
+        Wrong::new("is missing".to_owned())
+    }
+
     /// What was at hand is the member `name` of a larger value. An element `[3]` follows a name without a dot.
     #[must_use]
     pub fn inside(mut self, name: &str) -> Wrong {
@@ -100,7 +107,7 @@ pub fn read<T: Field + Default>(value: &Value) -> Result<T, Error> {
 /// As [`read`].
 #[inline(never)]
 pub fn take(field: &mut dyn Field, value: &Value) -> Result<(), Error> {
-    field.pass(&mut Way { from: Some(value), to: None, whole: true }).map_err(Error::from)
+    field.pass(&mut Way::from(value)).map_err(Error::from)
 }
 
 /// A whole value as JSON. (It is borrowed as for reading, and stays as it is.)
@@ -153,7 +160,7 @@ impl<'w, 'v> Pass<'w, 'v> {
             way.from = object.get(name).filter(|value| **value != Value::Null);
             if way.from.is_none() {
                 if whole {
-                    self.result = Err(Wrong::new("is missing".to_owned()).inside(name));
+                    self.result = Err(Wrong::missing().inside(name));
                 }
                 return;
             }
@@ -257,8 +264,14 @@ macro_rules! names {
 pub(crate) use names;
 
 impl<'v> Way<'v> {
+    /// To read this.
+    #[must_use]
+    pub fn from(value: &'v Value) -> Way<'v> {
+        Way { from: Some(value), to: None, whole: true }
+    }
+
     /// The value to read, or else writes `value`.
-    fn turn(&mut self, value: Value) -> Option<&'v Value> {
+    pub fn turn(&mut self, value: Value) -> Option<&'v Value> {
         if self.from.is_none() {
             self.to = Some(value);
         }

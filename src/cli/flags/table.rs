@@ -42,7 +42,7 @@ const fn ends<const COUNT: usize>(lengths: [usize; COUNT]) -> [u16; COUNT] {
 
 /// The name of a flag.
 #[inline(never)]
-pub(super) fn name(id: Id) -> &'static str {
+pub(in crate::cli) fn name(id: Id) -> &'static str {
     let end = |place: usize| ENDS.get(place).copied().map_or(0, usize::from);
     NAMES.get(end((id as usize).wrapping_sub(1))..end(id as usize)).unwrap_or_default()
 }

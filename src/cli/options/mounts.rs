@@ -1,14 +1,10 @@
 //! `--volume`, `--mount`, `--tmpfs`, `--device`.
 
-use alloc::vec::Vec;
-
-use super::{NAME, Read, size, target};
-use crate::base::error::Result;
+use super::{Read, RunOptions, target};
 use crate::base::json::record::names;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
-use crate::cli::parse::Given;
 
 mod long;
 
@@ -104,56 +100,29 @@ pub struct Device<'a> {
     pub access: &'a str,
 }
 
-/// Everything mounted, and devices.
-#[derive(Debug, Default)]
-pub struct Mounts<'a> {
-    /// All mounts in the order given; no two have the same target.
-    pub mounts: Vec<Mount<'a>>,
-    /// `--device`.
-    pub devices: Vec<Device<'a>>,
-    /// `--read-only`.
-    pub read_only: bool,
-    /// `--shm-size` in bytes.
-    pub shm_size: Option<u64>,
-}
+/// Why a value is refused for which something else is accepted: a volume's name.
+pub(super) const NO_NAME: Phrase = phrase!("the source is not a volume's name");
+/// Likewise: one mount for each target.
+pub(super) const TAKEN: Phrase = phrase!("another mount has this target");
 
-impl<'a> Mounts<'a> {
-    /// Takes a flag in; false if it belongs elsewhere.
-    pub(super) fn set(&mut self, given: &Given<'a>) -> Result<bool> {
-        let read: fn(&'a str) -> Read<Mount<'a>>;
-        let form;
-        match given.flag.id {
-            Id::Volume => (read, form) = (volume, VOLUME),
-            Id::Mount => (read, form) = (long::mount, long::FORM),
-            Id::Tmpfs => (read, form) = (tmpfs, TMPFS),
-            Id::Device => {
-                self.devices.push(given.take(device(given.text()?), DEVICE)?);
-                return Ok(true);
-            }
-            Id::ShmSize => {
-                self.shm_size = Some(size(given, 1)?);
-                return Ok(true);
-            }
-            _ => return Ok(false),
-        }
-        let mount = match read(given.text()?) {
-            Ok(mount) => mount,
-            Err(why) => return Err(given.refuse(why, if why == long::NO_NAME { NAME } else { form })),
-        };
+impl<'a> RunOptions<'a> {
+    /// Takes `--volume`, `--mount` or `--tmpfs` in.
+    #[inline(never)]
+    pub(super) fn mount(&mut self, id: Id, text: &'a str) -> Read<&'a str> {
+        let mount = match id {
+            Id::Volume => volume(text),
+            Id::Mount => long::mount(text),
+            _ => tmpfs(text),
+        }?;
         if self.mounts.iter().any(|earlier| earlier.target == mount.target) {
-            return Err(given.refuse(phrase!("another mount has this target"), phrase!("one mount for each target")));
+            return Err(TAKEN);
         }
         self.mounts.push(mount);
-        Ok(true)
+        Ok(text)
     }
 }
 
 const NO_TARGET: Phrase = phrase!("the target must be absolute and not /");
-
-const VOLUME: Phrase = phrase!(
-    "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and \
-                      not /; OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z"
-);
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
 fn volume(text: &str) -> Read<Mount<'_>> {
@@ -213,11 +182,6 @@ fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
     })
 }
 
-const TMPFS: Phrase = phrase!(
-    "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro rw exec noexec suid nosuid dev nodev size=64m \
-                     mode=1777 uid=N gid=N nr_inodes=N"
-);
-
 /// `TARGET[:OPTIONS]`. What docker forbids by default stays forbidden: programs, set-user-ID and devices.
 fn tmpfs(text: &str) -> Read<Mount<'_>> {
     let (place, options) = text.cut(b':').unwrap_or((text, "rw"));
@@ -249,12 +213,9 @@ fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, name: &str, value: Option<
     Some(())
 }
 
-const DEVICE: Phrase =
-    phrase!("HOST[:CONTAINER[:ACCESS]]: absolute paths, and letters of rwm, such as /dev/fuse or /dev/sda:/dev/xvda:r");
-
 /// `HOST[:CONTAINER[:ACCESS]]` or `HOST:ACCESS`.
 #[inline(never)]
-fn device(text: &str) -> Read<Device<'_>> {
+pub(in crate::cli) fn device(text: &str) -> Read<Device<'_>> {
     let mut parts = text.parts(b':');
     let host = parts.next().unwrap_or_default();
     let (container, access) = match (parts.next(), parts.next(), parts.next()) {

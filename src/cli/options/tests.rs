@@ -1,26 +1,37 @@
 mod refused;
 
-use super::mounts::{Mount, Propagation, Source, Tmpfs};
-use super::namespaces::{HostEntry, Namespace};
-use super::process::{Ulimit, Variable, Who};
+use super::mounts::{Device, Mount, Propagation, Source, Tmpfs};
+use super::namespaces::{CONTAINER, HOST, NONE, PATH, PRIVATE, SHAREABLE};
 use super::*;
+use crate::base::json;
 use crate::cli::flags::{Takes, command, table};
 use crate::cli::parse::parse;
+use crate::container::launch;
 use crate::kernel::security::caps;
 
 /// What options are made of stays, so the words do too.
-fn read(words: &[&str]) -> Result<RunOptions<'static>> {
+fn read(words: &[&str]) -> Result<&'static mut RunOptions<'static>> {
     let words: Vec<&'static [u8]> = words.iter().map(|word| &*word.as_bytes().to_vec().leak()).collect();
     let parsed = parse(words.leak()).unwrap_or_else(|(_, error)| panic!("{error}"));
-    RunOptions::from_parsed(Box::leak(Box::new(parsed))).map(core::mem::take)
+    RunOptions::from_parsed(Box::leak(Box::new(parsed)))
 }
 
 /// `run FLAGS host true` with the flags separated by single spaces.
-fn run(flags: &str) -> RunOptions<'static> {
+fn run(flags: &str) -> &'static mut RunOptions<'static> {
     let mut words = vec!["run"];
     words.extend(flags.split(' ').filter(|word| !word.is_empty()));
     words.extend(["host", "true"]);
     read(&words).unwrap_or_else(|error| panic!("{flags}: {error}"))
+}
+
+/// What flags come to in the specification, as compact JSON.
+fn spec(flags: &str) -> String {
+    run(flags).spec.get_mut().to_compact()
+}
+
+/// The value at a place of it, if there is one.
+fn at(flags: &str, keys: &[&str]) -> Option<Value> {
+    run(flags).spec.get_mut().at(keys).cloned()
 }
 
 fn error(words: &[&str]) -> String {
@@ -28,7 +39,7 @@ fn error(words: &[&str]) -> String {
     all.extend(words);
     all.push("host");
     match read(&all) {
-        Ok(options) => panic!("{words:?} was accepted: {options:?}"),
+        Ok(_) => panic!("{words:?} was accepted"),
         Err(error) => error.to_string(),
     }
 }
@@ -37,17 +48,37 @@ fn error(words: &[&str]) -> String {
 fn every_flag_of_run_is_taken_in_by_someone() {
     // An arm that is missing would show as a bad value that is accepted; switches have no bad values.
     let all = run("-i -t -d --rm --init --read-only --dry-run --oom-kill-disable");
-    assert!(all.interactive && all.tty && all.record.remove && all.process.init);
-    assert!(all.mounts.read_only && all.dry_run && all.limits.oom_kill_disable);
-    let none = run("");
-    assert!(!none.interactive && !none.tty && !none.record.remove && !none.process.init);
-    assert!(!none.mounts.read_only && !none.dry_run && !none.limits.oom_kill_disable);
-    assert_eq!(none.limits, limits::Limits::default());
+    let parsed = all.parsed;
+    assert!([Id::Interactive, Id::Tty, Id::Remove, Id::DryRun].iter().all(|id| parsed.on(*id)));
+    assert_eq!(
+        all.spec.get_mut().to_compact(),
+        r#"{"process":{"terminal":true},"annotations":{"vial.init":"true"},"root":{"readonly":true},"linux":{"resources":{"memory":{"disableOOMKiller":true}}}}"#
+    );
+    assert_eq!(spec(""), "null");
+    let off = "--init --init=false --read-only --read-only=false --oom-kill-disable --oom-kill-disable=false";
+    assert_eq!(
+        spec(off),
+        r#"{"annotations":{"vial.init":""},"root":{"readonly":null},"linux":{"resources":{"memory":{"disableOOMKiller":null}}}}"#
+    );
     let switches = command("run").unwrap().flags().filter(|flag| flag.takes == Takes::Switch).count();
     // --sig-proxy is on if it is not said.
-    assert!(all.detach && !none.detach && none.manner.proxy && !run("--sig-proxy=false").manner.proxy);
+    assert!(parsed.on(Id::Detach) && run("").manner.proxy && !run("--sig-proxy=false").manner.proxy);
     assert_eq!(switches, 9);
     assert_eq!(table::GLOBAL.flags.len(), 7);
+}
+
+#[test]
+fn what_a_later_start_needs_is_noted_under_its_name() {
+    for (flags, name, value) in [
+        ("--init", launch::INIT, "true"),
+        ("--restart on-failure:3", launch::RESTART, "on-failure:3"),
+        ("--stop-timeout 007", launch::STOP_TIMEOUT, "7"),
+        ("--stop-signal SIGINT", launch::STOP_SIGNAL, "SIGINT"),
+        ("--stop-signal 2", launch::STOP_SIGNAL, "SIGINT"),
+    ] {
+        assert_eq!(at(flags, &["annotations", name]), Some(value.into()), "{flags}");
+    }
+    assert!(run("--restart always").restarts() && !run("--restart no").restarts() && !run("").restarts());
 }
 
 #[test]
@@ -55,26 +86,31 @@ fn the_image_and_command_are_taken_as_they_are() {
     let options = read(&["run", "alpine:3", "sh", "-c", "--rm"]).unwrap();
     assert!(matches!(options.image, Image::Name(name) if name.name == "alpine"));
     assert_eq!(options.command, [b"sh" as &[u8], b"-c", b"--rm"]);
-    assert!(read(&["run", "Alpine"]).unwrap_err().to_string().contains("invalid image \"Alpine\""));
+    assert!(read(&["run", "Alpine"]).err().unwrap().to_string().contains("invalid image \"Alpine\""));
 }
 
 #[test]
 fn the_record_holds_name_labels_and_files() {
-    let record = run("--name web -l a=1 -l b --label-file l --cidfile c").record;
-    assert_eq!(record.name, Some("web"));
-    assert_eq!(record.labels, [Setting { name: "a", value: "1" }, Setting { name: "b", value: "" }]);
-    assert_eq!((record.label_files, record.cidfile), (vec![b"l" as &[u8]], Some(b"c" as &[u8])));
+    let parsed = run("--name web -l a=1 -l b --label-file l --cidfile c").parsed;
+    assert_eq!(parsed.text(Id::Name), "web");
+    let labels: Vec<_> = parsed.texts(Id::Label).iter().copied().filter_map(label).collect();
+    assert_eq!(labels, [Setting { name: "a", value: "1" }, Setting { name: "b", value: "" }]);
+    assert_eq!((parsed.all(Id::LabelFile), parsed.text(Id::CidFile)), (vec![b"l" as &[u8]], "c"));
 }
 
 #[test]
 fn the_log_has_a_driver_and_bounds() {
+    let log = |flags: &str| LogOptions::from_annotations(run(flags).spec.get_mut());
     let usual = LogOptions::default();
-    assert_eq!((run("").record.log, usual.driver), (usual, "k8s-file"));
-    let log =
-        run("--log-driver json-file --log-opt max-size=20k --log-opt max-file=7 --log-opt max-size=1K").record.log;
-    assert_eq!(log, LogOptions { driver: "json-file", max_size: 1024, max_file: 7 });
+    assert_eq!((log(""), spec(""), usual.driver), (usual, "null".to_owned(), "k8s-file"));
+    let given = "--log-driver json-file --log-opt max-size=20k --log-opt max-file=7 --log-opt max-size=1K";
+    assert_eq!(log(given), LogOptions { driver: "json-file", max_size: 1024, max_file: 7 });
+    assert_eq!(
+        spec(given),
+        r#"{"annotations":{"vial.log.driver":"json-file","vial.log.maxSize":"1024","vial.log.maxFile":"7"}}"#
+    );
     for driver in ["k8s-file", "local", "none"] {
-        assert_eq!(run(&format!("--log-driver {driver}")).record.log, LogOptions { driver, ..usual });
+        assert_eq!(log(&format!("--log-driver {driver}")), LogOptions { driver, ..usual });
     }
     let conflict = error(&["--log-opt=max-size=1m", "--log-driver=none"]);
     assert!(conflict.starts_with("--log-opt conflicts with --log-driver none: no log is kept"), "{conflict}");
@@ -82,36 +118,28 @@ fn the_log_has_a_driver_and_bounds() {
 
 #[test]
 fn the_process_has_words_variables_and_limits() {
-    let process =
-        run("-e A=1=2 -e B -e C= --env-file f -w /srv --entrypoint /init --stop-signal SIGINT --oom-score-adj -500")
-            .process;
+    let options = run("-e A=1=2 -e B -e C= --env-file f -w /srv --entrypoint /init --oom-score-adj -500");
+    assert_eq!(options.parsed.all(Id::Env), [b"A=1=2" as &[u8], b"B", b"C="]);
     let expected: [(&[u8], Option<&[u8]>); 3] = [(b"A", Some(b"1=2")), (b"B", None), (b"C", Some(b""))];
-    assert_eq!(process.env, expected.map(|(name, value)| Variable { name, value }));
-    assert_eq!((process.env_files, process.workdir), (vec![b"f" as &[u8]], Some("/srv")));
-    assert_eq!(
-        (process.entrypoint, process.stop_signal, process.oom_score_adj),
-        (Some(b"/init" as &[u8]), Some(2), Some(-500))
-    );
+    let read: Vec<_> = options.parsed.all(Id::Env).into_iter().filter_map(Variable::parse).collect();
+    assert_eq!(read, expected.map(|(name, value)| Variable { name, value }));
+    assert_eq!(options.parsed.all(Id::EnvFile), [b"f"]);
+    assert_eq!(options.parsed.text(Id::Entrypoint), "/init");
+    assert_eq!(options.spec.get_mut().to_compact(), r#"{"process":{"cwd":"/srv","oomScoreAdj":-500}}"#);
 
-    let limits =
-        run("--ulimit nofile=1:2 --ulimit core=0 --ulimit nofile=1024:unlimited --ulimit stack=-1").process.ulimits;
-    let expected = [("core", 0, 0), ("nofile", 1024, u64::MAX), ("stack", u64::MAX, u64::MAX)];
-    assert_eq!(limits.iter().map(|limit| (limit.name(), limit.soft, limit.hard)).collect::<Vec<_>>(), expected);
-    assert_eq!(limits[1], Ulimit { resource: 7, soft: 1024, hard: u64::MAX });
+    let limits = "--ulimit nofile=1:2 --ulimit core=0 --ulimit nofile=1024:unlimited --ulimit stack=-1";
+    assert_eq!(
+        spec(limits),
+        r#"{"process":{"rlimits":[{"type":"RLIMIT_CORE","soft":0,"hard":0},{"type":"RLIMIT_NOFILE","soft":1024,"hard":18446744073709551615},{"type":"RLIMIT_STACK","soft":18446744073709551615,"hard":18446744073709551615}]}}"#
+    );
 }
 
 #[test]
 fn users_and_groups_are_numbers_or_names() {
-    for (text, user, group) in [
-        ("0", Who::Id(0), None),
-        ("4294967294:007", Who::Id(4_294_967_294), Some(Who::Id(7))),
-        ("www-data:adm", Who::Name("www-data"), Some(Who::Name("adm"))),
-        ("1a:_x", Who::Name("1a"), Some(Who::Name("_x"))),
-    ] {
+    for text in ["0", "4294967294:007", "www-data:adm", "1a:_x"] {
         let flags = format!("-u {text} --group-add 5 --group-add audio");
-        let process = run(&flags).process;
-        assert_eq!((process.user, process.group), (Some(user), group), "{text}");
-        assert_eq!(process.groups, [Who::Id(5), Who::Name("audio")]);
+        let parsed = run(&flags).parsed;
+        assert_eq!((parsed.text(Id::User), parsed.texts(Id::GroupAdd)), (text, &["5", "audio"][..]));
     }
 }
 
@@ -164,7 +192,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
             false,
         ),
     ] {
-        assert_eq!(run(flags).mounts.mounts, [Mount { source, target, read_only }], "{flags}");
+        assert_eq!(run(flags).mounts, [Mount { source, target, read_only }], "{flags}");
     }
     assert_eq!(Propagation::RShared.name(), "rshared");
 }
@@ -173,7 +201,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
 fn two_mounts_can_not_have_one_target() {
     let message = error(&["-v", "/a:/b", "--tmpfs", "/x/../b/"]);
     assert!(message.contains("for --tmpfs: another mount has this target"), "{message}");
-    assert_eq!(run("-v /a:/b -v /c").mounts.mounts.len(), 2);
+    assert_eq!(run("-v /a:/b -v /c").mounts.len(), 2);
 }
 
 #[test]
@@ -185,21 +213,26 @@ fn devices_have_a_place_and_an_access() {
         ("/dev/sda:/dev/xvda:mr", "/dev/sda", "/dev/xvda", "mr"),
     ] {
         let flags = format!("--device {text} --shm-size 1g");
-        let mounts = run(&flags).mounts;
-        assert_eq!(mounts.devices, [mounts::Device { host, container, access }]);
-        assert_eq!(mounts.shm_size, Some(1 << 30));
+        let parsed = run(&flags).parsed;
+        assert_eq!(mounts::device(parsed.text(Id::Device)), Ok(Device { host, container, access }));
+        assert_eq!(text::size(parsed.text(Id::ShmSize)), Some(1 << 30));
     }
 }
 
 #[test]
 fn namespaces_are_private_shared_or_named() {
-    let namespaces = run("--net none --pid host --ipc shareable --uts container:web --cgroupns private").namespaces;
-    assert_eq!((namespaces.network, namespaces.pid), (Some(Namespace::None), Some(Namespace::Host)));
-    assert_eq!((namespaces.ipc, namespaces.uts), (Some(Namespace::Shareable), Some(Namespace::Container("web"))));
-    assert_eq!(namespaces.cgroup, Some(Namespace::Private));
-    assert_eq!(run("--network ns:/run/netns/x").namespaces.network, Some(Namespace::Path("/run/netns/x")));
-    assert_eq!(run("--ipc none").namespaces.ipc, Some(Namespace::None));
-    assert_eq!(run("").namespaces.network, None);
+    for (flags, id, mode, rest) in [
+        ("--net none", Id::Network, NONE, ""),
+        ("--network ns:/run/netns/x", Id::Network, PATH, "/run/netns/x"),
+        ("--pid host", Id::Pid, HOST, ""),
+        ("--ipc shareable", Id::Ipc, SHAREABLE, ""),
+        ("--ipc none", Id::Ipc, NONE, ""),
+        ("--uts container:web", Id::Uts, CONTAINER, "web"),
+        ("--cgroupns private", Id::CgroupNs, PRIVATE, ""),
+        ("", Id::Network, PRIVATE, ""),
+    ] {
+        assert_eq!(run(flags).mode(id), (mode, rest), "{flags}");
+    }
 }
 
 #[test]
@@ -207,80 +240,122 @@ fn names_and_addresses_are_kept_as_text() {
     let flags = "-h web --domainname example.com --add-host a:1.2.3.4 --add-host b=::1 --add-host c:[fd00::1] --add-host d:fd00::2 \
                  --dns 1.1.1.1 --dns ::1 --dns-search example.com --dns-search . --dns-option ndots:2 --sysctl net.ipv4.ip_forward=1 \
                  --sysctl kernel.sem=1 --sysctl fs.mqueue.msg_max=";
-    let names = run(flags).namespaces;
-    assert_eq!((names.hostname, names.domainname), (Some("web"), Some("example.com")));
-    let expected = [("a", "1.2.3.4"), ("b", "::1"), ("c", "fd00::1"), ("d", "fd00::2")];
-    assert_eq!(names.hosts, expected.map(|(name, address)| HostEntry { name, address }));
+    let options = run(flags);
+    let parsed = options.parsed;
+    assert_eq!((parsed.text(Id::Hostname), parsed.text(Id::Domainname)), ("web", "example.com"));
+    let hosts: Vec<_> =
+        parsed.texts(Id::AddHost).iter().copied().filter_map(|entry| namespaces::host_entry(entry).ok()).collect();
+    assert_eq!(hosts, [("a", "1.2.3.4"), ("b", "::1"), ("c", "fd00::1"), ("d", "fd00::2")]);
+    assert_eq!(parsed.texts(Id::Dns), ["1.1.1.1", "::1"]);
     assert_eq!(
-        (names.dns, names.dns_search, names.dns_options),
-        (vec!["1.1.1.1", "::1"], vec!["example.com", "."], vec!["ndots:2"])
+        (parsed.texts(Id::DnsSearch), parsed.texts(Id::DnsOption)),
+        (&["example.com", "."][..], &["ndots:2"][..])
     );
-    let expected = [("net.ipv4.ip_forward", "1"), ("kernel.sem", "1"), ("fs.mqueue.msg_max", "")];
-    assert_eq!(names.sysctls, expected.map(|(name, value)| Setting { name, value }));
+    assert_eq!(
+        options.spec.get_mut().to_compact(),
+        r#"{"domainname":"example.com","linux":{"sysctl":{"net.ipv4.ip_forward":"1","kernel.sem":"1","fs.mqueue.msg_max":""}}}"#
+    );
+    assert_eq!(at("--sysctl net.a=1 --sysctl net.a=2", &["linux", "sysctl", "net.a"]), Some("2".into()));
+}
+
+/// The limits of a flag or several.
+fn resources(flags: &str) -> String {
+    at(flags, &["linux", "resources"]).unwrap().to_compact()
 }
 
 #[test]
 fn limits_are_in_the_kernels_units() {
-    let limits = run(
-        "-m 64m --memory-reservation 64m --memory-high 32m --memory-swap 64m --memory-swappiness 0 -c 2 --cpuset-cpus 0-1,3 --cpuset-mems 0 \
-         --pids-limit 10 --blkio-weight 1000 --cpu-quota 1000 --cpu-period 1000000 --cgroup-parent /jobs/a --device-read-bps /dev/sda:1m \
-         --device-read-bps /dev/sda:2m --device-write-bps /dev/sdb:1 --device-read-iops /dev/sda:5 --device-write-iops /dev/sda:6",
-    )
-    .limits;
     assert_eq!(
-        (limits.memory, limits.memory_reservation, limits.memory_high),
-        (Some(64 << 20), Some(64 << 20), Some(32 << 20))
+        resources(
+            "-m 64m --memory-reservation 64m --memory-high 32m --memory-swap 64m --memory-swappiness 0 -c 2 --cpuset-cpus 0-1,3 \
+             --cpuset-mems 0 --pids-limit 10 --blkio-weight 1000 --cpu-quota 1000 --cpu-period 1000000 --cgroup-parent /jobs/a"
+        ),
+        r#"{"memory":{"limit":67108864,"reservation":67108864,"swap":67108864,"swappiness":0},"unified":{"memory.high":"33554432"},"cpu":{"shares":2,"cpus":"0-1,3","mems":"0","quota":1000,"period":1000000},"pids":{"limit":10},"blockIO":{"weight":1000}}"#
     );
-    assert_eq!((limits.memory_swap, limits.swappiness, limits.cpu_shares), (Some(64 << 20), Some(0), Some(2)));
-    assert_eq!(
-        (limits.cpuset_cpus, limits.cpuset_mems, limits.cgroup_parent),
-        (Some("0-1,3"), Some("0"), Some("/jobs/a"))
-    );
-    assert_eq!((limits.pids, limits.blkio_weight), (Some(10), Some(1000)));
-    assert_eq!((limits.cpu_quota, limits.cpu_period), (Some(1000), Some(1_000_000)));
-    let throttle = |path, rate| vec![limits::Throttle { path, rate }];
-    assert_eq!(limits.read_bps, throttle("/dev/sda", 2 << 20));
-    assert_eq!(limits.write_bps, throttle("/dev/sdb", 1));
-    assert_eq!((limits.read_iops, limits.write_iops), (throttle("/dev/sda", 5), throttle("/dev/sda", 6)));
+    for (flags, place, number) in [
+        ("-m 6m --memory-swap -1", "memory swap", -1),
+        ("--cpu-quota -1", "cpu quota", -1),
+        ("--pids-limit 0", "pids limit", -1),
+        ("--pids-limit -1", "pids limit", -1),
+    ] {
+        let keys: Vec<_> = ["linux", "resources"].into_iter().chain(place.split(' ')).collect();
+        assert_eq!(at(flags, &keys), Some(number.into()), "{flags}");
+    }
+}
 
-    assert_eq!(run("-m 6m --memory-swap -1").limits.memory_swap, Some(-1));
-    assert_eq!(run("--cpu-quota -1").limits.cpu_quota, Some(-1));
-    assert_eq!([run("--pids-limit 0").limits.pids, run("--pids-limit -1").limits.pids], [Some(-1), Some(-1)]);
+#[test]
+fn throttles_have_a_device_and_a_rate() {
+    for (id, text, expected) in [
+        (Id::DeviceReadBps, "/dev/sda:2m", ("/dev/sda", 2 << 20)),
+        (Id::DeviceWriteBps, "/dev//sdb:1", ("/dev/sdb", 1)),
+        (Id::DeviceReadIops, "/dev/sda:5", ("/dev/sda", 5)),
+        (Id::DeviceWriteIops, "/dev/sda:6", ("/dev/sda", 6)),
+    ] {
+        assert_eq!(limits::throttle(id, text), Ok(expected));
+    }
+    let mut spec = Value::Null;
+    for (minor, rate) in [("0", "1"), ("1", "2"), ("0", "3")] {
+        add(&mut spec, Id::DeviceReadBps, "major minor rate", &["8", minor, rate]);
+    }
+    assert_eq!(
+        spec.to_compact(),
+        r#"{"linux":{"resources":{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":1,"rate":2},{"major":8,"minor":0,"rate":3}]}}}}"#,
+        "the last rate of a device counts"
+    );
+}
+
+#[test]
+fn new_limits_take_the_places_of_old_ones_and_leave_the_others() {
+    let mut old = json::parse(
+        br#"{"a":1,"linux":{"b":2,"resources":{"memory":{"limit":5,"swap":6},"pids":{"limit":7},
+            "blockIO":{"rate":[{"major":8,"minor":0,"rate":1},{"major":8,"minor":1,"rate":2}]}}}}"#,
+    )
+    .unwrap();
+    let new = json::parse(
+        br#"{"linux":{"resources":{"memory":{"limit":9},"cpu":{"shares":3},
+            "blockIO":{"rate":[{"major":8,"minor":0,"rate":4}],"other":[{"major":1,"minor":1,"rate":1}]}}}}"#,
+    )
+    .unwrap();
+    merge(&mut old, &new);
+    assert_eq!(
+        old.to_compact(),
+        r#"{"a":1,"linux":{"b":2,"resources":{"memory":{"limit":9,"swap":6},"pids":{"limit":7},"#.to_owned()
+            + r#""blockIO":{"rate":[{"major":8,"minor":1,"rate":2},{"major":8,"minor":0,"rate":4}],"#
+            + r#""other":[{"major":1,"minor":1,"rate":1}]},"cpu":{"shares":3}}}}"#
+    );
 }
 
 #[test]
 fn cpus_become_a_quota_of_the_default_period() {
     for (text, quota) in [("1.5", 150_000), ("0.01", 1_000), ("2", 200_000), ("0.333333333", 33_333)] {
-        let flags = format!("--cpus {text}");
-        let limits = run(&flags).limits;
-        assert_eq!((limits.cpu_quota, limits.cpu_period), (Some(quota), Some(100_000)), "{text}");
+        let expected = format!(r#"{{"cpu":{{"period":100000,"quota":{quota}}}}}"#);
+        assert_eq!(resources(&format!("--cpus {text}")), expected);
     }
 }
 
 #[test]
 fn device_rules_have_numbers_or_stars() {
-    for (text, kind, major, minor, access) in [
-        ("c 1:3 rwm", b'c', Some(1), Some(3), "rwm"),
-        ("a *:* r", b'a', None, None, "r"),
-        ("b 8:* m", b'b', Some(8), None, "m"),
-    ] {
-        let options = read(&["run", "--device-cgroup-rule", text, "host"]).unwrap();
-        assert_eq!(options.limits.device_rules, [limits::DeviceRule { kind, major, minor, access }]);
-    }
+    let words = ["c 1:3 rwm", "a *:* r", "b 8:* m", "c 1:3 r", "c 1:3 r"];
+    let mut line = vec!["run"];
+    line.extend(words.iter().flat_map(|word| ["--device-cgroup-rule", word]));
+    line.push("host");
+    let options = read(&line).unwrap();
+    assert_eq!(
+        options.spec.get_mut().at(&["linux", "resources", "devices"]).unwrap().to_compact(),
+        r#"[{"allow":true,"type":"c","major":1,"minor":3,"access":"rwm"},{"allow":true,"type":"a","major":null,"minor":null,"access":"r"},{"allow":true,"type":"b","major":8,"minor":null,"access":"m"},{"allow":true,"type":"c","major":1,"minor":3,"access":"r"}]"#
+    );
 }
 
 #[test]
 fn capabilities_add_to_and_take_from_the_default() {
     let number = |name| 1u64 << caps::number(name).unwrap();
-    let security =
-        run("--cap-add net_admin --cap-add CAP_SYS_TIME --cap-drop Kill --security-opt no-new-privileges").security;
-    assert_eq!(security.capabilities(), (caps::DEFAULT | number("NET_ADMIN") | number("SYS_TIME")) & !number("KILL"));
-    assert!(security.no_new_privileges);
-    assert_eq!(run("--cap-drop all --cap-add chown").security.capabilities(), 1);
-    assert_eq!(run("--cap-add ALL --cap-drop chown").security.capabilities(), caps::ALL & !1);
-    for (text, on) in [("=true", true), (":true", true), ("=false", false)] {
-        let flags = format!("--security-opt no-new-privileges{text}");
-        assert_eq!(run(&flags).security.no_new_privileges, on);
+    let caps = run("--cap-add net_admin --cap-add CAP_SYS_TIME --cap-drop Kill").capabilities();
+    assert_eq!(caps, (caps::DEFAULT | number("NET_ADMIN") | number("SYS_TIME")) & !number("KILL"));
+    assert_eq!(run("--cap-drop all --cap-add chown").capabilities(), 1);
+    assert_eq!(run("--cap-add ALL --cap-drop chown").capabilities(), caps::ALL & !1);
+    for (text, on) in [("", "true"), ("=true", "true"), (":true", "true"), ("=false", "null")] {
+        let expected = format!(r#"{{"process":{{"noNewPrivileges":{on}}}}}"#);
+        assert_eq!(spec(&format!("--security-opt no-new-privileges{text}")), expected);
     }
 }
 

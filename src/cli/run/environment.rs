@@ -9,9 +9,11 @@ use super::{Options, Words};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::cli::context::Context;
+use crate::cli::flags::Id;
 use crate::cli::options::files::parse_env_file;
-use crate::cli::options::namespaces::Namespace;
+use crate::cli::options::namespaces::{CONTAINER, HOST, PATH, host_entry};
 use crate::cli::options::process::Variable;
+use crate::cli::parse::Parsed;
 use crate::container::{defaults, files};
 use crate::sys::{because, fd, file, process};
 
@@ -19,9 +21,21 @@ use crate::sys::{because, fd, file, process};
 const LIMIT: usize = 4 << 20;
 
 /// The variables, in order, the last of a name counting.
-struct Environment(Vec<(&'static [u8], &'static [u8])>);
+pub(in crate::cli) struct Environment(Vec<(&'static [u8], &'static [u8])>);
 
 impl Environment {
+    /// Those of these lines.
+    #[inline(never)]
+    pub(in crate::cli) fn of(lines: &mut dyn Iterator<Item = &'static [u8]>) -> Environment {
+        let mut environment = Environment(Vec::new());
+        for line in lines {
+            if let Some(variable) = Variable::parse(line) {
+                environment.set(variable.name, variable.value.unwrap_or_default());
+            }
+        }
+        environment
+    }
+
     #[inline(never)]
     fn set(&mut self, name: &'static [u8], value: &'static [u8]) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
@@ -30,68 +44,70 @@ impl Environment {
         }
     }
 
-    fn apply(&mut self, context: &Context<'_>, variable: &Variable<'static>) {
-        if let Some(value) = variable.value.or_else(|| context.variable(variable.name)) {
-            self.set(variable.name, value);
-        } else if let Some(at) = self.0.iter().position(|(known, _)| *known == variable.name) {
-            self.0.remove(at);
+    /// Changes them.
+    #[inline(never)]
+    pub(in crate::cli) fn change(&mut self, context: &Context<'static>, variables: Vec<Variable<'static>>) {
+        for Variable { name, value } in variables {
+            if let Some(value) = value.or_else(|| context.variable(name)) {
+                self.set(name, value);
+            } else if let Some(at) = self.0.iter().position(|(known, _)| *known == name) {
+                self.0.remove(at);
+            }
         }
     }
+
+    /// For execve(2).
+    #[inline(never)]
+    pub(in crate::cli) fn lines(self) -> Words {
+        let mut lines = Vec::with_capacity(self.0.len());
+        for (name, value) in self.0 {
+            // What holds a zero byte can't be passed on.
+            if let Ok(line) = file::path([name, b"=", value].concat()) {
+                lines.push(line);
+            }
+        }
+        lines.leak()
+    }
+}
+
+/// The variables that the command line asks for: those of files first.
+#[inline(never)]
+pub(in crate::cli) fn variables(parsed: &Parsed<'static>) -> Result<Vec<Variable<'static>>> {
+    let mut variables = Vec::new();
+    for path in parsed.all(Id::EnvFile) {
+        let _why = because!("read variables from a file (--env-file)");
+        variables.append(&mut parse_env_file(path, option_file(path, "--env-file")?)?);
+    }
+    for word in parsed.all(Id::Env) {
+        variables.extend(Variable::parse(word));
+    }
+    Ok(variables)
 }
 
 /// The container's host name: the one asked for, or the beginning of its ID.
 pub(super) fn hostname(options: Options, id: &'static str) -> &'static str {
-    let asked = &options.namespaces;
-    if let Some(name) = asked.hostname {
+    let name = options.parsed.text(Id::Hostname);
+    if !name.is_empty() {
         return name;
     }
-    let shares = matches!(asked.uts, Some(Namespace::Host)) || matches!(asked.network, Some(Namespace::Host));
+    let shares = options.is(Id::Uts, HOST) || options.is(Id::Network, HOST);
     if shares && let Ok([_, host, ..]) = process::uname() {
         return host;
     }
     id.get(..12).unwrap_or(id)
 }
 
-/// Gathers the variables as `NAME=VALUE`: vial's own, the image's, those of files, the user's.
+/// Gathers the variables: vial's own, the image's, those of files, the user's.
 #[inline(never)]
-pub(super) fn gather(
-    context: &Context<'_>,
-    options: Options,
-    found: &'static Found,
-    hostname: &'static str,
-) -> Result<Words> {
-    let mut environment = Environment(Vec::new());
-    environment.set(b"PATH", defaults::PATH.as_bytes());
-    environment.set(b"container", b"vial");
-    if options.tty {
-        environment.set(b"TERM", b"xterm");
-    }
-    for line in &found.env {
-        if let Some(variable) = Variable::parse(line.as_bytes()) {
-            environment.set(variable.name, variable.value.unwrap_or_default());
-        }
-    }
-    for path in &options.process.env_files {
-        let _why = because!("read variables from a file (--env-file)");
-        let content = option_file(path, "--env-file")?;
-        for variable in parse_env_file(path, content)? {
-            environment.apply(context, &variable);
-        }
-    }
-    for variable in &options.process.env {
-        environment.apply(context, variable);
-    }
+pub(super) fn gather(context: &Context<'static>, found: &'static Found, hostname: &'static str) -> Result<Words> {
+    let tty: &[&str] = if context.parsed.on(Id::Tty) { &["TERM=xterm"] } else { &[] };
+    let own = [join!("PATH={}", defaults::PATH), "container=vial"];
+    let mut environment = Environment::of(&mut own.iter().chain(tty).chain(&found.env).map(|line| line.as_bytes()));
+    environment.change(context, variables(context.parsed)?);
     if !environment.0.iter().any(|(name, _)| *name == b"HOSTNAME") {
         environment.set(b"HOSTNAME", hostname.as_bytes());
     }
-    let mut lines = Vec::with_capacity(environment.0.len());
-    for (name, value) in environment.0 {
-        // What holds a zero byte can't be passed on.
-        if let Ok(line) = file::path([name, b"=", value].concat()) {
-            lines.push(line);
-        }
-    }
-    Ok(lines.leak())
+    Ok(environment.lines())
 }
 
 /// Reads the file that an option names.
@@ -106,23 +122,30 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.
 #[inline(never)]
 pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
-    let asked = &options.namespaces;
-    let own_network = !matches!(asked.network, Some(Namespace::Host | Namespace::Container(_) | Namespace::Path(_)));
-    let hosts = if matches!(asked.network, Some(Namespace::Host)) {
+    let parsed = options.parsed;
+    let own_network = !options.is(Id::Network, HOST | CONTAINER | PATH);
+    let mut added = Vec::new();
+    for entry in parsed.texts(Id::AddHost) {
+        added.extend(host_entry(entry));
+    }
+    let hosts = if options.is(Id::Network, HOST) {
         let mut text = String::from(host_file(c"/etc/hosts"));
-        for entry in &asked.hosts {
-            text.push_str(join!("{}\t{}\n", entry.address, entry.name));
+        for (name, address) in added {
+            text.push_str(join!("{}\t{}\n", address, name));
         }
         text
     } else {
-        let mut added = asked.hosts.iter().map(|entry| (entry.name, entry.address));
-        files::hosts(hostname, asked.domainname.unwrap_or_default(), &mut added)
+        files::hosts(hostname, parsed.text(Id::Domainname), &mut added.into_iter())
     };
     let mut resolv = host_file(c"/etc/resolv.conf");
     if files::is_stub(resolv) {
         resolv = host_file(c"/run/systemd/resolve/resolv.conf");
     }
-    let wanted = files::Resolver { servers: &asked.dns, search: &asked.dns_search, options: &asked.dns_options };
+    let wanted = files::Resolver {
+        servers: parsed.texts(Id::Dns),
+        search: parsed.texts(Id::DnsSearch),
+        options: parsed.texts(Id::DnsOption),
+    };
     let resolv = files::resolv_conf(resolv, &wanted, own_network).leak();
     [(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
 }

@@ -12,17 +12,18 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-pub(super) use environment::option_file;
+pub(super) use environment::{Environment, variables};
 use image::Found;
 use sources::Sources;
 use specification::Parts;
-pub(super) use specification::limits;
+pub(super) use specification::{devices, grant};
 
 use super::context::Context;
+use super::flags::Id;
 use super::lifecycle::mark;
 use super::options::RunOptions;
-use super::options::namespaces::Namespace;
-use super::options::process::Who;
+use super::options::namespaces::PRIVATE;
+use super::parse::Parsed;
 #[cfg(feature = "pull")]
 use super::pull;
 use super::sealed;
@@ -30,7 +31,7 @@ use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::{Kept, text};
 use crate::base::phrase::Phrase;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, size};
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::launch::{self, Launch, Words};
@@ -55,15 +56,17 @@ type Options = &'static RunOptions<'static>;
 /// Runs a container and cleans up behind it, or leaves it to its monitor.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let options: Options = RunOptions::from_parsed(context.parsed)?;
-    if !matches!(options.namespaces.pid, None | Some(Namespace::Private)) {
+    let parsed = context.parsed;
+    let detach = parsed.on(Id::Detach);
+    if !options.is(Id::Pid, PRIVATE) {
         // Others, that may be no friends, are where the container's processes are made.
         sealed::go_on(context)?;
     }
-    if options.tty && options.interactive && !options.detach && terminal::modes(fd::STDIN).is_err() {
+    if parsed.on(Id::Tty) && parsed.on(Id::Interactive) && !detach && terminal::modes(fd::STDIN).is_err() {
         return Err(Error::new(phrase!("--tty with --interactive needs a terminal, and standard input is none"))
             .hint(phrase!("leave out -t to pipe data in: vial run -i ...")));
     }
-    if options.dry_run {
+    if parsed.on(Id::DryRun) {
         return describe(context, options);
     }
     #[cfg(feature = "pull")]
@@ -75,25 +78,26 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
         file::umask(0);
         poll::block_signals(run::watched_signals())?
     };
-    let (root, bundles, mut made) = create(context, options)?;
-    if options.detach || !options.restart.is_empty() {
-        let attach = !options.detach;
-        let session = monitor::start(root, &made.bundle, &monitor::How { attach, signals });
-        let session = session.inspect_err(|_| drop(discard(root, &bundles, &made.bundle)))?;
-        if options.detach {
-            super::print(&[made.id, "\n"].concat())?;
+    let made = create(context, options)?;
+    let bundle = made.bundle;
+    if detach || options.restarts() {
+        let session = monitor::start(made.root, bundle, &monitor::How { attach: !detach, signals });
+        let session = session.inspect_err(|_| drop(discard(made)))?;
+        if detach {
+            super::print_line(bundle.id)?;
             return Ok(0);
         }
-        return attach::follow(&session, &made.bundle.directory, &options.manner);
+        return attach::follow(&session, &bundle.directory, &options.manner);
     }
-    let mut life = made.life(root, &bundles);
+    let mut life = made.life();
     let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
     let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
     end(&life, options, result)
 }
 
 /// Removes a container that could not be started. The workload may run all the same, if its monitor was killed.
-fn discard(root: FdRef<'_>, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
+fn discard(made: &Created) -> Result<()> {
+    let bundle = made.bundle;
     let directory = bundle.directory.by_ref();
     let state = State::load(directory).ok().flatten().unwrap_or_default();
     let config = remains::config(directory, bundle.id);
@@ -101,7 +105,7 @@ fn discard(root: FdRef<'_>, bundles: &Bundles, bundle: &Bundle) -> Result<()> {
     mark(&bundle.directory, monitor::STOPPED)?;
     process::signal(state.pid, state.pid_start, libc::SIGKILL)?;
     let with = With { config: Some(&config), state: None, volumes: true };
-    remains::discard(root, bundles, (bundle.id, bundle.name), &with)
+    remains::discard(made.root, made.bundles, (bundle.id, bundle.name), &with)
 }
 
 /// Makes a container, to be started later; prints its ID.
@@ -112,31 +116,31 @@ pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
         return Ok(code);
     }
     file::umask(0);
-    let (_, _, mut made) = create(context, options)?;
+    let made = create(context, options)?;
     made.state.save(made.bundle.directory.by_ref())?;
-    super::print(&[made.id, "\n"].concat())?;
+    super::print_line(made.bundle.id)?;
     Ok(0)
 }
 
-/// A container that was made and not started.
+/// A container that was made and not started. All of it stays until the process ends.
 struct Created {
-    bundle: Bundle,
-    id: &'static str,
+    root: FdRef<'static>,
+    bundles: &'static Bundles,
+    bundle: &'static Bundle,
     launch: Launch,
     state: Kept<Box<State>>,
 }
 
 impl Created {
-    fn life<'a>(&'a mut self, root: FdRef<'a>, bundles: &'a Bundles) -> Life<'a> {
-        let (launch, state, bundle) = (&mut self.launch, self.state.clone(), &self.bundle);
+    fn life(&'static mut self) -> Life<'static> {
         Life {
-            root,
-            bundles,
-            id: self.id,
-            name: bundle.name,
-            directory: &bundle.directory,
-            launch,
-            state,
+            root: self.root,
+            bundles: self.bundles,
+            id: self.bundle.id,
+            name: self.bundle.name,
+            directory: &self.bundle.directory,
+            launch: &mut self.launch,
+            state: core::mem::take(&mut self.state),
             control: None,
         }
     }
@@ -144,19 +148,19 @@ impl Created {
 
 /// Makes a container's directory with all that says what it is; on failure nothing is left.
 #[inline(never)]
-fn create(context: &Context<'static>, options: Options) -> Result<(FdRef<'static>, Bundles, Created)> {
+fn create(context: &Context<'static>, options: Options) -> Result<&'static mut Created> {
     let root = context.open_root()?;
     // Keeps the image from being removed until the container's files name it.
     let mut held = None;
     let found = image::find(context, &options.image, true, &mut held)?;
     let storage = storage(context, found, root)?;
-    let bundles = Bundles::open(root).map_err(full)?;
-    let bundle = bundles.create(options.record.name.unwrap_or_default()).map_err(full)?;
-    let id = bundle.id;
-    match fill_in(context, options, found, storage, &bundle) {
-        Ok((launch, state)) => Ok((root, bundles, Created { bundle, id, launch, state })),
+    let bundles: &'static Bundles = Box::leak(Box::new(Bundles::open(root).map_err(full)?));
+    let bundle = bundles.create(context.parsed.text(Id::Name)).map_err(full)?;
+    let bundle: &'static Bundle = Box::leak(Box::new(bundle));
+    match fill_in(context, options, found, storage, bundle) {
+        Ok((launch, state)) => Ok(Box::leak(Box::new(Created { root, bundles, bundle, launch, state }))),
         Err(error) => {
-            let _ = bundles.remove(id, bundle.name);
+            let _ = bundles.remove(bundle.id, bundle.name);
             Err(error)
         }
     }
@@ -186,7 +190,7 @@ fn fill_in(
     let mut state = record::prepared(options, found)?;
     let made = make(context, options, (found, storage), id, true)?;
     state.command = lossy(made.command);
-    if options.limits.cgroup_parent.is_some() {
+    if context.parsed.last(Id::CgroupParent).is_some() {
         Control::note_parents(made.spec)?;
     }
     write_bundle(bundle, options, id, made.spec)?;
@@ -197,14 +201,14 @@ fn fill_in(
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
     (launch.args, launch.env) = (made.command, made.env);
-    let is_kept = options.detach || context.parsed.command.name == "create";
+    let is_kept = context.parsed.on(Id::Detach) || context.parsed.command.name == "create";
     if is_kept && !launch.annotation(launch::LOSSY).is_empty() {
         return Err(Error::new(phrase!("the command and its environment must be UTF-8 if the container is to stay")));
     }
-    if let Some(path) = options.record.cidfile {
-        write_cidfile(path, id)?;
+    if let Some(given) = context.parsed.last(Id::CidFile) {
+        write_cidfile(given.value, id)?;
     }
-    if is_kept || !options.record.remove {
+    if is_kept || !context.parsed.on(Id::Remove) {
         let _why = because!("write down what the container came from");
         state.write(bundle.directory.by_ref(), durable(options))?;
     }
@@ -221,17 +225,18 @@ struct Made {
 /// Works out what the container is; with `make`, directories of the host's that are missing are made.
 #[inline(never)]
 fn make(
-    context: &Context<'_>,
+    context: &Context<'static>,
     options: Options,
     (found, storage): (&'static Found, &'static str),
     id: &'static str,
     make: bool,
 ) -> Result<&'static mut Made> {
     let hostname = environment::hostname(options, id);
-    let env = environment::gather(context, options, found, hostname)?;
+    let env = environment::gather(context, found, hostname)?;
     let sources = Sources::gather(options, found, make)?;
     let command = command(options, found)?;
-    let wanted = wanted(options, found);
+    let (user, group) = found.user.cut(b':').unwrap_or((found.user, ""));
+    let wanted = wanted(context.parsed, Wanted { user, group, further: context.parsed.texts(Id::GroupAdd) });
     let containers: &dyn Fn(&str) -> Result<(&'static str, u32)> = &|name| match context.look_for_root()? {
         Some(root) if file::exists(root, c"containers") => launch::first_process(&Bundles::open(root)?, name),
         _ => Err(Error::new(say!("no such container: {}", name))),
@@ -257,7 +262,7 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
 
 /// What a container's files are as long as it is not known to run.
 fn durable(options: Options) -> Durable {
-    if options.record.remove { Durable::Not } else { Durable::Whole }
+    if options.parsed.on(Id::Remove) { Durable::Not } else { Durable::Whole }
 }
 
 /// Writes what makes the container's directory an OCI bundle.
@@ -283,7 +288,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let ended = result?;
     cleaned?;
     if oom {
-        let limit = match options.limits.memory {
+        let limit = match size(options.parsed.text(Id::Memory)) {
             Some(bytes) => say!(" (--memory {})", bytes),
             None => "",
         };
@@ -294,7 +299,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
 
 /// Prints the plan and does nothing.
 #[inline(never)]
-fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
+fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
     let storage = match context.look_for_root()? {
         Some(root) => storage(context, found, root)?,
@@ -304,7 +309,7 @@ fn describe(context: &Context<'_>, options: Options) -> Result<u8> {
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
-    let root = launch.root(options.record.remove);
+    let root = launch.root(options.parsed.on(Id::Remove));
     for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
         if step.why != why {
             why = step.why;
@@ -324,14 +329,15 @@ fn command(options: Options, found: &'static Found) -> Result<Words> {
         words.push(file::path(word)?);
         Ok(())
     };
-    match options.process.entrypoint {
+    let entrypoint = options.parsed.last(Id::Entrypoint).map(|given| given.value);
+    match entrypoint {
         Some(b"") => {}
         Some(program) => add(program)?,
         None => found.entrypoint.iter().try_for_each(|word| add(word.as_bytes()))?,
     }
     if !options.command.is_empty() {
         options.command.iter().try_for_each(|word| add(word))?;
-    } else if options.process.entrypoint.is_none() {
+    } else if entrypoint.is_none() {
         found.command.iter().try_for_each(|word| add(word.as_bytes()))?;
     }
     if words.is_empty() {
@@ -341,23 +347,15 @@ fn command(options: Options, found: &'static Found) -> Result<Words> {
     Ok(words.leak())
 }
 
-/// Who the workload is to be: the user's choice, else the image's.
-fn wanted(options: Options, found: &'static Found) -> Wanted<'static> {
-    let text = |who: &Who<'static>| match *who {
-        Who::Id(number) => join!("{}", number),
-        Who::Name(name) => name,
-    };
-    let mut further = Vec::with_capacity(options.process.groups.len());
-    for group in &options.process.groups {
-        further.push(text(group));
+/// Who the workload is to be: the user's choice, else what there is anyway.
+#[inline(never)]
+pub(super) fn wanted(parsed: &Parsed<'static>, own: Wanted<'static>) -> Wanted<'static> {
+    let user = parsed.text(Id::User);
+    if user.is_empty() {
+        return own;
     }
-    let further = further.leak();
-    let (user, group) = if let Some(user) = &options.process.user {
-        (text(user), options.process.group.as_ref().map_or("", text))
-    } else {
-        found.user.cut(b':').unwrap_or((found.user, ""))
-    };
-    Wanted { user, group, further }
+    let (user, group) = user.cut(b':').unwrap_or((user, ""));
+    Wanted { user, group, further: own.further }
 }
 
 /// Writes the container's ID to a file that must not exist yet.

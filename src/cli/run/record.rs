@@ -8,8 +8,9 @@ use super::environment::option_file;
 use super::image::Found;
 use crate::base::error::Result;
 use crate::base::keep::Kept;
-use crate::cli::options::Setting;
+use crate::cli::flags::Id;
 use crate::cli::options::files::parse_label_file;
+use crate::cli::options::{Setting, label as label_of};
 use crate::container::life;
 use crate::container::state::State;
 use crate::sys::{because, process};
@@ -21,10 +22,10 @@ pub(super) fn prepared(options: Options, found: &'static Found) -> Result<Kept<B
     state.image = found.name;
     state.image_id = found.id;
     state.created = life::now();
-    state.remove = options.record.remove;
+    state.remove = options.parsed.on(Id::Remove);
     // Should this process be killed before there is a monitor, this tells that it was not `create`.
-    state.owner = if options.detach { process::getpid() } else { 0 };
-    state.tty = options.tty;
+    state.owner = if options.parsed.on(Id::Detach) { process::getpid() } else { 0 };
+    state.tty = options.parsed.on(Id::Tty);
     state.labels = labels(options, found)?;
     state.exposed = &found.exposed;
     Ok(state)
@@ -37,14 +38,16 @@ fn labels(options: Options, found: &'static Found) -> Result<Vec<(&'static str, 
         // An object has each name once.
         labels.extend(value.as_str().map(|value| (*name, value)));
     }
-    for path in &options.record.label_files {
+    for path in options.parsed.all(Id::LabelFile) {
         let _why = because!("read labels from a file (--label-file)");
         for label in parse_label_file(path, option_file(path, "--label-file")?)? {
             set(&mut labels, label);
         }
     }
-    for label in &options.record.labels {
-        set(&mut labels, *label);
+    for label in options.parsed.texts(Id::Label) {
+        if let Some(label) = label_of(label) {
+            set(&mut labels, label);
+        }
     }
     Ok(labels)
 }

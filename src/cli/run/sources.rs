@@ -37,7 +37,7 @@ impl Sources {
         let _why = because!("find the host's directories, volumes and devices that the container gets");
         let sources = Box::leak(Box::new(Sources::default()));
         let mut asked: Vec<(&'static str, Option<&'static Mount<'static>>)> = Vec::new();
-        for mount in &options.mounts.mounts {
+        for mount in &options.mounts {
             asked.push((mount.target, Some(mount)));
         }
         for path in &found.volumes {

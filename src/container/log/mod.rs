@@ -15,11 +15,9 @@ pub mod read;
 mod tests;
 pub mod write;
 
-use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::base::json::Value;
-use crate::base::keep::text;
 use crate::base::text::{self, Cut};
 
 /// The names of logging drivers that are accepted, as words. All but the last are docker's and podman's names for a log in
@@ -86,22 +84,6 @@ impl LogOptions {
             _ => return None,
         }
         Some(())
-    }
-
-    /// Notes in `config.json` what is not as usual.
-    pub fn annotate(&self, annotations: &mut Vec<(&'static str, &'static str)>) {
-        let usual = LogOptions::default();
-        let [driver, max_size, max_file] = ANNOTATIONS;
-        if self.driver != usual.driver {
-            annotations.push((driver, self.driver));
-        }
-        for (name, number, usual) in
-            [(max_size, self.max_size, usual.max_size), (max_file, self.max_file.into(), usual.max_file.into())]
-        {
-            if number != usual {
-                annotations.push((name, text!("{number}")));
-            }
-        }
     }
 
     /// Reads them from a `config.json`; what is not there, or makes no sense, is as usual.

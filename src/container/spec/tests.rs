@@ -180,7 +180,7 @@ const OTHERS: &str = r#"{
 fn what_others_write_is_read_and_written_stably() {
     let mut spec = Spec::from_json(&value(OTHERS)).unwrap();
     assert_eq!(Spec::from_json(&spec.to_json()), Ok(spec.clone()));
-    assert_eq!(spec.linux.unwrap().resources.unwrap().pids.unwrap().limit, Some(7));
+    assert_eq!(spec.linux.unwrap().resources.unwrap().0.at(&["pids", "limit"]), Some(&7.into()));
 }
 
 #[test]

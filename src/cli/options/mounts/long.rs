@@ -3,18 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Mount, Propagation, Read, Source, Tmpfs, target, tmpfs_option};
-use crate::base::phrase::Phrase;
+use super::{Mount, NO_NAME, Propagation, Read, Source, Tmpfs, target, tmpfs_option};
 use crate::base::text::{self, Cut};
-
-/// What is accepted.
-pub(super) const FORM: Phrase = phrase!(
-    "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
-     [,bind-recursive=enabled|disabled]; type=volume[,src=NAME],dst=TARGET[,readonly][,volume-nocopy]; \
-     type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]"
-);
-/// Why a value is refused for which something else is accepted: a volume's name.
-pub(super) const NO_NAME: Phrase = phrase!("the source is not a volume's name");
 
 /// The keys that belong to one type only, as bits of what was seen.
 const BIND: u8 = 1;

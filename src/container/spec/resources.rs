@@ -1,0 +1,80 @@
+//! `linux.resources`: what the control group enforces. Nothing here looks at it but the code that makes the group, which takes
+//! JSON; so it stays JSON, and is only made sure of.
+
+use alloc::vec::Vec;
+
+use crate::base::json::record::{Field, Way, Wrong};
+use crate::base::json::{Value, object};
+use crate::base::text::Cut;
+
+/// A line for each kind of object: its name, then its members with their types. An exclamation mark stands before what it must
+/// have, a star before the type of a list's elements. What is no object is one letter: an integer, an unsigned one, half of one
+/// (16 bits), a truth value, text, or an object of texts. Where a value is a cgroup v1 file's, v2 has it converted.
+const SHAPES: &str = "\
+resources devices:*rule memory:memory cpu:cpu pids:pids blockIO:block hugepageLimits:*hugepages unified:o
+rule !allow:b type:t major:i minor:i access:t
+memory limit:i reservation:i swap:i kernel:i kernelTCP:i swappiness:u disableOOMKiller:b useHierarchy:b checkBeforeUpdate:b
+cpu shares:u quota:i period:u burst:u idle:i realtimeRuntime:i realtimePeriod:u cpus:t mems:t
+pids limit:i
+block weight:h leafWeight:h weightDevice:*weight throttleReadBpsDevice:*rate throttleWriteBpsDevice:*rate \
+throttleReadIOPSDevice:*rate throttleWriteIOPSDevice:*rate
+weight !major:i !minor:i weight:h leafWeight:h
+rate !major:i !minor:i !rate:u
+hugepages !pageSize:t !limit:u";
+
+/// The limits, as JSON that holds nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources(pub Value);
+
+impl Field for Resources {
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        let Some(value) = way.turn(self.0.clone()) else { return Ok(()) };
+        shaped("resources", value, &mut self.0)
+    }
+}
+
+/// Takes the value over without what is not in its shape.
+fn shaped(shape: &str, value: &Value, out: &mut Value) -> Result<(), Wrong> {
+    if let Some(shape) = shape.strip_prefix('*') {
+        let mut elements = Vec::new();
+        for element in value.as_array().ok_or_else(|| Wrong::expected("an array", value))? {
+            let mut own = Value::Null;
+            if let Err(wrong) = shaped(shape, element, &mut own) {
+                return Err(wrong.inside(join!("[{}]", elements.len() as u64)));
+            }
+            elements.push(own);
+        }
+        *out = elements.into();
+        return Ok(());
+    }
+    let line = SHAPES.parts(b'\n').find_map(|line| line.cut(b' ').filter(|(name, _)| *name == shape));
+    let Some((_, members)) = line else {
+        *out = value.clone();
+        let way = &mut Way::from(value);
+        return match shape.as_bytes() {
+            b"i" => 0_i64.pass(way),
+            b"u" => 0_u64.pass(way),
+            b"h" => 0_u16.pass(way),
+            b"b" => false.pass(way),
+            b"t" => "".pass(way),
+            _ => Vec::<(&str, &str)>::new().pass(way),
+        };
+    };
+    if value.as_object().is_none() {
+        return Err(Wrong::expected("an object", value));
+    }
+    *out = object([]);
+    for member in members.parts(b' ') {
+        let (name, shape) = member.cut(b':').unwrap_or_default();
+        let (name, must) = name.strip_prefix('!').map_or((name, false), |name| (name, true));
+        let wrong = match value.get(name) {
+            Some(Value::Null) | None if must => Err(Wrong::missing()),
+            Some(Value::Null) | None => Ok(()),
+            Some(value) => shaped(shape, value, out.member(name)),
+        };
+        if let Err(wrong) = wrong {
+            return Err(wrong.inside(name));
+        }
+    }
+    Ok(())
+}
