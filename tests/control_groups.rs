@@ -8,7 +8,7 @@ use std::thread;
 
 use vial::base::errno::Errno;
 use vial::base::json::{self, Value};
-use vial::kernel::cgroup::{Directory, Extent, Group, GroupPath, Hierarchies, Hierarchy, Version};
+use vial::kernel::cgroup::{Directory, Group, GroupPath, Hierarchies, Hierarchy, Version};
 use vial::sys::ledger::Role;
 use vial::sys::process;
 
@@ -30,7 +30,7 @@ trials! {
     a_process_can_be_born_in_a_v2_group [Root, CgroupV2(&[])];
     a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1 [Root, CgroupV1("freezer")];
     a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2 [Root, CgroupV2(&[])];
-    an_accounted_group_is_found_again_and_removed_without_a_rest [Root, CgroupV1("memory")];
+    a_group_is_found_again_and_removed_without_a_rest [Root, CgroupV1("memory")];
     a_directory_above_that_was_there_before_stays [Root, CgroupV1("freezer")];
     a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning [Root, CgroupV1("cpu")];
     groups_are_made_while_others_remove_the_directory_above_them [Root, CgroupV1("freezer")];
@@ -57,11 +57,11 @@ struct Throwaway {
     parent: String,
 }
 
-fn make(hierarchies: &Hierarchies, name: &str, limits: &Value, extent: Extent) -> Throwaway {
+fn make(hierarchies: &Hierarchies, name: &str, limits: &Value) -> Throwaway {
     let parent = format!("vial-test-{}-{name}", std::process::id());
     let path = GroupPath::of_container(Some(&parent), "x").unwrap();
-    let (group, warnings) = Group::create(hierarchies, limits, &path, extent, false).unwrap();
-    assert_eq!(warnings, []);
+    let (group, warnings) = Group::create(hierarchies, limits, path, false).unwrap();
+    assert_eq!(*warnings, []);
     Throwaway { group, parent }
 }
 
@@ -111,7 +111,7 @@ impl Throwaway {
 fn a_process_that_takes_more_memory_than_its_limit_is_killed_and_that_is_known(_: &Scene) {
     let host = host();
     let limits = resources(r#"{"memory":{"limit":16777216,"swap":16777216}}"#);
-    let made = make(&host, "memory", &limits, Extent::Needed);
+    let made = make(&host, "memory", &limits);
     assert_eq!(made.file("memory", "memory.limit_in_bytes"), "16777216");
     assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), "16777216");
     assert!(made.shell("true").status().unwrap().success());
@@ -126,16 +126,16 @@ fn a_limit_on_memory_can_be_raised_above_the_old_one_on_swap_and_lowered_again(_
         let bytes = megabytes << 20;
         resources(&format!("{{\"memory\":{{\"limit\":{bytes},\"swap\":{bytes}}}}}"))
     };
-    let mut made = make(&host, "change", &limits(16), Extent::Needed);
+    let mut made = make(&host, "change", &limits(16));
     for megabytes in [64, 8] {
-        assert_eq!(made.group.change(&host, &limits(megabytes), false).unwrap(), []);
+        assert_eq!(*made.group.change(&host, &limits(megabytes), false).unwrap(), []);
         assert_eq!(made.file("memory", "memory.memsw.limit_in_bytes"), (megabytes << 20).to_string());
     }
 }
 
 fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there(_: &Scene) {
     let host = host();
-    let mut made = make(&host, "move", &Value::Null, Extent::Needed);
+    let mut made = make(&host, "move", &Value::Null);
     let mut sleeper = made.shell("exec sleep 60").spawn().unwrap();
     let freezer = made.group.holding("freezer").unwrap().path;
     eventually("it is in the group", || (!processes(freezer).is_empty()).then_some(()));
@@ -149,10 +149,10 @@ fn a_hierarchy_that_a_change_needs_is_joined_by_the_processes_that_are_there(_: 
 fn a_fork_beyond_the_limit_on_processes_is_refused(_: &Scene) {
     let host = host();
     let script = "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; exit 0";
-    let few = make(&host, "pids", &resources(r#"{"pids":{"limit":2}}"#), Extent::Needed);
+    let few = make(&host, "pids", &resources(r#"{"pids":{"limit":2}}"#));
     assert!(!few.shell(script).status().unwrap().success());
     drop(few);
-    let enough = make(&host, "pids", &resources(r#"{"pids":{"limit":-1}}"#), Extent::Needed);
+    let enough = make(&host, "pids", &resources(r#"{"pids":{"limit":-1}}"#));
     assert_eq!(enough.file("pids", "pids.max"), "max");
     assert!(enough.shell(script).status().unwrap().success());
 }
@@ -160,20 +160,20 @@ fn a_fork_beyond_the_limit_on_processes_is_refused(_: &Scene) {
 fn processors_are_those_of_the_set_and_nodes_come_from_above(_: &Scene) {
     let host = host();
     let limits = resources(r#"{"cpu":{"cpus":"0"}}"#);
-    let made = make(&host, "cpuset", &limits, Extent::Needed);
+    let made = make(&host, "cpuset", &limits);
     assert_eq!(made.file("cpuset", "cpuset.cpus"), "0");
     assert!(!made.file("cpuset", "cpuset.mems").is_empty());
     assert_eq!(made.inside(process::processors), 1);
     let limits = resources(r#"{"cpu":{"cpus":"4000"}}"#);
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
-    let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
+    let error = Group::create(&host, &limits, path, false).unwrap_err().to_string();
     assert!(error.contains("4000 to ") && error.contains("--cpuset-cpus"), "{error}");
 }
 
 fn shares_quota_and_burst_are_set(_: &Scene) {
     let host = host();
     let limits = resources(r#"{"cpu":{"shares":512,"quota":50000,"period":200000,"burst":10000}}"#);
-    let made = make(&host, "cpu", &limits, Extent::Needed);
+    let made = make(&host, "cpu", &limits);
     let files = ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us"];
     assert_eq!(files.map(|file| made.file("cpu", file)), ["512", "50000", "200000", "10000"]);
 }
@@ -187,10 +187,10 @@ fn a_block_device_is_throttled_and_one_that_is_not_there_refused(scene: &Scene) 
         let device = format!("{{\"major\":{major},\"minor\":{minor},\"rate\":1048576}}");
         resources(&format!("{{\"blockIO\":{{\"throttleWriteBpsDevice\":[{device}]}}}}"))
     };
-    let made = make(&host, "blkio", &limits(device), Extent::Needed);
+    let made = make(&host, "blkio", &limits(device));
     assert_eq!(made.file("blkio", "blkio.throttle.write_bps_device"), format!("{} 1048576", disk.number));
     let path = GroupPath::of_container(Some(&made.parent), "y").unwrap();
-    let error = Group::create(&host, &limits((4000, 1)), &path, Extent::Needed, false).unwrap_err();
+    let error = Group::create(&host, &limits((4000, 1)), path, false).unwrap_err();
     assert!(error.is(Errno::ENODEV), "{error}");
     assert!(error.to_string().contains("--device-write-bps"), "{error}");
 }
@@ -207,7 +207,7 @@ fn few_devices() -> Value {
 
 fn only_devices_that_are_allowed_can_be_opened_in_v1(_: &Scene) {
     let host = host();
-    let made = make(&host, "devices", &few_devices(), Extent::Needed);
+    let made = make(&host, "devices", &few_devices());
     let open = |path: &str, write: bool| match fs::File::options().read(true).write(write).open(path) {
         Ok(_) => 0,
         Err(error) => error.raw_os_error().unwrap(),
@@ -225,7 +225,7 @@ fn only_v2(host: &Hierarchies) -> Hierarchies {
 
 fn only_devices_that_are_allowed_can_be_opened_in_v2(_: &Scene) {
     let host = host();
-    let made = make(&only_v2(&host), "filter", &few_devices(), Extent::Needed);
+    let made = make(&only_v2(&host), "filter", &few_devices());
     let runs = |script: &str| made.shell(script).status().unwrap().success();
     assert!(runs(": <> /dev/null"));
     assert!(runs(": < /dev/zero"));
@@ -239,7 +239,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group(_: &Scene) {
     let control = format!("{}/cgroup.subtree_control", host.v2().unwrap().mount);
     let before = fs::read_to_string(&control).unwrap();
     let limits = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);
-    let made = make(&host, "huge", &limits, Extent::Needed);
+    let made = make(&host, "huge", &limits);
     let file = format!("{}/hugetlb.2MB.max", made.group.unified().unwrap().path);
     assert_eq!(fs::read_to_string(file).unwrap().trim(), "4194304");
     assert!(made.shell("true").status().unwrap().success());
@@ -251,7 +251,7 @@ fn a_controller_of_v2_is_switched_on_down_to_the_group(_: &Scene) {
 
 fn a_process_can_be_born_in_a_v2_group(_: &Scene) {
     let host = host();
-    let made = make(&only_v2(&host), "born", &Value::Null, Extent::Needed);
+    let made = make(&only_v2(&host), "born", &Value::Null);
     let directory = made.group.open_for_clone().unwrap().unwrap();
     // The child of a program with threads may do nothing but enter the kernel.
     match process::clone_into(directory.by_ref(), 0, Role::Helper) {
@@ -287,7 +287,7 @@ fn kill_a_fork_bomb(made: &Throwaway, inner: &str) {
 fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v1(_: &Scene) {
     let host = host();
     // The limit is only there for the host's sake, should the test fail.
-    let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    let made = make(&host, "bomb1", &resources(r#"{"pids":{"limit":200}}"#));
     kill_a_fork_bomb(&made, made.group.holding("freezer").unwrap().path);
 }
 
@@ -296,13 +296,14 @@ fn a_fork_bomb_and_its_own_groups_end_with_the_group_in_v2(_: &Scene) {
     // With pids in v1, where v1 has it, and everything else in v2.
     let is_known = |at: &&Hierarchy| at.version == Version::V2 || at.has("pids");
     let known = host.iter().filter(is_known).copied().collect();
-    let made = make(&known, "bomb2", &resources(r#"{"pids":{"limit":200}}"#), Extent::Needed);
+    let made = make(&known, "bomb2", &resources(r#"{"pids":{"limit":200}}"#));
     kill_a_fork_bomb(&made, made.group.unified().unwrap().path);
 }
 
-fn an_accounted_group_is_found_again_and_removed_without_a_rest(_: &Scene) {
+fn a_group_is_found_again_and_removed_without_a_rest(_: &Scene) {
     let host = host();
-    let made = make(&host, "again", &few_devices(), Extent::Accounted);
+    let limits = resources(r#"{"memory":{"limit":16777216},"cpu":{"shares":512},"pids":{"limit":9}}"#);
+    let made = make(&host, "again", &limits);
     let found = Group::open_existing(&host, made.group.path()).unwrap();
     let paths = |group: &Group| {
         let mut paths: Vec<String> = group.directories().iter().map(|directory| directory.path.to_string()).collect();
@@ -320,7 +321,7 @@ fn a_directory_above_that_was_there_before_stays(_: &Scene) {
     let parent = format!("{}/vial-test-{}-there", host.v1("freezer").unwrap().mount, std::process::id());
     fs::create_dir(&parent).unwrap();
     let path = GroupPath::of_container(parent.rsplit('/').next(), "x").unwrap();
-    let (group, _) = Group::create(&host, &Value::Null, &path, Extent::Needed, false).unwrap();
+    let (group, _) = Group::create(&host, &Value::Null, path, false).unwrap();
     group.remove().unwrap();
     assert!(fs::exists(&parent).unwrap());
     fs::remove_dir(&parent).unwrap();
@@ -330,11 +331,11 @@ fn a_refused_value_leaves_nothing_and_with_best_effort_is_a_warning(_: &Scene) {
     let host = host();
     let path = GroupPath::of_container(Some(&format!("vial-test-{}-refused", std::process::id())), "x").unwrap();
     let limits = resources(r#"{"cpu":{"quota":1}}"#);
-    let error = Group::create(&host, &limits, &path, Extent::Needed, false).unwrap_err().to_string();
+    let error = Group::create(&host, &limits, path, false).unwrap_err().to_string();
     assert!(error.contains("EINVAL") && error.contains("--cpu-quota"), "{error}");
     let above = format!("{}/vial-test-{}-refused", host.v1("cpu").unwrap().mount, std::process::id());
     assert!(!fs::exists(&above).unwrap());
-    let (group, warnings) = Group::create(&host, &limits, &path, Extent::Needed, true).unwrap();
+    let (group, warnings) = Group::create(&host, &limits, path, true).unwrap();
     assert_eq!(warnings.len(), 1);
     group.remove().unwrap();
     assert!(!fs::exists(&above).unwrap());
@@ -349,7 +350,7 @@ fn groups_are_made_while_others_remove_the_directory_above_them(_: &Scene) {
             scope.spawn(move || {
                 for _ in 0..200 {
                     let path = GroupPath::of_container(Some(parent), &format!("w{worker}")).unwrap();
-                    Group::create(host, &Value::Null, &path, Extent::Needed, false).unwrap().0.remove().unwrap();
+                    Group::create(host, &Value::Null, path, false).unwrap().0.remove().unwrap();
                 }
             });
         }

@@ -7,7 +7,8 @@ use super::plan::CgroupMount;
 use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::kernel::cgroup::{self, Directory, Extent, Group, GroupPath, Hierarchies, Version};
+use crate::base::keep::Kept;
+use crate::kernel::cgroup::{self, Directory, Group, GroupPath, Hierarchies, Version};
 use crate::sys::because;
 
 /// The annotation that lists directories above the control group, a line each.
@@ -18,7 +19,7 @@ pub struct Control {
     /// The group; `None` on a host without control groups.
     pub group: Option<Group>,
     /// What was asked for and can't be enforced here, if that was allowed.
-    pub warnings: Vec<Error>,
+    pub warnings: Kept<Vec<Error>>,
     /// Whether all processes end with the first one, because the PID namespace is theirs.
     end_together: bool,
 }
@@ -39,7 +40,7 @@ impl Control {
         let _why = because!("make the container's control group and set its limits, before anything of it runs");
         let (resources, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
-        let (group, warnings) = Group::create(&hierarchies, &resources, &path, Extent::Needed, best_effort)?;
+        let (group, warnings) = Group::create(&hierarchies, &resources, path, best_effort)?;
         let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
         Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
     }
@@ -52,7 +53,7 @@ impl Control {
     pub fn note_parents(spec: &mut Spec) -> Result<()> {
         let _why = because!("note which directories above the control group are missing");
         let (_, path) = parts(spec)?;
-        let missing = Group::missing_parents(&Hierarchies::detect()?, &path)?;
+        let missing = Group::missing_parents(&Hierarchies::detect()?, path)?;
         if !missing.is_empty() {
             spec.annotations.push((PARENTS, missing.join("\n").leak()));
         }
@@ -92,16 +93,16 @@ impl Control {
     /// As `create`, but nothing is made.
     pub fn describe(spec: &mut Spec) -> Result<(String, &'static [CgroupMount])> {
         let (resources, path) = parts(spec)?;
-        let plan = cgroup::plan(&Hierarchies::detect()?, &resources, &path, Extent::Needed)?;
+        let plan = cgroup::plan(&Hierarchies::detect()?, &resources, path, None)?;
         let mut text = String::from("make the container's control group and set its limits\n");
         for directory in &plan.directories {
-            text.push_str(&alloc::format!("    make the directory {}\n", directory.path));
+            text.push_str(join!("    make the directory {}\n", directory.path));
         }
         for step in &plan.steps {
-            text.push_str(&alloc::format!("    {step}\n"));
+            text.push_str(join!("    {}\n", step.text()));
         }
         for unmet in &plan.unmet {
-            text.push_str(&alloc::format!("    impossible here: {unmet}\n"));
+            text.push_str(join!("    impossible here: {}\n", unmet));
         }
         Ok((text, mounts(&plan.directories)))
     }

@@ -40,7 +40,7 @@ fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
 pub fn group(config: &Value, id: &str) -> Result<Group> {
     let path =
         group_path(config, id).ok_or_else(|| Error::new(phrase!("the container has no control group of its own")))?;
-    Group::open_existing(&Hierarchies::detect()?, &path)
+    Group::open_existing(&Hierarchies::detect()?, path)
 }
 
 /// The control group of a container that runs, also one that it shares with others.
@@ -49,7 +49,7 @@ pub fn group(config: &Value, id: &str) -> Result<Group> {
 /// What hides the host's control groups.
 pub fn group_of(config: &Value) -> Result<Group> {
     let path = config.at(&["linux", "cgroupsPath"]).and_then(Value::as_str).unwrap_or("/vial");
-    Group::open_existing(&Hierarchies::detect()?, &GroupPath::new(path)?)
+    Group::open_existing(&Hierarchies::detect()?, GroupPath::new(path)?)
 }
 
 /// Whether processes are left in a container's control group.
@@ -89,7 +89,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     let _why = because!("kill what is left of the container and remove its control group");
     let Some(path) = group_path(config, id) else { return Ok(false) };
     let hierarchies = Hierarchies::detect()?;
-    let group = Group::open_existing(&hierarchies, &path)?;
+    let group = Group::open_existing(&hierarchies, path)?;
     let found = !group.directories().is_empty();
     if dry {
         return Ok(found);
@@ -102,7 +102,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
         group.kill_all()?;
     }
     // Its directories may be gone while those above them, made for it, are not.
-    Group::everywhere(&hierarchies, &path).remove()?;
+    Group::everywhere(&hierarchies, path).remove()?;
     let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
     // Those below come after those above.
     for parent in parents.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {

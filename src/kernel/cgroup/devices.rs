@@ -1,148 +1,115 @@
 //! Which devices a group may use: the rules, and the BPF program that enforces them in v2.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::phrase::Phrase;
-use crate::base::text::Cut;
-
-/// Which nodes a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// `a`: both.
-    All,
-    /// `b`.
-    Block,
-    /// `c`; `u` is the same.
-    Character,
-}
-
-/// Which uses a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// `r`.
-    pub read: bool,
-    /// `w`.
-    pub write: bool,
-    /// `m`: make the node.
-    pub mknod: bool,
-}
-
-impl Access {
-    /// All three.
-    pub const ALL: Access = Access { read: true, write: true, mknod: true };
-
-    /// Reads letters out of `rwm`; `None` if there is another or none.
-    #[must_use]
-    pub fn parse(letters: &str) -> Option<Access> {
-        if letters.is_empty() || letters.contains(|letter| !"rwm".contains(letter)) {
-            return None;
-        }
-        Some(Access { read: letters.has(b'r'), write: letters.has(b'w'), mknod: letters.has(b'm') })
-    }
-
-    /// `BPF_DEVCG_ACC_*` (`linux/bpf.h`).
-    fn bits(self) -> u32 {
-        u32::from(self.mknod) | u32::from(self.read) << 1 | u32::from(self.write) << 2
-    }
-}
+use crate::base::text::decimal_u32;
 
 /// One rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceRule {
+pub(super) struct DeviceRule {
     /// Allows or denies.
-    pub allow: bool,
-    /// Which nodes.
-    pub kind: DeviceKind,
-    /// The major number; `None` is any.
-    pub major: Option<u32>,
-    /// The minor number; `None` is any.
-    pub minor: Option<u32>,
-    /// Which uses.
-    pub access: Access,
+    allow: bool,
+    /// Which nodes: `a` both, `b`, or `c`.
+    kind: u8,
+    /// The major and the minor number; a star is any.
+    numbers: [&'static str; 2],
+    /// Which uses: letters out of `rwm`.
+    access: &'static str,
+    /// Likewise, as bits in the order of [`USES`].
+    uses: u32,
+}
+
+/// `BPF_DEVCG_ACC_*` (`linux/bpf.h`), the lowest bit first: make the node, read, write.
+const USES: [u8; 3] = *b"mrw";
+/// Every use, as bits.
+const EVERY_USE: u32 = 7;
+
+/// Reads letters out of `rwm`; `None` if there is another or none.
+fn uses(letters: &str) -> Option<u32> {
+    let mut uses = 0;
+    for letter in letters.bytes() {
+        uses |= 1 << USES.iter().position(|known| *known == letter)?;
+    }
+    Some(uses).filter(|uses| *uses > 0)
+}
+
+/// All rules of the runtime specification's `linux.resources.devices`.
+///
+/// # Errors
+/// A value that no rule can have.
+pub(super) fn read_all(resources: &Value) -> Result<Vec<DeviceRule>> {
+    let mut rules = Vec::new();
+    for rule in resources.get("devices").and_then(Value::as_array).unwrap_or_default() {
+        rules.push(DeviceRule::read(rule)?);
+    }
+    Ok(rules)
 }
 
 impl DeviceRule {
     /// Whether it is about every use of every device.
-    pub(super) fn is_everything(&self) -> bool {
-        self.kind == DeviceKind::All && self.major.is_none() && self.minor.is_none() && self.access == Access::ALL
+    fn is_everything(&self) -> bool {
+        self.kind == b'a' && self.numbers == ["*"; 2] && self.uses == EVERY_USE
     }
 
-    /// All rules of the runtime specification's `linux.resources.devices`.
-    ///
-    /// # Errors
-    /// A value that no rule can have.
-    pub fn read_all(resources: &Value) -> Result<Vec<DeviceRule>> {
-        let mut rules = Vec::new();
-        for rule in resources.get("devices").and_then(Value::as_array).unwrap_or_default() {
-            rules.push(DeviceRule::read(rule)?);
-        }
-        Ok(rules)
-    }
-
+    #[inline(never)]
     fn read(rule: &Value) -> Result<DeviceRule> {
         let refuse = |what: Phrase, value: &str| Err(Error::new(say!("linux.resources.devices: {} {}", what, value)));
         let text = |member, default| rule.get(member).and_then(Value::as_str).unwrap_or(default);
         let kind = match text("type", "a") {
-            "a" => DeviceKind::All,
-            "c" | "u" => DeviceKind::Character,
-            "b" => DeviceKind::Block,
+            "a" => b'a',
+            "c" | "u" => b'c',
+            "b" => b'b',
             other => return refuse(phrase!("unknown type"), other),
         };
-        let mut numbers = [None; 2];
+        let mut numbers = ["*"; 2];
         for (number, member) in numbers.iter_mut().zip(["major", "minor"]) {
             // -1 is what docker and runc write for any number.
-            let given = rule.get(member).and_then(Value::as_i64).filter(|number| *number >= 0);
-            *number = given.and_then(|number| u32::try_from(number).ok());
-            if number.is_none() && given.is_some() {
-                return refuse(phrase!("no device number:"), member);
+            match rule.get(member).and_then(Value::as_i64).unwrap_or(-1) {
+                ..0 => {}
+                given if given > u32::MAX.into() => return refuse(phrase!("no device number:"), member),
+                given => *number = join!("{}", given),
             }
         }
-        let letters = text("access", "rwm");
-        let Some(access) = Access::parse(letters) else {
-            return refuse(phrase!("not made of r, w and m: access"), letters);
+        let access = text("access", "rwm");
+        let Some(uses) = uses(access) else {
+            return refuse(phrase!("not made of r, w and m: access"), access);
         };
         let allow = rule.get("allow").and_then(Value::as_bool).unwrap_or(false);
-        Ok(DeviceRule { allow, kind, major: numbers[0], minor: numbers[1], access })
+        Ok(DeviceRule { allow, kind, numbers, access, uses })
     }
 }
 
-/// The rules in v1's words: whether each allows, and the line for `devices.allow` or `devices.deny`.
-pub(super) fn lines(rules: &[DeviceRule]) -> Vec<(bool, &'static str)> {
-    let mut lines = alloc::vec![(false, "a")];
-    // A specification begins by denying everything once more, as a rule.
-    for rule in rules.iter().skip_while(|rule| !rule.allow && rule.is_everything()) {
+/// The rules in v1's words: the file that each is for, and the line.
+#[inline(never)]
+pub(super) fn lines(rules: &[DeviceRule]) -> Vec<(&'static str, &'static str)> {
+    let mut lines = alloc::vec![("devices.deny", "a")];
+    for rule in rules {
+        let file = if rule.allow { "devices.allow" } else { "devices.deny" };
         if rule.is_everything() {
-            lines.push((rule.allow, "a"));
+            // A specification begins by denying everything once more, as a rule.
+            if rule.allow || lines.len() > 1 {
+                lines.push((file, "a"));
+            }
             continue;
         }
         // `a` with numbers stands for both kinds here; to the kernel it means all devices, whatever follows.
-        let kinds = match rule.kind {
-            DeviceKind::All => "bc",
-            DeviceKind::Block => "b",
-            DeviceKind::Character => "c",
-        };
-        let number = |number: Option<u32>| number.map_or("*", |number| join!("{}", number));
-        let mut access = String::new();
-        for (set, letter) in [(rule.access.read, 'r'), (rule.access.write, 'w'), (rule.access.mknod, 'm')] {
-            access.extend(set.then_some(letter));
-        }
-        for kind in kinds.chars() {
-            lines.push((rule.allow, join!("{} {}:{} {}", kind, number(rule.major), number(rule.minor), access)));
+        for kind in ["b", "c"] {
+            if rule.kind == b'a' || kind.as_bytes() == [rule.kind] {
+                let [major, minor] = rule.numbers;
+                lines.push((file, join!("{} {}:{} {}", kind, major, minor, rule.access)));
+            }
         }
     }
     lines
 }
 
-/// Every use, as bits.
-const EVERY_USE: u32 = 7;
-
 /// Registers: the context, the kind, the uses that are still to be decided, major and minor number.
 const CONTEXT: u64 = 1;
 const KIND: u64 = 2;
-const USES: u64 = 3;
+const LEFT: u64 = 3;
 const MAJOR: u64 = 4;
 const MINOR: u64 = 5;
 
@@ -172,13 +139,13 @@ const fn op(code: u64, to: u64, from: u64, offset: u16, immediate: u32) -> u64 {
 /// # Source
 /// `struct bpf_cgroup_dev_ctx` in `linux/bpf.h`: the kind in the low and the uses in the high half of the first word, then
 /// major and minor number.
-#[must_use]
-pub fn filter(rules: &[DeviceRule]) -> Vec<u64> {
+#[inline(never)]
+pub(super) fn filter(rules: &[DeviceRule]) -> Vec<u64> {
     let mut program = alloc::vec![
         op(LOAD_WORD, KIND, CONTEXT, 0, 0),
-        op(MOVE, USES, KIND, 0, 0),
+        op(MOVE, LEFT, KIND, 0, 0),
         op(AND, KIND, 0, 0, 0xffff),
-        op(SHIFT_RIGHT, USES, 0, 0, 16),
+        op(SHIFT_RIGHT, LEFT, 0, 0, 16),
         op(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
         op(LOAD_WORD, MINOR, CONTEXT, 8, 0),
     ];
@@ -198,22 +165,22 @@ fn decide(allow: bool, program: &mut Vec<u64>) {
 }
 
 /// One rule's instructions; what does not match jumps behind them.
+#[inline(never)]
 fn rule_code(rule: &DeviceRule, program: &mut Vec<u64>) {
     // `BPF_DEVCG_DEV_*` (`linux/bpf.h`).
     let kind = match rule.kind {
-        DeviceKind::All => None,
-        DeviceKind::Block => Some(1),
-        DeviceKind::Character => Some(2),
+        b'a' => None,
+        kind => Some(u32::from(kind - b'a')),
     };
-    let uses = rule.access.bits();
+    let uses = rule.uses;
     let mut body = Vec::new();
     match (rule.allow, uses) {
         (_, EVERY_USE) => {}
-        (true, _) => body.extend([op(AND, USES, 0, 0, EVERY_USE & !uses), op(JUMP_UNLESS_EQUAL, USES, 0, 2, 0)]),
-        (false, _) => body.extend([op(JUMP_IF_ANY_BIT, USES, 0, 1, uses), op(JUMP, 0, 0, 2, 0)]),
+        (true, _) => body.extend([op(AND, LEFT, 0, 0, EVERY_USE & !uses), op(JUMP_UNLESS_EQUAL, LEFT, 0, 2, 0)]),
+        (false, _) => body.extend([op(JUMP_IF_ANY_BIT, LEFT, 0, 1, uses), op(JUMP, 0, 0, 2, 0)]),
     }
     decide(rule.allow, &mut body);
-    let conditions = [(KIND, kind), (MAJOR, rule.major), (MINOR, rule.minor)];
+    let conditions = [(KIND, kind), (MAJOR, decimal_u32(rule.numbers[0])), (MINOR, decimal_u32(rule.numbers[1]))];
     let mut left = conditions.iter().filter(|(_, value)| value.is_some()).count();
     for (register, value) in conditions {
         if let Some(value) = value {
@@ -232,13 +199,9 @@ mod tests {
     use std::string::ToString;
     use std::vec;
 
-    fn rule(allow: bool, kind: char, major: Option<u32>, minor: Option<u32>, access: &str) -> DeviceRule {
-        let kind = match kind {
-            'a' => DeviceKind::All,
-            'b' => DeviceKind::Block,
-            _ => DeviceKind::Character,
-        };
-        DeviceRule { allow, kind, major, minor, access: Access::parse(access).unwrap() }
+    fn rule(allow: bool, kind: char, major: Option<u32>, minor: Option<u32>, access: &'static str) -> DeviceRule {
+        let number = |number: Option<u32>| number.map_or("*", |number| join!("{}", number));
+        DeviceRule { allow, kind: kind as u8, numbers: [major, minor].map(number), access, uses: uses(access).unwrap() }
     }
 
     #[test]
@@ -319,13 +282,13 @@ mod tests {
         (0..3).map(|bit| 1 << bit).filter(|bit| (word >> 16) & bit != 0).all(|bit| {
             let about = |rule: &&DeviceRule| {
                 let kind = match rule.kind {
-                    DeviceKind::All => true,
-                    DeviceKind::Block => word & 0xffff == 1,
-                    DeviceKind::Character => word & 0xffff == 2,
+                    b'a' => true,
+                    b'b' => word & 0xffff == 1,
+                    _ => word & 0xffff == 2,
                 };
-                kind && rule.major.is_none_or(|number| number == major)
-                    && rule.minor.is_none_or(|number| number == minor)
-                    && rule.access.bits() & bit != 0
+                kind && decimal_u32(rule.numbers[0]).is_none_or(|number| number == major)
+                    && decimal_u32(rule.numbers[1]).is_none_or(|number| number == minor)
+                    && rule.uses & bit != 0
             };
             rules.iter().rev().find(about).is_some_and(|rule| rule.allow)
         })
@@ -364,7 +327,8 @@ mod tests {
             rule(true, 'c', None, None, "m"),
             rule(false, 'a', Some(8), None, "w"),
         ];
-        let expected = [(false, "a"), (true, "c 1:3 rwm"), (true, "c *:* m"), (false, "b 8:* w"), (false, "c 8:* w")];
+        let (allow, deny) = ("devices.allow", "devices.deny");
+        let expected = [(deny, "a"), (allow, "c 1:3 rwm"), (allow, "c *:* m"), (deny, "b 8:* w"), (deny, "c 8:* w")];
         assert_eq!(lines(&rules), expected);
     }
 
@@ -393,8 +357,8 @@ mod tests {
 
     #[test]
     fn access_is_letters_out_of_rwm() {
-        assert_eq!(Access::parse("wrm"), Some(Access::ALL));
-        assert_eq!(Access::parse(""), None);
-        assert_eq!(Access::parse("rx"), None);
+        assert_eq!(uses("wrm"), Some(EVERY_USE));
+        assert_eq!(uses(""), None);
+        assert_eq!(uses("rx"), None);
     }
 }

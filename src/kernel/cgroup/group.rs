@@ -8,11 +8,12 @@ use core::ffi::CStr;
 use super::hierarchies::{Hierarchies, Version};
 use super::hints::hint_directory;
 use super::path::{DEFAULT_PARENT, GroupPath};
-use super::plan::{Directory, Extent, Plan, plan};
+use super::plan::{Directory, Plan, plan};
 use super::values::Values;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::keep::Kept;
 use crate::base::text::Cut;
 use crate::sys::{self, Fd, fd::CWD, file, process};
 
@@ -30,7 +31,7 @@ const LIMIT: usize = 16 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     path: GroupPath,
-    directories: Vec<Directory>,
+    directories: Kept<Vec<Directory>>,
 }
 
 impl Group {
@@ -46,14 +47,13 @@ impl Group {
     pub fn create(
         hierarchies: &Hierarchies,
         resources: &Value,
-        path: &GroupPath,
-        extent: Extent,
+        path: GroupPath,
         best_effort: bool,
-    ) -> Result<(Group, Vec<Error>)> {
+    ) -> Result<(Group, Kept<Vec<Error>>)> {
         let _why = sys::because(phrase!("limit what the container may use"));
-        let plan = plan(hierarchies, resources, path, extent)?;
-        let mut group = Group { path: path.clone(), directories: Vec::new() };
-        match group.perform(plan, best_effort, &mut Values::default()) {
+        let plan = plan(hierarchies, resources, path, None)?;
+        let mut group = Group { path, directories: Kept::default() };
+        match group.perform(*plan, best_effort, &mut Values::default()) {
             Ok(warnings) => Ok((group, warnings)),
             Err(error) => {
                 // The first failure is the one to tell.
@@ -69,44 +69,51 @@ impl Group {
     ///
     /// # Errors
     /// As [`Group::create`]; the limits are as they were then.
-    pub fn change(&mut self, hierarchies: &Hierarchies, resources: &Value, best_effort: bool) -> Result<Vec<Error>> {
+    pub fn change(
+        &mut self,
+        hierarchies: &Hierarchies,
+        resources: &Value,
+        best_effort: bool,
+    ) -> Result<Kept<Vec<Error>>> {
         let _why = sys::because(phrase!("change what the container may use"));
         let memsw = self.holding("memory").map(|memory| read(memory.path, "memory.memsw.limit_in_bytes"));
         let memsw = memsw.and_then(|text| text.ok()?.trim_ascii().parse().ok()).unwrap_or(u64::MAX);
         let known = self.directories.len();
-        let plan = plan(hierarchies, resources, &self.path, Extent::Changed(memsw))?;
+        let plan = plan(hierarchies, resources, self.path, Some(memsw))?;
         let mut values = Values::with_undo();
-        let result = self.perform(plan, best_effort, &mut values).and_then(|warnings| {
-            self.move_all(known)?;
-            Ok(warnings)
-        });
+        let mut result = self.perform(*plan, best_effort, &mut values);
+        if result.is_ok()
+            && let Err(error) = self.move_all(known)
+        {
+            result = Err(error);
+        }
         if result.is_err() {
             values.undo();
-            for directory in self.directories.drain(known..) {
+            for directory in self.directories.iter().skip(known) {
                 // What could not be moved there is not there. What could be stays, with all limits as the kernel has them.
                 if remove_tree(directory.path, &[0]).is_ok() {
-                    let _ = remove_parents(&self.path, &directory);
+                    let _ = remove_parents(self.path, directory);
                 }
             }
+            self.directories.truncate(known);
         }
         result
     }
 
     /// Moves all processes of the first directory's group to those from `known` on.
+    #[inline(never)]
     fn move_all(&self, known: usize) -> Result<()> {
-        let Some(from) = self.directories[..known].first().filter(|_| self.directories.len() > known) else {
-            return Ok(());
-        };
+        let Some((from, new)) = self.directories.split_at_checked(known) else { return Ok(()) };
+        let (Some(from), false) = (from.first(), new.is_empty()) else { return Ok(()) };
         // What is forked while the list is gone through is in the next one.
-        let mut moved = Vec::new();
+        let mut moved = Kept::new(Vec::new());
         loop {
-            let mut new = super::kill::tree(from.path)?;
-            new.retain(|pid| !moved.contains(pid));
-            if new.is_empty() {
-                return Ok(());
-            }
-            for pid in new {
-                for directory in &self.directories[known..] {
+            let before = moved.len();
+            for pid in super::kill::tree(from.path)? {
+                if moved.contains(&pid) {
+                    continue;
+                }
+                for directory in new {
                     match write(directory.path, "cgroup.procs", join!("{}", pid)) {
                         Err(error) if error.is(Errno::ESRCH) => {}
                         result => result?,
@@ -114,37 +121,40 @@ impl Group {
                 }
                 moved.push(pid);
             }
+            if moved.len() == before {
+                return Ok(());
+            }
         }
     }
 
     /// Makes the directories that are not yet this group's, then takes the steps.
     #[inline(never)]
-    fn perform(&mut self, plan: Plan, best_effort: bool, values: &mut Values) -> Result<Vec<Error>> {
-        let mut warnings = Vec::new();
-        let mut heed = |error: Error| {
-            if !best_effort {
-                return Err(error);
-            }
-            warnings.push(error);
-            Ok(())
-        };
-        plan.unmet.into_iter().try_for_each(&mut heed)?;
-        for directory in plan.directories {
-            if self.directories.iter().any(|known| known.path == directory.path) {
+    fn perform(&mut self, plan: Plan, best_effort: bool, values: &mut Values) -> Result<Kept<Vec<Error>>> {
+        let Plan { directories, steps, program, unmet: mut warnings } = plan;
+        heed(&mut warnings, best_effort, Ok(()))?;
+        for &directory in &directories {
+            if self.has(directory.path) {
                 continue;
             }
-            match self.make(&directory) {
-                Ok(()) => self.directories.push(directory),
-                Err(error) => heed(error)?,
+            let made = self.make(&directory);
+            if made.is_ok() {
+                self.directories.push(directory);
             }
+            heed(&mut warnings, best_effort, made)?;
         }
-        for step in &plan.steps {
+        for step in &steps {
             // Without its directory, which is known by now, a step has nowhere to be taken.
-            if self.directories.iter().any(|directory| directory.path.starts_with(step.directory)) {
-                values.take(step).or_else(&mut heed)?;
+            if self.has(step.directory) {
+                heed(&mut warnings, best_effort, values.take(step, program))?;
             }
         }
         Ok(warnings)
+    }
+
+    /// Whether there is this directory, or one of the group's is below it.
+    #[inline(never)]
+    fn has(&self, path: &str) -> bool {
+        self.directories.iter().any(|directory| directory.path.starts_with(path))
     }
 
     /// One call when the directory above is there. Another vial may remove that one at any time while it is empty.
@@ -165,8 +175,8 @@ impl Group {
     }
 
     fn make_parents(&self, directory: &Directory) -> Result<()> {
-        for parent in self.path.parents() {
-            let path = file::path(join!("{}/{}", directory.mount, parent))?;
+        for &parent in self.path.parents() {
+            let path = below(directory.mount, parent)?;
             match file::mkdir(CWD, path, 0o755) {
                 Ok(()) if parent != DEFAULT_PARENT => {
                     // Without the mark the directory stays when it is empty, which does no harm.
@@ -186,16 +196,16 @@ impl Group {
     ///
     /// # Errors
     /// When a path has a zero byte, which [`GroupPath`] rules out.
-    pub fn open_existing(hierarchies: &Hierarchies, path: &GroupPath) -> Result<Group> {
+    pub fn open_existing(hierarchies: &Hierarchies, path: GroupPath) -> Result<Group> {
         let _why = sys::because(phrase!("find the container's control groups"));
-        let mut directories = Vec::new();
+        let mut directories = Kept::new(Vec::new());
         for hierarchy in hierarchies.iter() {
             let directory = Directory::of(hierarchy, path);
             if file::exists(CWD, file::path(directory.path)?) {
                 directories.push(directory);
             }
         }
-        Ok(Group { path: path.clone(), directories })
+        Ok(Group { path, directories })
     }
 
     /// The directories above a group that are not there and would be made with it, the topmost first. Those of `/vial` are not
@@ -203,10 +213,10 @@ impl Group {
     ///
     /// # Errors
     /// When a path has a zero byte, which [`GroupPath`] rules out.
-    pub fn missing_parents(hierarchies: &Hierarchies, path: &GroupPath) -> Result<Vec<&'static str>> {
+    pub fn missing_parents(hierarchies: &Hierarchies, path: GroupPath) -> Result<Vec<&'static str>> {
         let mut missing = Vec::new();
-        for hierarchy in hierarchies.iter() {
-            for parent in path.parents().filter(|parent| !is_ours(parent)) {
+        for hierarchy in hierarchies.iter().filter(|_| !is_ours(path)) {
+            for parent in path.parents() {
                 let directory = join!("{}/{}", hierarchy.mount, parent);
                 if !file::exists(CWD, file::path(directory)?) {
                     missing.push(directory);
@@ -232,15 +242,18 @@ impl Group {
 
     /// The group as it would be with a directory in every hierarchy, whether it has one or not: for removing all of it.
     #[must_use]
-    pub fn everywhere(hierarchies: &Hierarchies, path: &GroupPath) -> Group {
-        let directories = hierarchies.iter().map(|hierarchy| Directory::of(hierarchy, path)).collect();
-        Group { path: path.clone(), directories }
+    pub fn everywhere(hierarchies: &Hierarchies, path: GroupPath) -> Group {
+        let mut directories = Kept::new(Vec::new());
+        for hierarchy in hierarchies.iter() {
+            directories.push(Directory::of(hierarchy, path));
+        }
+        Group { path, directories }
     }
 
     /// Its path below the mount points.
     #[must_use]
-    pub fn path(&self) -> &GroupPath {
-        &self.path
+    pub fn path(&self) -> GroupPath {
+        self.path
     }
 
     /// Its directories; empty on a host without control groups.
@@ -334,27 +347,39 @@ impl Group {
         for directory in &self.directories {
             match remove_tree(directory.path, DELAYS) {
                 Err(error) => result = result.and(Err(error)),
-                Ok(()) => remove_parents(&self.path, directory)?,
+                Ok(()) => remove_parents(self.path, directory)?,
             }
         }
         result
     }
 }
 
-fn remove_parents(path: &GroupPath, directory: &Directory) -> Result<()> {
-    for parent in path.parents().rev() {
-        let path = file::path(join!("{}/{}", directory.mount, parent))?;
+/// Adds a failure to the warnings; the first of them all, unless there may be some.
+#[inline(never)]
+fn heed(warnings: &mut Kept<Vec<Error>>, best_effort: bool, result: Result<()>) -> Result<()> {
+    warnings.extend(result.err());
+    if best_effort || warnings.is_empty() { Ok(()) } else { Err(warnings.swap_remove(0)) }
+}
+
+fn remove_parents(group: GroupPath, directory: &Directory) -> Result<()> {
+    for parent in group.parents().iter().rev() {
+        let path = below(directory.mount, parent)?;
         // The kernel refuses while another group is in it.
-        if !(is_ours(parent) || is_marked(path)) || file::rmdir(CWD, path).is_err() {
+        if !(is_ours(group) || is_marked(path)) || file::rmdir(CWD, path).is_err() {
             break;
         }
     }
     Ok(())
 }
 
-/// Whether a directory above a group is `/vial` or below it.
-fn is_ours(parent: &str) -> bool {
-    parent.parts(b'/').next() == Some(DEFAULT_PARENT)
+/// A directory below the mount point.
+fn below(mount: &str, path: &str) -> Result<&'static CStr> {
+    file::path(join!("{}/{}", mount, path))
+}
+
+/// Whether the directories above a group are `/vial` and below it.
+fn is_ours(path: GroupPath) -> bool {
+    path.as_str().parts(b'/').next() == Some(DEFAULT_PARENT)
 }
 
 fn is_marked(path: &CStr) -> bool {

@@ -64,36 +64,42 @@ impl Hierarchies {
 
     /// The hierarchies in the text of `/proc/self/mountinfo`; what v2 offers is not in it.
     fn parse(mountinfo: &str) -> Hierarchies {
-        let mounts: Vec<Mount<'_>> = mountinfo.parts(b'\n').filter_map(Mount::parse).collect();
+        let mut mounts = Vec::new();
+        for line in mountinfo.parts(b'\n') {
+            if let Some(mount) = Mount::parse(line) {
+                mounts.push(mount);
+            }
+        }
+        let mut found = Hierarchies::default();
         // A hierarchy may be mounted in several places, as a part of it is for a container: the whole one goes first.
-        let mut found: Vec<(bool, Hierarchy)> = Vec::new();
-        for mount in &mounts {
-            let mut bound = String::new();
-            for option in mount.options.parts(b',').filter(|option| place(CONTROLLERS, option).is_some()) {
+        for whole in [true, false] {
+            for mount in mounts.iter().filter(|mount| (mount.0[ROOT] == "/") == whole) {
+                found.add(mount, &mounts);
+            }
+        }
+        found
+    }
+
+    #[inline(never)]
+    fn add(&mut self, mount: &Mount<'_>, mounts: &[Mount<'_>]) {
+        let mut bound = String::new();
+        for option in mount.0[OPTIONS].parts(b',') {
+            if place(CONTROLLERS, option).is_some() {
                 bound.push_str(if bound.is_empty() { "" } else { "," });
                 bound.push_str(option);
             }
-            let version = match mount.kind {
-                "cgroup2" => Version::V2,
-                "cgroup" if !bound.is_empty() => Version::V1,
-                _ => continue,
-            };
-            if mounts.iter().any(|other| other.covers(mount)) {
-                continue;
-            }
-            let controllers = if version == Version::V1 { keep::copy(&bound) } else { "" };
-            let hierarchy = Hierarchy { version, mount: unescape_octal(mount.point).leak(), controllers };
-            let whole = mount.root == "/";
-            let same = |(_, other): &&mut (bool, Hierarchy)| {
-                (other.version, other.controllers) == (hierarchy.version, hierarchy.controllers)
-            };
-            match found.iter_mut().find(same) {
-                Some(known) if whole && !known.0 => *known = (whole, hierarchy),
-                Some(_) => {}
-                None => found.push((whole, hierarchy)),
-            }
         }
-        found.into_iter().map(|(_, hierarchy)| hierarchy).collect()
+        let version = match mount.0[KIND] {
+            "cgroup2" => Version::V2,
+            "cgroup" if !bound.is_empty() => Version::V1,
+            _ => return,
+        };
+        let is_known =
+            |known: &Hierarchy| known.version == version && (version == Version::V2 || known.controllers == bound);
+        if !mounts.iter().any(|other| other.covers(mount)) && !self.0.iter().any(is_known) {
+            let controllers = if version == Version::V1 { bound.leak() } else { "" };
+            self.0.push(Hierarchy { version, mount: unescape_octal(mount.0[POINT]).leak(), controllers });
+        }
     }
 
     /// All of them.
@@ -136,33 +142,37 @@ impl Hierarchy {
     }
 }
 
-/// The fields of a line of mountinfo that are of use here.
-struct Mount<'a> {
-    id: &'a str,
-    parent: &'a str,
-    root: &'a str,
-    point: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
+/// The fields of a line of mountinfo up to a lone dash, and those behind it. Optional ones before the dash are left out.
+struct Mount<'a>([&'a str; 9]);
+
+/// Places of the fields that are of use here.
+const ID: usize = 0;
+const PARENT: usize = 1;
+const ROOT: usize = 3;
+const POINT: usize = 4;
+const DASH: usize = 5;
+const KIND: usize = 6;
+const OPTIONS: usize = 8;
 
 impl<'a> Mount<'a> {
     /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`, `proc_pid_mountinfo(5)`.
     fn parse(line: &'a str) -> Option<Mount<'a>> {
-        let mut fields = line.parts(b' ');
-        let mut next = || fields.next();
-        let (id, parent, _device, root, point) = (next()?, next()?, next()?, next()?, next()?);
-        // Optional fields end with a lone dash.
-        while next()? != "-" {}
-        let (kind, _source, options) = (next()?, next()?, next()?);
-        Some(Mount { id, parent, root, point, kind, options })
+        let (mut fields, mut at) = ([""; 9], 0);
+        for word in line.parts(b' ') {
+            if at != DASH || word == "-" {
+                *fields.get_mut(at)? = word;
+                at += 1;
+            }
+        }
+        (at == fields.len()).then_some(Mount(fields))
     }
 
     /// Whether this mount hides `other`: it lies on it, or next to it on the same mount and nearer to the root.
     fn covers(&self, other: &Mount<'_>) -> bool {
-        (self.parent == other.id && self.point == other.point)
-            || (self.parent == other.parent
-                && other.point.strip_prefix(self.point).is_some_and(|rest| rest.starts_with('/')))
+        let (mount, other) = (&self.0, &other.0);
+        let behind = other[POINT].strip_prefix(mount[POINT]);
+        (mount[PARENT] == other[ID] && behind == Some(""))
+            || (mount[PARENT] == other[PARENT] && behind.is_some_and(|rest| rest.starts_with('/')))
     }
 }
 

@@ -7,7 +7,7 @@ use super::hierarchies::Version;
 use super::plan::Directory;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::text::Cut;
+use crate::base::text::{Cut, decimal_u32};
 use crate::sys::{self, process};
 
 /// Rounds of a millisecond after which a group that still has processes is given up: those wait for a device or a server
@@ -86,7 +86,13 @@ pub(super) fn tree(path: &str) -> Result<Vec<u32>> {
 pub(super) fn processes(path: &str) -> Result<Vec<u32>> {
     match read(path, "cgroup.procs") {
         // A process of another PID namespace shows as 0, which kill(2) would take for this process's own group.
-        Ok(text) => Ok(text.parts(b'\n').filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).collect()),
+        Ok(text) => {
+            let mut found = Vec::new();
+            for line in text.parts(b'\n') {
+                found.extend(decimal_u32(line).filter(|pid| *pid != 0));
+            }
+            Ok(found)
+        }
         // ENODEV: it went after the file was opened. EOPNOTSUPP: a threaded group, whose processes are in that above.
         Err(error) if [Errno::ENOENT, Errno::ENODEV, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(Vec::new()),
         Err(error) => Err(error),

@@ -1,16 +1,16 @@
 //! What may be limited: members of the runtime specification's `linux.resources`, and the files that enforce them.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Text;
 use crate::base::json::Value;
-use crate::base::text::{Cut, Words, decimal_u32};
+use crate::base::keep::Kept;
+use crate::base::text::{Cut, decimal_u32};
 
 macro_rules! limits {
-    ($($member:literal $v1:literal $v2:literal $option:literal;)*) => {
+    ($($member:literal $v1:literal $v2:literal $rest:literal;)*) => {
         /// As one text: without pointers it is half as large.
-        const TABLE: &str = concat!($($member, " ", $v1, " ", $v2, " ", $option, "\n"),*);
+        pub(super) const TABLE: &str = concat!($($member, " ", $v1, " ", $v2, " ", $rest, "\n"),*);
     };
 }
 
@@ -18,11 +18,13 @@ macro_rules! limits {
 //
 // The member of a list's elements stands behind a slash. The second of two files is for kernels without the first. What
 // stands behind a file and a slash is the key before the value there; a star is the element's own name. A dash is for what
-// is not there. A controller's name is what its files' names begin with.
+// is not there. Before the limits of a controller stands the controller itself: its name in v1 and in v2, and the kernel
+// option that brings it.
 //
 // Sources: the runtime specification's `config-linux.md`, kernel `Documentation/admin-guide/cgroup-v1/`, `cgroup-v2.rst`.
 #[rustfmt::skip]
 limits! {
+    "="                                    "memory"                                     "memory"                  "CONFIG_MEMCG (and CONFIG_MEMCG_V1 for cgroup v1)";
     "memory.limit"                         "memory.limit_in_bytes"                       "memory.max"              "--memory";
     "memory.swap"                          "memory.memsw.limit_in_bytes"                 "memory.swap.max"         "--memory-swap";
     "memory.reservation"                   "memory.soft_limit_in_bytes"                  "memory.low"              "--memory-reservation";
@@ -30,6 +32,7 @@ limits! {
     "memory.kernelTCP"                     "memory.kmem.tcp.limit_in_bytes"              "-"                       "-";
     "memory.swappiness"                    "memory.swappiness"                           "-"                       "--memory-swappiness";
     "memory.disableOOMKiller"              "memory.oom_control"                          "-"                       "--oom-kill-disable";
+    "="                                    "cpu"                                        "cpu"                     "CONFIG_CGROUP_SCHED";
     "cpu.shares"                           "cpu.shares"                                  "cpu.weight"              "--cpu-shares";
     "cpu.idle"                             "cpu.idle"                                    "cpu.idle"                "-";
     "cpu.period"                           "cpu.cfs_period_us"                           "cpu.max"                 "--cpu-period";
@@ -37,9 +40,12 @@ limits! {
     "cpu.burst"                            "cpu.cfs_burst_us"                            "cpu.max.burst"           "-";
     "cpu.realtimePeriod"                   "cpu.rt_period_us"                            "-"                       "-";
     "cpu.realtimeRuntime"                  "cpu.rt_runtime_us"                           "-"                       "-";
+    "="                                    "cpuset"                                     "cpuset"                  "CONFIG_CPUSETS";
     "cpu.cpus"                             "cpuset.cpus"                                 "cpuset.cpus"             "--cpuset-cpus";
     "cpu.mems"                             "cpuset.mems"                                 "cpuset.mems"             "--cpuset-mems";
+    "="                                    "pids"                                       "pids"                    "CONFIG_CGROUP_PIDS";
     "pids.limit"                           "pids.max"                                    "pids.max"                "--pids-limit";
+    "="                                    "blkio"                                      "io"                      "CONFIG_BLK_CGROUP";
     "blockIO.weight"                       "blkio.weight|blkio.bfq.weight"               "io.bfq.weight|io.weight" "--blkio-weight";
     "blockIO.leafWeight"                   "blkio.leaf_weight"                           "-"                       "-";
     "blockIO.weightDevice/weight"          "blkio.weight_device|blkio.bfq.weight_device" "io.bfq.weight|io.weight" "-";
@@ -48,37 +54,37 @@ limits! {
     "blockIO.throttleWriteBpsDevice/rate"  "blkio.throttle.write_bps_device"             "io.max/wbps"             "--device-write-bps";
     "blockIO.throttleReadIOPSDevice/rate"  "blkio.throttle.read_iops_device"             "io.max/riops"            "--device-read-iops";
     "blockIO.throttleWriteIOPSDevice/rate" "blkio.throttle.write_iops_device"            "io.max/wiops"            "--device-write-iops";
+    "="                                    "hugetlb"                                    "hugetlb"                 "CONFIG_CGROUP_HUGETLB";
     "hugepageLimits/limit"                 "hugetlb.*.limit_in_bytes"                    "hugetlb.*.max"           "-";
-    "rdma/hcaHandles"                      "rdma.max/hca_handle"                         "rdma.max/hca_handle"     "-";
-    "rdma/hcaObjects"                      "rdma.max/hca_object"                         "rdma.max/hca_object"     "-";
-    "network.classID"                      "net_cls.classid"                             "-"                       "-";
-    "network.priorities/priority"          "net_prio.ifpriomap"                          "-"                       "-";
 }
 
 /// A line of the table.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Row {
     pub(super) member: &'static str,
     pub(super) v1: &'static str,
     pub(super) v2: &'static str,
-    /// What asks for the limit: an option, or the member where there is none.
-    pub(super) option: &'static str,
+    pub(super) rest: &'static str,
 }
 
-/// The limits of a controller, which v1 names so, that are asked for.
-pub(super) fn asked(resources: &Value, controller: &str) -> Vec<Row> {
-    let mut asked = Vec::new();
-    for line in TABLE.parts(b'\n') {
-        let mut words: Words<'static> = line.words();
-        let mut word = || words.next().unwrap_or_default();
-        let mut row = Row { member: word(), v1: word(), v2: word(), option: word() };
-        if row.v1.parts(b'.').next() == Some(controller) && !values(resources, row.member).is_empty() {
-            if row.option == "-" {
-                row.option = join!("linux.resources.{}", row.member.parts(b'/').next().unwrap_or_default());
-            }
-            asked.push(row);
+impl Row {
+    pub(super) fn of(line: &'static str) -> Row {
+        let mut rest = line;
+        let [member, v1, v2] = [(); 3].map(|()| {
+            let (word, behind) = rest.cut(b' ').unwrap_or_default();
+            rest = behind;
+            word
+        });
+        Row { member, v1, v2, rest }
+    }
+
+    /// What asks for the limit: an option, or the member where there is none.
+    pub(super) fn option(&self) -> &'static str {
+        match self.rest {
+            "-" => join!("linux.resources.{}", self.member.parts(b'/').next().unwrap_or_default()),
+            option => option,
         }
     }
-    asked
 }
 
 /// The value at a path of names with dots between.
@@ -87,98 +93,95 @@ pub(super) fn at<'v>(resources: &'v Value, path: &str) -> Option<&'v Value> {
 }
 
 /// The values of a member; those of a list's elements each with the element's name.
-pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Vec<(String, &'v Value)> {
+#[inline(never)]
+pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Kept<Vec<(&'static str, &'v Value)>> {
     let (path, inner) = member.cut(b'/').unwrap_or((member, ""));
-    let mut found = Vec::new();
+    let mut found = Kept::new(Vec::new());
     match at(resources, path) {
         Some(Value::Array(elements)) => {
             for element in elements {
-                found.extend(element.get(inner).map(|value| (name(element), value)));
-            }
-        }
-        Some(Value::Object(members)) => {
-            for (name, element) in members {
-                found.extend(element.get(inner).map(|value| (name.to_string(), value)));
+                if let Some(value) = element.get(inner) {
+                    found.push((name(element), value));
+                }
             }
         }
         // 0 shares are as good as none, and a switch that is off asks for nothing.
         Some(Value::Bool(false) | Value::Null) | None => {}
         Some(value) if member == "cpu.shares" && value.as_u64() == Some(0) => {}
-        Some(value) => found.push((String::new(), value)),
+        Some(value) => found.push(("", value)),
     }
     found
 }
 
-/// What an element of a list is called: a page size, an interface, a device's numbers.
-fn name(element: &Value) -> String {
-    let name = element.get("pageSize").or(element.get("name")).and_then(Value::as_str);
+/// What an element of a list is called: a page size, or a device's numbers.
+fn name(element: &Value) -> &'static str {
     let number = |member| element.get(member).map(Value::to_compact).unwrap_or_default();
-    name.map_or_else(|| [&number("major"), ":", &number("minor")].concat(), ToString::to_string)
+    let size = element.get("pageSize").and_then(Value::as_str);
+    size.unwrap_or_else(|| join!("{}:{}", number("major"), number("minor")))
 }
 
-/// What is written for a value, and to which of a row's files; `None` if the file gets it with another value.
+/// The file of a row, and what is written to it for a value; nothing if the file gets it with another value.
 ///
 /// # Errors
 /// What can't be expressed in v2.
+#[inline(never)]
 pub(super) fn written(
     row: &Row,
     files: &'static str,
-    (name, value): &(String, &Value),
+    (name, value): (&'static str, &Value),
     resources: &Value,
-) -> Result<Option<(&'static str, &'static str)>> {
+) -> Result<(&'static str, &'static str), Text> {
     let (file, key) = files.cut(b'/').unwrap_or((files, ""));
-    let number = match (file, value.as_i64()) {
-        ("cpu.weight", Some(shares)) => scaled(shares, 2, 262_144),
+    let given = value.as_i64().unwrap_or(i64::MAX);
+    let number = match file {
+        "cpu.weight" => scaled(given, 2, 262_144),
         // BFQ's file takes v1's range; that of the cost model 1 to 10000.
-        ("io.weight", Some(weight)) => scaled(weight, 10, 1000),
-        ("memory.swap.max", Some(both)) => swap(both, at(resources, "memory.limit").and_then(Value::as_i64))?,
-        ("cpu.max", _) => {
-            let part = |path, default: &str| at(resources, path).map_or(default.into(), |value| unlimited(value, true));
+        "io.weight" => scaled(given, 10, 1000),
+        "memory.swap.max" => swap(given, at(resources, "memory.limit").and_then(Value::as_i64))?,
+        "cpu.max" => {
+            let part = |path, default| at(resources, path).map_or(default, |value| unlimited(value, true));
             if row.member == "cpu.period" && at(resources, "cpu.quota").is_some() {
-                return Ok(None);
+                return Ok(("", ""));
             }
             // The period that the kernel starts with.
-            [&*part("cpu.quota", "max"), " ", &part("cpu.period", "100000")].concat()
+            join!("{} {}", part("cpu.quota", "max"), part("cpu.period", "100000"))
         }
         _ => unlimited(value, files == row.v2),
     };
     // The kernel would cut what does not fit into 32 bits, and limit another device.
-    if row.member.starts_with("blockIO.")
-        && !name.is_empty()
-        && !name.parts(b':').all(|part| decimal_u32(part).is_some())
-    {
-        return Err(Error::new(say!("{}: {} are no device numbers", row.option, name)));
+    if name.has(b':') && !name.parts(b':').all(|part| decimal_u32(part).is_some()) {
+        return Err(say!("{}: {} are no device numbers", row.option(), name).into());
     }
-    if let Some((before, behind)) = file.cut(b'*') {
-        return Ok(Some((join!("{}{}{}", before, name, behind), number.leak())));
-    }
-    let space = if name.is_empty() { "" } else { " " };
-    let equals = if key.is_empty() { "" } else { "=" };
-    Ok(Some((file, [name, space, key, equals, &number].concat().leak())))
+    Ok(match file.cut(b'*') {
+        Some((before, behind)) => (join!("{}{}{}", before, name, behind), number),
+        None if name.is_empty() => (file, number),
+        None if key.is_empty() => (file, join!("{} {}", name, number)),
+        None => (file, join!("{} {}={}", name, key, number)),
+    })
 }
 
 /// A value as the kernel reads it. v1 has -1 for no limit, v2 (and v1's youngest controller, by the same file) a word.
-fn unlimited(value: &Value, v2: bool) -> String {
+fn unlimited(value: &Value, v2: bool) -> &'static str {
     match value {
-        Value::Bool(_) => "1".to_string(),
-        Value::String(text) => text.to_string(),
-        _ if v2 && value.as_i64().is_some_and(|number| number < 0) => "max".to_string(),
-        _ => value.to_compact(),
+        Value::Bool(_) => "1",
+        Value::String(text) => text,
+        _ if v2 && value.as_i64().is_some_and(|number| number < 0) => "max",
+        _ => value.to_compact().leak(),
     }
 }
 
 /// A weight of one range in that of v2, 1 to 10000; the ends fall on the ends.
-fn scaled(weight: i64, least: i64, most: i64) -> String {
-    (1 + (weight.clamp(least, most) - least) * 9999 / (most - least)).to_string()
+fn scaled(weight: i64, least: i64, most: i64) -> &'static str {
+    join!("{}", (1 + (weight.clamp(least, most) - least) * 9999 / (most - least)))
 }
 
 /// v2 limits swap alone, where the option is about memory and swap together.
-fn swap(both: i64, memory: Option<i64>) -> Result<String> {
+fn swap(both: i64, memory: Option<i64>) -> Result<&'static str, Text> {
     match memory.unwrap_or(-1) {
-        _ if both < 0 => Ok("max".to_string()),
-        0.. if memory <= Some(both) => Ok((both - memory.unwrap_or(0)).to_string()),
-        0.. => Err(Error::new(phrase!("--memory-swap is memory and swap together and can't be below --memory"))),
-        _ => Err(Error::new(phrase!("--memory-swap is memory and swap together and needs a limit on --memory"))),
+        _ if both < 0 => Ok("max"),
+        memory @ 0.. if memory <= both => Ok(join!("{}", both - memory)),
+        0.. => Err(phrase!("--memory-swap is memory and swap together and can't be below --memory").into()),
+        _ => Err(phrase!("--memory-swap is memory and swap together and needs a limit on --memory").into()),
     }
 }
 
@@ -187,23 +190,22 @@ mod tests {
     use super::*;
     use crate::base::json::parse;
     use std::format;
+    use std::string::{String, ToString};
 
     /// What v1 and v2 are told, a line each.
     fn told(resources: &str) -> [Vec<String>; 2] {
         let resources = parse(resources.as_bytes()).unwrap();
         let mut told = [Vec::new(), Vec::new()];
-        for controller in ["memory", "cpu", "cpuset", "pids", "blkio", "hugetlb", "rdma", "net_cls", "net_prio"] {
-            for row in asked(&resources, controller) {
-                for value in &values(&resources, row.member) {
-                    for (at, files) in [(0, row.v1), (1, row.v2)] {
-                        let both = files.parts(b'|').map(|file| match written(&row, file, value, &resources) {
-                            Ok(Some((file, value))) => format!("{file}={value}"),
-                            Ok(None) => String::new(),
-                            Err(error) => error.to_string(),
-                        });
-                        let line = both.collect::<Vec<String>>().join(" or ");
-                        told[at].extend((files != "-" && !line.is_empty()).then_some(line));
-                    }
+        for row in TABLE.parts(b'\n').map(Row::of) {
+            for &value in &values(&resources, row.member) {
+                for (at, files) in [(0, row.v1), (1, row.v2)] {
+                    let both = files.parts(b'|').map(|file| match written(&row, file, value, &resources) {
+                        Ok(("", "")) => String::new(),
+                        Ok((file, value)) => format!("{file}={value}"),
+                        Err(error) => error.to_string(),
+                    });
+                    let line = both.collect::<Vec<String>>().join(" or ");
+                    told[at].extend((files != "-" && !line.is_empty()).then_some(line));
                 }
             }
         }
@@ -248,9 +250,7 @@ mod tests {
             r#"{"blockIO":{"throttleReadBpsDevice":[{"major":254,"minor":0,"rate":1}],
                 "throttleWriteIOPSDevice":[{"major":8,"minor":16,"rate":2},{"major":8,"minor":0,"rate":3}],
                 "weightDevice":[{"major":8,"minor":0,"weight":10}]},
-                "hugepageLimits":[{"pageSize":"2MB","limit":5}],
-                "rdma":{"mlx5_0":{"hcaObjects":3}},
-                "network":{"classID":7,"priorities":[{"name":"lo","priority":1}]}}"#,
+                "hugepageLimits":[{"pageSize":"2MB","limit":5}]}"#,
         );
         let expected = [
             "blkio.weight_device=8:0 10 or blkio.bfq.weight_device=8:0 10",
@@ -258,9 +258,6 @@ mod tests {
             "blkio.throttle.write_iops_device=8:16 2",
             "blkio.throttle.write_iops_device=8:0 3",
             "hugetlb.2MB.limit_in_bytes=5",
-            "rdma.max=mlx5_0 hca_object=3",
-            "net_cls.classid=7",
-            "net_prio.ifpriomap=lo 1",
         ];
         assert_eq!(v1, expected);
         let expected = [
@@ -269,7 +266,6 @@ mod tests {
             "io.max=8:16 wiops=2",
             "io.max=8:0 wiops=3",
             "hugetlb.2MB.max=5",
-            "rdma.max=mlx5_0 hca_object=3",
         ];
         assert_eq!(v2, expected);
     }
@@ -290,7 +286,8 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_whole() {
         for line in TABLE.parts(b'\n').filter(|line| !line.is_empty()) {
-            assert_eq!(line.words().count(), 4, "{line}");
+            assert!(line.words().count() == 4 || line.starts_with("= "), "{line}");
+            assert!(!Row::of(line).rest.is_empty(), "{line}");
         }
     }
 }

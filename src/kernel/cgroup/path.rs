@@ -1,7 +1,7 @@
 //! Where a group lies below the mount point of a hierarchy.
 
-use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::text::{Cut, Quoted};
@@ -10,8 +10,8 @@ use crate::base::text::{Cut, Quoted};
 pub(super) const DEFAULT_PARENT: &str = "vial";
 
 /// A group's path below the mount point of every hierarchy: no leading slash, no empty component, no dots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupPath(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupPath(&'static str);
 
 impl GroupPath {
     /// Takes a path, absolute or relative; both mean from the mount point on.
@@ -39,7 +39,7 @@ impl GroupPath {
                 Error::new(phrase!("the control group path is empty")).hint(phrase!("give one such as /vial/NAME"))
             );
         }
-        Ok(GroupPath(clean))
+        Ok(GroupPath(clean.leak()))
     }
 
     /// The group of a container: below `parent` (`--cgroup-parent`) or below `/vial`.
@@ -47,18 +47,31 @@ impl GroupPath {
     /// # Errors
     /// As [`GroupPath::new`].
     pub fn of_container(parent: Option<&str>, id: &str) -> Result<GroupPath> {
-        GroupPath::new(&format!("{}/{id}", parent.unwrap_or(DEFAULT_PARENT)))
+        GroupPath::new(join!("{}/{}", parent.unwrap_or(DEFAULT_PARENT), id))
     }
 
     /// The path, without a leading slash.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn as_str(self) -> &'static str {
+        self.0
     }
 
-    /// The directories above it below a mount point, topmost first: `a` and `a/b` for `a/b/c`.
-    pub(super) fn parents(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.0.match_indices('/').map(|(at, _)| &self.0[..at])
+    /// The directories on the way to it below a mount point, topmost first, and itself: `a`, `a/b`, and `a/b/c`.
+    #[inline(never)]
+    pub(super) fn way(self) -> &'static [&'static str] {
+        let mut way = Vec::new();
+        for (at, byte) in self.0.bytes().enumerate() {
+            if byte == b'/' {
+                way.extend(self.0.get(..at));
+            }
+        }
+        way.push(self.0);
+        way.leak()
+    }
+
+    /// The directories above it: `a` and `a/b` for `a/b/c`.
+    pub(super) fn parents(self) -> &'static [&'static str] {
+        self.way().split_last().map_or(&[], |(_, parents)| parents)
     }
 }
 
@@ -84,6 +97,6 @@ mod tests {
     #[test]
     fn parents_come_from_the_top() {
         let path = GroupPath::new("a/b/c").unwrap();
-        assert_eq!(path.parents().collect::<std::vec::Vec<_>>(), ["a", "a/b"]);
+        assert_eq!(path.parents(), ["a", "a/b"]);
     }
 }

@@ -1,28 +1,17 @@
 //! From limits and hierarchies to an ordered list of steps, without entering the kernel.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
-use super::devices::{self, DeviceRule};
+use super::devices;
 use super::hierarchies::{Hierarchies, Hierarchy, Version};
 use super::limits::{self, Row};
 use super::path::GroupPath;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Result, Text};
 use crate::base::json::Value;
-use crate::base::keep;
+use crate::base::keep::{self, Kept};
 use crate::base::text::{Cut, Quoted};
-
-/// In which hierarchies the group is made beyond those that its limits need. Each costs about 0.2 ms, see [`super`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Those needed to stop and kill it (v1's freezer, or v2).
-    Needed,
-    /// And those that count what it uses: memory, processor time, block devices, processes.
-    Accounted,
-    /// The group exists and gets new limits; the number is its present limit on memory and swap together in v1.
-    Changed(u64),
-}
 
 /// A directory of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,36 +27,30 @@ pub struct Directory {
 }
 
 /// What a step does in its directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// Writes a value to a file.
-    Write {
-        /// The file.
-        file: &'static str,
-        /// The value.
-        value: &'static str,
-        /// File and value to take instead when the file does not exist.
-        fallback: Option<(&'static str, &'static str)>,
-    },
+    #[default]
+    Write,
     /// Takes the value of the parent directory's file, if this one's is empty.
-    Inherit {
-        /// The file.
-        file: &'static str,
-    },
+    Inherit,
     /// Attaches a BPF program to the group that decides about devices.
-    FilterDevices {
-        /// The program.
-        program: Vec<u64>,
-    },
+    FilterDevices,
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Where.
-    pub directory: &'static str,
     /// What.
     pub action: Action,
+    /// Where.
+    pub directory: &'static str,
+    /// The file.
+    pub file: &'static str,
+    /// What is written to it.
+    pub value: &'static str,
+    /// What to take instead when the file does not exist: another, an equals sign, and the value; empty if there is nothing.
+    pub fallback: &'static str,
     /// The option that asked for it; empty when it only prepares others.
     pub option: &'static str,
 }
@@ -76,91 +59,86 @@ pub struct Step {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The group's directories.
-    pub directories: Vec<Directory>,
+    pub directories: Kept<Vec<Directory>>,
     /// What to do when they are all there.
-    pub steps: Vec<Step>,
+    pub steps: Kept<Vec<Step>>,
+    /// The program that decides about devices.
+    pub program: &'static [u64],
     /// The limits that this host can't enforce, each with what is missing.
-    pub unmet: Vec<Error>,
+    pub unmet: Kept<Vec<Error>>,
 }
 
-impl fmt::Display for Plan {
-    /// One line for each directory and step.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for directory in &self.directories {
-            writeln!(f, "make group {}", directory.path)?;
-        }
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+impl Step {
+    /// What it does, in words.
+    #[must_use]
+    pub fn text(&self) -> &'static str {
+        let &Step { action, directory, file, value, fallback, option } = self;
+        let words = match (action, fallback.cut(b'=')) {
+            (Action::Write, None) => join!("write {} to {}/{}", value, directory, file),
+            (Action::Write, Some((other, instead))) => {
+                join!("write {} to {}/{} or {} to {}", value, directory, file, instead, other)
+            }
+            (Action::Inherit, _) => join!("fill {}/{} from above", directory, file),
+            (Action::FilterDevices, _) => join!("attach a device filter of {} instructions to {}", value, directory),
+        };
+        if option.is_empty() { words } else { join!("{} ({})", words, option) }
     }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let directory = &self.directory;
-        match &self.action {
-            Action::Write { file, value, fallback: None } => write!(f, "write {value} to {directory}/{file}")?,
-            Action::Write { file, value, fallback: Some((other, instead)) } => {
-                write!(f, "write {value} to {directory}/{file} or {instead} to {other}")?;
-            }
-            Action::Inherit { file } => write!(f, "fill {directory}/{file} from above")?,
-            Action::FilterDevices { program } => {
-                write!(f, "attach a device filter of {} instructions to {directory}", program.len())?;
-            }
-        }
-        if self.option.is_empty() { Ok(()) } else { write!(f, " ({})", self.option) }
-    }
-}
-
-macro_rules! controllers {
-    ($($v1:literal $v2:literal $counts:literal $kernel:literal;)*) => {
-        const CONTROLLERS: &str = concat!($($v1, " ", $v2, " ", $counts, $kernel, "\n"),*);
-    };
-}
-
-// A line for each: its name in v1 and in v2 (a dash: none), a plus sign if it counts something that `Extent::Accounted` is
-// about, and the kernel option that brings it. v2 counts processor time without a controller.
-#[rustfmt::skip]
-controllers! {
-    "memory"   "memory"  "+" "CONFIG_MEMCG (and CONFIG_MEMCG_V1 for cgroup v1)";
-    "cpu"      "cpu"     ""  "CONFIG_CGROUP_SCHED";
-    "cpuacct"  "-"       "+" "CONFIG_CGROUP_CPUACCT";
-    "cpuset"   "cpuset"  ""  "CONFIG_CPUSETS";
-    "pids"     "pids"    "+" "CONFIG_CGROUP_PIDS";
-    "blkio"    "io"      "+" "CONFIG_BLK_CGROUP";
-    "hugetlb"  "hugetlb" ""  "CONFIG_CGROUP_HUGETLB";
-    "rdma"     "rdma"    ""  "CONFIG_CGROUP_RDMA";
-    "net_cls"  "-"       ""  "CONFIG_CGROUP_NET_CLASSID";
-    "net_prio" "-"       ""  "CONFIG_CGROUP_NET_PRIO";
-}
-
-/// Plans a group at `path`. `resources` is the runtime specification's `linux.resources`.
+/// Plans a group at `path`. `resources` is the runtime specification's `linux.resources`. If the group exists and gets new
+/// limits, `changed` is its present limit on memory and swap together in v1.
 ///
 /// # Errors
 /// A value that no control group can hold; the error names the member.
-pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: &GroupPath, extent: Extent) -> Result<Plan> {
-    let mut planner = Planner { hierarchies, resources, path, extent, plan: Plan::default(), enable: String::new() };
-    for line in CONTROLLERS.parts(b'\n') {
-        let (v1, rest) = line.cut(b' ').unwrap_or_default();
-        let (v2, kernel) = rest.cut(b' ').unwrap_or_default();
-        planner.controller(v1, v2, kernel)?;
+pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: GroupPath, changed: Option<u64>) -> Result<Box<Plan>> {
+    let mut planner = Planner {
+        hierarchies,
+        resources,
+        path,
+        changed,
+        plan: Box::default(),
+        step: Step::default(),
+        enable: String::new(),
+        controller: Row::default(),
+        is_there: false,
+        directory: "",
+        start: 0,
+        unified: false,
+    };
+    for line in limits::TABLE.parts(b'\n') {
+        planner.line(line);
     }
     planner.devices()?;
     planner.unified();
-    if !matches!(extent, Extent::Changed(_))
+    if changed.is_none()
         && let Some(hierarchy) = hierarchies.v1("freezer").or(hierarchies.v2())
     {
         planner.join(hierarchy);
     }
-    Ok(planner.finish())
+    planner.finish();
+    Ok(planner.plan)
 }
 
 struct Planner<'a> {
     hierarchies: &'a Hierarchies,
     resources: &'a Value,
-    path: &'a GroupPath,
-    extent: Extent,
-    plan: Plan,
+    path: GroupPath,
+    changed: Option<u64>,
+    plan: Box<Plan>,
+    /// The step that is being made.
+    step: Step,
     /// The controllers to switch on in v2: ` +memory +pids`.
     enable: String,
+    /// The line about the controller whose limits are gone through.
+    controller: Row,
+    /// Whether one of its limits was asked for, so that the following is known.
+    is_there: bool,
+    /// Its directory; empty if it is nowhere.
+    directory: &'static str,
+    /// Where its steps begin.
+    start: usize,
+    /// Whether it is in v2.
+    unified: bool,
 }
 
 impl Planner<'_> {
@@ -176,6 +154,7 @@ impl Planner<'_> {
         directory.path
     }
 
+    #[inline(never)]
     fn enable(&mut self, controller: &str) {
         if !self.enable.words().any(|known| known.strip_prefix('+') == Some(controller)) {
             self.enable.push_str(" +");
@@ -183,84 +162,109 @@ impl Planner<'_> {
         }
     }
 
-    /// All limits of one controller.
-    fn controller(&mut self, v1: &'static str, v2: &'static str, kernel: &str) -> Result<()> {
-        let asked = limits::asked(self.resources, v1);
-        let counted = kernel.strip_prefix('+').filter(|_| self.extent == Extent::Accounted);
-        if asked.is_empty() && counted.is_none() {
-            return Ok(());
+    #[inline(never)]
+    fn insert(&mut self, at: usize) {
+        self.plan.steps.insert(at, core::mem::take(&mut self.step));
+    }
+
+    fn push(&mut self) {
+        self.insert(self.plan.steps.len());
+    }
+
+    fn refuse(&mut self, message: impl Into<Text>) {
+        self.plan.unmet.push(Error::new(message));
+    }
+
+    /// A line of the table: a controller, or one of its limits.
+    #[inline(never)]
+    fn line(&mut self, line: &'static str) {
+        let row = Row::of(line);
+        if row.member == "=" {
+            (self.controller, self.is_there) = (row, false);
+            return;
         }
-        let (hierarchy, unified) = match (self.hierarchies.v1(v1), self.hierarchies.v2()) {
-            (Some(hierarchy), _) => (*hierarchy, false),
-            (None, Some(hierarchy)) if hierarchy.has(v2) => {
+        for &(name, value) in &limits::values(self.resources, row.member) {
+            let option = row.option();
+            if !self.is_there {
+                self.is_there = true;
+                self.find(option);
+            }
+            let files = if self.unified { row.v2 } else { row.v1 };
+            if self.directory.is_empty() {
+                return;
+            }
+            if files == "-" {
+                let message = say!("{} can't be enforced: cgroup v2 has nothing like it", option);
+                self.plan.unmet.push(Error::new(message).hint(phrase!("leave it out, or use --best-effort")));
+                return;
+            }
+            self.step.option = option;
+            self.limit(&row, files, (name, value));
+        }
+    }
+
+    /// Where the controller at hand is, for the first of its limits that is asked for.
+    #[inline(never)]
+    fn find(&mut self, option: &str) {
+        let Row { v1, v2, rest, .. } = self.controller;
+        let hierarchies = self.hierarchies;
+        let bound = hierarchies.v1(v1);
+        self.unified = bound.is_none();
+        self.directory = "";
+        if let Some(hierarchy) = bound.or(hierarchies.v2().filter(|hierarchy| hierarchy.has(v2))) {
+            self.directory = self.join(hierarchy);
+            if self.unified {
                 self.enable(v2);
-                (*hierarchy, true)
             }
-            _ => {
-                if let Some(row) = asked.first() {
-                    self.absent(row.option, v1, kernel.trim_start_matches('+'));
-                }
-                return Ok(());
-            }
-        };
-        let directory = self.join(&hierarchy);
-        if v1 == "cpuset" && !unified {
+        } else {
+            self.absent(option, v1, rest);
+        }
+        if let (Some(hierarchy), "cpuset") = (bound, v1) {
             self.inherit(hierarchy.mount);
         }
-        let start = self.plan.steps.len();
-        for row in &asked {
-            match if unified { row.v2 } else { row.v1 } {
-                "-" => {
-                    let message = say!("{} can't be enforced: cgroup v2 has nothing like it", row.option);
-                    self.plan.unmet.push(Error::new(message).hint(phrase!("leave it out, or use --best-effort")));
-                }
-                files => self.limit(row, files, directory, start)?,
-            }
-        }
-        Ok(())
+        self.start = self.plan.steps.len();
     }
 
-    /// The steps for one limit. Most follow those that are planned already; two must go before `start`'s.
-    fn limit(&mut self, row: &Row, files: &'static str, directory: &'static str, start: usize) -> Result<()> {
+    /// The step for a limit. Most follow those that are planned already; two must go before the controller's others.
+    #[inline(never)]
+    fn limit(&mut self, row: &Row, files: &'static str, value: (&'static str, &Value)) {
         let (first, second) = files.cut(b'|').unwrap_or((files, ""));
-        for value in &limits::values(self.resources, row.member) {
-            let (file, text) = match limits::written(row, first, value, self.resources) {
-                Ok(None) => continue,
-                Ok(Some(written)) => written,
-                Err(error) => {
-                    self.plan.unmet.push(error);
-                    continue;
-                }
-            };
-            let fallback = if second.is_empty() { None } else { limits::written(row, second, value, self.resources)? };
-            let early = match row.member {
-                // The limit on memory must never be above that on memory and swap together: raised, the latter goes first;
-                // lowered, last. -1 as an unsigned number is above everything, as it is meant.
-                "memory.swap" => {
-                    let memory = limits::at(self.resources, "memory.limit").and_then(Value::as_i64);
-                    memory.is_some_and(|memory| matches!(self.extent, Extent::Changed(now) if memory as u64 > now))
-                }
-                // A group that is idle refuses shares (`sched_group_set_shares`), so leaving that state goes first.
-                "cpu.idle" => text == "0",
-                _ => false,
-            };
-            let at = if early { start } else { self.plan.steps.len() };
-            let action = Action::Write { file, value: text, fallback };
-            self.plan.steps.insert(at, Step { directory, action, option: row.option });
+        let (file, text) = match limits::written(row, first, value, self.resources) {
+            Ok(("", _)) => return,
+            Ok(written) => written,
+            Err(message) => return self.refuse(message),
+        };
+        if !second.is_empty()
+            && let Ok((other, instead)) = limits::written(row, second, value, self.resources)
+        {
+            self.step.fallback = join!("{}={}", other, instead);
         }
-        Ok(())
-    }
-
-    fn push(&mut self, directory: &'static str, action: Action, option: &'static str) {
-        self.plan.steps.push(Step { directory, action, option });
+        let early = match row.member {
+            // The limit on memory must never be above that on memory and swap together: raised, the latter goes first;
+            // lowered, last. -1 as an unsigned number is above everything, as it is meant.
+            "memory.swap" => {
+                let memory = limits::at(self.resources, "memory.limit").and_then(Value::as_i64);
+                memory.zip(self.changed).is_some_and(|(memory, now)| memory as u64 > now)
+            }
+            // A group that is idle refuses shares (`sched_group_set_shares`), so leaving that state goes first.
+            "cpu.idle" => text == "0",
+            _ => false,
+        };
+        (self.step.directory, self.step.file, self.step.value) = (self.directory, file, text);
+        self.insert(if early { self.start } else { self.plan.steps.len() });
     }
 
     /// A new group of v1's cpuset has no processors and no memory, and can't be joined before it has, cpusets(7).
+    #[inline(never)]
     fn inherit(&mut self, mount: &str) {
-        for path in self.path.parents().chain([self.path.as_str()]) {
-            for (file, member) in [("cpuset.cpus", "cpu.cpus"), ("cpuset.mems", "cpu.mems")] {
-                if path != self.path.as_str() || limits::at(self.resources, member).is_none() {
-                    self.push(join!("{}/{}", mount, path), Action::Inherit { file }, "");
+        let own = self.path.as_str();
+        for path in self.path.way() {
+            for what in ["cpus", "mems"] {
+                if *path != own || limits::at(self.resources, join!("cpu.{}", what)).is_none() {
+                    self.step.action = Action::Inherit;
+                    self.step.directory = join!("{}/{}", mount, path);
+                    self.step.file = join!("cpuset.{}", what);
+                    self.push();
                 }
             }
         }
@@ -268,64 +272,78 @@ impl Planner<'_> {
 
     /// The devices that may be used. v1: everything is denied first; the kernel keeps what follows as exceptions,
     /// `Documentation/admin-guide/cgroup-v1/devices.rst`.
+    #[inline(never)]
     fn devices(&mut self) -> Result<()> {
+        let hierarchies = self.hierarchies;
+        let rules = devices::read_all(self.resources)?;
+        let bound = hierarchies.v1("devices");
         let option = "--device";
-        let rules = DeviceRule::read_all(self.resources)?;
         if rules.is_empty() {
-        } else if let Some(hierarchy) = self.hierarchies.v1("devices") {
-            let directory = self.join(hierarchy);
-            for (allow, value) in devices::lines(&rules) {
-                let file = if allow { "devices.allow" } else { "devices.deny" };
-                self.push(directory, Action::Write { file, value, fallback: None }, option);
-            }
-        } else if let Some(hierarchy) = self.hierarchies.v2() {
-            let directory = self.join(hierarchy);
-            self.push(directory, Action::FilterDevices { program: devices::filter(&rules) }, option);
-        } else {
+            return Ok(());
+        }
+        let Some(hierarchy) = bound.or(hierarchies.v2()) else {
             self.absent(option, "devices", "CONFIG_CGROUP_DEVICE for cgroup v1 or CONFIG_CGROUP_BPF for cgroup v2");
+            return Ok(());
+        };
+        let directory = self.join(hierarchy);
+        if bound.is_none() {
+            self.plan.program = devices::filter(&rules).leak();
+            let value = join!("{}", self.plan.program.len());
+            self.step = Step { action: Action::FilterDevices, directory, value, option, ..Step::default() };
+            self.push();
+            return Ok(());
+        }
+        for (file, value) in devices::lines(&rules) {
+            self.step = Step { directory, file, value, option, ..Step::default() };
+            self.push();
         }
         Ok(())
     }
 
     /// Files of v2 by name: the part before the dot is the controller.
+    #[inline(never)]
     fn unified(&mut self) {
+        let hierarchies = self.hierarchies;
         for (file, value) in self.resources.get("unified").and_then(Value::as_object).unwrap_or_default() {
             // The only one that the command line has an option for.
             let option = if *file == "memory.high" { "--memory-high" } else { "linux.resources.unified" };
-            let controller = file.parts(b'.').next().unwrap_or("");
-            if file.has(b'/') || !file.has(b'.') {
-                let message = say!("{}: {} is not the name of a control group's file", option, Quoted(file));
-                self.plan.unmet.push(Error::new(message));
+            let Some((controller, _)) = file.cut(b'.').filter(|_| !file.has(b'/')) else {
+                self.refuse(say!("{}: {} is not the name of a control group's file", option, Quoted(file)));
                 continue;
-            }
-            let offers = |hierarchy: &&Hierarchy| controller == "cgroup" || hierarchy.has(controller);
-            let Some(hierarchy) = self.hierarchies.v2().filter(offers) else {
+            };
+            let core = controller == "cgroup";
+            let Some(hierarchy) = hierarchies.v2().filter(|hierarchy| core || hierarchy.has(controller)) else {
                 let message =
                     say!("{}: {} needs the controller {} on cgroup v2, which is not there", option, file, controller);
-                self.plan.unmet.push(Error::new(message).hint(where_else(controller, self.hierarchies)));
+                self.plan.unmet.push(Error::new(message).hint(where_else(controller, hierarchies)));
                 continue;
             };
             let directory = self.join(hierarchy);
-            if controller != "cgroup" {
+            if !core {
                 self.enable(controller);
             }
-            let value = keep::copy(value.as_str().unwrap_or_default());
-            self.push(directory, Action::Write { file: keep::copy(file), value, fallback: None }, option);
+            self.step.directory = directory;
+            self.step.file = file;
+            self.step.value = value.as_str().unwrap_or_default();
+            self.step.option = option;
+            self.push();
         }
     }
 
     /// Controllers of v2 are switched on from the top down, in every directory above the group, before anything is written.
     /// The group is there by then, so none of those above can go away meanwhile.
-    fn finish(mut self) -> Plan {
+    #[inline(never)]
+    fn finish(&mut self) {
         if let Some(hierarchy) = self.hierarchies.v2().filter(|_| !self.enable.is_empty()) {
             let value = keep::copy(self.enable.trim_ascii_start());
-            let above = self.path.parents().map(|parent| join!("{}/{}", hierarchy.mount, parent));
-            for (at, directory) in [hierarchy.mount].into_iter().chain(above).enumerate() {
-                let action = Action::Write { file: "cgroup.subtree_control", value, fallback: None };
-                self.plan.steps.insert(at, Step { directory, action, option: "" });
+            let parents = self.path.parents();
+            for at in 0..=parents.len() {
+                let parent = at.checked_sub(1).and_then(|at| parents.get(at));
+                self.step.directory = parent.map_or(hierarchy.mount, |parent| join!("{}/{}", hierarchy.mount, parent));
+                (self.step.file, self.step.value) = ("cgroup.subtree_control", value);
+                self.insert(at);
             }
         }
-        self.plan
     }
 
     fn absent(&mut self, option: &str, controller: &str, kernel: &str) {
@@ -344,7 +362,7 @@ impl Planner<'_> {
 }
 
 impl Directory {
-    pub(super) fn of(hierarchy: &Hierarchy, path: &GroupPath) -> Directory {
+    pub(super) fn of(hierarchy: &Hierarchy, path: GroupPath) -> Directory {
         let Hierarchy { version, mount, controllers } = *hierarchy;
         let controllers = if version == Version::V1 { controllers } else { "" };
         Directory { version, mount, controllers, path: join!("{}/{}", mount, path.as_str()) }

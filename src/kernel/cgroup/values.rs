@@ -1,6 +1,5 @@
 //! Taking the steps of a plan, and taking them back.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -9,6 +8,7 @@ use super::hints::hint;
 use super::plan::{Action, Step};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::keep;
 use crate::base::text::Cut;
 use crate::sys::{Fd, fd::CWD, file, security};
 
@@ -21,7 +21,7 @@ const ATTACH_KIND: u32 = 6;
 pub(super) struct Values {
     open: Option<(&'static CStr, Fd)>,
     /// What the files held before, if that is to be remembered: directory, file, content.
-    before: Option<Vec<(&'static str, &'static str, String)>>,
+    before: Option<Vec<[&'static str; 3]>>,
 }
 
 impl Values {
@@ -32,78 +32,81 @@ impl Values {
 
     /// Takes a step.
     #[inline(never)]
-    pub(super) fn take(&mut self, step: &Step) -> Result<()> {
-        let directory = step.directory;
-        match &step.action {
-            Action::Write { file, value, fallback } => {
-                let mut written = self.write(directory, file, value);
-                if let (Err(error), Some((file, value))) = (&written, fallback)
-                    && error.is(Errno::ENOENT)
-                {
-                    written = self.write(directory, file, value);
-                }
-                written.map_err(|error| hint(error, file, step.option))
-            }
-            Action::Inherit { file } => {
-                if read(directory, file)?.trim_ascii().is_empty() {
-                    let above = directory.cut_last(b'/').map_or("/", |(above, _)| above);
-                    let value = read(above, file)?;
-                    write(directory, file, value.trim_ascii()).map_err(|error| hint(error, file, step.option))?;
-                }
-                Ok(())
-            }
-            Action::FilterDevices { program } => {
-                let group = file::open(CWD, file::path(directory)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
-                security::bpf_load(PROGRAM_KIND, program)
-                    .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
-                    .map_err(|error| {
-                        error.hint(
-                            phrase!("devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root"),
-                        )
-                    })
-            }
+    pub(super) fn take(&mut self, step: &Step, program: &[u64]) -> Result<()> {
+        let &Step { directory, file, value, fallback, .. } = step;
+        let mut taken = match step.action {
+            Action::Write => self.write(directory, file, value),
+            Action::Inherit => inherit(directory, file),
+            Action::FilterDevices => filter(directory, program),
+        };
+        if let (Err(error), Some((file, value))) = (&taken, fallback.cut(b'='))
+            && error.is(Errno::ENOENT)
+        {
+            taken = self.write(directory, file, value);
         }
+        taken.map_err(|error| hint(error, file, step.option))
     }
 
+    #[inline(never)]
     fn write(&mut self, directory: &'static str, file: &'static str, value: &str) -> Result<()> {
         let path = file::path(join!("{}/{}", directory, file))?;
-        let (path, open) = match self.open.take() {
-            Some(last) if last.0 == path => last,
-            _ => (path, file::open(CWD, path, libc::O_WRONLY)?),
+        let open = match &mut self.open {
+            Some((known, open)) if *known == path => open,
+            open => &mut open.insert((path, file::open(CWD, path, libc::O_WRONLY)?)).1,
         };
         // What can't be read, such as rules for devices, can't be put back either.
         if let (Some(before), Ok(content)) = (&mut self.before, read(directory, file)) {
-            before.push((directory, file, former(&content, file, value)));
+            before.push([directory, file, former(&content, file, value)]);
         }
-        let result = file::write_one_of_values(open.by_ref(), path, value.as_bytes());
-        self.open = Some((path, open));
-        result
+        file::write_one_of_values(open.by_ref(), path, value.as_bytes())
     }
 
     /// Puts back what was there before, the last first, so that each is accepted as it was then.
     pub(super) fn undo(self) {
-        for (directory, file, content) in self.before.unwrap_or_default().iter().rev() {
+        for [directory, file, content] in self.before.unwrap_or_default().iter().rev() {
             // The failure that led here is the one to tell.
             let _ = write(directory, file, content);
         }
     }
 }
 
+fn inherit(directory: &str, file: &str) -> Result<()> {
+    if !read(directory, file)?.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let above = directory.cut_last(b'/').map_or("/", |(above, _)| above);
+    write(directory, file, read(above, file)?.trim_ascii())
+}
+
+fn filter(directory: &str, program: &[u64]) -> Result<()> {
+    let group = file::open(CWD, file::path(directory)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
+    security::bpf_load(PROGRAM_KIND, program)
+        .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
+        .map_err(|error| {
+            error.hint(phrase!(
+                "devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root"
+            ))
+        })
+}
+
 /// What brings a file's content back after `value` was written to it. A file with a line for each device takes one line.
-fn former(content: &str, file: &str, value: &str) -> String {
+#[inline(never)]
+fn former(content: &str, file: &str, value: &str) -> &'static str {
     let (device, rest) = value.cut(b' ').unwrap_or_default();
     // An empty list is written as an empty line; without a byte nothing would be written at all.
     if !device.has(b':') {
-        return if content.is_empty() { "\n".into() } else { content.into() };
+        return if content.is_empty() { "\n" } else { keep::copy(content) };
     }
-    let line = content.parts(b'\n').find(|line| line.cut(b' ').is_some_and(|(known, _)| known == device));
-    match (line, rest.cut(b'=')) {
-        (Some(line), _) => line.into(),
-        (None, Some((key, _))) => [device, " ", key, "=max"].concat(),
-        // A weight that is not the device's own again is told by a word in v2, by 0 in v1.
-        (None, None) if file.starts_with("io.") => [device, " default"].concat(),
-        (None, None) => [device, " 0"].concat(),
+    for line in content.parts(b'\n') {
+        if line.cut(b' ').is_some_and(|(known, _)| known == device) {
+            return keep::copy(line);
+        }
     }
+    if let Some((key, _)) = rest.cut(b'=') {
+        return join!("{} {}=max", device, key);
+    }
+    // A weight that is not the device's own again is told by a word in v2, by 0 in v1.
+    join!("{} {}", device, (if file.starts_with("io.") { "default" } else { "0" }))
 }
 
 #[cfg(test)]
