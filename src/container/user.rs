@@ -10,7 +10,7 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, uid as number};
 use crate::sys::fd::CWD;
 use crate::sys::file;
 
@@ -69,19 +69,16 @@ pub fn resolve(wanted: &Wanted<'_>, default: (u32, u32)) -> Result<Identity> {
     find(wanted, default, passwd, group)
 }
 
-/// The fields of a line, if there are at least so many.
-fn fields<const N: usize>(line: &str) -> Option<[&str; N]> {
-    let mut parts = line.parts(b':');
-    let mut fields = [""; N];
-    for field in &mut fields {
-        *field = parts.next()?;
-    }
-    Some(fields)
+/// A field of a line; empty if there is none.
+#[inline(never)]
+fn field(line: &str, place: usize) -> &str {
+    line.parts(b':').nth(place).unwrap_or_default()
 }
 
-fn number(text: &str) -> Option<u32> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|id| plain && *id != u32::MAX)
+/// The first line of at least so many fields that fits.
+#[inline(never)]
+fn line<'a>(text: &'a str, fields: usize, fits: &dyn Fn(&'a str) -> bool) -> Option<&'a str> {
+    text.parts(b'\n').find(|line| line.parts(b':').nth(fields - 1).is_some() && fits(line))
 }
 
 /// Looks the wanted user up in these texts.
@@ -90,33 +87,37 @@ fn number(text: &str) -> Option<u32> {
 /// A name that they lack.
 #[inline(never)]
 pub fn find(wanted: &Wanted<'_>, default: (u32, u32), passwd: &'static str, group: &str) -> Result<Identity> {
-    let wanted_uid = if wanted.user.is_empty() { Some(default.0) } else { number(wanted.user) };
+    let user = wanted.user;
+    let wanted_uid = if user.is_empty() { Some(default.0) } else { number(user) };
     // passwd(5): name, password, user, group, comment, home, shell. A name counts before a number.
-    let users = || passwd.parts(b'\n').filter_map(fields::<6>);
-    let by_name = users().find(|[name, ..]| !wanted.user.is_empty() && *name == wanted.user);
-    let entry = by_name.or_else(|| users().find(|fields| wanted_uid.is_some() && number(fields[2]) == wanted_uid));
-    let uid = match (entry, wanted_uid) {
-        (Some(fields), _) => number(fields[2]).ok_or_else(|| broken("/etc/passwd", wanted.user))?,
-        (None, Some(uid)) => uid,
-        (None, None) => return Err(missing("user", wanted.user, "/etc/passwd", passwd)),
-    };
-    let own = entry.and_then(|fields| number(fields[3])).unwrap_or(default.1);
-    let gid = if wanted.group.is_empty() { own } else { group_number(wanted.group, group)? };
-    let mut groups = Vec::new();
-    if let Some([name, ..]) = entry
-        && wanted.group.is_empty()
-    {
-        // group(5): name, password, group, members.
-        let member = |fields: &[&str; 4]| fields[3].parts(b',').any(|member| member == name);
-        groups.extend(group.parts(b'\n').filter_map(fields::<4>).filter(member).filter_map(|fields| number(fields[2])));
+    let mut entry = line(passwd, 6, &|line| !user.is_empty() && field(line, 0) == user);
+    if entry.is_none() && wanted_uid.is_some() {
+        entry = line(passwd, 6, &|line| number(field(line, 2)) == wanted_uid);
     }
+    let uid = match (entry, wanted_uid) {
+        (Some(line), _) => number(field(line, 2)).ok_or_else(|| broken("/etc/passwd", user))?,
+        (None, Some(uid)) => uid,
+        (None, None) => return Err(missing("user", user, "/etc/passwd", passwd)),
+    };
+    let entry = entry.unwrap_or("");
+    let mut groups = Vec::new();
+    let gid = if wanted.group.is_empty() {
+        // group(5): name, password, group, members.
+        for line in group.parts(b'\n') {
+            if !entry.is_empty() && field(line, 3).parts(b',').any(|member| member == field(entry, 0)) {
+                groups.extend(number(field(line, 2)));
+            }
+        }
+        number(field(entry, 3)).unwrap_or(default.1)
+    } else {
+        group_number(wanted.group, group)?
+    };
     for further in wanted.further {
         groups.push(group_number(further, group)?);
     }
     sort(&mut groups, |one, other| one < other);
     groups.dedup();
-    let home = entry.map_or("", |fields| fields[5]);
-    let home = match (home, uid) {
+    let home = match (field(entry, 5), uid) {
         ("", 0) => "/root",
         ("", _) => "/",
         (home, _) => home,
@@ -125,9 +126,8 @@ pub fn find(wanted: &Wanted<'_>, default: (u32, u32), passwd: &'static str, grou
 }
 
 fn group_number(wanted: &str, group: &str) -> Result<u32> {
-    let named = group.parts(b'\n').filter_map(fields::<3>).find(|[name, ..]| *name == wanted);
-    match (named, number(wanted)) {
-        (Some(fields), _) => number(fields[2]).ok_or_else(|| broken("/etc/group", wanted)),
+    match (line(group, 3, &|line| field(line, 0) == wanted), number(wanted)) {
+        (Some(line), _) => number(field(line, 2)).ok_or_else(|| broken("/etc/group", wanted)),
         (None, Some(gid)) => Ok(gid),
         (None, None) => Err(missing("group", wanted, "/etc/group", group)),
     }

@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::clients::{Client, Queue};
+use super::clients::Client;
 use super::handover::{Handover, read_queue};
 use super::keeper::Keeper;
 use super::{LogOptions, Monitor};
 use crate::base::error::EXIT_FAILURE;
-use crate::base::text::{Cut, decimal_i64};
+use crate::base::text::{Cut, Words, decimal_i64};
 use crate::container::child;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::process::{self, Strings};
@@ -59,14 +59,19 @@ impl Monitor {
     /// Lets go of everything that was the command's, and stays with the container.
     pub(super) fn stay(self) -> ! {
         let mut numbers = Numbers::default();
-        for file in [Some(&self.root), Some(&self.directory), self.outputs[0].as_ref(), self.outputs[1].as_ref()] {
+        let handover = self.handover.as_ref();
+        for file in [
+            Some(&self.root),
+            Some(&self.directory),
+            handover.map(|handover| &handover.to),
+            handover.map(|handover| &handover.from),
+            self.outputs[0].as_ref(),
+            self.outputs[1].as_ref(),
+            self.input.as_ref(),
+            self.listener.as_ref(),
+        ] {
             numbers.file(file);
         }
-        numbers.file(self.input.as_ref());
-        numbers.file(self.listener.as_ref());
-        let handover = self.handover.as_ref();
-        numbers.file(handover.map(|handover| &handover.to));
-        numbers.file(handover.map(|handover| &handover.from));
         for number in [
             self.pid.into(),
             self.is_parent.into(),
@@ -87,7 +92,7 @@ impl Monitor {
             numbers.file(Some(&client.socket));
         }
         if self.queue.is_empty() || queue.is_some() {
-            numbers.execute(MONITOR, &self.id);
+            numbers.execute(MONITOR, self.id);
         }
         self.live()
     }
@@ -116,50 +121,54 @@ impl Keeper {
 pub fn become_one(args: &'static [&'static CStr]) {
     let Some(name) = args.first().filter(|name| [MONITOR, KEEPER].contains(name)) else { return };
     let word = |place: usize| args.get(place).and_then(|word| word.to_str().ok()).unwrap_or_default();
-    let mut numbers = word(2).words().filter_map(decimal_i64);
-    let mut next = || numbers.next().unwrap_or(-1);
-    let mut file = || Some(next()).filter(|number| *number > 2).map(|number| Fd::from_number(number as i32));
-    let (Some(root), Some(directory)) = (file(), file()) else {
+    let mut line = Line(word(2).words());
+    let (Some(root), Some(directory)) = (line.file(), line.file()) else {
         let _ = file::write_all(fd::STDERR, b"vial: this is what vial makes of itself to stay with a container\n");
         process::exit(EXIT_FAILURE);
     };
+    let handover = Handover::of(line.file(), line.file());
     if *name == KEEPER {
-        let handover = Handover::of(file(), file());
-        let channel = file();
-        let (attach, signals, monitor) = (next() == 1, next() as u64, next() as u32);
+        let channel = line.file();
+        let (attach, signals, monitor) = (line.next() == 1, line.next() as u64, line.next() as u32);
         let _ = child::close_on_exec();
         Keeper { root, directory, id: word(1), channel, attach, signals, handover, monitor }.keep();
     }
-    let (outputs, input, listener) = ([file(), file()], file(), file());
-    let handover = Handover::of(file(), file());
-    let mut monitor = Monitor {
-        root,
-        directory,
-        id: word(1).into(),
-        outputs,
-        input,
-        listener,
-        clients: Vec::new(),
-        queue: Queue::new(),
-        pid: next() as u32,
-        is_parent: next() == 1,
-        once: next() == 1,
-        tty: next() == 1,
-        told: false,
-        failures: next() as u8,
-        handover,
-        log_options: LogOptions::of(next() as u64, next() as u32),
-        log: None,
-    };
-    let mut number = || numbers.next();
-    if let Some(queue) = number().filter(|number| *number > 2) {
-        monitor.queue = read_queue(&Fd::from_number(queue as i32)).unwrap_or_default();
+    let mut monitor = Monitor::new(root, directory, word(1), handover);
+    monitor.outputs = [line.file(), line.file()];
+    monitor.input = line.file();
+    monitor.listener = line.file();
+    monitor.pid = line.next() as u32;
+    monitor.is_parent = line.next() == 1;
+    monitor.once = line.next() == 1;
+    monitor.tty = line.next() == 1;
+    monitor.failures = line.next() as u8;
+    monitor.log_options = LogOptions::of(line.next() as u64, line.next() as u32);
+    if let Some(queue) = line.file() {
+        monitor.queue = read_queue(&queue).unwrap_or_default();
     }
-    while let (Some(gets_output), Some(taken), Some(socket)) = (number(), number(), number()) {
-        let mut client = Client::new(Fd::from_number(socket as i32), gets_output == 1);
+    while let (gets_output, taken, Some(socket)) = (line.next(), line.next(), line.file()) {
+        let mut client = Client::new(socket, gets_output == 1);
         client.taken = taken as usize;
         monitor.clients.push(client);
     }
     let _ = child::close_on_exec();
     monitor.live()
+}
+
+/// The numbers in the command line.
+struct Line(Words<'static>);
+
+impl Line {
+    /// The next one; below zero behind the last.
+    #[inline(never)]
+    fn next(&mut self) -> i64 {
+        self.0.next().and_then(decimal_i64).unwrap_or(-1)
+    }
+
+    /// The file that the next one is, if it is one.
+    #[inline(never)]
+    fn file(&mut self) -> Option<Fd> {
+        let number = self.next();
+        if number > 2 { Some(Fd::from_number(number as i32)) } else { None }
+    }
 }

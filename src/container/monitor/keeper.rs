@@ -7,12 +7,10 @@
 //! and lock, and the sockets in which its monitors leave connections for each other. A monitor dies with its keeper, so that
 //! a container has both or neither.
 
-use alloc::vec::Vec;
-
-use super::clients::{Client, Queue};
+use super::Monitor;
+use super::clients::Client;
 use super::handover::Handover;
 use super::policy::{self, Policy};
-use super::{LogOptions, Monitor};
 use crate::base::error::Result;
 use crate::container::launch::{self, Launch};
 use crate::container::process as known;
@@ -130,25 +128,7 @@ impl Keeper {
             let _why = because!("end with the keeper");
             let _ = process::prctl_die_with_parent(libc::SIGKILL);
         }
-        let mut monitor = Monitor {
-            root: self.root,
-            directory: self.directory,
-            id: self.id.into(),
-            outputs: [None, None],
-            input: None,
-            listener: None,
-            clients: Vec::new(),
-            queue: Queue::new(),
-            pid: 0,
-            is_parent: true,
-            once: false,
-            tty: false,
-            told: false,
-            failures: 0,
-            handover: self.handover,
-            log_options: LogOptions::default(),
-            log: None,
-        };
+        let mut monitor = Monitor::new(self.root, self.directory, self.id, self.handover);
         let result = match start {
             Start::First => monitor.launch(launch, false, self.signals),
             Start::Adopted => monitor.take_over(launch),

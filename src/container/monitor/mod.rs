@@ -17,7 +17,6 @@ mod keeper;
 mod policy;
 mod watch;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -65,7 +64,7 @@ pub struct How {
 struct Monitor {
     root: Fd,
     directory: Fd,
-    id: String,
+    id: &'static str,
     /// Standard output and standard error; the first is the terminal if there is one.
     outputs: [Option<Fd>; 2],
     input: Option<Fd>,
@@ -169,6 +168,30 @@ fn killed() -> Error {
 }
 
 impl Monitor {
+    /// One that has nothing in hand yet.
+    #[inline(never)]
+    fn new(root: Fd, directory: Fd, id: &'static str, handover: Option<Handover>) -> Monitor {
+        Monitor {
+            root,
+            directory,
+            id,
+            outputs: [None, None],
+            input: None,
+            listener: None,
+            clients: Vec::new(),
+            queue: Queue::new(),
+            pid: 0,
+            is_parent: true,
+            once: false,
+            tty: false,
+            told: false,
+            failures: 0,
+            handover,
+            log_options: LogOptions::default(),
+            log: None,
+        }
+    }
+
     /// Tells the command that made this process; ends it if there is nothing to stay with.
     fn report(result: Result<()>, channel: &Fd) {
         let _why = because!("tell the command that started the container");
@@ -225,7 +248,7 @@ impl Monitor {
         let mut life = Life {
             root: self.root.by_ref(),
             bundles: &bundles,
-            id: &self.id,
+            id: self.id,
             name: "",
             directory: &self.directory,
             launch: &mut launch,
@@ -317,9 +340,9 @@ impl Monitor {
     /// Takes down what was put up for a workload that has ended; the exit code if that is not to be started again.
     fn finish(&mut self, ended: Option<process::Ended>) -> Option<u8> {
         let _why = because!("take down what was put up for the container");
-        let config = remains::config(self.directory.by_ref(), &self.id);
-        let oom_killed = remains::was_oom_killed(&config, &self.id);
-        let _ = remains::remove_group(&config, &self.id, None, false);
+        let config = remains::config(self.directory.by_ref(), self.id);
+        let oom_killed = remains::was_oom_killed(&config, self.id);
+        let _ = remains::remove_group(&config, self.id, None, false);
         self.drain();
         self.end_with(life::code(ended), oom_killed)
     }
@@ -327,7 +350,7 @@ impl Monitor {
     /// Writes down how the workload ended; the exit code if it is not to be started again.
     fn end_with(&mut self, code: u8, oom_killed: bool) -> Option<u8> {
         let directory = self.directory.by_ref();
-        let config = remains::config(directory, &self.id);
+        let config = remains::config(directory, self.id);
         let mut state = State::load(directory).ok().flatten().unwrap_or_default();
         let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
@@ -365,7 +388,7 @@ impl Monitor {
         let _why = because!("remove the container, as was asked for (--rm)");
         let with = With { config: Some(config), state: Some(state), volumes: !state.keep_volumes };
         let discard =
-            || remains::discard(self.root.by_ref(), &Bundles::open(self.root.by_ref())?, (&self.id, ""), &with);
+            || remains::discard(self.root.by_ref(), &Bundles::open(self.root.by_ref())?, (self.id, ""), &with);
         let _ = discard();
     }
 }
