@@ -1,7 +1,10 @@
 //! `--volume`, `--mount`, `--tmpfs`, `--device`.
 
+use alloc::vec::Vec;
+
 use super::{Read, RunOptions, target};
 use crate::base::json::record::names;
+use crate::base::keep::text;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
 use crate::cli::flags::Id;
@@ -27,26 +30,9 @@ names! {
     }
 }
 
-/// What an in-memory file system is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tmpfs {
-    /// At most this many bytes; the kernel's default is half of memory.
-    pub size: Option<u64>,
-    /// The root directory's mode.
-    pub mode: Option<u32>,
-    /// The root directory's owner.
-    pub uid: Option<u32>,
-    /// The root directory's group.
-    pub gid: Option<u32>,
-    /// At most this many files.
-    pub inodes: Option<u64>,
-    /// Programs can be executed.
-    pub exec: bool,
-    /// Set-user-ID bits count.
-    pub suid: bool,
-    /// Device nodes work.
-    pub dev: bool,
-}
+/// Options of an empty file system in memory, as mount(8) has them. What docker forbids by
+/// default is forbidden: programs, set-user-ID and devices.
+pub const TMPFS: &[&str] = &["noexec", "nosuid", "nodev", "mode=1777"];
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +60,8 @@ pub enum Source<'a> {
         /// It is filled with what the image has at the target.
         copy: bool,
     },
-    /// An empty file system in memory.
-    Tmpfs(Tmpfs),
+    /// An empty file system in memory with these options.
+    Tmpfs(&'static [&'static str]),
 }
 
 /// One mount.
@@ -182,34 +168,55 @@ fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
     })
 }
 
-/// `TARGET[:OPTIONS]`. What docker forbids by default stays forbidden: programs, set-user-ID and devices.
+/// `TARGET[:OPTIONS]`.
 fn tmpfs(text: &str) -> Read<Mount<'_>> {
     let (place, options) = text.cut(b':').unwrap_or((text, "rw"));
     let target = target(place).ok_or(NO_TARGET)?;
-    let mut fs = Tmpfs::default();
+    let mut all = TMPFS.to_vec();
     let mut read_only = false;
     for option in options.parts(b',') {
-        let (name, value) = option.cut(b'=').map_or((option, None), |(name, value)| (name, Some(value)));
-        tmpfs_option(&mut fs, &mut read_only, name, value).ok_or(phrase!("an option is unknown or malformed"))?;
+        match option.cut(b'=') {
+            None if matches!(option, "ro" | "rw") => read_only = option == "ro",
+            None => tmpfs_switch(&mut all, option).ok_or(UNKNOWN)?,
+            Some((name, value)) => tmpfs_option(&mut all, name, value).ok_or(UNKNOWN)?,
+        }
     }
-    Ok(Mount { source: Source::Tmpfs(fs), target, read_only })
+    Ok(Mount { source: Source::Tmpfs(all.leak()), target, read_only })
 }
 
-/// Applies one option; `None` if it won't do.
+const UNKNOWN: Phrase = phrase!("an option is unknown or malformed");
+
+/// Applies an option without a value; `None` if it won't do.
+fn tmpfs_switch(options: &mut Vec<&'static str>, name: &str) -> Option<()> {
+    const SWITCHES: &str = "exec noexec suid nosuid dev nodev ";
+    let place = text::place(SWITCHES.trim_ascii_end(), name)?;
+    // One that is off has its opposite behind it.
+    let off = text::word(SWITCHES, place | 1);
+    replace(options, off, if place & 1 == 1 { off } else { "" });
+    Some(())
+}
+
+/// Puts an option in the place of that of the same name; none if it is empty.
 #[inline(never)]
-fn tmpfs_option(fs: &mut Tmpfs, read_only: &mut bool, name: &str, value: Option<&str>) -> Option<()> {
-    match (name, value) {
-        ("ro" | "rw", None) => *read_only = name == "ro",
-        ("exec" | "noexec", None) => fs.exec = name == "exec",
-        ("suid" | "nosuid", None) => fs.suid = name == "suid",
-        ("dev" | "nodev", None) => fs.dev = name == "dev",
-        ("size", Some(value)) => fs.size = Some(text::size(value).filter(|&bytes| bytes > 0)?),
-        ("mode", Some(value)) => fs.mode = Some(text::octal_mode(value)?),
-        ("uid", Some(value)) => fs.uid = Some(text::uid(value)?),
-        ("gid", Some(value)) => fs.gid = Some(text::uid(value)?),
-        ("nr_inodes", Some(value)) => fs.inodes = Some(text::size(value)?),
-        _ => return None,
+fn replace(options: &mut Vec<&'static str>, name: &str, new: &'static str) {
+    options.retain(|option| option.cut(b'=').map_or(*option, |(name, _)| name) != name);
+    if !new.is_empty() {
+        options.push(new);
     }
+}
+
+/// Applies an option with its value; `None` if it won't do.
+#[inline(never)]
+fn tmpfs_option(options: &mut Vec<&'static str>, name: &str, value: &str) -> Option<()> {
+    let new = match name {
+        "mode" => text!("mode={:o}", text::octal_mode(value)?),
+        "uid" | "gid" => join!("{}={}", name, text::uid(value)?),
+        "size" | "nr_inodes" => {
+            join!("{}={}", name, text::size(value).filter(|&number| number > 0 || name != "size")?)
+        }
+        _ => return None,
+    };
+    replace(options, name, new);
     Some(())
 }
 

@@ -1,6 +1,6 @@
 mod refused;
 
-use super::mounts::{Device, Mount, Propagation, Source, Tmpfs};
+use super::mounts::{Device, Mount, Propagation, Source, TMPFS};
 use super::namespaces::{CONTAINER, HOST, NONE, PATH, PRIVATE, SHAREABLE};
 use super::*;
 use crate::base::json;
@@ -150,7 +150,7 @@ fn bind(path: &str, create: bool, recursive: bool, propagation: Propagation) -> 
 #[test]
 fn mounts_are_host_paths_volumes_and_memory() {
     let private = Propagation::RPrivate;
-    let tmpfs = Tmpfs { size: Some(64 << 20), mode: Some(0o1777), ..Tmpfs::default() };
+    let tmpfs = &["noexec", "nosuid", "nodev", "size=67108864", "mode=1777"];
     let named = |copy| Source::Volume { name: "data", copy };
     for (flags, source, target, read_only) in [
         ("-v /a:/b", bind("/a", true, true, private), "/b", false),
@@ -175,19 +175,12 @@ fn mounts_are_host_paths_volumes_and_memory() {
         ("--mount \"src=data\",dst=/b,volume-nocopy=true", named(false), "/b", false),
         ("--mount type=volume,dst=/b,ro=1", Source::Anonymous { copy: true }, "/b", true),
         ("--mount type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1777", Source::Tmpfs(tmpfs), "/b", false),
-        ("--tmpfs /b", Source::Tmpfs(Tmpfs::default()), "/b", false),
+        ("--tmpfs /b", Source::Tmpfs(TMPFS), "/b", false),
         ("--tmpfs /b:size=64m,mode=1777,ro", Source::Tmpfs(tmpfs), "/b", true),
+        ("--tmpfs /b:exec,noexec,mode=0700", Source::Tmpfs(&["nosuid", "nodev", "noexec", "mode=700"]), "/b", false),
         (
             "--tmpfs /b:exec,suid,dev,uid=1,gid=2,nr_inodes=1k,rw",
-            Source::Tmpfs(Tmpfs {
-                uid: Some(1),
-                gid: Some(2),
-                inodes: Some(1024),
-                exec: true,
-                suid: true,
-                dev: true,
-                ..Tmpfs::default()
-            }),
+            Source::Tmpfs(&["mode=1777", "uid=1", "gid=2", "nr_inodes=1024"]),
             "/b",
             false,
         ),

@@ -9,11 +9,10 @@ use super::Options;
 use super::image::Found;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::text;
 use crate::base::sort::sort;
 use crate::base::text::{Cut, Quoted};
 use crate::cli::context::Context;
-use crate::cli::options::mounts::{Mount, Source, Tmpfs};
+use crate::cli::options::mounts::{Mount, Source};
 use crate::container::spec;
 use crate::container::volume;
 use crate::sys::{because, fd, file};
@@ -73,7 +72,13 @@ impl Sources {
             }
             Source::Volume { name, copy } => self.volume(name, target, *copy, mount.read_only),
             Source::Anonymous { copy } => self.anonymous(target, *copy, mount.read_only)?,
-            Source::Tmpfs(tmpfs) => self.tmpfs(tmpfs, target, mount.read_only),
+            Source::Tmpfs(options) => {
+                let mut options = options.to_vec();
+                if mount.read_only {
+                    options.push("ro");
+                }
+                self.add(target, "tmpfs", "tmpfs", options);
+            }
         }
         Ok(())
     }
@@ -121,25 +126,6 @@ impl Sources {
             self.fills.push('\n');
         }
         self.bind(volume::source(name).leak(), target, "rbind", "rprivate", read_only);
-    }
-
-    fn tmpfs(&mut self, asked: &Tmpfs, target: &'static str, read_only: bool) {
-        let mut options = Vec::new();
-        for (on, name) in [(asked.exec, "noexec"), (asked.suid, "nosuid"), (asked.dev, "nodev")] {
-            if !on {
-                options.push(name);
-            }
-        }
-        let (uid, gid) = (asked.uid.map(u64::from), asked.gid.map(u64::from));
-        options.extend(asked.size.map(|size| join!("size={}", size)));
-        options.push(text!("mode={:o}", asked.mode.unwrap_or(0o1777)));
-        for (name, value) in [("uid", uid), ("gid", gid), ("nr_inodes", asked.inodes)] {
-            options.extend(value.map(|value| join!("{}={}", name, value)));
-        }
-        if read_only {
-            options.push("ro");
-        }
-        self.add(target, "tmpfs", "tmpfs", options);
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Mount, NO_NAME, Propagation, Read, Source, Tmpfs, target, tmpfs_option};
+use super::{Mount, NO_NAME, Propagation, Read, Source, target, tmpfs_option};
 use crate::base::text::{self, Cut};
 
 /// The keys that belong to one type only, as bits of what was seen.
@@ -23,7 +23,7 @@ struct Draft<'t> {
     propagation: Propagation,
     recursive: bool,
     copy: bool,
-    tmpfs: Tmpfs,
+    tmpfs: Vec<&'static str>,
 }
 
 /// Reads the whole value.
@@ -37,7 +37,7 @@ pub(super) fn mount(text: &str) -> Read<Mount<'_>> {
         propagation: Propagation::default(),
         recursive: true,
         copy: true,
-        tmpfs: Tmpfs::default(),
+        tmpfs: super::TMPFS.to_vec(),
     };
     for field in csv(text).ok_or(phrase!("a quotation mark is out of place"))? {
         let (key, value) = field.cut(b'=').map_or((field, None), |(key, value)| (key, Some(value)));
@@ -67,14 +67,14 @@ impl<'t> Draft<'t> {
             "bind-nonrecursive" => self.recursive = !switch()?,
             "bind-recursive" => self.recursive = text::place("disabled enabled", value?)? == 1,
             "volume-nocopy" => self.copy = !switch()?,
-            "tmpfs-size" | "tmpfs-mode" => tmpfs_option(&mut self.tmpfs, &mut false, &key[6..], value)?,
+            "tmpfs-size" | "tmpfs-mode" => tmpfs_option(&mut self.tmpfs, &key[6..], value?)?,
             _ => return None,
         }
         Some(())
     }
 
     #[inline(never)]
-    fn finish(&self) -> Read<Mount<'t>> {
+    fn finish(self) -> Read<Mount<'t>> {
         if self.used & !self.kind != 0 {
             return Err(phrase!("a key belongs to another type"));
         }
@@ -85,7 +85,7 @@ impl<'t> Draft<'t> {
                 Source::Bind { path, create: false, recursive, propagation }
             }
             (BIND, _) => return Err(phrase!("a bind mount needs a source path that starts with / or .")),
-            (TMPFS, None) => Source::Tmpfs(self.tmpfs),
+            (TMPFS, None) => Source::Tmpfs(self.tmpfs.leak()),
             (TMPFS, Some(_)) => return Err(phrase!("a tmpfs has no source")),
             (_, None | Some("")) => Source::Anonymous { copy: self.copy },
             (_, Some(name)) if text::is_name(name) => Source::Volume { name, copy: self.copy },
