@@ -340,6 +340,17 @@ pub fn unescape_octal(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
+/// Somebody else's text on one line: what would move the cursor, or make another line, is a space.
+#[must_use]
+#[inline(never)]
+pub fn printable(text: &str) -> &'static str {
+    let mut plain = String::new();
+    for letter in text.chars() {
+        plain.push(if letter.is_control() { ' ' } else { letter });
+    }
+    plain.leak()
+}
+
 /// Longest name of a container or volume: it is part of file names, with room for suffixes below the kernel's 255.
 pub const NAME_MAX: usize = 128;
 

@@ -1,6 +1,7 @@
 //! Calendar time without a clock: the proleptic Gregorian calendar in UTC, without leap seconds, as the kernel counts.
 
 use super::keep;
+use super::text::Cut;
 
 const DAY: i64 = 86_400;
 
@@ -57,7 +58,9 @@ impl Timestamp {
     /// `2026-01-02T03:04:05.12Z`: the fraction without its final zeros, as docker's `inspect` prints and Go's `RFC3339Nano`.
     #[must_use]
     pub fn rfc3339_short(self) -> &'static str {
-        join!("{}Z", self.rfc3339().trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.'))
+        let (whole, fraction) = self.rfc3339().cut(b'.').unwrap_or_default();
+        let digits = fraction.bytes().rposition(|byte| matches!(byte, b'1'..=b'9')).map_or(0, |last| last + 1);
+        join!("{}{}{}Z", whole, (if digits == 0 { "" } else { "." }), (&fraction[..digits]))
     }
 
     /// The nearest moment in the years 0000 to 9999.

@@ -7,7 +7,7 @@ use super::{output, pause};
 use crate::base::error::Result;
 use crate::base::keep;
 use crate::base::sort::sort;
-use crate::base::text::{Cut, decimal_u64};
+use crate::base::text::{self, Cut, decimal_u64};
 use crate::base::time::Timestamp;
 use crate::container::usage::{Process, TICKS, read_proc};
 use crate::sys::{because, fd, file, process};
@@ -58,10 +58,7 @@ impl Now {
         // Real, effective, saved and file system user, proc_pid_status(5).
         let uid = read("status").parts(b'\n').find_map(|line| line.strip_prefix("Uid:"))?.words().nth(1)?;
         // Arguments end in zero bytes; a process without any has its name in brackets, as in ps(1).
-        let mut command = String::new();
-        for letter in read("cmdline").trim_end_matches('\0').chars() {
-            command.push(if letter < ' ' { ' ' } else { letter });
-        }
+        let command = text::printable(read("cmdline").trim_end_matches('\0'));
         let (began, used) = (process.began / TICKS, process.ticks / TICKS);
         let age = self.up.saturating_sub(began);
         let name = if command.is_empty() { join!("[{}]", process.name) } else { "" };

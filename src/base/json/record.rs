@@ -101,7 +101,7 @@ pub fn read<T: Field + Default>(value: &Value) -> Result<T, Error> {
     Ok(record)
 }
 
-/// Reads a whole value into `field`.
+/// Reads a whole value into `field`, which has nothing in it yet.
 ///
 /// # Errors
 /// As [`read`].
@@ -362,7 +362,8 @@ integers! {
 impl<T: Field + Default> Field for Option<T> {
     fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
         if way.from.is_some() {
-            *self = Some(T::default());
+            // It was empty: one reads into the default.
+            let _ = self.get_or_insert_default();
         }
         way.whole = true;
         self.as_mut().map_or(Ok(()), |field| field.pass(way))
@@ -371,9 +372,6 @@ impl<T: Field + Default> Field for Option<T> {
 
 impl<T: Field + Default> Field for Vec<T> {
     fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
-        if way.from.is_some() {
-            self.clear();
-        }
         list(self, way)
     }
 

@@ -132,20 +132,16 @@ pub(in crate::cli) fn history(context: &Context<'_>) -> Result<u8> {
     let now = process::clock(libc::CLOCK_REALTIME);
     let mut id = if whole { join!("sha256:{}", image.id) } else { short(image.id, false) };
     for (step, size) in steps.into_iter().rev() {
-        let member = |name| {
-            // The text is somebody else's: it must not move the cursor, nor make another line.
-            let text = step.get(name).and_then(Value::as_str).unwrap_or_default();
-            text.replace(char::is_control, " ")
-        };
-        let created = Timestamp::parse(&member("created"));
+        let member = |name| text::printable(step.get(name).and_then(Value::as_str).unwrap_or_default());
+        let created = Timestamp::parse(member("created"));
         let at = created.map_or("", |created| created.rfc3339_short());
         let since = created.map_or("N/A", |created| say!("{} ago", human_duration(now.seconds_since(created))));
         cells.extend_from_slice(&[
             id,
             if human { since } else { at },
-            cut(&member("created_by"), if whole { usize::MAX } else { STEP }),
+            cut(member("created_by"), if whole { usize::MAX } else { STEP }),
             if human { text::human_size(size).leak() } else { say!("{}", size) },
-            member("comment").leak(),
+            member("comment"),
             at,
         ]);
         id = "<missing>";
