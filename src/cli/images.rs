@@ -192,7 +192,7 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
 /// image. One that can't be read may use any.
 pub(super) fn user_of(root: FdRef<'_>, wanted: &str) -> Option<String> {
     let bundles = Bundles::open(root).ok()?;
-    for (id, name) in bundles.list().ok()? {
+    for &(id, name) in bundles.list().ok()? {
         let Ok(directory) = file::open(root, file::path(join!("containers/{}", id)).ok()?, libc::O_PATH) else {
             continue;
         };

@@ -347,7 +347,7 @@ pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root)?;
     let mut code = 0;
-    for container in bundles.list()? {
+    for &container in bundles.list()? {
         let Some(seen) = Seen::look(&bundles, container)? else { continue };
         adopt(root, &bundles, &seen);
         if seen.condition != Condition::Exited || !wants_start(&seen) {

@@ -73,7 +73,7 @@ pub(super) fn all(context: &Context<'_>) -> Result<Vec<Box<Seen>>> {
     let root = context.open_root()?;
     let bundles = Bundles::open(root)?;
     let mut all = Vec::new();
-    for container in bundles.list()? {
+    for &container in bundles.list()? {
         let Some(mut seen) = Seen::look(&bundles, container)? else { continue };
         if let Some(problem) = seen.problem.take() {
             Context::warn(&[problem]);

@@ -178,7 +178,7 @@ impl Watch {
             drop(self.followed.remove(place));
         }
         if self.bundles.ids()?.iter().any(|id| self.is_new(id)) {
-            for container in self.bundles.list()? {
+            for &container in self.bundles.list()? {
                 if self.is_new(container.0)
                     && let Some(seen) = Seen::look(&self.bundles, container)?
                 {

@@ -138,7 +138,7 @@ impl Bundles {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn list(&self) -> Result<Vec<Named>> {
+    pub fn list(&self) -> Result<&'static [Named]> {
         self.survey().map(|(containers, _)| containers)
     }
 
@@ -154,7 +154,7 @@ impl Bundles {
     ///
     /// # Errors
     /// What the file system refuses.
-    pub fn survey(&self) -> Result<(Vec<Named>, Vec<Named>)> {
+    pub fn survey(&self) -> Result<(&'static [Named], &'static [Named])> {
         let _why = because!("list the containers and their names");
         let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
         for id in entries(self.containers)? {
@@ -172,7 +172,7 @@ impl Bundles {
                 None => dangling.push((name, keep::lossy(id.to_bytes()))),
             }
         }
-        Ok((containers, dangling))
+        Ok((containers.leak(), dangling.leak()))
     }
 
     /// Removes a name if it stands for this container, which is gone or has another one; whether it did. All names go under
@@ -195,9 +195,9 @@ impl Bundles {
     /// None, or several, that fit.
     pub fn find(&self, wanted: &str) -> Result<Named> {
         let all = self.list()?;
-        match pick(&all, wanted)? {
+        match pick(all, wanted)? {
             Some(found) => Ok(found),
-            None => Err(Error::new(say!("no such container: {}", wanted)).hint(known_names(&all))),
+            None => Err(Error::new(say!("no such container: {}", wanted)).hint(known_names(all))),
         }
     }
 
@@ -206,7 +206,7 @@ impl Bundles {
     /// # Errors
     /// Several that fit.
     pub fn search(&self, wanted: &str) -> Result<Option<Named>> {
-        pick(&self.list()?, wanted)
+        pick(self.list()?, wanted)
     }
 
     /// Opens a container's directory, and whether a process owns it, which keeps on if it is not so until the directory is

@@ -175,7 +175,7 @@ impl Volumes {
 
 /// The name, or else the ID, of a container other than `but` that mounts something, by its `config.json`.
 fn user(bundles: &Bundles, source: &str, but: &str) -> Result<Option<&'static str>> {
-    for (id, name) in bundles.list()? {
+    for &(id, name) in bundles.list()? {
         let Some((directory, _)) = bundles.look(id)?.filter(|_| id != but) else { continue };
         // One that is cut short is written anew or given up; a volume is made only after that.
         let Ok(Some(config)) = read_json(directory.by_ref(), c"config.json") else { continue };
