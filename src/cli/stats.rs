@@ -166,6 +166,7 @@ struct Watch {
     /// The IDs of those that were asked for; none for all.
     named: Vec<&'static str>,
     /// The newest first.
+    #[expect(clippy::vec_box, reason = "sorting moves what is boxed as one word")]
     followed: Vec<Box<Followed>>,
 }
 

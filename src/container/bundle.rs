@@ -36,7 +36,6 @@ const CONTAINERS: &CStr = c"containers";
 const NAMES: &CStr = c"names";
 
 /// The containers of a store.
-#[derive(Clone, Copy)]
 pub struct Bundles {
     containers: FdRef<'static>,
     names: FdRef<'static>,
@@ -473,7 +472,7 @@ mod tests {
         let bundles = Bundles::open(root.by_ref()).unwrap();
         let first = bundles.create("web").unwrap();
         std::fs::remove_dir_all(path.join("containers").join(first.id)).unwrap();
-        assert_eq!(bundles.survey().unwrap(), (vec![], vec![("web", first.id)]));
+        assert_eq!(bundles.survey().unwrap(), (&[][..], &[("web", first.id)][..]));
         let second = bundles.create("web").unwrap();
         bundles.give_back("web", first.id).unwrap();
         assert_eq!(bundles.find("web").unwrap().0, second.id);

@@ -29,7 +29,6 @@ use crate::sys::{Fd, FdRef, because, process};
 const VOLUMES: &CStr = c"volumes";
 
 /// The volumes of a store.
-#[derive(Clone, Copy)]
 pub struct Volumes(FdRef<'static>);
 
 /// Where a volume lies, relative to a container's bundle.
