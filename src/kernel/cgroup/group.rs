@@ -158,6 +158,7 @@ impl Group {
     }
 
     /// One call when the directory above is there. Another vial may remove that one at any time while it is empty.
+    #[inline(never)]
     fn make(&self, directory: &Directory) -> Result<()> {
         let path = file::path(directory.path)?;
         let mut tries = 0;
@@ -174,6 +175,7 @@ impl Group {
         }
     }
 
+    #[inline(never)]
     fn make_parents(&self, directory: &Directory) -> Result<()> {
         for &parent in self.path.parents() {
             let path = below(directory.mount, parent)?;

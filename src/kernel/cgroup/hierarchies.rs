@@ -156,6 +156,7 @@ const OPTIONS: usize = 8;
 
 impl<'a> Mount<'a> {
     /// `32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu`, `proc_pid_mountinfo(5)`.
+    #[inline(never)]
     fn parse(line: &'a str) -> Option<Mount<'a>> {
         let (mut fields, mut at) = ([""; 9], 0);
         for word in line.parts(b' ') {
@@ -168,6 +169,7 @@ impl<'a> Mount<'a> {
     }
 
     /// Whether this mount hides `other`: it lies on it, or next to it on the same mount and nearer to the root.
+    #[inline(never)]
     fn covers(&self, other: &Mount<'_>) -> bool {
         let (mount, other) = (&self.0, &other.0);
         let behind = other[POINT].strip_prefix(mount[POINT]);
