@@ -1,5 +1,6 @@
 //! `vial diff`, `vial export` and `vial save`: files as lists and archives.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -56,7 +57,7 @@ impl Target {
         let path = file::path(given.value)?;
         let parent = given.value.iter().rposition(|byte| *byte == b'/').map_or(&b"."[..], |at| &given.value[..=at]);
         let parent = file::path(parent)?;
-        let kind = |stat: Result<Statx>| stat.map_or(0, |stat| u32::from(stat.mode) & libc::S_IFMT);
+        let kind = |stat: Result<Box<Statx>>| stat.map_or(0, |stat| u32::from(stat.mode) & libc::S_IFMT);
         let fits = !given.value.is_empty()
             && kind(file::stat_follow(fd::CWD, parent)) == libc::S_IFDIR
             && kind(file::stat_follow(fd::CWD, path)) != libc::S_IFDIR;

@@ -70,7 +70,7 @@ impl Changes<'_> {
         let is_place = self.places.iter().any(|place| place.as_bytes() == self.path);
         let letter = if old.is_some() { b'C' } else { b'A' };
         if kind(&new) != libc::S_IFDIR {
-            if self.whole && old.is_some_and(|old| is_same(&old, &new)) {
+            if self.whole && old.as_ref().is_some_and(|old| is_same(old, &new)) {
                 return Ok(false);
             }
             if !self.whole && kind(&new) == libc::S_IFCHR && (new.rdev_major, new.rdev_minor) == (0, 0) {
@@ -85,7 +85,7 @@ impl Changes<'_> {
             }
             return Ok(false);
         }
-        let was_directory = old.filter(|old| kind(old) == libc::S_IFDIR);
+        let was_directory = old.as_ref().filter(|old| kind(old) == libc::S_IFDIR);
         let inner = open(upper, name)?;
         let inner_below = was_directory.zip(below).map(|(_, below)| open(below, name)).transpose()?;
         let before = self.found.len();
@@ -95,7 +95,7 @@ impl Changes<'_> {
         if old.is_none() && !changed && (is_place || placed) {
             return Ok(true);
         }
-        if changed || was_directory.is_none_or(|old| is_other(&old, &new, placed)) {
+        if changed || was_directory.is_none_or(|old| is_other(old, &new, placed)) {
             self.note(letter);
         }
         Ok(false)

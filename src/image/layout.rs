@@ -20,7 +20,6 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
-use crate::sys::uapi::Statx;
 use crate::sys::{Fd, because, file};
 
 /// More members than this no archive of images has.
@@ -133,7 +132,7 @@ impl Layout {
                     return Err(missing());
                 }
                 let file = file::open(place.dir.by_ref(), &place.name, libc::O_RDONLY | libc::O_NOFOLLOW)?;
-                Ok(Opened::part(file, 0, place.stat.map_or(0, |Statx { size, .. }| size)))
+                Ok(Opened::part(file, 0, place.stat.map_or(0, |stat| stat.size)))
             }
             Layout::Archive(file, members) => {
                 let mut path = normal(path.as_bytes());

@@ -1,6 +1,7 @@
 //! Paths inside a tree that is not trusted: links lead to where they would lead if the tree were the root.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -22,14 +23,14 @@ pub struct Place {
     /// The name; `.` for the directory itself.
     pub name: CString,
     /// What is there; nothing if the name is free.
-    pub stat: Option<Statx>,
+    pub stat: Option<Box<Statx>>,
 }
 
 impl Place {
     /// Whether something is there whose kind is `kind` (`S_IFDIR`, ...).
     #[must_use]
     pub fn is(&self, kind: u32) -> bool {
-        self.stat.is_some_and(|stat| u32::from(stat.mode) & libc::S_IFMT == kind)
+        self.stat.as_ref().is_some_and(|stat| u32::from(stat.mode) & libc::S_IFMT == kind)
     }
 }
 

@@ -6,7 +6,6 @@ use super::{HEAD, MAX_FILES, Stream, TIME, head, name};
 use crate::base::bytes::find;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, because, file};
 
 /// Bytes that are read at once.
@@ -156,7 +155,8 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                 };
-                let Statx { ino: inode, size, .. } = file::stat(file.by_ref(), c"")?;
+                let stat = file::stat(file.by_ref(), c"")?;
+                let (inode, size) = (stat.ino, stat.size);
                 met = inode == under_way;
                 if met {
                     break;

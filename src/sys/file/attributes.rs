@@ -1,6 +1,7 @@
 //! Kind, owner, mode, times and extended attributes of files.
 #![expect(unsafe_code, reason = "wraps system calls")]
 
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -18,7 +19,7 @@ use crate::sys::uapi::Statx;
 ///
 /// # Errors
 /// statx(2).
-pub fn stat(dir: FdRef<'_>, path: &CStr) -> Result<Statx> {
+pub fn stat(dir: FdRef<'_>, path: &CStr) -> Result<Box<Statx>> {
     statx(dir, path, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)
 }
 
@@ -26,16 +27,16 @@ pub fn stat(dir: FdRef<'_>, path: &CStr) -> Result<Statx> {
 ///
 /// # Errors
 /// statx(2).
-pub fn stat_follow(dir: FdRef<'_>, path: &CStr) -> Result<Statx> {
+pub fn stat_follow(dir: FdRef<'_>, path: &CStr) -> Result<Box<Statx>> {
     statx(dir, path, 0)
 }
 
-fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Statx> {
+fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Box<Statx>> {
     /// `STATX_BASIC_STATS | STATX_BTIME`.
     const MASK: usize = 0xfff;
-    let mut stat = Statx::default();
+    let mut stat = Box::<Statx>::default();
     // SAFETY: `stat` is writable and has the kernel's layout.
-    unsafe { at(Sysno::statx, dir, path, [flags as usize, MASK, &raw mut stat as usize], phrase!("look at")) }?;
+    unsafe { at(Sysno::statx, dir, path, [flags as usize, MASK, &raw mut *stat as usize], phrase!("look at")) }?;
     Ok(stat)
 }
 
