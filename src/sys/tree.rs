@@ -36,31 +36,8 @@ pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
         Err(error) if error.is(Errno::ENOTEMPTY) || error.is(Errno::EEXIST) => {}
         result => return result,
     }
-    let mut levels: Vec<Level> = Vec::new();
-    let mut here = open(dir, path, DIRECTORY)?;
-    let mut level = clear(&here, path)?;
-    loop {
-        ledger::relieve();
-        if let Some(name) = level.left.pop() {
-            match rmdir(here.by_ref(), &name) {
-                Err(error) if error.is(Errno::ENOTEMPTY) || error.is(Errno::EEXIST) => {
-                    here = open(here.by_ref(), &name, DIRECTORY)?;
-                    let below = clear(&here, &name)?;
-                    levels.push(core::mem::replace(&mut level, below));
-                }
-                result => result?,
-            }
-        } else if let Some(above) = levels.pop() {
-            here = open(here.by_ref(), c"..", DIRECTORY)?;
-            if identity(&here)? != above.identity {
-                return Err(moved("remove directory", &level.name));
-            }
-            rmdir(here.by_ref(), &level.name)?;
-            level = above;
-        } else {
-            return rmdir(dir, path);
-        }
-    }
+    walk(dir, path, true)?;
+    rmdir(dir, path)
 }
 
 /// How many bytes the files in a directory and in all below it have, without following links. What goes meanwhile is left out.
@@ -68,20 +45,45 @@ pub fn remove_tree(dir: FdRef<'_>, path: &CStr) -> Result<()> {
 /// # Errors
 /// What can't be listed; a directory that was moved while it was looked at.
 pub fn tree_size(dir: FdRef<'_>, path: &CStr) -> Result<u64> {
+    walk(dir, path, false)
+}
+
+const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+
+/// Goes through all below a directory, and removes it if that is wanted; else how many bytes the files have.
+#[inline(never)]
+fn walk(dir: FdRef<'_>, path: &CStr, remove: bool) -> Result<u64> {
     let (mut total, mut levels) = (0, Vec::new());
     let mut here = open(dir, path, DIRECTORY)?;
-    let mut level = measure(&here, path, &mut total)?;
+    let mut level = enter(&here, path, remove, &mut total)?;
     loop {
         ledger::relieve();
         if let Some(name) = level.left.pop() {
-            let Ok(below) = open(here.by_ref(), &name, DIRECTORY) else { continue };
-            let inner = measure(&below, &name, &mut total)?;
-            levels.push(core::mem::replace(&mut level, inner));
-            here = below;
+            if remove {
+                match rmdir(here.by_ref(), &name) {
+                    Err(error) if error.is(Errno::ENOTEMPTY) || error.is(Errno::EEXIST) => {}
+                    result => {
+                        result?;
+                        continue;
+                    }
+                }
+            }
+            here = match open(here.by_ref(), &name, DIRECTORY) {
+                Err(_) if !remove => continue,
+                below => below?,
+            };
+            let below = enter(&here, &name, remove, &mut total)?;
+            levels.push(core::mem::replace(&mut level, below));
         } else if let Some(above) = levels.pop() {
             here = open(here.by_ref(), c"..", DIRECTORY)?;
             if identity(&here)? != above.identity {
-                return Err(moved("measure directory", &level.name));
+                let operation = if remove { phrase!("remove directory") } else { phrase!("measure directory") };
+                return Err(Error::os(Errno::ESTALE, operation, level.name.to_string_lossy())
+                    .because(ledger::reason())
+                    .hint(phrase!("something moved it meanwhile")));
+            }
+            if remove {
+                rmdir(here.by_ref(), &level.name)?;
             }
             level = above;
         } else {
@@ -90,41 +92,30 @@ pub fn tree_size(dir: FdRef<'_>, path: &CStr) -> Result<u64> {
     }
 }
 
-/// Adds up the files of a directory; what is left are directories.
-fn measure(dir: &Fd, name: &CStr, total: &mut u64) -> Result<Level> {
-    let mut left = Vec::new();
-    for entry in list(dir.by_ref())? {
-        let Ok(stat) = stat(dir.by_ref(), &entry.name) else { continue };
-        if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR {
-            left.push(entry.name);
-        } else {
-            *total += stat.size;
-        }
-    }
-    Ok(Level { name: name.into(), identity: identity(dir)?, left })
-}
-
-fn moved(operation: &'static str, name: &CStr) -> Error {
-    Error::os(Errno::ESTALE, operation, name.to_string_lossy())
-        .because(ledger::reason())
-        .hint(phrase!("something moved it meanwhile"))
-}
-
-const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-
-/// Removes all files of a directory; what is left are directories.
-fn clear(dir: &Fd, name: &CStr) -> Result<Level> {
+/// Removes all files of a directory, or adds up their bytes; what is left are directories.
+#[inline(never)]
+fn enter(dir: &Fd, name: &CStr, remove: bool, total: &mut u64) -> Result<Level> {
     let identity = identity(dir)?;
     let mut left = Vec::new();
     for entry in list(dir.by_ref())? {
-        match entry.kind {
-            libc::DT_DIR => left.push(entry.name),
-            libc::DT_UNKNOWN => match unlink(dir.by_ref(), &entry.name) {
+        let mut is_directory = entry.kind == libc::DT_DIR;
+        if !remove {
+            let Ok(stat) = stat(dir.by_ref(), &entry.name) else { continue };
+            is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
+            *total += if is_directory { 0 } else { stat.size };
+        } else if !is_directory {
+            match unlink(dir.by_ref(), &entry.name) {
                 // What unlink(2) says of a directory: Linux the first, POSIX the second.
-                Err(error) if error.is(Errno::EISDIR) || error.is(Errno::EPERM) => left.push(entry.name),
+                Err(error)
+                    if entry.kind == libc::DT_UNKNOWN && (error.is(Errno::EISDIR) || error.is(Errno::EPERM)) =>
+                {
+                    is_directory = true;
+                }
                 result => result?,
-            },
-            _ => unlink(dir.by_ref(), &entry.name)?,
+            }
+        }
+        if is_directory {
+            left.push(entry.name);
         }
     }
     Ok(Level { name: name.into(), identity, left })
