@@ -2,7 +2,7 @@
 
 use super::blobs::Descriptor;
 use super::land::Workspace;
-use super::layer::{How, Unpacked};
+use super::layer::{How, Unpacked, refused};
 use super::manifest;
 use super::reference::Reference;
 use super::store::{Store, full_name};
@@ -11,13 +11,13 @@ use super::tar::write;
 use super::walk::{self, Chosen, What};
 use crate::base::phrase::Phrase;
 
-use crate::base::bytes::{Decode, Failure};
+use crate::base::bytes::Decode;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::{self, Gzip};
 use crate::base::json::Value;
 use crate::base::zstd::{self, Zstd};
 use crate::kernel::loopdev;
-use crate::sys::{self, Fd, file, ledger, process};
+use crate::sys::{self, Fd, file, process};
 
 /// Bytes looked at to tell what a file is.
 const HEAD: usize = loopdev::HEAD;
@@ -247,17 +247,7 @@ pub fn look(source: &[u8]) -> Result<Input> {
 }
 
 fn decompress(decoder: &mut dyn Decode<Error>, output: &mut stream::Output) -> Result<()> {
-    let failed = |failure| match failure {
-        Failure::Source(error) => error,
-        Failure::Corrupt { offset, what } => {
-            Error::new(say!("the archive is damaged: {}, at byte {} of the archive", what, offset))
-                .because(ledger::reason())
-                .hint(phrase!("bytes are counted in the compressed file"))
-        }
-        Failure::Refused { what, hint } => {
-            Error::new(say!("the archive can't be decompressed: {}", what)).because(ledger::reason()).hint(hint)
-        }
-    };
+    let failed = |failure| refused(failure, phrase!("bytes are counted in the compressed file"));
     loop {
         let piece = decoder.fill().map_err(failed)?;
         if piece.is_empty() {

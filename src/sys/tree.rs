@@ -106,9 +106,7 @@ fn enter(dir: &Fd, name: &CStr, remove: bool, total: &mut u64) -> Result<Level> 
         } else if !is_directory {
             match unlink(dir.by_ref(), &entry.name) {
                 // What unlink(2) says of a directory: Linux the first, POSIX the second.
-                Err(error)
-                    if entry.kind == libc::DT_UNKNOWN && (error.is(Errno::EISDIR) || error.is(Errno::EPERM)) =>
-                {
+                Err(error) if entry.kind == libc::DT_UNKNOWN && (error.is(Errno::EISDIR) || error.is(Errno::EPERM)) => {
                     is_directory = true;
                 }
                 result => result?,

@@ -21,6 +21,7 @@ use super::tar::{Entry, Extent, Failure, Kind, Reader};
 use crate::base::bytes::Source;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::phrase::Phrase;
 use crate::kernel::mounts::OTHER_WHITEOUT;
 use crate::sys::{Fd, FdRef, file, ledger, process};
 
@@ -108,14 +109,20 @@ pub fn unpack(archive: &mut Archive<'_>, root: FdRef<'_>, how: How, progress: &m
 
 /// The error of an archive that can't be read.
 pub(super) fn damaged(failure: Failure<Error>) -> Error {
-    match failure {
-        Failure::Source(error) => error,
+    refused(failure, phrase!("bytes are counted in the tar archive, once decompressed"))
+}
+
+/// Likewise, or of one that can't be decompressed; the hint says where bytes are counted.
+#[inline(never)]
+pub(super) fn refused(failure: Failure<Error>, counted: Phrase) -> Error {
+    let (said, hint) = match failure {
+        Failure::Source(error) => return error,
         Failure::Corrupt { offset, what } => {
-            Error::new(say!("the archive is damaged: {}, at byte {} of the archive", what, offset))
-                .because(ledger::reason())
-                .hint(phrase!("bytes are counted in the tar archive, once decompressed"))
+            (say!("the archive is damaged: {}, at byte {} of the archive", what, offset), counted)
         }
-    }
+        Failure::Refused { what, hint } => (say!("the archive can't be decompressed: {}", what), hint),
+    };
+    Error::new(said).because(ledger::reason()).hint(hint)
 }
 
 /// A program's capabilities.

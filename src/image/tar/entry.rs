@@ -1,9 +1,9 @@
 //! A member, put together from all its headers.
 
 use super::What;
-use super::header::Header;
-use super::pax::{Attributes, Scope};
-use super::sparse::{Extent, Layout};
+use super::header::{FIELDS, Header, MAJOR, MINOR, MODE};
+use super::pax::{Attributes, SIZE, Scope};
+use super::sparse::{Extent, Place};
 use alloc::vec::Vec;
 use core::mem;
 
@@ -83,93 +83,92 @@ pub struct Entry {
     pub offset: u64,
 }
 
-/// The extended headers that came before a member's own.
+/// The extended headers that came before a member's own; what is empty was not there.
 #[derive(Default)]
 pub(super) struct Extensions {
     pub records: Vec<u8>,
-    pub path: Option<Vec<u8>>,
-    pub link: Option<Vec<u8>>,
+    pub path: Vec<u8>,
+    pub link: Vec<u8>,
 }
 
 impl Extensions {
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.path.is_none() && self.link.is_none()
+        self.records.is_empty() && self.path.is_empty() && self.link.is_empty()
     }
 }
 
-/// An entry and what is still to be read for it.
-pub(super) struct Member {
-    pub entry: Entry,
-    /// Bytes of data in the archive.
-    pub stored: u64,
-    /// From a pax header: a sparse file's size, and where its map is.
-    pub layout: Option<(u64, Layout)>,
-}
-
-/// Puts a member together from all its headers; takes from `long` what it needs.
-pub(super) fn assemble(header: &Header, globals: &[u8], long: &mut Extensions, offset: u64) -> Result<Member, What> {
-    let mut said = Attributes::default();
+/// Puts a member together from all its headers; how many bytes of data it has in the archive. What is still to be read of a
+/// sparse one's map is left to `said`.
+#[inline(never)]
+pub(super) fn assemble(
+    header: &Header,
+    globals: &[u8],
+    long: &Extensions,
+    said: &mut Attributes,
+    entry: &mut Entry,
+) -> Result<u64, What> {
     said.apply(globals, Scope::Archive)?;
     said.apply(&long.records, Scope::Member)?;
-    let layout = said.sparse.layout()?;
-    let path = name(said.sparse.name.take().or(said.path.take()), long.path.take(), &|| header.path())?;
-    let mut kind = header.kind();
-    // POSIX: links, devices, directories and pipes have no data, whatever their size field holds.
-    let stored = match said.size {
-        _ if kind != Kind::File && header.typeflag() != b'D' => 0,
-        Some(size) => size,
-        None => header.size()?,
-    };
-    if header.typeflag() == 0 && path.ends_with(b"/") {
+    said.sparse.find()?;
+    let is_sparse = said.sparse.place != Place::Nowhere || header.typeflag() == b'S';
+    let pax = if said.sparse.name.is_empty() { &mut said.path } else { &mut said.sparse.name };
+    entry.path = mem::take(pax);
+    name(&mut entry.path, &long.path, &header.path())?;
+    entry.kind = header.kind();
+    for (place, field) in FIELDS.iter().enumerate() {
+        // POSIX: links, devices, directories and pipes have no data, whatever their size field holds.
+        if place == SIZE && entry.kind != Kind::File && header.typeflag() != b'D' {
+            said.numbers[place] = None;
+        } else if said.numbers[place].is_none() {
+            said.numbers[place] = Some(Time { seconds: header.number(field)?, nanoseconds: 0 });
+        }
+    }
+    let [size, uid, gid, mtime, atime, ctime] = said.numbers;
+    let stored = size.unwrap_or_default().seconds as u64;
+    if header.typeflag() == 0 && entry.path.ends_with(b"/") {
         // Version 7 had no type for directories. Go's reader sees no data here, GNU tar does.
         if stored != 0 {
             return Err(phrase!("a directory with data"));
         }
-        kind = Kind::Directory;
+        entry.kind = Kind::Directory;
     }
-    if kind != Kind::File && (layout.is_some() || header.typeflag() == b'S') {
+    if entry.kind != Kind::File && is_sparse {
         return Err(phrase!("a sparse member that is not a regular file"));
     }
-    let link = match kind {
-        Kind::HardLink | Kind::Symlink => name(said.link.take(), long.link.take(), &|| header.link())?,
-        _ => Vec::new(),
-    };
-    let (major, minor) = if matches!(kind, Kind::CharDevice | Kind::BlockDevice) { header.device()? } else { (0, 0) };
-    let entry = Entry {
-        kind,
-        path,
-        link,
-        mode: header.mode()?,
-        uid: said.uid.map_or_else(|| header.uid(), Ok)?,
-        gid: said.gid.map_or_else(|| header.gid(), Ok)?,
-        size: if kind == Kind::File { stored } else { 0 },
-        mtime: match said.mtime {
-            Some(time) => time,
-            None => Time { seconds: header.mtime()?, nanoseconds: 0 },
-        },
-        atime: said.atime,
-        ctime: said.ctime,
-        major,
-        minor,
-        xattrs: mem::take(&mut said.xattrs),
-        sparse: None,
-        offset,
-    };
-    Ok(Member { entry, stored, layout })
+    if matches!(entry.kind, Kind::HardLink | Kind::Symlink) {
+        entry.link = mem::take(&mut said.link);
+        name(&mut entry.link, &long.link, header.link())?;
+    }
+    if matches!(entry.kind, Kind::CharDevice | Kind::BlockDevice) && header.has_device() {
+        (entry.major, entry.minor) = (header.number(&MAJOR)? as u32, header.number(&MINOR)? as u32);
+    }
+    // Some writers put the whole `st_mode` into the field.
+    entry.mode = header.number(&MODE)? as u32 & 0o7777;
+    (entry.uid, entry.gid) = (uid.unwrap_or_default().seconds as u32, gid.unwrap_or_default().seconds as u32);
+    entry.size = if entry.kind == Kind::File { stored } else { 0 };
+    (entry.mtime, entry.atime, entry.ctime) = (mtime.unwrap_or_default(), atime, ctime);
+    entry.xattrs = mem::take(&mut said.xattrs);
+    Ok(stored)
 }
 
-/// A name may come from a pax or from a GNU header. Readers disagree on which of two wins, and no writer makes two.
-fn name(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, own: &dyn Fn() -> Vec<u8>) -> Result<Vec<u8>, What> {
-    if pax.is_some() && gnu.is_some() && pax != gnu {
+/// A name may come from a pax or from a GNU header, else it is the header's own. Readers disagree on which of two wins, and no
+/// writer makes two. The pax header's is there already.
+#[inline(never)]
+fn name(name: &mut Vec<u8>, gnu: &[u8], own: &[u8]) -> Result<(), What> {
+    if !name.is_empty() && !gnu.is_empty() && **name != *gnu {
         return Err(phrase!("a pax and a GNU header that give one member two names"));
     }
-    let name = pax.or(gnu).unwrap_or_else(own);
+    for other in [gnu, own] {
+        if name.is_empty() {
+            name.extend_from_slice(other);
+        }
+    }
     if name.contains(&0) {
         // Readers written in C would see its beginning, others refuse it.
         Err(phrase!("a name that holds a NUL"))
     } else if name.len() > MAX_PATH {
         Err(phrase!("a name of more than 64 KiB"))
     } else {
-        Ok(name)
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! One 512-byte header block: where its fields lie and how its numbers are written.
 
-use super::sparse::{Extent, Map};
+use super::sparse::{Extent, push};
 use super::{Kind, What};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -8,29 +8,60 @@ use core::ops::Range;
 /// The unit of everything in a tar archive.
 pub const BLOCK: usize = 512;
 
-// POSIX pax(1), "ustar Interchange Format"; the first nine are as old as version 7's tar(5).
+/// A field that holds a number.
+pub struct Field {
+    /// Where it begins, and how many bytes it has.
+    pub at: usize,
+    pub width: usize,
+    /// What is accepted.
+    least: i64,
+    most: i64,
+    /// What to say of anything else.
+    what: What,
+}
+
+impl Field {
+    const fn new(at: usize, width: usize, (least, most): (i64, i64), what: What) -> Field {
+        Field { at, width, least, most, what }
+    }
+}
+
+// POSIX pax(1), "ustar Interchange Format"; the fields up to the link are as old as version 7's tar(5).
 const NAME: Range<usize> = 0..100;
-const MODE: Range<usize> = 100..108;
-const UID: Range<usize> = 108..116;
-const GID: Range<usize> = 116..124;
-const SIZE: Range<usize> = 124..136;
-const MTIME: Range<usize> = 136..148;
-const CHECKSUM: Range<usize> = 148..156;
 const TYPE: usize = 156;
 const LINK: Range<usize> = 157..257;
 const MAGIC: Range<usize> = 257..265;
-const MAJOR: Range<usize> = 329..337;
-const MINOR: Range<usize> = 337..345;
 const PREFIX: Range<usize> = 345..500;
 // star(5): the prefix gives its end to two times, and a second magic closes the block.
 const STAR_PREFIX: Range<usize> = 345..476;
 const STAR_MAGIC: Range<usize> = 508..512;
-// GNU tar manual, "Basic Tar Format", struct oldgnu_header and struct sparse_header.
-const GNU_MAP: Range<usize> = 386..482;
-const GNU_MAP_GOES_ON: usize = 482;
-const GNU_REAL_SIZE: Range<usize> = 483..495;
-const GNU_MORE_MAP: Range<usize> = 0..504;
-const GNU_MORE_MAP_GOES_ON: usize = 504;
+// GNU tar manual, "Basic Tar Format", struct oldgnu_header and struct sparse_header: a part of the map, and whether it goes on.
+pub const GNU_MAP: Range<usize> = 386..483;
+pub const GNU_MORE_MAP: Range<usize> = 0..505;
+
+/// Any number that a field can hold.
+const ANY: (i64, i64) = (i64::MIN, i64::MAX);
+/// A user or group id; the last value means "don't change" to chown(2).
+const ID: (i64, i64) = (0, u32::MAX as i64 - 1);
+/// A part of a device number.
+const PART: (i64, i64) = (0, u32::MAX as i64);
+const LENGTH: (i64, i64) = (0, i64::MAX);
+
+/// What extended headers may say in the place of the header, in the order of their keys.
+#[rustfmt::skip]
+pub const FIELDS: [Field; 4] = [
+    Field::new(124, 12, LENGTH, phrase!("the size is not a number from 0 to 2^63-1")),
+    Field::new(108,  8, ID,     phrase!("the user id is not a number from 0 to 4294967294")),
+    Field::new(116,  8, ID,     phrase!("the group id is not a number from 0 to 4294967294")),
+    Field::new(136, 12, ANY,    phrase!("the modification time is not a number")),
+];
+pub const CHECKSUM: Field = Field::new(148, 8, ANY, phrase!("not a tar header: its checksum is wrong"));
+/// Where its digits are written.
+pub const CHECKSUM_DIGITS: Field = Field { width: 7, ..CHECKSUM };
+pub const MODE: Field = Field::new(100, 8, ANY, phrase!("the mode is not a number"));
+pub const MAJOR: Field = Field::new(329, 8, PART, phrase!("the device number is not a number from 0 to 4294967295"));
+pub const MINOR: Field = Field::new(337, 8, PART, phrase!("the device number is not a number from 0 to 4294967295"));
+pub const GNU_REAL_SIZE: Field = Field::new(483, 12, LENGTH, phrase!("the sparse member's real size is not a number"));
 
 /// Who defined what lies behind the version 7 fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,15 +88,14 @@ impl Header {
 
     /// The sum of all bytes with the checksum's own taken as blanks. Some old writers summed signed characters.
     pub fn verify(&self) -> Result<(), What> {
-        let (mut sum, mut negative) = (CHECKSUM.len() as i64 * b' ' as i64, 0);
-        for &byte in self.0[..CHECKSUM.start].iter().chain(&self.0[CHECKSUM.end..]) {
+        let (mut sum, mut negative) = (CHECKSUM.width as i64 * b' ' as i64, 0);
+        let (before, behind) = (&self.0[..CHECKSUM.at], &self.0[CHECKSUM.at + CHECKSUM.width..]);
+        for &byte in before.iter().chain(behind) {
             sum += byte as i64;
             negative += (byte >> 7) as i64;
         }
-        match number(&self.0[CHECKSUM]) {
-            Some(stored) if stored == sum || stored == sum - 256 * negative => Ok(()),
-            _ => Err(phrase!("not a tar header: its checksum is wrong")),
-        }
+        let stored = self.number(&CHECKSUM)?;
+        if stored == sum || stored == sum - 256 * negative { Ok(()) } else { Err(CHECKSUM.what) }
     }
 
     pub fn typeflag(&self) -> u8 {
@@ -74,15 +104,17 @@ impl Header {
 
     /// POSIX: a type that isn't known is a regular file.
     pub fn kind(&self) -> Kind {
-        match self.typeflag() {
-            b'1' => Kind::HardLink,
-            b'2' => Kind::Symlink,
-            b'3' => Kind::CharDevice,
-            b'4' => Kind::BlockDevice,
-            b'5' | b'D' => Kind::Directory,
-            b'6' => Kind::Fifo,
-            _ => Kind::File,
-        }
+        const KINDS: [Kind; 7] = [
+            Kind::File,
+            Kind::HardLink,
+            Kind::Symlink,
+            Kind::CharDevice,
+            Kind::BlockDevice,
+            Kind::Directory,
+            Kind::Fifo,
+        ];
+        let flag = if self.typeflag() == b'D' { b'5' } else { self.typeflag() };
+        KINDS.get(flag.wrapping_sub(b'0') as usize).copied().unwrap_or_default()
     }
 
     pub fn path(&self) -> Vec<u8> {
@@ -99,81 +131,45 @@ impl Header {
         path
     }
 
-    pub fn link(&self) -> Vec<u8> {
-        until_nul(&self.0[LINK]).to_vec()
+    pub fn link(&self) -> &[u8] {
+        until_nul(&self.0[LINK])
     }
 
-    /// The permission bits; some writers put the whole `st_mode` into the field.
-    pub fn mode(&self) -> Result<u32, What> {
-        let mode = number(&self.0[MODE]).ok_or(phrase!("the mode is not a number"))?;
-        Ok((mode & 0o7777) as u32)
-    }
-
-    pub fn uid(&self) -> Result<u32, What> {
-        number(&self.0[UID]).and_then(owner).ok_or(phrase!("the user id is not a number from 0 to 4294967294"))
-    }
-
-    pub fn gid(&self) -> Result<u32, What> {
-        number(&self.0[GID]).and_then(owner).ok_or(phrase!("the group id is not a number from 0 to 4294967294"))
-    }
-
-    pub fn size(&self) -> Result<u64, What> {
-        length(&self.0[SIZE]).ok_or(phrase!("the size is not a number from 0 to 2^63-1"))
-    }
-
-    pub fn mtime(&self) -> Result<i64, What> {
-        number(&self.0[MTIME]).ok_or(phrase!("the modification time is not a number"))
-    }
-
-    /// Major and minor number of a device; version 7's header has none.
-    pub fn device(&self) -> Result<(u32, u32), What> {
-        if self.format() == Format::V7 {
-            return Ok((0, 0));
+    /// A number.
+    #[inline(never)]
+    pub fn number(&self, field: &Field) -> Result<i64, What> {
+        match number(&self.0[field.at..field.at + field.width]) {
+            Some(number) if (field.least..=field.most).contains(&number) => Ok(number),
+            _ => Err(field.what),
         }
-        let part = |field: Range<usize>| number(&self.0[field]).and_then(|n| u32::try_from(n).ok());
-        part(MAJOR).zip(part(MINOR)).ok_or(phrase!("the device number is not a number from 0 to 4294967295"))
     }
 
-    /// The first part of an old GNU sparse map: the file's real size, and whether blocks with more of the map follow.
-    pub fn gnu_sparse(&self, map: &mut Map) -> Result<(u64, bool), What> {
-        if self.format() != Format::Gnu {
-            return Err(phrase!("a member of type S that is not in GNU format"));
-        }
-        let size = length(&self.0[GNU_REAL_SIZE]).ok_or(phrase!("the sparse member's real size is not a number"))?;
-        let goes_on = self.0[GNU_MAP_GOES_ON] != 0;
-        gnu_extents(&self.0[GNU_MAP], goes_on, map)?;
-        Ok((size, goes_on))
+    /// Version 7's header has no device numbers.
+    pub fn has_device(&self) -> bool {
+        self.format() != Format::V7
+    }
+
+    pub fn is_gnu(&self) -> bool {
+        self.format() == Format::Gnu
     }
 }
 
-/// Reads a block that continues an old GNU sparse map; returns whether another follows.
-pub fn gnu_sparse_more(block: &[u8; BLOCK], map: &mut Map) -> Result<bool, What> {
-    let goes_on = block[GNU_MORE_MAP_GOES_ON] != 0;
-    gnu_extents(&block[GNU_MORE_MAP], goes_on, map)?;
-    Ok(goes_on)
-}
-
-fn gnu_extents(entries: &[u8], goes_on: bool, map: &mut Map) -> Result<(), What> {
-    for entry in entries.chunks_exact(24) {
+/// Reads a part of an old GNU sparse map, and the byte behind it: whether another block with more follows.
+#[inline(never)]
+pub fn gnu_extents(part: &[u8], map: &mut Vec<Extent>) -> Result<bool, What> {
+    let goes_on = part.last().is_some_and(|last| *last != 0);
+    for entry in part.chunks_exact(24) {
         let (offset, size) = entry.split_at(12);
         if offset[0] == 0 || size[0] == 0 {
             // GNU tar stops here, Go's reader would take the following block for map: no writer makes that.
-            return if goes_on { Err(phrase!("a sparse map that goes on after its end")) } else { Ok(()) };
+            return if goes_on { Err(phrase!("a sparse map that goes on after its end")) } else { Ok(false) };
         }
-        let extent =
-            length(offset).zip(length(size)).ok_or(phrase!("the sparse map holds something that is not a number"))?;
-        map.push(Extent { offset: extent.0, length: extent.1 })?;
+        let (Some(offset @ 0..), Some(length @ 0..)) = (number(offset), number(size)) else {
+            return Err(phrase!("the sparse map holds something that is not a number"));
+        };
+        push(map, offset as u64, length as u64)?;
     }
-    Ok(())
-}
-
-/// A user or group id; the last value means "don't change" to chown(2).
-pub fn owner(number: i64) -> Option<u32> {
-    u32::try_from(number).ok().filter(|&id| id != u32::MAX)
-}
-
-fn length(field: &[u8]) -> Option<u64> {
-    number(field).and_then(|n| u64::try_from(n).ok())
+    Ok(goes_on)
 }
 
 /// What stands before the first NUL, or all of a field that is full.
@@ -182,6 +178,7 @@ pub fn until_nul(field: &[u8]) -> &[u8] {
 }
 
 /// A numeric field: octal digits, or base 256 when the first bit is set (GNU tar manual, "Extensions").
+#[inline(never)]
 fn number(field: &[u8]) -> Option<i64> {
     match field {
         [first, ..] if first & 0x80 != 0 => base256(field),

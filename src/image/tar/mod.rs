@@ -17,17 +17,21 @@ pub mod write;
 pub use self::entry::{Entry, Kind, Time, Xattr};
 pub use self::sparse::Extent;
 
-use self::entry::{Extensions, Member, assemble};
-use self::header::{BLOCK, Header, gnu_sparse_more, until_nul};
+use self::entry::{Extensions, assemble};
+use self::header::{BLOCK, FIELDS, GNU_MAP, GNU_MORE_MAP, GNU_REAL_SIZE, Header, gnu_extents, until_nul};
 use self::pax::{Attributes, Scope};
-use self::sparse::{Layout, Map, Text};
+use self::sparse::{Declared, Place, Text, check};
 use super::frame::Frame;
 use crate::base::bytes::Source;
 use crate::base::phrase::Phrase;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 use core::ops::Range;
+
+pub use self::pax::BASE64;
+pub use crate::base::bytes::Failure;
 
 /// All the memory a member's data ever takes.
 const BUFFER: usize = 256 << 10;
@@ -42,26 +46,6 @@ const ZERO: [u8; BLOCK] = [0; BLOCK];
 
 /// What is wrong with an archive.
 type What = Phrase;
-
-/// Why an archive can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure<E> {
-    /// The stream underneath failed.
-    Source(E),
-    /// The archive is damaged, cut off, or something that is refused.
-    Corrupt {
-        /// Where in the archive.
-        offset: u64,
-        /// What is wrong there.
-        what: Phrase,
-    },
-}
-
-impl<E> From<E> for Failure<E> {
-    fn from(error: E) -> Self {
-        Self::Source(error)
-    }
-}
 
 /// Reads an archive member by member.
 pub struct Reader<S: Source> {
@@ -81,8 +65,12 @@ pub struct Reader<S: Source> {
     globals: Vec<u8>,
     /// Set by the end marker.
     ended: bool,
+    /// Where what is at hand begins: what is wrong is wrong there.
+    at: u64,
     /// Behind a broken header nothing can be trusted: the failure is given again.
-    broken: Option<(u64, What)>,
+    broken: Option<What>,
+    /// The stream's own, until it is told.
+    failure: Option<S::Error>,
 }
 
 impl<S: Source> Reader<S> {
@@ -99,7 +87,9 @@ impl<S: Source> Reader<S> {
             padding: 0,
             globals: Vec::new(),
             ended: false,
+            at: 0,
             broken: None,
+            failure: None,
         }
     }
 
@@ -107,19 +97,33 @@ impl<S: Source> Reader<S> {
     ///
     /// # Errors
     /// The stream's own; `Corrupt` for what is not, or not all of, an archive, and again whenever asked after that.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, Failure<S::Error>> {
-        if let Some((offset, what)) = self.broken {
-            return Err(Failure::Corrupt { offset, what });
-        }
-        let next = self.advance();
-        // A second try would go on behind the long name or the size that this one had read.
-        self.broken = match next {
-            Ok(_) => return next,
-            Err(Failure::Corrupt { offset, what }) => Some((offset, what)),
-            Err(Failure::Source(_)) => Some((self.position, phrase!("the stream failed here before"))),
+    pub fn next_entry(&mut self) -> Result<Option<Box<Entry>>, Failure<S::Error>> {
+        let result = match self.broken {
+            Some(what) => Err(what),
+            None => self.advance(),
         };
-        self.left = 0;
-        next
+        result.map_err(|what| {
+            // A second try would go on behind the long name or the size that this one had read.
+            self.broken = Some(what);
+            self.left = 0;
+            self.stop(what)
+        })
+    }
+
+    /// Why it did not go on.
+    #[inline(never)]
+    fn stop(&mut self, what: What) -> Failure<S::Error> {
+        match self.failure.take() {
+            Some(error) => Failure::Source(error),
+            None => Failure::Corrupt { offset: self.at, what },
+        }
+    }
+
+    /// Something is wrong with the byte that would be the next one.
+    #[inline(never)]
+    fn wrong_here<T>(&mut self, what: What) -> Result<T, What> {
+        self.at = self.position;
+        Err(what)
     }
 
     /// Lends the next piece of the current member's data, as stored: a sparse member's holes are not there.
@@ -131,9 +135,13 @@ impl<S: Source> Reader<S> {
         if self.left == 0 {
             return Ok(&[]);
         }
-        let taken = self.take(self.left)?;
-        self.left -= taken.len() as u64;
-        Ok(&self.buffer[taken])
+        match self.take(self.left) {
+            Ok(count) => {
+                self.left -= count as u64;
+                Ok(&self.buffer[self.start - count..self.start])
+            }
+            Err(what) => Err(self.stop(what)),
+        }
     }
 
     /// Adds bytes of the buffer to the frame.
@@ -159,8 +167,8 @@ impl<S: Source> Reader<S> {
             self.position += (self.end - self.start) as u64;
             self.note(self.start..self.end);
             (self.start, self.end) = (0, 0);
-            if !self.fill()? {
-                return Ok(());
+            if !self.fill().unwrap_or(false) {
+                return self.failure.take().map_or(Ok(()), Err);
             }
         }
     }
@@ -176,7 +184,8 @@ impl<S: Source> Reader<S> {
         self.start += held as usize;
         self.position = at.saturating_add(whole);
         if whole > held && !self.source.skip(whole - held) {
-            return corrupt(at, phrase!("the archive ends in the middle of a member"));
+            let what = phrase!("the archive ends in the middle of a member");
+            return Err(Failure::Corrupt { offset: at, what });
         }
         Ok(at)
     }
@@ -191,135 +200,135 @@ impl<S: Source> Reader<S> {
         self.source
     }
 
-    fn advance(&mut self) -> Result<Option<Entry>, Failure<S::Error>> {
-        let mut extensions = Extensions::default();
+    fn advance(&mut self) -> Result<Option<Box<Entry>>, What> {
+        let mut entry = Box::<Entry>::default();
+        let mut long = Extensions::default();
         let mut first = None;
         let mut header = Header(ZERO);
         loop {
             self.skip()?;
-            let at = self.position;
+            self.at = self.position;
             if !self.header(&mut header)? {
-                return if extensions.is_empty() {
+                return if long.is_empty() {
                     Ok(None)
                 } else {
-                    corrupt(at, phrase!("the archive ends after an extended header"))
+                    Err(phrase!("the archive ends after an extended header"))
                 };
             }
-            let start = *first.get_or_insert(at);
+            entry.offset = *first.get_or_insert(self.at);
             match header.typeflag() {
                 // 'X' is what Solaris wrote before POSIX settled on 'x'. A second header replaces the first.
-                b'x' | b'X' => extensions.records = self.extension(&header, at)?,
+                b'x' | b'X' => self.extension(&header, &mut long.records)?,
                 b'g' => {
-                    let records = self.extension(&header, at)?;
-                    Attributes::default().apply(&records, Scope::Archive).or_else(|what| corrupt(at, what))?;
+                    let mut records = Vec::new();
+                    self.extension(&header, &mut records)?;
+                    Attributes::default().apply(&records, Scope::Archive)?;
                     if self.globals.len() + records.len() > MAX_GLOBALS {
-                        return corrupt(at, phrase!("pax headers for the whole archive of more than 64 KiB"));
+                        return Err(phrase!("pax headers for the whole archive of more than 64 KiB"));
                     }
-                    self.globals.extend_from_slice(&records);
+                    self.globals.append(&mut records);
                 }
-                b'L' => extensions.path = Some(self.long_name(&header, at)?),
-                b'K' => extensions.link = Some(self.long_name(&header, at)?),
-                b'M' => return corrupt(at, phrase!("the rest of a file that begins in another volume")),
+                b'L' => self.long_name(&header, &mut long.path)?,
+                b'K' => self.long_name(&header, &mut long.link)?,
+                b'M' => return Err(phrase!("the rest of a file that begins in another volume")),
                 flag => {
-                    let member = assemble(&header, &self.globals, &mut mem::take(&mut extensions), start);
-                    let entry = self.member(&header, member.or_else(|what| corrupt(start, what))?)?;
+                    self.at = entry.offset;
+                    let mut said = Attributes::default();
+                    let stored = assemble(&header, &self.globals, &long, &mut said, &mut entry)?;
+                    self.begin(stored);
+                    self.sparse(&header, &mut said.sparse, &mut entry)?;
+                    if entry.kind != Kind::File {
+                        // GNU's incremental archives list what a directory holds (type D).
+                        self.padding += mem::take(&mut self.left);
+                    }
                     // A volume label is no member, though it is made like one.
                     if flag != b'V' {
                         return Ok(Some(entry));
                     }
-                    first = None;
+                    (*entry, long, first) = (Entry::default(), Extensions::default(), None);
                 }
             }
         }
     }
 
-    fn member(&mut self, header: &Header, member: Member) -> Result<Entry, Failure<S::Error>> {
-        let Member { mut entry, stored, layout } = member;
-        self.begin(stored);
-        if header.typeflag() == b'S' || layout.is_some() {
-            let (size, map) = self.map(header, layout, entry.offset)?;
-            entry.sparse = Some(map.check(size, self.left).or_else(|what| corrupt(entry.offset, what))?);
-            entry.size = size;
-        }
-        if entry.kind != Kind::File {
-            // GNU's incremental archives list what a directory holds (type D).
-            self.padding += mem::take(&mut self.left);
-        }
-        Ok(entry)
-    }
-
-    fn map(
-        &mut self,
-        header: &Header,
-        layout: Option<(u64, Layout)>,
-        at: u64,
-    ) -> Result<(u64, Map), Failure<S::Error>> {
+    /// Reads the map of a sparse member, wherever it is.
+    #[inline(never)]
+    fn sparse(&mut self, header: &Header, said: &mut Declared, entry: &mut Entry) -> Result<(), What> {
         let mut block = [0; BLOCK];
-        match layout {
-            Some(_) if header.typeflag() == b'S' => corrupt(at, phrase!("two sparse maps for one member")),
-            Some((size, Layout::Header(map))) => Ok((size, map)),
-            Some((size, Layout::Data)) => {
+        let old = header.typeflag() == b'S';
+        match said.place {
+            Place::Nowhere if !old => return Ok(()),
+            Place::Nowhere => {
+                if !header.is_gnu() {
+                    return Err(phrase!("a member of type S that is not in GNU format"));
+                }
+                said.size = header.number(&GNU_REAL_SIZE)? as u64;
+                let mut goes_on = gnu_extents(&header.0[GNU_MAP], &mut said.map)?;
+                while goes_on {
+                    self.need_block(&mut block)?;
+                    goes_on = gnu_extents(&block[GNU_MORE_MAP], &mut said.map)?;
+                }
+            }
+            _ if old => return Err(phrase!("two sparse maps for one member")),
+            Place::Header => {}
+            Place::Data => {
                 let (mut text, mut complete) = (Text::default(), false);
                 while !complete {
                     if self.left < BLOCK as u64 {
-                        return corrupt(at, phrase!("a sparse map that goes beyond the member's data"));
+                        return Err(phrase!("a sparse map that goes beyond the member's data"));
                     }
                     self.left -= BLOCK as u64;
                     self.need_block(&mut block)?;
-                    complete = text.feed(&block).or_else(|what| corrupt(at, what))?;
+                    complete = text.feed(&block, &mut said.map)?;
                 }
-                Ok((size, text.into_map()))
-            }
-            None => {
-                let mut map = Map::default();
-                let (size, mut goes_on) = header.gnu_sparse(&mut map).or_else(|what| corrupt(at, what))?;
-                while goes_on {
-                    self.need_block(&mut block)?;
-                    goes_on = gnu_sparse_more(&block, &mut map).or_else(|what| corrupt(at, what))?;
-                }
-                Ok((size, map))
             }
         }
+        check(&mut said.map, said.size, self.left)?;
+        entry.sparse = Some(mem::take(&mut said.map));
+        entry.size = said.size;
+        Ok(())
     }
 
     /// Reads the next header; false at the end.
-    fn header(&mut self, header: &mut Header) -> Result<bool, Failure<S::Error>> {
-        let at = self.position;
+    fn header(&mut self, header: &mut Header) -> Result<bool, What> {
         if !self.ended && self.block(&mut header.0)? {
             if header.0 != ZERO {
-                return header.verify().map(|()| true).or_else(|what| corrupt(at, what));
+                return header.verify().map(|()| true);
             }
             // Two zero blocks are the end. GNU tar and Go take one, or none, for enough if nothing follows.
             if self.block(&mut header.0)? && header.0 != ZERO {
-                return corrupt(at, phrase!("a zero block between the members"));
+                return Err(phrase!("a zero block between the members"));
             }
         }
         self.ended = true;
         Ok(false)
     }
 
-    fn long_name(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
-        let mut name = self.extension(header, at)?;
-        name.truncate(until_nul(&name).len());
+    #[inline(never)]
+    fn long_name(&mut self, header: &Header, name: &mut Vec<u8>) -> Result<(), What> {
+        self.extension(header, name)?;
+        name.truncate(until_nul(name).len());
         // GNU tar makes the name empty, Go's reader takes the short one.
-        if name.is_empty() { corrupt(at, phrase!("an empty long name")) } else { Ok(name) }
+        if name.is_empty() { Err(phrase!("an empty long name")) } else { Ok(()) }
     }
 
     /// Holds the data of an extended header.
-    fn extension(&mut self, header: &Header, at: u64) -> Result<Vec<u8>, Failure<S::Error>> {
-        let size = header.size().or_else(|what| corrupt(at, what))?;
+    #[inline(never)]
+    fn extension(&mut self, header: &Header, bytes: &mut Vec<u8>) -> Result<(), What> {
+        let size = header.number(&FIELDS[pax::SIZE])? as u64;
         if size > MAX_EXTENSION {
-            return corrupt(at, phrase!("a long name or extended header of more than 1 MiB"));
+            return Err(phrase!("a long name or extended header of more than 1 MiB"));
         }
         self.begin(size);
-        let mut bytes = Vec::with_capacity(size as usize);
+        bytes.clear();
         while self.left != 0 {
-            let taken = self.take(self.left)?;
-            self.left -= taken.len() as u64;
+            let count = self.take(self.left)?;
+            self.left -= count as u64;
+            let taken = self.start - count..self.start;
             bytes.extend_from_slice(&self.buffer[taken.clone()]);
             self.note(taken);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn begin(&mut self, stored: u64) {
@@ -327,41 +336,38 @@ impl<S: Source> Reader<S> {
         self.padding = stored.wrapping_neg() % BLOCK as u64;
     }
 
-    fn skip(&mut self) -> Result<(), Failure<S::Error>> {
+    fn skip(&mut self) -> Result<(), What> {
         self.padding += mem::take(&mut self.left);
         while self.padding != 0 {
-            let taken = self.take(self.padding)?;
-            self.padding -= taken.len() as u64;
-            self.note(taken);
+            let count = self.take(self.padding)?;
+            self.padding -= count as u64;
+            self.note(self.start - count..self.start);
         }
         Ok(())
     }
 
-    /// Takes at least one and at most `limit` bytes; returns where in the buffer they are.
-    fn take(&mut self, limit: u64) -> Result<Range<usize>, Failure<S::Error>> {
+    /// Takes at least one and at most `limit` bytes, which are then before `start` in the buffer; how many.
+    #[inline(never)]
+    fn take(&mut self, limit: u64) -> Result<usize, What> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
             if !self.fill()? {
-                return corrupt(self.position, phrase!("the archive ends in the middle of a member"));
+                return self.wrong_here(phrase!("the archive ends in the middle of a member"));
             }
         }
         let count = limit.min((self.end - self.start) as u64);
-        let taken = self.start..self.start + count as usize;
-        self.start = taken.end;
+        self.start += count as usize;
         self.position += count;
-        Ok(taken)
+        Ok(count as usize)
     }
 
-    fn need_block(&mut self, block: &mut [u8; BLOCK]) -> Result<(), Failure<S::Error>> {
-        if self.block(block)? {
-            Ok(())
-        } else {
-            corrupt(self.position, phrase!("the archive ends in the middle of a member"))
-        }
+    fn need_block(&mut self, block: &mut [u8; BLOCK]) -> Result<(), What> {
+        if self.block(block)? { Ok(()) } else { self.wrong_here(phrase!("the archive ends in the middle of a member")) }
     }
 
     /// Takes a block; false if the stream ends just before it.
-    fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, Failure<S::Error>> {
+    #[inline(never)]
+    fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, What> {
         if self.end - self.start < BLOCK {
             // Less than a block is moved so that what is read next gets the whole buffer.
             self.buffer.copy_within(self.start..self.end, 0);
@@ -371,7 +377,7 @@ impl<S: Source> Reader<S> {
                     return if self.end == 0 {
                         Ok(false)
                     } else {
-                        corrupt(self.position, phrase!("the archive ends in the middle of a block"))
+                        self.wrong_here(phrase!("the archive ends in the middle of a block"))
                     };
                 }
             }
@@ -384,15 +390,19 @@ impl<S: Source> Reader<S> {
     }
 
     /// Reads once behind what the buffer holds; false at the stream's end.
-    fn fill(&mut self) -> Result<bool, S::Error> {
+    #[inline(never)]
+    fn fill(&mut self) -> Result<bool, What> {
         let free = &mut self.buffer[self.end..];
         let room = free.len();
-        let count = self.source.read(free)?.min(room);
-        self.end += count;
-        Ok(count != 0)
+        match self.source.read(free) {
+            Ok(count) => {
+                self.end += count.min(room);
+                Ok(count != 0)
+            }
+            Err(error) => {
+                self.failure = Some(error);
+                self.wrong_here(phrase!("the stream failed here before"))
+            }
+        }
     }
-}
-
-fn corrupt<T, E>(offset: u64, what: What) -> Result<T, Failure<E>> {
-    Err(Failure::Corrupt { offset, what })
 }

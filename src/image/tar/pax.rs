@@ -1,24 +1,39 @@
 //! Extended headers: POSIX pax(1), "pax Extended Header"; star(5) for the attributes, libarchive's tar(5) for its own.
 
-use super::header::owner;
 use super::sparse::Declared;
 use super::{Time, What, Xattr};
+use crate::base::text;
 use alloc::vec::Vec;
 
 /// A kernel lists at most 64 KiB of names (`XATTR_LIST_MAX`); nothing real comes near this many.
 const MAX_XATTRS: usize = 1024;
 
-/// What extended headers say about a member; what they leave out is in its header.
+/// Keys of records that every member may have: numbers first, as in the table of the header's fields, then names.
+const KEYS: &str = "size uid gid mtime atime ctime path linkpath";
+/// Places among the keys.
+pub const SIZE: usize = 0;
+const MTIME: usize = 3;
+const PATH: usize = 6;
+
+/// What is said of a value that is none, for each key that has a number.
+const WHATS: [What; PATH] = [
+    // Digits and nothing else: wherever two readers understand a size differently, one sees members that the other takes for
+    // data.
+    phrase!("a pax size that is not decimal digits up to 2^63-1"),
+    phrase!("a pax uid that is not a number from 0 to 4294967294"),
+    phrase!("a pax gid that is not a number from 0 to 4294967294"),
+    phrase!("a pax mtime that is not a time"),
+    phrase!("a pax atime that is not a time"),
+    phrase!("a pax ctime that is not a time"),
+];
+
+/// What extended headers say about a member; what they leave out, or empty, is in its header.
 #[derive(Default)]
 pub struct Attributes {
-    pub path: Option<Vec<u8>>,
-    pub link: Option<Vec<u8>>,
-    pub size: Option<u64>,
-    pub uid: Option<u32>,
-    pub gid: Option<u32>,
-    pub mtime: Option<Time>,
-    pub atime: Option<Time>,
-    pub ctime: Option<Time>,
+    pub path: Vec<u8>,
+    pub link: Vec<u8>,
+    /// The first of [`KEYS`].
+    pub numbers: [Option<Time>; PATH],
     pub xattrs: Vec<Xattr>,
     pub sparse: Declared,
 }
@@ -34,72 +49,56 @@ pub enum Scope {
 
 impl Attributes {
     /// Lays a header's records over what is known; a record that comes later wins.
+    #[inline(never)]
     pub fn apply(&mut self, mut records: &[u8], scope: Scope) -> Result<(), What> {
         while !records.is_empty() {
             let (key, value, rest) = record(records).ok_or(phrase!("a malformed pax record"))?;
-            let own = self.member_only(key, value)?;
-            if own && scope == Scope::Archive {
+            records = rest;
+            if self.record(key, value)? && scope == Scope::Archive {
                 // Lawful or not, readers disagree: Go's and libarchive's pass over global headers, GNU tar obeys.
                 return Err(phrase!(
                     "a pax header for the whole archive that sets a size, extents or extended attributes"
                 ));
             }
-            if !own {
-                self.common(key, value)?;
-            }
-            records = rest;
         }
         Ok(())
     }
 
-    /// An empty value takes back what an earlier header said (POSIX). Unknown keys say nothing to us.
-    fn common(&mut self, key: &[u8], value: &[u8]) -> Result<(), What> {
-        let names: [(&[u8], &mut Option<Vec<u8>>); 2] = [(b"path", &mut self.path), (b"linkpath", &mut self.link)];
-        for (name, field) in names {
-            if name == key {
-                *field = (!value.is_empty()).then(|| value.to_vec());
-            }
-        }
-        let ids: [(&[u8], &mut Option<u32>, What); 2] = [
-            (b"uid", &mut self.uid, phrase!("a pax uid that is not a number from 0 to 4294967294")),
-            (b"gid", &mut self.gid, phrase!("a pax gid that is not a number from 0 to 4294967294")),
-        ];
-        for (name, field, what) in ids {
-            if name == key {
-                *field = optional(value, id, what)?;
-            }
-        }
-        let times: [(&[u8], &mut Option<Time>, What); 3] = [
-            (b"mtime", &mut self.mtime, phrase!("a pax mtime that is not a time")),
-            (b"atime", &mut self.atime, phrase!("a pax atime that is not a time")),
-            (b"ctime", &mut self.ctime, phrase!("a pax ctime that is not a time")),
-        ];
-        for (name, field, what) in times {
-            if name == key {
-                *field = optional(value, time, what)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the records that make sense for one member only; returns whether this was one.
-    fn member_only(&mut self, key: &[u8], value: &[u8]) -> Result<bool, What> {
-        if key == b"size" {
-            // Digits and nothing else: wherever two readers understand a size differently, one sees members that the
-            // other takes for data.
-            self.size = Some(decimal(value).ok_or(phrase!("a pax size that is not decimal digits up to 2^63-1"))?);
-        } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
-            self.sparse.record(key, value)?;
-        } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+    /// Takes a record; whether it makes sense for one member only. Unknown keys say nothing to us.
+    fn record(&mut self, key: &[u8], value: &[u8]) -> Result<bool, What> {
+        if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             // GNU tar writes '=' and '%' of a name like this since 1.30; an empty value is a value.
             self.xattr(unescape(name, b"=%"), value.to_vec())?;
-        } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
+            return Ok(true);
+        }
+        if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
             let value = base64(value).ok_or(phrase!("an extended attribute that is not base64"))?;
             self.xattr(unescape(name, &[]), value)?;
-        } else {
+            return Ok(true);
+        }
+        let key = str::from_utf8(key).unwrap_or_default();
+        if let Some(key) = key.strip_prefix("GNU.sparse.") {
+            self.sparse.record(key, value)?;
+            return Ok(true);
+        }
+        let Some(place) = text::place(KEYS, key) else { return Ok(false) };
+        if place >= PATH {
+            let name = if place == PATH { &mut self.path } else { &mut self.link };
+            *name = value.to_vec();
             return Ok(false);
         }
-        Ok(true)
+        // An empty value takes back what an earlier header said (POSIX).
+        self.numbers[place] = None;
+        if place == SIZE || !value.is_empty() {
+            let limit = if place == SIZE { i64::MAX } else { u32::MAX as i64 - 1 };
+            let number = match decimal(value) {
+                _ if place >= MTIME => time(value),
+                Some(seconds) if seconds as i64 <= limit => Some(Time { seconds: seconds as i64, nanoseconds: 0 }),
+                _ => None,
+            };
+            self.numbers[place] = Some(number.ok_or(WHATS[place])?);
+        }
+        Ok(place == SIZE)
     }
 
     /// libarchive writes each attribute twice, in both spellings.
@@ -131,10 +130,6 @@ fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&body[..equals], &body[equals + 1..], rest))
 }
 
-fn optional<T>(value: &[u8], parse: fn(&[u8]) -> Option<T>, what: What) -> Result<Option<T>, What> {
-    if value.is_empty() { Ok(None) } else { parse(value).map(Some).ok_or(what) }
-}
-
 /// One or more digits and nothing else, up to what an `off_t` holds.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -146,10 +141,6 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
         value = value.checked_mul(10)?.checked_add(digit as i64)?;
     }
     Some(value as u64)
-}
-
-fn id(value: &[u8]) -> Option<u32> {
-    owner(decimal(value)? as i64)
 }
 
 /// `[-]SECONDS[.FRACTION]`; what is finer than a nanosecond is cut off.
@@ -195,19 +186,15 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
-/// RFC 4648, section 4; libarchive leaves the padding away.
+/// The digits of base 64, RFC 4648, section 4.
+pub const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Reads what is written in these; libarchive leaves the padding away.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut bits, mut held) = (0_u32, 0_u32);
     for &digit in text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text) {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
+        let value = BASE64.iter().position(|known| *known == digit)?;
         bits = bits << 6 | value as u32;
         held += 6;
         if held >= 8 {

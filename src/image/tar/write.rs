@@ -4,7 +4,8 @@
 
 use alloc::vec::Vec;
 
-use super::header::{BLOCK, Header};
+use super::header::{BLOCK, CHECKSUM_DIGITS, FIELDS, Field, Header, MAJOR, MINOR, MODE};
+use super::pax::SIZE;
 use super::{Entry, Extent, Kind, Time};
 use crate::base::error::{Error, Result};
 use crate::image::resolve::split;
@@ -50,10 +51,10 @@ pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
         map.push(b'\n');
         map.resize(map.len() + padding(map.len() as u64), 0);
         stored += map.len() as u64;
-        record(&mut records, b"GNU.sparse.major", b"1");
-        record(&mut records, b"GNU.sparse.minor", b"0");
+        number_record(&mut records, "GNU.sparse.major", 1);
+        number_record(&mut records, "GNU.sparse.minor", 0);
         record(&mut records, b"GNU.sparse.name", &entry.path);
-        number_record(&mut records, b"GNU.sparse.realsize", entry.size);
+        number_record(&mut records, "GNU.sparse.realsize", entry.size);
         // What a program sees that does not know sparse files.
         shown = [b"GNUSparseFile.0/", split(path).1].concat();
         path = &shown;
@@ -61,7 +62,7 @@ pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
     let block = ustar(entry, path, stored, &mut records)?;
     if !records.is_empty() {
         let mut extended = Block::new(b"././@PaxHeader", b'x');
-        extended.octal(SIZE, records.len() as u64);
+        extended.octal(&FIELDS[SIZE], records.len() as u64);
         out.extend_from_slice(&extended.finish());
         out.extend_from_slice(&records);
         out.resize(out.len() + padding(records.len() as u64), 0);
@@ -82,28 +83,32 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
             (&[][..], &path[..100])
         }
     };
-    let mut block = Block::new(name, flag(entry.kind));
+    // As in the headers that are read.
+    let mut block = Block::new(name, b'0' + entry.kind as u8);
     block.text(345, prefix);
     if entry.link.len() > 100 {
         record(records, b"linkpath", &entry.link);
     }
     block.text(157, &entry.link[..entry.link.len().min(100)]);
-    block.octal((100, 8), u64::from(entry.mode));
+    let [size, uid, gid, mtime] = &FIELDS;
     for (field, key, value) in [
-        ((108, 8), &b"uid"[..], u64::from(entry.uid)),
-        ((116, 8), b"gid", u64::from(entry.gid)),
-        (SIZE, b"size", stored),
+        (&MODE, "", entry.mode.into()),
+        (uid, "uid", entry.uid.into()),
+        (gid, "gid", entry.gid.into()),
+        (size, "size", stored),
+        (&MAJOR, "", entry.major.into()),
+        (&MINOR, "", entry.minor.into()),
     ] {
         if !block.octal(field, value) {
+            if key.is_empty() {
+                return Err(Error::new(phrase!("a device whose number does not fit an archive")));
+            }
             number_record(records, key, value);
         }
     }
     let seconds = u64::try_from(entry.mtime.seconds).unwrap_or(u64::MAX);
-    if !block.octal((136, 12), seconds) || entry.mtime.nanoseconds != 0 {
+    if !block.octal(mtime, seconds) || entry.mtime.nanoseconds != 0 {
         record(records, b"mtime", &time(entry.mtime));
-    }
-    if !block.octal((329, 8), u64::from(entry.major)) || !block.octal((337, 8), u64::from(entry.minor)) {
-        return Err(Error::new(phrase!("a device whose number does not fit an archive")));
     }
     for attribute in &entry.xattrs {
         let mut key = b"SCHILY.xattr.".to_vec();
@@ -126,18 +131,6 @@ fn prefix_end(path: &[u8]) -> Option<usize> {
     (from..path.len().min(156).max(from)).find(|&at| path[at] == b'/' && at + 1 < path.len())
 }
 
-fn flag(kind: Kind) -> u8 {
-    match kind {
-        Kind::File => b'0',
-        Kind::HardLink => b'1',
-        Kind::Symlink => b'2',
-        Kind::CharDevice => b'3',
-        Kind::BlockDevice => b'4',
-        Kind::Directory => b'5',
-        Kind::Fifo => b'6',
-    }
-}
-
 /// `LENGTH KEY=VALUE\n`, where the length counts itself.
 #[inline(never)]
 fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
@@ -158,10 +151,11 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     }
 }
 
-fn number_record(records: &mut Vec<u8>, key: &[u8], value: u64) {
+#[inline(never)]
+fn number_record(records: &mut Vec<u8>, key: &str, value: u64) {
     let mut text = Vec::new();
     decimal(&mut text, value);
-    record(records, key, &text);
+    record(records, key.as_bytes(), &text);
 }
 
 #[inline(never)]
@@ -191,9 +185,6 @@ fn time(time: Time) -> Vec<u8> {
     text
 }
 
-/// Where the size stands.
-const SIZE: (usize, usize) = (124, 12);
-
 /// A header block under construction.
 struct Block([u8; BLOCK]);
 
@@ -203,7 +194,7 @@ impl Block {
         block.text(0, name);
         block.0[156] = flag;
         block.text(257, b"ustar\x0000");
-        for field in [(100, 8), (108, 8), (116, 8), SIZE, (136, 12), (329, 8), (337, 8)] {
+        for field in FIELDS.iter().chain([&MODE, &MAJOR, &MINOR]) {
             block.octal(field, 0);
         }
         block
@@ -214,11 +205,13 @@ impl Block {
     }
 
     /// Writes a number with leading zeros and a NUL; false, and nothing is written, if it does not fit.
-    fn octal(&mut self, (at, width): (usize, usize), value: u64) -> bool {
-        let fits = value >> (3 * (width - 1)) == 0;
+    #[inline(never)]
+    fn octal(&mut self, field: &Field, value: u64) -> bool {
+        let places = field.width - 1;
+        let fits = value >> (3 * places) == 0;
         if fits {
-            for place in 0..width - 1 {
-                self.0[at + width - 2 - place] = b'0' + (value >> (3 * place) & 7) as u8;
+            for place in 0..places {
+                self.0[field.at + places - 1 - place] = b'0' + (value >> (3 * place) & 7) as u8;
             }
         }
         fits
@@ -227,8 +220,8 @@ impl Block {
     /// Fills in the checksum, which is taken with its own field full of blanks: six digits, a NUL, a blank.
     fn finish(mut self) -> [u8; BLOCK] {
         self.text(148, b"        ");
-        let sum: u64 = self.0.iter().map(|&byte| u64::from(byte)).sum();
-        self.octal((148, 7), sum);
+        let sum = self.0.iter().map(|&byte| u64::from(byte)).sum();
+        self.octal(&CHECKSUM_DIGITS, sum);
         self.0
     }
 }
@@ -302,7 +295,7 @@ mod tests {
             assert_eq!(stored, expected.size);
             assert_eq!(bytes.len() % BLOCK, 0);
             let read = Reader::new(Bytes(&bytes)).next_entry().unwrap().unwrap();
-            assert_eq!(read, expected);
+            assert_eq!(*read, expected);
         }
     }
 
@@ -316,7 +309,7 @@ mod tests {
         bytes.resize(bytes.len() + padding(stored), 0);
         bytes.extend_from_slice(&END);
         let mut reader = Reader::new(Bytes(&bytes));
-        assert_eq!(reader.next_entry().unwrap().unwrap(), expected);
+        assert_eq!(*reader.next_entry().unwrap().unwrap(), expected);
         assert_eq!(reader.data().unwrap(), b"12345678");
         assert_eq!(reader.next_entry().unwrap(), None);
     }

@@ -220,7 +220,7 @@ fn members(bytes: &[u8], most: usize) -> (Vec<Member>, bool) {
                     }
                 }
                 assert!(reader.offset() <= bytes.len() as u64);
-                found.push((entry, data));
+                found.push((*entry, data));
             }
         }
     }

@@ -34,7 +34,10 @@ pub type Members = Vec<(Entry, Vec<u8>)>;
 pub fn read_by(archive: &[u8], step: usize) -> Result<Members, (u64, &'static str)> {
     let mut reader = Reader::new(Bytes { rest: archive, step });
     let mut members = Vec::new();
-    let plain = |Failure::Corrupt { offset, what }| (offset, what.kept());
+    let plain = |failure| match failure {
+        Failure::Corrupt { offset, what } => (offset, what.kept()),
+        Failure::Refused { .. } => unreachable!("archives are read or damaged"),
+    };
     while let Some(entry) = reader.next_entry().map_err(plain)? {
         let mut data = Vec::new();
         loop {
@@ -44,7 +47,7 @@ pub fn read_by(archive: &[u8], step: usize) -> Result<Members, (u64, &'static st
             }
             data.extend_from_slice(piece);
         }
-        members.push((entry, data));
+        members.push((*entry, data));
     }
     let Ok(()) = reader.drain();
     assert_eq!(reader.offset(), archive.len() as u64);
