@@ -78,7 +78,9 @@ impl How {
         (entry.uid, entry.gid) = owner;
         if (other || self.foreign) && entry.kind == Kind::File {
             entry.mode &= 0o1777;
-            entry.xattrs.retain(|attribute| attribute.name != CAPABILITY.to_bytes());
+            if let Some(at) = entry.xattrs.iter().position(|attribute| attribute.name == CAPABILITY.to_bytes()) {
+                entry.xattrs.swap_remove(at);
+            }
         }
     }
 }
@@ -161,12 +163,6 @@ struct Tree<'a> {
     outcome: Unpacked,
 }
 
-/// What an attribute is set on.
-enum Target<'a> {
-    File(FdRef<'a>),
-    Name(&'a CStr),
-}
-
 impl<'a> Tree<'a> {
     fn new(root: FdRef<'a>, how: How) -> Result<Tree<'a>> {
         let stat = file::stat(root, c"")?;
@@ -187,19 +183,33 @@ impl<'a> Tree<'a> {
             return self.hide(name, hidden);
         }
         let name = file::owned_path(name)?;
-        match entry.kind {
-            Kind::File => self.file(entry, &name, archive),
-            Kind::Directory => self.directory(entry, &name),
-            Kind::HardLink => self.hard_link(entry, &name),
-            Kind::Symlink => {
-                let target = file::owned_path(&entry.link)?;
-                self.make(&name, |dir| file::symlink(&target, dir, &name))?;
-                self.finish(entry, &name)
-            }
-            Kind::CharDevice => self.node(entry, &name, libc::S_IFCHR),
-            Kind::BlockDevice => self.node(entry, &name, libc::S_IFBLK),
-            Kind::Fifo => self.node(entry, &name, libc::S_IFIFO),
+        if entry.kind == Kind::HardLink {
+            return self.hard_link(entry, &name);
         }
+        let is_directory = entry.kind == Kind::Directory;
+        let mut known = false;
+        let file = match self.make(entry, &name) {
+            Err(error) if error.is(Errno::EEXIST) => {
+                // A directory that is there already stays, with what is in it.
+                known = is_directory && is_directory_at(self.dir(), &name)?;
+                if known {
+                    None
+                } else {
+                    self.clear(&name, is_directory)?;
+                    let file = self.make(entry, &name)?;
+                    if is_directory && self.how.whiteouts {
+                        // What stood there, a whiteout perhaps, hid what the layers below have of the name.
+                        self.make_opaque(&name)?;
+                    }
+                    file
+                }
+            }
+            result => result.map_err(needs_root)?,
+        };
+        if let Some(file) = &file {
+            self.content(entry, file.by_ref(), &name, archive)?;
+        }
+        self.dress(entry, file.as_ref().map(Fd::by_ref), &name, known)
     }
 
     /// The root's own entry.
@@ -208,11 +218,7 @@ impl<'a> Tree<'a> {
         if entry.kind != Kind::Directory {
             return Err(Error::new(phrase!("the archive's entry for the root is not a directory")));
         }
-        file::chown(self.root, entry.uid, entry.gid).map_err(needs_root)?;
-        file::chmod(self.root, entry.mode)?;
-        self.attributes(entry, &Target::File(self.root))?;
-        let (access, modification) = times(entry);
-        file::set_times(self.root, None, access, modification)
+        self.dress(entry, Some(self.root), c"", true)
     }
 
     /// Makes `path` the directory at hand.
@@ -250,22 +256,37 @@ impl<'a> Tree<'a> {
         self.here.as_ref().map_or(self.root, |here| here.dir.by_ref())
     }
 
-    /// Makes something new; what has its name already goes first.
-    fn make<T>(&self, name: &CStr, make: impl Fn(FdRef<'_>) -> Result<T>) -> Result<T> {
-        match make(self.dir()) {
-            Err(error) if error.is(Errno::EEXIST) => {
-                self.clear(name)?;
-                make(self.dir())
+    /// Makes something new that is empty; a file is then open.
+    #[inline(never)]
+    fn make(&self, entry: &Entry, name: &CStr) -> Result<Option<Fd>> {
+        let kind = match entry.kind {
+            Kind::File => {
+                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+                return file::create(self.dir(), name, flags, entry.mode & 0o777).map(Some);
             }
-            result => result.map_err(needs_root),
+            Kind::Directory => return file::mkdir(self.dir(), name, entry.mode & 0o1777).map(|()| None),
+            Kind::Symlink => {
+                return file::symlink(&*file::owned_path(&entry.link)?, self.dir(), name).map(|()| None);
+            }
+            Kind::CharDevice => libc::S_IFCHR,
+            Kind::BlockDevice => libc::S_IFBLK,
+            _ => libc::S_IFIFO,
+        };
+        // The kernel has 12 bits for the major number and 20 for the minor (`linux/kdev_t.h`).
+        if entry.major >= 1 << 12 || entry.minor >= 1 << 20 {
+            return Err(Error::new(say!("there is no device {}:{}", entry.major, entry.minor)));
         }
+        file::mknod(self.dir(), name, kind | entry.mode & 0o777, (entry.major, entry.minor)).map(|()| None)
     }
 
     /// Takes away what has a name that something else is to have.
     #[inline(never)]
-    fn clear(&self, name: &CStr) -> Result<()> {
+    fn clear(&self, name: &CStr, for_directory: bool) -> Result<()> {
         if !self.how.keep {
             return file::remove_tree(self.dir(), name);
+        }
+        if for_directory {
+            return Err(in_the_way("something that is no directory", "one"));
         }
         match file::unlink(self.dir(), name) {
             Err(error) if error.is(Errno::EISDIR) => Err(in_the_way("a directory", "something that is none")),
@@ -304,10 +325,9 @@ impl<'a> Tree<'a> {
         file::set_xattr(dir.by_ref(), OPAQUE_ATTRIBUTE, b"y").map_err(needs_root)
     }
 
-    fn file(&mut self, entry: &Entry, name: &CStr, archive: &mut Archive<'_>) -> Result<()> {
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        let file = self.make(name, |dir| file::create(dir, name, flags, entry.mode & 0o777))?;
-        self.outcome.size += content(entry, file.by_ref(), archive)?;
+    /// Fills a file.
+    fn content(&mut self, entry: &Entry, file: FdRef<'_>, name: &CStr, archive: &mut Archive<'_>) -> Result<()> {
+        self.outcome.size += content(entry, file, archive)?;
         if let (Some(frame), Some(here)) = (&mut archive.frame, &self.here) {
             let path = [&here.path, &b"/"[..], name.to_bytes()].concat();
             let whole = [Extent { offset: 0, length: entry.size }];
@@ -315,76 +335,36 @@ impl<'a> Tree<'a> {
                 frame.content(&path, extent.offset, extent.length);
             }
         }
-        // A change of owner takes the set-ID bits and capabilities away (chown(2)), so they come after it.
-        if !self.owned(entry) {
-            file::chown(file.by_ref(), entry.uid, entry.gid).map_err(needs_root)?;
-        }
-        self.attributes(entry, &Target::File(file.by_ref()))?;
-        if entry.mode & 0o7000 != 0 {
-            file::chmod(file.by_ref(), entry.mode)?;
-        }
-        let (access, modification) = times(entry);
-        file::set_times(file.by_ref(), None, access, modification)
+        Ok(())
     }
 
-    /// A directory that is there already stays, with what is in it, and gets the owner, mode and times of the entry.
+    /// Gives what an entry is about its owner, attributes, mode and times: a file that is open, or what has a name only, because
+    /// it can't be opened, or not without effect. What was `known` has none of them yet.
     #[inline(never)]
-    fn directory(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
-        let mut known = false;
-        let make = |dir: FdRef<'_>| file::mkdir(dir, name, entry.mode & 0o1777);
-        match make(self.dir()) {
-            Err(error) if error.is(Errno::EEXIST) => {
-                let there = file::stat(self.dir(), name)?;
-                known = u32::from(there.mode) & libc::S_IFMT == libc::S_IFDIR;
-                if !known {
-                    if self.how.keep {
-                        return Err(in_the_way("something that is no directory", "one"));
-                    }
-                    file::remove_tree(self.dir(), name)?;
-                    make(self.dir())?;
-                    if self.how.whiteouts {
-                        // What stood there, a whiteout perhaps, hid what the layers below have of the name.
-                        self.make_opaque(name)?;
-                    }
-                }
-            }
-            result => result?,
-        }
+    fn dress(&mut self, entry: &Entry, file: Option<FdRef<'_>>, name: &CStr, known: bool) -> Result<()> {
+        // A change of owner takes the set-ID bits and capabilities away (chown(2)), so they come after it.
         if known || !self.owned(entry) {
-            file::chown_at(self.dir(), name, entry.uid, entry.gid).map_err(needs_root)?;
+            match file {
+                Some(file) => file::chown(file, entry.uid, entry.gid),
+                None => file::chown_at(self.dir(), name, entry.uid, entry.gid),
+            }
+            .map_err(needs_root)?;
         }
-        if !entry.xattrs.is_empty() {
-            let dir = file::open(self.dir(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-            self.attributes(entry, &Target::File(dir.by_ref()))?;
-        }
+        self.attributes(entry, file, name)?;
         // mkdir(2) gives a directory its parent's set-group-ID bit.
         let inherits = self.here.as_ref().is_some_and(|here| here.mode & libc::S_ISGID != 0);
-        if known || inherits || entry.mode & 0o6000 != 0 || !entry.xattrs.is_empty() {
-            file::chmod_at(self.dir(), name, entry.mode)?;
+        let differs = entry.kind == Kind::Directory && (known || inherits || !entry.xattrs.is_empty());
+        if differs || entry.mode & 0o7000 != 0 && entry.kind != Kind::Symlink {
+            match file {
+                Some(file) => file::chmod(file, entry.mode)?,
+                None => file::chmod_at(self.dir(), name, entry.mode)?,
+            }
         }
-        let (access, modification) = times(entry);
-        file::set_times(self.dir(), Some(name), access, modification)
-    }
-
-    fn node(&mut self, entry: &Entry, name: &CStr, kind: u32) -> Result<()> {
-        // The kernel has 12 bits for the major number and 20 for the minor (`linux/kdev_t.h`).
-        if entry.major >= 1 << 12 || entry.minor >= 1 << 20 {
-            return Err(Error::new(say!("there is no device {}:{}", entry.major, entry.minor)));
-        }
-        let device = (entry.major, entry.minor);
-        self.make(name, |dir| file::mknod(dir, name, kind | entry.mode & 0o777, device))?;
-        self.finish(entry, name)?;
-        if entry.mode & 0o7000 != 0 { file::chmod_at(self.dir(), name, entry.mode) } else { Ok(()) }
-    }
-
-    /// Owner, attributes and times of what has a name only: it can't be opened, or not without effect.
-    fn finish(&mut self, entry: &Entry, name: &CStr) -> Result<()> {
-        if !self.owned(entry) {
-            file::chown_at(self.dir(), name, entry.uid, entry.gid).map_err(needs_root)?;
-        }
-        self.attributes(entry, &Target::Name(name))?;
-        let (access, modification) = times(entry);
-        file::set_times(self.dir(), Some(name), access, modification)
+        let pair = |time: super::tar::Time| (time.seconds, time.nanoseconds);
+        // Archives seldom have the first.
+        let (access, modification) = (pair(entry.atime.unwrap_or(entry.mtime)), pair(entry.mtime));
+        let path = if file.is_none() { Some(name) } else { None };
+        file::set_times(file.unwrap_or(self.dir()), path, access, modification)
     }
 
     /// Another name for what an earlier entry made; a link at the target's end is linked itself.
@@ -396,21 +376,21 @@ impl<'a> Tree<'a> {
         let near = self.here.as_ref().is_some_and(|here| here.path == parent);
         let other = if near { None } else { Some(resolve::open(self.root, parent)?.ok_or_else(missing)?) };
         let from = other.as_ref().map_or(self.dir(), Fd::by_ref);
-        let link = || {
-            file::link(from, &last, self.dir(), name)
-                .map_err(|error| if error.is(Errno::ENOENT) { missing() } else { error })
-        };
-        match link() {
-            Err(error) if error.is(Errno::EEXIST) => {
-                // If both names are the same file already, removing one might remove the only one.
-                let (old, new) = (file::stat(from, &last)?, file::stat(self.dir(), name)?);
-                if (old.dev_major, old.dev_minor, old.ino) == (new.dev_major, new.dev_minor, new.ino) {
-                    return Ok(());
+        let mut cleared = false;
+        loop {
+            match file::link(from, &last, self.dir(), name) {
+                Err(error) if error.is(Errno::ENOENT) => return Err(missing()),
+                Err(error) if error.is(Errno::EEXIST) && !cleared => {
+                    // If both names are the same file already, removing one might remove the only one.
+                    let (old, new) = (file::stat(from, &last)?, file::stat(self.dir(), name)?);
+                    if (old.dev_major, old.dev_minor, old.ino) == (new.dev_major, new.dev_minor, new.ino) {
+                        return Ok(());
+                    }
+                    self.clear(name, false)?;
+                    cleared = true;
                 }
-                self.clear(name)?;
-                link()
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -421,18 +401,18 @@ impl<'a> Tree<'a> {
         (entry.uid, entry.gid) == self.owner && group == self.owner.1
     }
 
-    fn attributes(&mut self, entry: &Entry, target: &Target<'_>) -> Result<()> {
+    fn attributes(&mut self, entry: &Entry, file: Option<FdRef<'_>>, name: &CStr) -> Result<()> {
         for attribute in entry.xattrs.iter().filter(|attribute| keeps_attribute(&attribute.name)) {
-            let name = file::owned_path(&attribute.name)?;
-            let result = match target {
-                Target::File(file) => file::set_xattr(*file, &name, &attribute.value),
-                Target::Name(file) => file::set_xattr_at(&self.by_proc(file)?, &name, &attribute.value),
+            let key = file::owned_path(&attribute.name)?;
+            let result = match file {
+                Some(file) => file::set_xattr(file, &key, &attribute.value),
+                None => file::set_xattr_at(&self.by_proc(name)?, &key, &attribute.value),
             };
             match result {
                 // tmpfs has no `user.` before Linux 6.6, no file system has it on links and devices: docker leaves these out
                 // as well. A program without its capability would fail later and far away.
                 Err(error)
-                    if name.as_c_str() != CAPABILITY && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
+                    if key.as_c_str() != CAPABILITY && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
                 {
                     self.outcome.lost_attributes += 1;
                 }
@@ -481,10 +461,8 @@ fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<
     Ok(written)
 }
 
-/// Access and modification time; archives seldom have the first.
-fn times(entry: &Entry) -> (file::Time, file::Time) {
-    let pair = |time: super::tar::Time| (time.seconds, time.nanoseconds);
-    (pair(entry.atime.unwrap_or(entry.mtime)), pair(entry.mtime))
+fn is_directory_at(dir: FdRef<'_>, name: &CStr) -> Result<bool> {
+    Ok(u32::from(file::stat(dir, name)?.mode) & libc::S_IFMT == libc::S_IFDIR)
 }
 
 fn in_the_way(there: &str, new: &str) -> Error {
