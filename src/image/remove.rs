@@ -71,16 +71,41 @@ impl Store {
         for name in &found.names {
             done.push(self.untag(name)?);
         }
-        file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
-        // No loss of power leaves an image without its layers.
-        self.sync(c"images")?;
-        done.push(say!("Deleted: sha256:{}", id));
-        for layer in found.layers.iter().filter(unneeded) {
-            self.remove_layer(join!("layers/{}", layer))?;
-            done.push(say!("Deleted: sha256:{}", layer));
-        }
-        self.clean_trees()?;
+        self.delete(&mut Sweep::default(), &[id], found.layers, in_use, &mut done)?;
         Ok(done)
+    }
+
+    /// Deletes images, and those of these layers that no other image needs and no container uses.
+    #[inline(never)]
+    fn delete(
+        &self,
+        sweep: &mut Sweep,
+        images: &[&str],
+        layers: Vec<&'static str>,
+        in_use: InUse<'_>,
+        done: &mut Vec<&'static str>,
+    ) -> Result<()> {
+        for id in images {
+            if !sweep.dry {
+                file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
+            }
+            done.push(say!("Deleted: sha256:{}", id));
+        }
+        if !images.is_empty() && !sweep.dry {
+            // No loss of power leaves an image without its layers.
+            self.sync(c"images")?;
+        }
+        let needed = self.needed(images)?;
+        for layer in layers {
+            if !needed.contains(&layer) && in_use(layer).is_none() {
+                sweep.freed += self.layer_size(layer);
+                if !sweep.dry {
+                    self.remove_layer(join!("layers/{}", layer))?;
+                }
+                done.push(say!("Deleted: sha256:{}", layer));
+            }
+        }
+        if sweep.dry { Ok(()) } else { self.clean_trees() }
     }
 
     /// Removes what killed processes left: work whose owner is gone, layers that no image has and no container uses, names of
@@ -94,41 +119,20 @@ impl Store {
         let _lock = self.hold(Lock::Exclusive)?;
         let mut done = Vec::new();
         self.sweep(sweep.dry, &mut done)?;
-        self.sweep_downloads(sweep.dry, &mut done)?;
-        let mut names = self.names()?;
+        let names = self.names()?;
         let mut gone = Vec::new();
-        for id in self.ids()? {
-            let image = self.image(id, &names)?;
-            let wanted = image.names.is_empty() || sweep.named;
-            if !sweep.images || !wanted || in_use(id).is_some() {
-                continue;
-            }
-            if !sweep.dry {
-                file::unlink(self.root.by_ref(), file::path(image_path(id))?)?;
-            }
-            names.retain(|(_, of)| *of != id);
-            done.push(say!("Deleted: sha256:{}", id));
-            gone.push(id);
-        }
-        if !gone.is_empty() && !sweep.dry {
-            self.sync(c"images")?;
-        }
-        let needed = self.needed(&gone)?;
-        for layer in self.directory(c"layers")? {
-            if !needed.contains(&layer) && in_use(layer).is_none() {
-                sweep.freed += self.layer_size(layer);
-                if !sweep.dry {
-                    self.remove_layer(join!("layers/{}", layer))?;
+        if sweep.images {
+            for id in self.ids()? {
+                let wanted = !sweep.named && names.iter().any(|(_, of)| *of == id);
+                if !wanted && in_use(id).is_none() {
+                    gone.push(id);
                 }
-                done.push(say!("Deleted: sha256:{}", layer));
             }
         }
-        if !sweep.dry {
-            self.clean_trees()?;
-        }
+        self.delete(sweep, &gone, self.directory(c"layers")?, in_use, &mut done)?;
         for file in self.directory(c"refs")? {
             let name = readable(file);
-            if !names.iter().any(|(known, _)| *known == name) {
+            if !names.iter().any(|(known, of)| *known == name && !gone.contains(of)) {
                 if !sweep.dry {
                     self.untag(name)?;
                 }
@@ -148,33 +152,25 @@ impl Store {
         self.sweep(false, &mut Vec::new())
     }
 
+    /// Removes work whose owner is gone, and downloads that nobody has gone on with for a day.
+    #[inline(never)]
     fn sweep(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
-        for name in self.directory(c"tmp")? {
-            let path = file::path(join!("tmp/{}", name))?;
-            let dir = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW);
-            if dir.is_ok_and(|dir| file::try_lock(dir.by_ref(), Lock::Exclusive).unwrap_or(false)) {
-                if !dry {
-                    file::remove_tree(self.root.by_ref(), path)?;
-                }
-                done.push(say!("Deleted: tmp/{}", name));
-            }
-            ledger::relieve();
-        }
-        Ok(())
-    }
-
-    /// Removes downloads that nobody has gone on with for a day.
-    fn sweep_downloads(&self, dry: bool, done: &mut Vec<&'static str>) -> Result<()> {
         let now = process::clock(libc::CLOCK_REALTIME).secs;
-        for name in self.directory(c"partial")? {
-            let path = file::path(join!("partial/{}", name))?;
-            let Ok(file) = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW) else { continue };
-            let written = file::stat(file.by_ref(), c"")?.mtime.secs;
-            if now.saturating_sub(written) > DAY && file::try_lock(file.by_ref(), Lock::Exclusive)? {
-                if !dry {
-                    file::unlink(self.root.by_ref(), path)?;
+        for (place, patience) in [("tmp", i64::MIN), ("partial", DAY)] {
+            for name in self.directory(file::path(place)?)? {
+                let shown = join!("{}/{}", place, name);
+                let path = file::path(shown)?;
+                let file = file::open(self.root.by_ref(), path, libc::O_RDONLY | libc::O_NOFOLLOW);
+                if let Ok(file) = file
+                    && now.saturating_sub(file::stat(file.by_ref(), c"")?.mtime.secs) > patience
+                    && file::try_lock(file.by_ref(), Lock::Exclusive).unwrap_or(false)
+                {
+                    if !dry {
+                        file::remove_tree(self.root.by_ref(), path)?;
+                    }
+                    done.push(say!("Deleted: {}", shown));
                 }
-                done.push(say!("Deleted: partial/{}", name));
+                ledger::relieve();
             }
         }
         Ok(())
