@@ -1,7 +1,6 @@
 //! Streams of bytes, why decoding one stopped, and little helpers of the decoders.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use super::phrase::Phrase;
 
@@ -78,11 +77,15 @@ pub(super) fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     }
 }
 
-/// An array of `zero`s that is too large to be made on the stack.
-#[expect(clippy::unnecessary_box_returns, reason = "it would be made on the stack otherwise")]
+/// An array of `zero`s on the heap. Inlined, a release makes it where it stays; elsewhere it is on the stack for a moment.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    clippy::unnecessary_box_returns,
+    reason = "out of line it would be copied from the stack"
+)]
 pub(super) fn filled<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {
-    let Ok(array) = vec![zero; N].into_boxed_slice().try_into() else { unreachable!("the slice has N items") };
-    array
+    Box::new([zero; N])
 }
 
 /// Where the first `byte` is, looking at eight bytes at a time.

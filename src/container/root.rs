@@ -201,7 +201,7 @@ impl Files {
         }
         let source = file::path(text("source"))?;
         let is_directory = |stat: &Statx| u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
-        let directory = is_directory(&file::stat_follow(CWD, source)?);
+        let directory = is_directory(&*file::stat_follow(CWD, source)?);
         let place = || -> Result<Option<(&str, Fd)>> {
             let found = resolve::find(root.by_ref(), text("destination").as_bytes(), true)?;
             let Some(Place { dir, name, stat }) = found else { return Ok(None) };

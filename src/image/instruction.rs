@@ -10,37 +10,20 @@ use crate::base::json::{self, Value, object};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::signal;
-use crate::base::text::{Cut, decimal_u32};
+use crate::base::text::{self, Cut, decimal_u32};
 
-/// The instructions, in the order of the table.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Name {
-    Cmd,
-    Entrypoint,
-    Env,
-    Label,
-    Expose,
-    Volume,
-    Workdir,
-    User,
-    StopSignal,
-}
-
-use Name::{Cmd, Entrypoint, Env, Expose, Label, StopSignal, User, Volume, Workdir};
-
-/// What each is called, and the member of the configuration that it changes.
-#[rustfmt::skip]
-const TABLE: &[(Name, &str, &str)] = &[
-    (Cmd,        "CMD",        "Cmd"),
-    (Entrypoint, "ENTRYPOINT", "Entrypoint"),
-    (Env,        "ENV",        "Env"),
-    (Label,      "LABEL",      "Labels"),
-    (Expose,     "EXPOSE",     "ExposedPorts"),
-    (Volume,     "VOLUME",     "Volumes"),
-    (Workdir,    "WORKDIR",    "WorkingDir"),
-    (User,       "USER",       "User"),
-    (StopSignal, "STOPSIGNAL", "StopSignal"),
-];
+/// What the instructions are called, and the members of the configuration that they change.
+const NAMES: &str = "CMD ENTRYPOINT VOLUME EXPOSE ENV LABEL WORKDIR USER STOPSIGNAL";
+const MEMBERS: &str = "Cmd Entrypoint Volumes ExposedPorts Env Labels WorkingDir User StopSignal ";
+const CMD: usize = 0;
+const ENTRYPOINT: usize = 1;
+const VOLUME: usize = 2;
+const EXPOSE: usize = 3;
+const ENV: usize = 4;
+const LABEL: usize = 5;
+const WORKDIR: usize = 6;
+const USER: usize = 7;
+const STOPSIGNAL: usize = 8;
 
 /// What is accepted.
 pub const ACCEPTED: &str =
@@ -54,8 +37,8 @@ pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), Phrase> {
     let mut has_command = false;
     for line in lines {
         let name = apply_one(config, line)?;
-        has_command |= name == Cmd;
-        if name == Entrypoint && !has_command {
+        has_command |= name == CMD;
+        if name == ENTRYPOINT && !has_command {
             // As in a Dockerfile: what followed the old one is not meant for the new one.
             config.set("Cmd", Value::Null);
         }
@@ -63,33 +46,36 @@ pub fn apply(config: &mut Value, lines: &[&str]) -> Result<(), Phrase> {
     Ok(())
 }
 
-fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
-    let text = text.trim_ascii();
-    let word = text.words().next().unwrap_or_default();
-    let rest = text[word.len()..].trim_ascii_start();
-    let found = TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(word));
-    let &(name, _, member) = found.ok_or(phrase!("no such instruction"))?;
+/// Carries out one; which it is.
+#[inline(never)]
+fn apply_one(config: &mut Value, line: &str) -> Result<usize, Phrase> {
+    let line = line.trim_ascii();
+    let word = line.words().next().unwrap_or_default();
+    let rest = line[word.len()..].trim_ascii_start();
+    let Some(name) = text::place(NAMES, &word.to_ascii_uppercase()) else {
+        return Err(phrase!("no such instruction"));
+    };
     if rest.is_empty() {
         return Err(phrase!("the instruction lacks its arguments"));
     }
-    let is_command = matches!(name, Cmd | Entrypoint);
-    // What Docker calls the exec form.
-    let array = if is_command || name == Volume { array(rest) } else { None };
-    let words = match array {
-        Some(words) => words,
-        None if is_command => Vec::from(["/bin/sh", "-c", keep::copy(rest)]),
-        None => split(rest, config)
-            .ok_or(phrase!("a quote or brace that does not end, or a form of $ that is not known"))?,
-    };
-    let old = config.member(member);
+    let mut words = Vec::new();
+    if name > VOLUME || !array(rest, &mut words) {
+        if name <= ENTRYPOINT {
+            words = ["/bin/sh", "-c", keep::copy(rest)].into();
+        } else if !split(rest, config, &mut words) {
+            return Err(phrase!("a quote or brace that does not end, or a form of $ that is not known"));
+        }
+    }
+    let old = config.member(text::word(MEMBERS, name));
     match name {
-        Cmd | Entrypoint => *old = Value::texts(&words, ""),
-        Env | Label => pairs(old, name == Env, words)?,
-        Expose | Volume => {
+        CMD | ENTRYPOINT => *old = Value::texts(&words, ""),
+        ENV | LABEL => pairs(old, name == ENV, &mut words)?,
+        VOLUME | EXPOSE => {
             for word in words {
-                if name == Expose {
-                    expose(old, word)
-                        .ok_or(phrase!("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp"))?;
+                if name == EXPOSE {
+                    if !expose(old, word) {
+                        return Err(phrase!("no port: 1 to 65535, a range of them, with /tcp, /udp or /sctp"));
+                    }
                 } else if word.is_empty() {
                     return Err(phrase!("a volume without a path"));
                 } else {
@@ -97,17 +83,17 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
                 }
             }
         }
-        Workdir | User | StopSignal => {
-            let mut text = words.join(" ");
-            if name == StopSignal && signal::parse(&text).is_none() {
+        _ => {
+            let mut text: &'static str = words.join(" ").leak();
+            if name == STOPSIGNAL && signal::parse(text).is_none() {
                 return Err(phrase!("no such signal"));
             }
-            if name == User && text.has(b' ') {
+            if name == USER && text.has(b' ') {
                 return Err(phrase!("a user's name without spaces is needed"));
             }
-            if name == Workdir && !text.starts_with('/') {
+            if name == WORKDIR && !text.starts_with('/') {
                 // Relative to the one before.
-                text = [old.as_str().unwrap_or_default().trim_end_matches('/'), "/", &text].concat();
+                text = join!("{}/{}", old.as_str().unwrap_or_default().trim_end_matches('/'), text);
             }
             *old = text.into();
         }
@@ -115,25 +101,32 @@ fn apply_one(config: &mut Value, text: &str) -> Result<Name, Phrase> {
     Ok(name)
 }
 
-/// A JSON array of strings.
-fn array(text: &str) -> Option<Vec<&'static str>> {
-    let value = json::parse(text.as_bytes()).ok()?;
-    value.as_array()?.iter().map(Value::as_str).collect()
+/// A JSON array of strings, which Docker calls the exec form; whether it is one.
+fn array(text: &str, words: &mut Vec<&'static str>) -> bool {
+    let Ok(Value::Array(list)) = json::parse(text.as_bytes()) else { return false };
+    for word in &list {
+        let Some(word) = word.as_str() else { return false };
+        words.push(word);
+    }
+    true
 }
 
 /// Sets members of an object, or in a list of `NAME=VALUE`.
 #[inline(never)]
-fn pairs(old: &mut Value, is_list: bool, mut words: Vec<&'static str>) -> Result<(), Phrase> {
-    if words.first().is_some_and(|word| !word.has(b'=')) {
+fn pairs(old: &mut Value, is_list: bool, words: &mut Vec<&'static str>) -> Result<(), Phrase> {
+    if let [name, value @ ..] = &**words
+        && !name.has(b'=')
+    {
         // The old form: all that follows the name is the value.
-        if words.len() == 1 {
+        if value.is_empty() {
             return Err(phrase!("a name without a value"));
         }
-        let value = words.split_off(1).join(" ");
-        words[0] = join!("{}={}", words[0], value);
+        *words = [join!("{}={}", name, value.join(" "))].into();
     }
-    for word in words {
-        let (name, value) = word.cut(b'=').ok_or(phrase!("NAME=VALUE is needed, with quotes around spaces"))?;
+    for &mut word in words {
+        let Some((name, value)) = word.cut(b'=') else {
+            return Err(phrase!("NAME=VALUE is needed, with quotes around spaces"));
+        };
         if name.is_empty() {
             return Err(phrase!("a value without a name"));
         }
@@ -146,38 +139,41 @@ fn pairs(old: &mut Value, is_list: bool, mut words: Vec<&'static str>) -> Result
         }
         let Value::Array(lines) = &mut *old else { continue };
         let head = &word[..=name.len()];
-        match lines.iter_mut().find(|line| line.as_str().is_some_and(|line| line.starts_with(head))) {
-            Some(line) => *line = word.into(),
+        match lines.iter().position(|line| line.as_str().is_some_and(|line| line.starts_with(head))) {
+            Some(at) => lines[at] = word.into(),
             None => lines.push(word.into()),
         }
     }
     Ok(())
 }
 
-/// Adds the ports of `80`, `80/udp` or `8000-8010/tcp`.
-fn expose(ports: &mut Value, word: &str) -> Option<()> {
+/// Adds the ports of `80`, `80/udp` or `8000-8010/tcp`; whether it is something like that.
+#[inline(never)]
+fn expose(ports: &mut Value, word: &str) -> bool {
     let (numbers, protocol) = word.cut(b'/').unwrap_or((word, "tcp"));
     let (first, last) = numbers.cut(b'-').unwrap_or((numbers, numbers));
-    let (first, last) = (decimal_u32(first)?, decimal_u32(last)?);
-    if first == 0 || first > last || last > 65_535 || !matches!(protocol, "tcp" | "udp" | "sctp") {
-        return None;
+    let (Some(first @ 1..), Some(last @ ..=65_535)) = (decimal_u32(first), decimal_u32(last)) else { return false };
+    if first > last || text::place("tcp udp sctp", protocol).is_none() {
+        return false;
     }
     for port in first..=last {
         ports.set(join!("{}/{}", port, protocol), object([]));
     }
-    Some(())
+    true
 }
 
 /// Splits a line into words: quotes and backslashes as in a shell, `$NAME` and `${NAME}` for the configuration's variables.
+/// Whether all that begins in it ends.
 #[inline(never)]
-fn split(line: &str, config: &Value) -> Option<Vec<&'static str>> {
-    let kept = |word: String| -> &'static str { word.leak() };
-    let (mut words, mut word): (Vec<&'static str>, Option<String>) = (Vec::new(), None);
+fn split(line: &str, config: &Value, words: &mut Vec<&'static str>) -> bool {
+    words.clear();
+    // None between words.
+    let mut word: Option<String> = None;
     let (mut quote, mut rest) = (None, line);
     while let Some(character) = rest.chars().next() {
         rest = &rest[character.len_utf8()..];
         if quote.is_none() && character.is_ascii_whitespace() {
-            words.extend(word.take().map(kept));
+            words.extend(word.take().map(String::leak).map(|word| &*word));
             continue;
         }
         let text = word.get_or_insert_default();
@@ -185,19 +181,22 @@ fn split(line: &str, config: &Value) -> Option<Vec<&'static str>> {
             '\'' | '"' if quote == Some(character) => quote = None,
             '\'' | '"' if quote.is_none() => quote = Some(character),
             '$' if quote != Some('\'') => {
-                let braces = rest.strip_prefix('{');
-                let start = braces.unwrap_or(rest);
+                let start = rest.strip_prefix('{').unwrap_or(rest);
                 let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
                 let end = start.bytes().position(|byte| !is_part(byte)).unwrap_or(start.len());
-                let (name, behind) = start.split_at(end);
-                rest = if braces.is_some() { behind.strip_prefix('}')? } else { behind };
+                let (name, mut behind) = start.split_at(end);
+                if start.len() < rest.len() {
+                    let Some(closed) = behind.strip_prefix('}') else { return false };
+                    behind = closed;
+                }
+                rest = behind;
                 if name.is_empty() {
                     text.push('$');
                 }
                 text.push_str(variable(config, name));
             }
             '\\' if quote != Some('\'') => {
-                let next = rest.chars().next()?;
+                let Some(next) = rest.chars().next() else { return false };
                 rest = &rest[next.len_utf8()..];
                 // Inside of quotes only what means something there.
                 if quote.is_some() && !matches!(next, '"' | '\\' | '$') {
@@ -208,8 +207,8 @@ fn split(line: &str, config: &Value) -> Option<Vec<&'static str>> {
             _ => text.push(character),
         }
     }
-    words.extend(word.map(kept));
-    quote.is_none().then_some(words)
+    words.extend(word.map(String::leak).map(|word| &*word));
+    quote.is_none()
 }
 
 /// A variable of the configuration's environment. In a configuration that has none at all, which is how instructions are
@@ -277,7 +276,10 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_does() {
-        let words = |line: &str| split(line, &object([("Env", vec![Value::from("A=x y")].into())]));
+        let words = |line: &str| {
+            let mut words = Vec::new();
+            split(line, &object([("Env", vec![Value::from("A=x y")].into())]), &mut words).then_some(words)
+        };
         assert_eq!(
             words(r#" a\ b  "c \d\"" '\' $A$A ${A}b "$B" 5$ "#).unwrap(),
             ["a b", r#"c \d""#, "\\", "x yx y", "x yb", "", "5$"]

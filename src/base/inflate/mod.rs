@@ -18,13 +18,11 @@ mod tests;
 mod window;
 
 use alloc::boxed::Box;
-use core::mem;
 
 pub use super::bytes::Failure;
 use super::bytes::{Decode, Source, filled, load};
-use super::phrase::Phrase;
 use crc32::Crc32;
-use deflate::Deflate;
+use deflate::{Corrupt, Deflate};
 use input::Input;
 use window::Window;
 
@@ -38,6 +36,9 @@ const RESERVED: u8 = 0b1110_0000;
 /// The first bytes of every gzip file with the deflate method.
 pub const MAGIC: [u8; 3] = [0x1F, 0x8B, 8];
 
+/// There is less than there should be.
+const TRUNCATED: Corrupt = phrase!("the data ends too early");
+
 /// What comes next in the file.
 #[derive(Clone, Copy)]
 enum State {
@@ -48,11 +49,6 @@ enum State {
     /// Behind a member: another one, padding, or the end.
     Between,
     End,
-    /// Nothing: what went before failed.
-    Failed {
-        offset: u64,
-        what: Phrase,
-    },
 }
 
 /// A gzip file being decompressed: all its members, one after the other.
@@ -69,6 +65,10 @@ pub struct Gzip<S: Source> {
     /// Decoded bytes of the member, modulo 2³².
     length: u32,
     state: State,
+    /// What has failed.
+    failed: Option<Corrupt>,
+    /// The source's own failure, until it is told.
+    failure: Option<S::Error>,
 }
 
 impl<S: Source> Gzip<S> {
@@ -82,6 +82,8 @@ impl<S: Source> Gzip<S> {
             crc: Crc32::new(),
             length: 0,
             state: State::Start,
+            failed: None,
+            failure: None,
         }
     }
 
@@ -91,48 +93,50 @@ impl<S: Source> Gzip<S> {
     }
 
     /// Makes one step towards a full window.
-    fn advance(&mut self, state: State) -> Result<State, Failure<S::Error>> {
-        match state {
-            State::Start => self.header(),
+    fn advance(&mut self) -> Result<State, Corrupt> {
+        match self.state {
+            State::Start => return self.header(),
             State::Body => {
                 self.ensure()?;
                 let result = self.deflate.step(&mut self.input, &mut self.window);
                 // Zeros behind the end can make any error, but this one is the cause.
                 if self.input.overrun() {
-                    return Err(self.truncated());
+                    return Err(TRUNCATED);
                 }
-                if !result.map_err(|what| self.corrupt(what))? {
-                    return Ok(State::Body);
+                if result? {
+                    self.trailer()?;
+                    return Ok(State::Between);
                 }
-                self.trailer()?;
-                Ok(State::Between)
             }
             State::Between => {
                 self.ensure()?;
-                match self.input.bytes() {
+                return match self.input.bytes() {
                     [] => Ok(State::End),
                     [0, ..] => self.padding(),
                     _ => self.header(),
-                }
+                };
             }
-            State::End => Ok(State::End),
-            State::Failed { offset, what } => Err(Failure::Corrupt { offset, what }),
+            State::End => {}
         }
+        Ok(self.state)
     }
 
     /// Reads a member's header (RFC 1952, section 2.3).
-    fn header(&mut self) -> Result<State, Failure<S::Error>> {
+    #[inline(never)]
+    fn header(&mut self) -> Result<State, Corrupt> {
         self.crc.reset();
         self.length = 0;
-        let start = self.input.position();
-        for byte in MAGIC {
-            if self.byte()? != byte {
-                return Err(Failure::Corrupt { offset: start, what: phrase!("not the start of a gzip member") });
-            }
+        self.ensure()?;
+        let held = self.input.bytes();
+        if !MAGIC.starts_with(&held[..held.len().min(MAGIC.len())]) {
+            return Err(phrase!("not the start of a gzip member"));
+        }
+        for _ in MAGIC {
+            self.byte()?;
         }
         let flags = self.byte()?;
         if flags & RESERVED != 0 {
-            return Err(self.corrupt(phrase!("unknown flags in the gzip header")));
+            return Err(phrase!("unknown flags in the gzip header"));
         }
         // Time, compression level, and operating system do not matter.
         for _ in 0..6 {
@@ -149,7 +153,7 @@ impl<S: Source> Gzip<S> {
         if flags & FHCRC != 0 {
             let sum = self.crc.value() as u16;
             if self.short()? != sum {
-                return Err(self.corrupt(phrase!("the gzip header's checksum is wrong")));
+                return Err(phrase!("the gzip header's checksum is wrong"));
             }
         }
         self.crc.reset();
@@ -159,21 +163,21 @@ impl<S: Source> Gzip<S> {
     }
 
     /// Verifies a member's checksum and length (RFC 1952, section 2.3.1).
-    fn trailer(&mut self) -> Result<(), Failure<S::Error>> {
+    fn trailer(&mut self) -> Result<(), Corrupt> {
         self.input.align();
         self.sum();
         let (crc, length) = (self.crc.value(), self.length);
         if self.long()? != crc {
-            return Err(self.corrupt(phrase!("the checksum is wrong")));
+            return Err(phrase!("the checksum is wrong"));
         }
         if self.long()? != length {
-            return Err(self.corrupt(phrase!("the length is wrong")));
+            return Err(phrase!("the length is wrong"));
         }
         Ok(())
     }
 
     /// Skips the zeros behind the last member.
-    fn padding(&mut self) -> Result<State, Failure<S::Error>> {
+    fn padding(&mut self) -> Result<State, Corrupt> {
         loop {
             self.ensure()?;
             let bytes = self.input.bytes();
@@ -184,7 +188,7 @@ impl<S: Source> Gzip<S> {
                 return Ok(State::End);
             }
             if !all {
-                return Err(self.corrupt(phrase!("something other than zeros behind the last gzip member")));
+                return Err(phrase!("something other than zeros behind the last gzip member"));
             }
         }
     }
@@ -196,57 +200,52 @@ impl<S: Source> Gzip<S> {
     }
 
     /// Has the input ready for a step of the decoder.
-    fn ensure(&mut self) -> Result<(), Failure<S::Error>> {
-        self.input.ensure(&mut self.source).map_err(Failure::Source)
+    fn ensure(&mut self) -> Result<(), Corrupt> {
+        self.failure = self.input.ensure(&mut self.source).err();
+        if self.failure.is_some() { Err(phrase!("reading on after a failure")) } else { Ok(()) }
     }
 
     /// A byte of a header or trailer.
-    fn byte(&mut self) -> Result<u8, Failure<S::Error>> {
+    #[inline(never)]
+    fn byte(&mut self) -> Result<u8, Corrupt> {
         if self.input.bytes().is_empty() {
             self.ensure()?;
         }
-        let &[byte, ..] = self.input.bytes() else { return Err(self.truncated()) };
+        let &[byte, ..] = self.input.bytes() else { return Err(TRUNCATED) };
         self.input.skip(1);
         self.crc.update(&[byte]);
         Ok(byte)
     }
 
-    fn short(&mut self) -> Result<u16, Failure<S::Error>> {
+    #[inline(never)]
+    fn short(&mut self) -> Result<u16, Corrupt> {
         Ok(u16::from_le_bytes([self.byte()?, self.byte()?]))
     }
 
-    fn long(&mut self) -> Result<u32, Failure<S::Error>> {
+    #[inline(never)]
+    fn long(&mut self) -> Result<u32, Corrupt> {
         Ok(self.short()? as u32 | (self.short()? as u32) << 16)
-    }
-
-    /// An error at the byte that is being decoded.
-    fn corrupt(&self, what: Phrase) -> Failure<S::Error> {
-        Failure::Corrupt { offset: self.input.position(), what }
-    }
-
-    fn truncated(&self) -> Failure<S::Error> {
-        self.corrupt(phrase!("the data ends too early"))
     }
 }
 
 impl<S: Source> Decode<S::Error> for Gzip<S> {
     fn fill(&mut self) -> Result<&[u8], Failure<S::Error>> {
         if self.window.pending().is_empty() {
-            // Stays in place if anything below fails.
-            let failed = State::Failed { offset: self.input.position(), what: phrase!("reading on after a failure") };
-            let mut state = mem::replace(&mut self.state, failed);
             self.window.slide();
-            while self.window.has_room() && !matches!(state, State::End) {
-                state = self.advance(state).inspect_err(|failure| {
-                    if let &Failure::Corrupt { offset, what } = failure {
-                        self.state = State::Failed { offset, what };
-                    }
-                    // What was decoded of the member is not what was compressed.
-                    self.window.give(usize::MAX);
-                })?;
+            while self.failed.is_none() && self.window.has_room() && !matches!(self.state, State::End) {
+                match self.advance() {
+                    Ok(state) => self.state = state,
+                    Err(what) => self.failed = Some(what),
+                }
+            }
+            if let Some(what) = self.failed {
+                // What was decoded of the member is not what was compressed.
+                self.window.give(usize::MAX);
+                // The byte that was being decoded.
+                let offset = self.input.position();
+                return Err(self.failure.take().map_or(Failure::Corrupt { offset, what }, Failure::Source));
             }
             self.sum();
-            self.state = state;
         }
         Ok(self.window.pending())
     }

@@ -2,6 +2,8 @@
 //!
 //! The same entry always gives the same bytes, so that the same tree always gives the same digest.
 
+use alloc::borrow::Cow;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::header::{BLOCK, CHECKSUM_DIGITS, FIELDS, Field, Header, MAJOR, MINOR, MODE};
@@ -30,82 +32,83 @@ pub fn is_start(block: &[u8; BLOCK]) -> bool {
 ///
 /// # Errors
 /// A device number that the format can't hold.
+#[inline(never)]
 pub fn header(entry: &Entry, out: &mut Vec<u8>) -> Result<u64> {
     let mut records = Vec::new();
     let mut map = Vec::new();
     let mut stored = if entry.kind == Kind::File { entry.size } else { 0 };
-    let mut path = &*entry.path;
-    let shown;
+    let mut path = Cow::from(&entry.path);
     if let Some(extents) = &entry.sparse {
-        // GNU tar manual, "Storing Sparse Files", PAX Format, Version 1.0: the map stands before the data.
-        // An empty extent at the end says where that is: GNU tar would take the last one's for it.
-        decimal(&mut map, extents.len() as u64 + 1);
-        stored = 0;
-        for extent in extents.iter().chain(&[Extent { offset: entry.size, length: 0 }]) {
-            for number in [extent.offset, extent.length] {
-                map.push(b'\n');
-                decimal(&mut map, number);
-            }
-            stored += extent.length;
-        }
-        map.push(b'\n');
-        map.resize(map.len() + padding(map.len() as u64), 0);
-        stored += map.len() as u64;
+        stored = sparse(extents, entry.size, &mut map);
         number_record(&mut records, "GNU.sparse.major", 1);
         number_record(&mut records, "GNU.sparse.minor", 0);
         record(&mut records, b"GNU.sparse.name", &entry.path);
         number_record(&mut records, "GNU.sparse.realsize", entry.size);
         // What a program sees that does not know sparse files.
-        shown = [b"GNUSparseFile.0/", split(path).1].concat();
-        path = &shown;
+        path = [b"GNUSparseFile.0/", split(&path).1].concat().into();
     }
-    let block = ustar(entry, path, stored, &mut records)?;
+    let mut block = Block::new(b'0' + entry.kind as u8);
+    let fits = ustar(entry, &path, stored, &mut block, &mut records);
+    if !fits {
+        return Err(Error::new(phrase!("a device whose number does not fit an archive")));
+    }
     if !records.is_empty() {
-        let mut extended = Block::new(b"././@PaxHeader", b'x');
+        let mut extended = Block::new(b'x');
+        extended.text(0, b"././@PaxHeader");
         extended.octal(&FIELDS[SIZE], records.len() as u64);
-        out.extend_from_slice(&extended.finish());
-        out.extend_from_slice(&records);
-        out.resize(out.len() + padding(records.len() as u64), 0);
+        extended.finish(out);
+        out.append(&mut records);
+        pad(out);
     }
-    out.extend_from_slice(&block);
-    out.extend_from_slice(&map);
+    block.finish(out);
+    out.append(&mut map);
     Ok(stored)
 }
 
-/// The ustar header; what does not fit goes to the records.
-fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Result<[u8; BLOCK]> {
-    let split = (path.len() > 100).then(|| prefix_end(path));
-    let (prefix, name) = match split {
-        None => (&[][..], path),
-        Some(Some(at)) => (&path[..at], &path[at + 1..]),
-        Some(None) => {
+/// GNU tar manual, "Storing Sparse Files", PAX Format, Version 1.0: the map stands before the data. How many bytes both are.
+fn sparse(extents: &[Extent], size: u64, map: &mut Vec<u8>) -> u64 {
+    // An empty extent at the end says where that is: GNU tar would take the last one's for it.
+    decimal(map, extents.len() as u64 + 1);
+    let mut stored = 0;
+    for extent in extents.iter().chain(&[Extent { offset: size, length: 0 }]) {
+        map.push(b'\n');
+        decimal(map, extent.offset);
+        map.push(b'\n');
+        decimal(map, extent.length);
+        stored += extent.length;
+    }
+    map.push(b'\n');
+    pad(map);
+    stored + map.len() as u64
+}
+
+/// Fills the last block with zeros.
+fn pad(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(BLOCK), 0);
+}
+
+/// The ustar header, whose bytes are zeros yet; what does not fit goes to the records. Whether all can be said.
+#[inline(never)]
+fn ustar(entry: &Entry, path: &[u8], stored: u64, block: &mut Block, records: &mut Vec<u8>) -> bool {
+    let mut name = path;
+    if path.len() > 100 {
+        if let Some(at) = prefix_end(path) {
+            block.text(345, &path[..at]);
+            name = &path[at + 1..];
+        } else {
             record(records, b"path", path);
-            (&[][..], &path[..100])
         }
-    };
-    // As in the headers that are read.
-    let mut block = Block::new(name, b'0' + entry.kind as u8);
-    block.text(345, prefix);
+    }
+    block.text(0, &name[..name.len().min(100)]);
     if entry.link.len() > 100 {
         record(records, b"linkpath", &entry.link);
     }
     block.text(157, &entry.link[..entry.link.len().min(100)]);
+    block.octal(&MODE, entry.mode.into());
     let [size, uid, gid, mtime] = &FIELDS;
-    for (field, key, value) in [
-        (&MODE, "", entry.mode.into()),
-        (uid, "uid", entry.uid.into()),
-        (gid, "gid", entry.gid.into()),
-        (size, "size", stored),
-        (&MAJOR, "", entry.major.into()),
-        (&MINOR, "", entry.minor.into()),
-    ] {
-        if !block.octal(field, value) {
-            if key.is_empty() {
-                return Err(Error::new(phrase!("a device whose number does not fit an archive")));
-            }
-            number_record(records, key, value);
-        }
-    }
+    block.number(uid, "uid", entry.uid.into(), records);
+    block.number(gid, "gid", entry.gid.into(), records);
+    block.number(size, "size", stored, records);
     let seconds = u64::try_from(entry.mtime.seconds).unwrap_or(u64::MAX);
     if !block.octal(mtime, seconds) || entry.mtime.nanoseconds != 0 {
         record(records, b"mtime", &time(entry.mtime));
@@ -122,7 +125,7 @@ fn ustar(entry: &Entry, path: &[u8], stored: u64, records: &mut Vec<u8>) -> Resu
         }
         record(records, &key, &attribute.value);
     }
-    Ok(block.finish())
+    block.octal(&MAJOR, entry.major.into()) && block.octal(&MINOR, entry.minor.into())
 }
 
 /// Where a long path may be cut into a prefix of at most 155 bytes and a name of at most 100 (POSIX pax(1)).
@@ -167,6 +170,7 @@ fn decimal(out: &mut Vec<u8>, number: u64) {
 }
 
 /// A time in decimal; before 1970 the fraction counts down from the second above.
+#[inline(never)]
 fn time(time: Time) -> Vec<u8> {
     let (mut seconds, mut nanos, mut text) = (time.seconds, u64::from(time.nanoseconds), Vec::new());
     if seconds < 0 {
@@ -186,12 +190,12 @@ fn time(time: Time) -> Vec<u8> {
 }
 
 /// A header block under construction.
-struct Block([u8; BLOCK]);
+struct Block(Vec<u8>);
 
 impl Block {
-    fn new(name: &[u8], flag: u8) -> Block {
-        let mut block = Block([0; BLOCK]);
-        block.text(0, name);
+    #[inline(never)]
+    fn new(flag: u8) -> Block {
+        let mut block = Block(vec![0; BLOCK]);
         block.0[156] = flag;
         block.text(257, b"ustar\x0000");
         for field in FIELDS.iter().chain([&MODE, &MAJOR, &MINOR]) {
@@ -200,6 +204,7 @@ impl Block {
         block
     }
 
+    #[inline(never)]
     fn text(&mut self, at: usize, text: &[u8]) {
         self.0[at..at + text.len()].copy_from_slice(text);
     }
@@ -217,12 +222,21 @@ impl Block {
         fits
     }
 
-    /// Fills in the checksum, which is taken with its own field full of blanks: six digits, a NUL, a blank.
-    fn finish(mut self) -> [u8; BLOCK] {
+    /// Likewise, and a number that does not fit becomes a record.
+    #[inline(never)]
+    fn number(&mut self, field: &Field, key: &str, value: u64, records: &mut Vec<u8>) {
+        if !self.octal(field, value) {
+            number_record(records, key, value);
+        }
+    }
+
+    /// Fills in the checksum, which is taken with its own field full of blanks: six digits, a NUL, a blank. That is all.
+    #[inline(never)]
+    fn finish(&mut self, out: &mut Vec<u8>) {
         self.text(148, b"        ");
         let sum = self.0.iter().map(|&byte| u64::from(byte)).sum();
         self.octal(&CHECKSUM_DIGITS, sum);
-        self.0
+        out.append(&mut self.0);
     }
 }
 
