@@ -266,7 +266,7 @@ impl<'a> Tree<'a> {
             }
             Kind::Directory => return file::mkdir(self.dir(), name, entry.mode & 0o1777).map(|()| None),
             Kind::Symlink => {
-                return file::symlink(&*file::owned_path(&entry.link)?, self.dir(), name).map(|()| None);
+                return file::symlink(&file::owned_path(&entry.link)?, self.dir(), name).map(|()| None);
             }
             Kind::CharDevice => libc::S_IFCHR,
             Kind::BlockDevice => libc::S_IFBLK,
