@@ -6,6 +6,7 @@
 //!     cargo bench -- many --rounds 500   # so many detached containers at once
 
 mod import;
+mod keepers;
 mod many;
 mod measure;
 mod peers;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::VIAL;
-use super::measure::{median_and_least, milliseconds, time};
+use super::measure::{median_and_least, memory, milliseconds, time};
 use super::peers::make_rootfs;
+use super::{VIAL, keepers};
 
 /// How many starts at the beginning and at the end are compared.
 const SOME: usize = 10;
@@ -32,13 +32,10 @@ pub fn bench(directory: &Path, count: usize) {
     println!("| start of the first {SOME} | {} ms |", shown(&times[..SOME]));
     println!("| start of the last {SOME} | {} ms |", shown(&times[count - SOME..]));
     println!("| `vial ps` of all | {} ms |", shown(&listing));
-    for (name, file, line) in [
-        ("anonymous private memory of a monitor", "smaps_rollup", "Anonymous:"),
-        ("proportional share of memory (PSS) of a monitor", "smaps_rollup", "Pss:"),
-    ] {
-        let mut sizes: Vec<u64> = monitors.iter().filter_map(|pid| field(*pid, file, line)).collect();
-        sizes.sort_unstable();
-        println!("| {name} | {} KiB |", sizes.get(sizes.len() / 2).copied().unwrap_or_default());
+    println!("\n| what stays beside each container | anonymous memory | proportional share (PSS) |\n|---|---:|---:|");
+    let own = ("vial's monitor", memory(&monitors, "Anonymous:"), memory(&monitors, "Pss:"));
+    for (name, anonymous, share) in [own].into_iter().chain(keepers::measured(directory, &root)) {
+        println!("| {name} | {anonymous} KiB | {share} KiB |");
     }
     println!();
     let ids: Vec<String> = containers(&state.join("containers")).map(|(id, _)| id).collect();
@@ -56,10 +53,4 @@ fn containers(directory: &Path) -> impl Iterator<Item = (String, Value)> {
 
 fn monitors(directory: &Path) -> Vec<u64> {
     containers(directory).filter_map(|(_, state)| state["owner"].as_u64()).collect()
-}
-
-/// A line's number in a file of a process.
-fn field(pid: u64, file: &str, line: &str) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
-    text.lines().find_map(|found| found.strip_prefix(line))?.split_whitespace().next()?.parse().ok()
 }

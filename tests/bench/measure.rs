@@ -77,6 +77,17 @@ pub fn peak_memory(words: &[String]) -> u64 {
     }
 }
 
+/// The median of one line of processes' `smaps_rollup`, proc_pid_smaps(5), in KiB.
+pub fn memory(pids: &[u64], line: &str) -> u64 {
+    let size = |pid: &u64| -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        text.lines().find_map(|found| found.strip_prefix(line))?.split_whitespace().next()?.parse().ok()
+    };
+    let mut sizes: Vec<u64> = pids.iter().filter_map(size).collect();
+    sizes.sort_unstable();
+    sizes.get(sizes.len() / 2).copied().unwrap_or_default()
+}
+
 /// The one in the middle, and the least.
 pub fn median_and_least(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
