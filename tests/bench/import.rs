@@ -9,7 +9,7 @@ use super::VIAL;
 use super::measure::{median_and_least, remove, time};
 
 /// What an archive is made of when none is given: programs, libraries, many small files, links.
-const PARTS: &[&str] =
+pub const PARTS: &[&str] =
     &["etc", "usr/sbin", "usr/share/doc", "usr/share/perl", "usr/share/zoneinfo", "usr/lib/x86_64-linux-gnu/perl-base"];
 
 /// Measures and prints a table.
@@ -21,12 +21,7 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
         None => generated(&plain),
     }
     let packed = directory.join("root.tar.gz");
-    let gzip = Command::new("gzip")
-        .args(["-6", "-c"])
-        .arg(&plain)
-        .stdout(fs::File::create(&packed).expect("make a file"))
-        .status();
-    assert!(gzip.is_ok_and(|status| status.success()), "gzip");
+    self::packed("gzip -6", &plain, &packed);
     let size = fs::metadata(&plain).expect("the archive exists").len();
     let trees = directory.join("trees");
     println!("Import of {} MB, {} entries, {rounds} rounds in turn.\n", size / 1_000_000, entries(&plain));
@@ -59,12 +54,20 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
 ///
 /// Nothing is removed until the end: ext4 avoids inodes that were freed in the last minutes (`recently_deleted`) at the cost of
 /// a search for each new file, which would drown what is measured.
-fn into_fresh(trees: &Path, line: impl FnOnce(&str) -> Vec<String>) -> Duration {
+pub fn into_fresh(trees: &Path, line: impl FnOnce(&str) -> Vec<String>) -> Duration {
     let number = fs::read_dir(trees).map_or(0, Iterator::count);
     let target: PathBuf = trees.join(number.to_string());
     fs::create_dir_all(&target).expect("make a directory");
     let _ = Command::new("sync").status();
     time(&line(&target.display().to_string()))
+}
+
+/// Compresses a file by this command, which writes to standard output with `-c`.
+pub fn packed(line: &str, plain: &Path, packed: &Path) {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).arg("-c").arg(plain).stdout(fs::File::create(packed).expect("make a file"));
+    assert!(command.status().is_ok_and(|status| status.success()), "{line}");
 }
 
 /// A plain copy of an archive that may be compressed.
@@ -80,7 +83,7 @@ fn unpacked(archive: &Path, plain: &Path) {
 }
 
 /// An archive of parts of this machine's own root.
-fn generated(plain: &Path) {
+pub fn generated(plain: &Path) {
     let parts = PARTS.iter().filter(|part| Path::new("/").join(part).exists());
     let mut tar = Command::new("tar");
     tar.args(["-C", "/", "--one-file-system", "--numeric-owner", "-cf"]).arg(plain).args(parts);

@@ -3,10 +3,14 @@
 //!     cargo bench                        # everything
 //!     cargo bench -- start --rounds 200  # from start to exit, memory and system calls
 //!     cargo bench -- import --archive debian.tar --rounds 5
+//!     cargo bench -- load --rounds 3     # an image of three layers
+//!     cargo bench -- decode              # the decoders alone
 //!     cargo bench -- many --rounds 500   # so many detached containers at once
 
+mod decode;
 mod import;
 mod keepers;
+mod load;
 mod many;
 mod measure;
 mod peers;
@@ -27,9 +31,8 @@ const VIAL: &str = env!("CARGO_BIN_EXE_vial");
 
 /// What the command line asks for.
 struct Options {
-    start: bool,
-    import: bool,
-    many: bool,
+    /// Its parts; none for all.
+    parts: Vec<String>,
     rounds: Option<usize>,
     archive: Option<PathBuf>,
     directory: PathBuf,
@@ -38,7 +41,7 @@ struct Options {
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [many] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [--rounds N] [--archive FILE] [--directory DIR]"
         );
         return ExitCode::FAILURE;
     };
@@ -47,14 +50,23 @@ fn main() -> ExitCode {
     }
     fs::create_dir_all(&options.directory).expect("make the bench's directory");
     println!("{}\n", measure::machine());
-    if options.start {
-        start::bench(&options.directory.join("start"), options.rounds.unwrap_or(100));
+    let wanted = |name: &str| options.parts.is_empty() || options.parts.iter().any(|part| part == name);
+    let at = |name: &str| options.directory.join(name);
+    let rounds = |usual: usize| options.rounds.unwrap_or(usual);
+    if wanted("start") {
+        start::bench(&at("start"), rounds(100));
     }
-    if options.import {
-        import::bench(&options.directory.join("import"), options.rounds.unwrap_or(5), options.archive.as_deref());
+    if wanted("import") {
+        import::bench(&at("import"), rounds(5), options.archive.as_deref());
     }
-    if options.many {
-        many::bench(&options.directory.join("many"), options.rounds.unwrap_or(500));
+    if wanted("load") {
+        load::bench(&at("load"), rounds(3));
+    }
+    if wanted("decode") {
+        decode::bench(&at("decode"), rounds(5));
+    }
+    if wanted("many") {
+        many::bench(&at("many"), rounds(500));
     }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
@@ -62,23 +74,18 @@ fn main() -> ExitCode {
 
 fn options() -> Option<Options> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("vial-bench-{}", id()));
-    let mut options = Options { start: false, import: false, many: false, rounds: None, archive: None, directory };
+    let mut options = Options { parts: Vec::new(), rounds: None, archive: None, directory };
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" => options.start = true,
-            "import" => options.import = true,
-            "many" => options.many = true,
+            "start" | "import" | "load" | "decode" | "many" => options.parts.push(arg),
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),
             _ => return None,
         }
-    }
-    if !options.start && !options.import && !options.many {
-        (options.start, options.import, options.many) = (true, true, true);
     }
     Some(options)
 }

@@ -1,5 +1,6 @@
 //! Time, memory, and what the machine is.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -54,24 +55,28 @@ pub fn time(words: &[String]) -> Duration {
     taken
 }
 
-/// The peak of a process's resident memory in KiB, while it runs a workload that lasts a while.
+/// The largest peak of resident memory in KiB among a command's processes, while it runs a workload that lasts a while.
 ///
 /// Read from `VmHWM` (`proc_pid_status(5)`) until the end, and not from `ru_maxrss`: in a child that was started by vfork(2)
 /// that one begins with the memory of the process that started it.
 pub fn peak_memory(words: &[String]) -> u64 {
     let mut child: Child = command(words).spawn().expect("start a command");
-    let path = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let mut peaks = HashMap::new();
     loop {
-        let status = fs::read_to_string(&path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        // The first reading may still be of the program that is about to be replaced; the last counts, for it only grows.
-        if let Some(now) = line.and_then(|line| line.split_whitespace().next()?.parse().ok()) {
-            peak = now;
+        let mut pids = vec![child.id().to_string()];
+        while let Some(pid) = pids.pop() {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            pids.extend(children.split_whitespace().map(str::to_owned));
+            // The first reading may still be of the program that is about to be replaced; the last counts, for it only grows.
+            if let Some(now) = line.and_then(|line| line.split_whitespace().next()?.parse().ok()) {
+                peaks.insert(pid, now);
+            }
         }
         if let Some(status) = child.try_wait().expect("wait for a child") {
             assert!(status.success(), "{}: {status}", words.join(" "));
-            return peak;
+            return peaks.into_values().max().unwrap_or_default();
         }
         thread::sleep(Duration::from_micros(200));
     }
