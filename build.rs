@@ -28,12 +28,6 @@ const SCRIPT: &str = "SECTIONS
 INSERT AFTER .text;
 ";
 
-/// The sources of the commands that are not always built, and what Cargo tells when they are.
-const OPTIONAL: &[(&str, &[&str])] = &[
-    ("CARGO_FEATURE_PACK", &["src/cli/pack.rs", "src/image/pack.rs", "src/image/elf.rs", "src/image/library.rs"]),
-    ("CARGO_FEATURE_PULL", &["src/cli/pull.rs", "src/image/registry"]),
-];
-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
@@ -65,12 +59,6 @@ fn phrases() -> String {
     let mut texts = Vec::new();
     let mut todo = vec![Path::new("src").to_owned()];
     while let Some(path) = todo.pop() {
-        let left_out = |(feature, paths): &(&str, &[&str])| {
-            env::var_os(feature).is_none() && paths.iter().any(|left| path == Path::new(left))
-        };
-        if OPTIONAL.iter().any(left_out) {
-            continue;
-        }
         if path.is_dir() {
             todo.extend(
                 fs::read_dir(path).expect("list the sources").map(|entry| entry.expect("list the sources").path()),

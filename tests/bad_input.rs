@@ -111,16 +111,12 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("inspect", "type", &["network", "Container"]),
     ("save", "format", &["docker", "OCI", "oci-archive "]),
     ("*", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
-    #[cfg(feature = "pull")]
     ("run", "pull", &["x", "MISSING", "missing,always", "true"]),
-    #[cfg(feature = "pull")]
     ("pull", "creds", &["x", ":x", ":"]),
     ("load", "input", &["/nonexistent/file"]),
     ("*", "platform", &["linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7"]),
     ("*", "max-size", &["x", "0", "-1", "1z"]),
-    #[cfg(feature = "pack")]
     ("pack", "self-contained", &["", ".", "/nonexistent/out", "/dev/null/x"]),
-    #[cfg(feature = "pack")]
     ("pack", "include", &["/nonexistent/file", "nonexistent", "/dev/null/x"]),
     ("*", "change", &["x", "RUN true", "CMD", "ENV", "ENV A", "ENV =1", "ENV A=\"", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL SIGNOT", "USER a b"]),
 ];

@@ -181,17 +181,10 @@ fn every_example_is_a_command_line_that_parses(scene: &Scene) {
 
 fn every_command_line_in_the_readme_parses(_: &Scene) {
     let text = fs::read_to_string(project().join("README.md")).expect("read the README");
-    // Its part on commands that are not in every vial is for one that has them.
-    let built_in = cfg!(all(feature = "pull", feature = "pack"));
-    let mut skipped = false;
-    let mut in_code = |found: &mut (bool, Vec<String>), line: &str| {
+    let in_code = |found: &mut (bool, Vec<String>), line: &str| {
         if line.starts_with("```") {
             found.0 = !found.0;
-        } else if line.starts_with("## ") {
-            skipped = !built_in && line == "## Two commands that do not fit yet";
-        } else if let (true, false, Some(line)) =
-            (found.0, skipped, line.trim_start_matches("$ ").strip_prefix("vial "))
-        {
+        } else if let (true, Some(line)) = (found.0, line.trim_start_matches("$ ").strip_prefix("vial ")) {
             found.1.push(line.to_owned());
         }
     };

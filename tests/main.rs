@@ -40,13 +40,10 @@ mod load;
 mod logs;
 mod memory;
 mod old_kernels;
-#[cfg(feature = "pack")]
 mod pack;
-#[cfg(feature = "pull")]
 mod pull;
 mod restarts;
 mod save;
-#[cfg(feature = "pack")]
 mod self_contained;
 mod service;
 mod stats;
@@ -99,9 +96,7 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         old_kernels::trials(),
-        #[cfg(feature = "pack")]
         pack::trials(),
-        #[cfg(feature = "pull")]
         pull::trials(),
         vm::exec::trials(),
         stats::trials(),
@@ -109,7 +104,6 @@ fn main() -> ExitCode {
         update::trials(),
         restarts::trials(),
         save::trials(),
-        #[cfg(feature = "pack")]
         self_contained::trials(),
         service::trials(),
         vm::harness::trials(),

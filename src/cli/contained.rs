@@ -19,7 +19,6 @@ use crate::sys::{because, fd, file, terminal};
 
 /// Where in the file's own header is said where the archive begins, in four bytes, the lowest first: in the padding of the
 /// identification, which nobody reads (elf(5), `EI_PAD`).
-#[cfg(feature = "pack")]
 pub(super) const PLACE: core::ops::Range<usize> = 12..16;
 /// Stands for the image as long as it is not known: no image has this name.
 const UNKNOWN: &[u8] = b"?";

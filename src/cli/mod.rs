@@ -19,12 +19,10 @@ mod load;
 mod logs;
 pub mod options;
 pub mod output;
-#[cfg(feature = "pack")]
 mod pack;
 pub mod parse;
 mod pause;
 mod ps;
-#[cfg(feature = "pull")]
 mod pull;
 mod rm;
 mod run;
@@ -142,6 +140,8 @@ acts! {
     "import"         images::import;
     "load"           load::load;
     "save"           files::save;
+    "pull"           pull::pull;
+    "pack"           pack::pack;
     "images"         images::list;
     "tag"            images::tag;
     "rmi"            images::remove;
@@ -166,14 +166,6 @@ fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
         context = contained::complete(&context, appended)?;
     }
     let context = &context;
-    #[cfg(feature = "pack")]
-    if name == "pack" {
-        return pack::pack(context);
-    }
-    #[cfg(feature = "pull")]
-    if name == "pull" {
-        return pull::pull(context);
-    }
     match NAMES.parts(b'\n').position(|known| known == name).and_then(|place| ACTS.get(place)) {
         Some(act) => act(context),
         None => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),

@@ -396,11 +396,6 @@ impl<'a> Parser<'a> {
 pub fn find(name: &str) -> Result<&'static Command> {
     flags::command(name).ok_or_else(|| {
         let error = Error::new(say!("unknown command {}", Quoted(name)));
-        if name == "pull" {
-            return error.hint(phrase!(
-                "this vial was built without it; `vial load` takes what `docker save` and `skopeo copy` write"
-            ));
-        }
         match text::nearest(name, &mut flags::names()) {
             Some(near) => error.hint(say!("did you mean `vial {}`? `vial help` lists all commands", near)),
             None => error.hint(phrase!("`vial help` lists all commands")),

@@ -181,8 +181,6 @@ fn mistakes_are_named_and_mended() {
         (&["rnu"] as &[_], &["unknown command \"rnu\"", "did you mean `vial run`?"] as &[&str]),
         (&["volume", "creat"], &["unknown command \"volume creat\"", "`vial volume create`"]),
         (&["frobnicate"], &["unknown command", "`vial help` lists all commands"]),
-        #[cfg(not(feature = "pull"))]
-        (&["pull", "alpine"], &["unknown command \"pull\"", "`vial load` takes what `docker save`"]),
         (&["run", "--memroy", "1m"], &["unknown flag --memroy for vial run", "did you mean --memory?"]),
         (&["run", "-q", "host"], &["unknown flag -q for vial run", "`vial run --help`"]),
         (&["run", "-iz", "host"], &["unknown flag -z for vial run"]),

@@ -3,7 +3,6 @@
 pub mod blobs;
 pub mod bring;
 pub mod commit;
-#[cfg(feature = "pack")]
 pub mod elf;
 mod filesystem;
 mod frame;
@@ -13,13 +12,10 @@ pub mod instruction;
 pub mod land;
 pub mod layer;
 pub mod layout;
-#[cfg(feature = "pack")]
 mod library;
 pub mod manifest;
-#[cfg(feature = "pack")]
 pub mod pack;
 pub mod reference;
-#[cfg(feature = "pull")]
 pub mod registry;
 pub mod remove;
 pub mod resolve;

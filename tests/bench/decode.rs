@@ -66,17 +66,19 @@ pub fn bench(directory: &Path, rounds: usize) {
             assert_eq!(count, size, "{kind}");
         };
         for _ in 0..rounds {
-            measure(&mut times, &|| match gzip {
-                true => own(&mut Gzip::new(Bytes(&bytes))),
-                false => own(&mut Zstd::new(Bytes(&bytes))),
+            measure(&mut times, &|| {
+                if gzip { own(&mut Gzip::new(Bytes(&bytes))) } else { own(&mut Zstd::new(Bytes(&bytes))) }
             });
-            measure(&mut others, &|| match gzip {
-                true => other(Ok::<_, ()>(flate2::read::MultiGzDecoder::new(&bytes[..]))),
-                false => other(zstd::stream::read::Decoder::new(&bytes[..])),
+            measure(&mut others, &|| {
+                if gzip {
+                    other(Ok::<_, ()>(flate2::read::MultiGzDecoder::new(&bytes[..])))
+                } else {
+                    other(zstd::stream::read::Decoder::new(&bytes[..]))
+                }
             });
         }
         let (own, other) = (median_and_least(times).0.as_secs_f64(), median_and_least(others).0.as_secs_f64());
-        let rate = |seconds: f64| format!("{:.0} MB/s", size as f64 / 1e6 / seconds);
+        let rate = |seconds: f64| format!("{:.0} MB/s", f64::from((size / 1000) as u32) / 1e3 / seconds);
         println!("| {kind} | {} | {} | {:.2} |", rate(own), rate(other), own / other);
     }
     println!("\nThe libraries are zlib and libzstd, as the crates flate2 and zstd build them.\n");

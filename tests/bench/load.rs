@@ -59,6 +59,9 @@ fn layout(directory: &Path) -> u64 {
     size
 }
 
+/// The command line that loads the image below a directory.
+type Line<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 /// Measures and prints a table.
 pub fn bench(directory: &Path, rounds: usize) {
     fs::create_dir_all(directory).expect("make the bench's directory");
@@ -69,10 +72,10 @@ pub fn bench(directory: &Path, rounds: usize) {
     assert!(tar.status().is_ok_and(|status| status.success()), "tar");
     let (layout, archive) = (format!("{}:latest", layout.display()), archive.display().to_string());
     let line = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-    type Line<'a> = &'a dyn Fn(&str) -> Vec<String>;
     let vial = |target: &str| line(&[VIAL, "--root", target, "load", "-q", "-i", &archive]);
     let podman = |target: &str| {
-        let (root, run) = (format!("{target}/root"), format!("{target}/run"));
+        // podman takes no long path for this one.
+        let (root, run) = (format!("{target}/root"), format!("/run/vial-bench-{}", std::process::id()));
         line(&["podman", "--root", &root, "--runroot", &run, "--tmpdir", &run, "load", "-q", "-i", &archive])
     };
     let umoci = |target: &str| line(&["umoci", "unpack", "--image", &layout, &format!("{target}/bundle")]);
@@ -98,5 +101,6 @@ pub fn bench(directory: &Path, rounds: usize) {
         println!("| {name} | {median:.2} s | {least:.2} s | {times:.2} | {peak} KiB |");
     }
     println!("\nThe peak is the largest process's.\n");
+    remove(&PathBuf::from(format!("/run/vial-bench-{}", std::process::id())));
     remove(directory);
 }

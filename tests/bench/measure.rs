@@ -82,7 +82,7 @@ pub fn peak_memory(words: &[String]) -> u64 {
     }
 }
 
-/// The median of one line of processes' `smaps_rollup`, proc_pid_smaps(5), in KiB.
+/// The median of one line of processes' `smaps_rollup`, `proc_pid_smaps(5)`, in KiB.
 pub fn memory(pids: &[u64], line: &str) -> u64 {
     let size = |pid: &u64| -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;

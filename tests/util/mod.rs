@@ -11,7 +11,6 @@ pub mod image;
 pub mod killer;
 pub mod leaks;
 pub mod needs;
-#[cfg(feature = "pull")]
 pub mod registry;
 pub mod rootfs;
 pub mod scene;

@@ -1,14 +1,10 @@
 //! The commands, in the order in which help lists them.
 
-#[cfg(feature = "pack")]
-use super::table::PACK;
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PLATFORM, PROCESS, PS, QUIET, RM, RMI, RUN, SAVE, SECURITY,
-    SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PROVIDE, PS, PULL, QUIET, RM, RMI,
+    RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
 };
-#[cfg(feature = "pull")]
-use super::table::{PROVIDE, PULL};
 use super::{ANY, Command, Group};
 use crate::base::phrase::Phrase;
 
@@ -18,19 +14,8 @@ macro_rules! examples {
 }
 
 /// The options of what makes containers.
-const MAKE: &[&Group] = &[
-    &WORKLOAD,
-    &RUN,
-    #[cfg(feature = "pull")]
-    &PROVIDE,
-    &ATTACHED,
-    &PROCESS,
-    &FILES,
-    &NAMESPACES,
-    &LIMITS,
-    &FIXED_LIMITS,
-    &SECURITY,
-];
+const MAKE: &[&Group] =
+    &[&WORKLOAD, &RUN, &PROVIDE, &ATTACHED, &PROCESS, &FILES, &NAMESPACES, &LIMITS, &FIXED_LIMITS, &SECURITY];
 
 /// What the rows below don't say.
 const BLANK: Command = Command {
@@ -320,7 +305,6 @@ pub static COMMANDS: &[Command] = &[
         groups: &[&LOAD, &PLATFORM, &UNPACK],
         ..BLANK
     },
-    #[cfg(feature = "pack")]
     Command {
         name: "pack",
         aliases: &["image pack"],
@@ -348,7 +332,6 @@ pub static COMMANDS: &[Command] = &[
         groups: &[&EXPORT, &SAVE],
         ..BLANK
     },
-    #[cfg(feature = "pull")]
     Command {
         name: "pull",
         aliases: &["image pull"],

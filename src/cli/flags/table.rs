@@ -188,12 +188,10 @@ flags! {
         Platform          b' ' "platform"           One      "OS/ARCH"        "Take the image for this machine, not for this one's kind";
     }
     /// `run` and `create`.
-    #[cfg(feature = "pull")]
     PROVIDE "Options" {
         Pull              b' ' "pull"               One      "WHEN"           "Pull the image: missing (default), always or never";
     }
     /// `pull`.
-    #[cfg(feature = "pull")]
     PULL "Options" {
         Credentials       b' ' "creds"              One      "USER:PASSWORD"  "Log in with these; else as the file `registries` says";
         PlainHttp         b' ' "plain-http"         Switch   ""               "Speak HTTP without TLS";
@@ -214,7 +212,6 @@ flags! {
         Output            b'o' "output"             One      "FILE"           "Write to this file, not to standard output";
     }
     /// `pack`.
-    #[cfg(feature = "pack")]
     PACK "Options" {
         Include           b' ' "include"            Many     "PATH"           "Take this file or directory too, and its libraries";
         SelfContained     b' ' "self-contained"     One      "FILE"           "Write one program: vial with the image behind it";

@@ -160,7 +160,6 @@ impl<'a> RunOptions<'a> {
             Id::CapDrop => return security::capability(text, &mut self.cap_drop),
             Id::Volume | Id::Mount | Id::Tmpfs => return self.mount(id, text),
             Id::Device => return mounts::device(text).map(|_| text),
-            #[cfg(feature = "pull")]
             Id::Pull => (text::place(PULL, text).is_some(), phrase!("not one of them")),
             Id::Network | Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => {
                 (namespaces::is_allowed(id, text), phrase!("no such mode"))
@@ -197,7 +196,6 @@ fn accepted(id: Id) -> Phrase {
         Id::LogOpt => phrase!("max-size=SIZE from 1k on, or max-file=NUMBER from 1 to 100"),
         Id::StopTimeout => phrase!("a whole number from -1 to 9223372036854775"),
         Id::Restart => phrase!("no, always, unless-stopped or on-failure[:COUNT]"),
-        #[cfg(feature = "pull")]
         Id::Pull => phrase!("missing always never"),
         Id::Env => phrase!("NAME=VALUE, or NAME to pass it on"),
         Id::Workdir => phrase!("an absolute path"),
@@ -402,7 +400,6 @@ fn refuse(given: &Given<'_>, why: Phrase) -> Error {
 }
 
 /// When to pull the image.
-#[cfg(feature = "pull")]
 pub const PULL: &str = "missing always never";
 
 /// What names a container or a volume.

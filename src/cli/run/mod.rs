@@ -24,7 +24,6 @@ use super::lifecycle::mark;
 use super::options::RunOptions;
 use super::options::namespaces::PRIVATE;
 use super::parse::Parsed;
-#[cfg(feature = "pull")]
 use super::pull;
 use super::sealed;
 use super::{attach, images};
@@ -69,7 +68,6 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if parsed.on(Id::DryRun) {
         return describe(context, options);
     }
-    #[cfg(feature = "pull")]
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
@@ -111,7 +109,6 @@ fn discard(made: &Created) -> Result<()> {
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
     let options: Options = RunOptions::from_parsed(context.parsed)?;
-    #[cfg(feature = "pull")]
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }

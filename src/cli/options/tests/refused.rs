@@ -49,7 +49,6 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("device", &["/dev/null:/n:x", "/dev/null:/n:", "/dev/null:/n:rwmr"], "the access is not of rwm", "rwm"),
     ("device", &["/a:/b:r:w"], "too many parts", "rwm"),
     ("network", &["", "bridge", "default", "private", "shareable", "host:", "none:x", "container:", "container:a/b", "ns:", "ns:net"], "no such mode", "none, host, container:ID or ns:PATH"),
-    #[cfg(feature = "pull")]
     ("pull", &["", "x", "MISSING", "missing,always", "true"], "not one of them", "missing always never"),
     ("pid", &["", "none", "ns:/x", "container:", "HOST", "private:"], "no such mode", "private, host or container:ID"),
     ("ipc", &["", "ns:/x", "container:", "shared"], "no such mode", "private, shareable, none, host or container:ID"),
