@@ -18,7 +18,7 @@ trials! {
 const INPUTS: usize = 2_000;
 
 fn the_first_inputs_of_every_fuzz_target_are_handled(_: &Scene) {
-    for target in &TARGETS {
+    for target in TARGETS {
         for seed in (target.seeds)() {
             (target.check)(&seed);
         }
@@ -59,7 +59,7 @@ fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
 }
 
 fn inputs_made_of_them_are_handled_too(_: &Scene) {
-    for target in &TARGETS {
+    for target in TARGETS {
         let seeds = (target.seeds)();
         let mut random = Random(9);
         for number in 0..INPUTS {

@@ -192,7 +192,8 @@ fn digits(text: &str, radix: u64) -> Option<u64> {
     text.bytes().try_fold(0u64, |number, byte| {
         let digit = match byte {
             b'a'..=b'f' | b'A'..=b'F' => u64::from(byte | 0x20) - 0x57,
-            _ => u64::from(byte.wrapping_sub(b'0')),
+            b'0'..=b'9' => u64::from(byte & 15),
+            _ => radix,
         };
         if digit < radix { number.checked_mul(radix)?.checked_add(digit) } else { None }
     })
@@ -430,6 +431,10 @@ pub fn nearest<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) ->
     let mut least = word.len().div_ceil(3) + 1;
     for candidate in candidates {
         let begins = word.len() > 1 && candidate.starts_with(word);
+        // The lengths alone tell that most are not near, and words may be long.
+        if !begins && word.len().abs_diff(candidate.len()) >= least {
+            continue;
+        }
         let away = if begins { 1 } else { distance(word, candidate) };
         if away < least {
             (best, least) = (Some(candidate), away);

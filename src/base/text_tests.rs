@@ -248,6 +248,9 @@ fn addresses_are_those_that_the_standard_library_reads() {
         "",
         ":",
         ":::",
+        // The letters behind the digit 9.
+        "::<",
+        "1::?",
         "1",
         "1.2.3",
         "1.2.3.256",

@@ -1,5 +1,7 @@
 //! Words: what people type, and small files that they write.
 
+use std::net::IpAddr;
+
 use vial::base::json::{Value, object};
 use vial::base::text;
 use vial::base::time::Timestamp;
@@ -9,38 +11,24 @@ use vial::cli::parse;
 use vial::image::instruction;
 use vial::image::reference::{Image, Reference};
 
-pub fn words() -> Vec<Vec<u8>> {
-    let words = [
+fn all(words: &[&str]) -> Vec<Vec<u8>> {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+pub fn names() -> Vec<Vec<u8>> {
+    all(&[
         "localhost:5000/a/b:tag@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "sha256:0123456789abcdef",
         "docker.io/library/alpine",
         "./here",
-        "A=b\n# no\n\nC\r\nD=e f\n",
-        "64m",
-        "1h2m3.5s",
-        "2024-01-02T03:04:05.678+01:00",
-        "0-3,7",
+        "/a/../b/./c",
         "a\\040b",
-        "CMD [\"a\", \"b\"]\nENV A=b\nEXPOSE 80/tcp\nUSER u",
-        "HEALTHCHECK",
-        "LABEL a=\"b c\" d=e\nVOLUME [\"/v\"]\nWORKDIR ../x\nSTOPSIGNAL 9\nENTRYPOINT e",
-    ];
-    words.map(|word| word.as_bytes().to_vec()).to_vec()
+    ])
 }
 
-/// Texts of all kinds are taken or not, and what was taken means the same when it is said again.
-pub fn read(bytes: &[u8]) {
+/// What a name or a path is taken for means the same when it is said again.
+pub fn name(bytes: &[u8]) {
     let _ = Image::parse(bytes);
-    let variables = parse_env_file(b"file", bytes);
-    let lines = bytes.split(|byte| *byte == b'\n').count();
-    assert!(variables.is_ok_and(|list| list.len() <= lines) || lines > 0);
-    if let Ok(labels) = parse_label_file(b"file", bytes) {
-        assert!(
-            labels
-                .iter()
-                .all(|label| !label.name.is_empty() && !label.name.contains(|c: char| c.is_ascii_whitespace()))
-        );
-    }
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Ok(reference) = Reference::parse(text) {
         let whole = format!("{}:{}", reference.name, reference.tag());
@@ -49,27 +37,72 @@ pub fn read(bytes: &[u8]) {
         assert!(!reference.name.contains("..") && !reference.name.starts_with('/'), "{}", reference.name);
         assert!(!reference.tag().contains('/'));
     }
+    if let Some(path) = text::clean_path(text) {
+        assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".." || part == "."), "{path}");
+        assert_eq!(text::clean_path(&path).as_deref(), Some(&*path));
+    }
+    assert!(text::unescape_octal(text).len() <= text.len() * 3);
+    let _ = (text::is_name(text), text::is_hostname(text), text::nearest(text, &mut ["run"].into_iter()));
+}
+
+pub fn numbers() -> Vec<Vec<u8>> {
+    all(&[
+        "64m",
+        "1h2m3.5s",
+        "2024-01-02T03:04:05.678+01:00",
+        "0-3,7",
+        "1.5",
+        "0755",
+        "-1",
+        "10.0.0.1",
+        "fe80::1:2",
+        "true",
+    ])
+}
+
+/// Numbers of all kinds are what the standard library takes them for, and times and addresses too.
+pub fn number(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Some(seen) = Timestamp::parse(text) {
+        assert!(seen.nanos < 1_000_000_000);
+    }
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    assert_eq!(text::decimal_u64(text), text.parse().ok().filter(|_| digits));
+    let address = text.parse::<IpAddr>().ok().map(|address| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    });
+    assert_eq!(text::address(text), address);
+    let _ = (text::size(text), text::duration(text), text::billionths(text), text::octal_mode(text), text::uid(text));
+    let _ = (text::is_cpu_list(text), text::is_address(text), text::decimal_i64(text), text::boolean(text));
+}
+
+pub fn files() -> Vec<Vec<u8>> {
+    all(&[
+        "A=b\n# no\n\nC\r\nD=e f\n",
+        "CMD [\"a\", \"b\"]\nENV A=b\nEXPOSE 80/tcp\nUSER u",
+        "HEALTHCHECK",
+        "LABEL a=\"b c\" d=e\nVOLUME [\"/v\"]\nWORKDIR ../x\nSTOPSIGNAL 9\nENTRYPOINT e",
+    ])
+}
+
+/// Variables and labels are no more than lines, and instructions leave a configuration that is one.
+pub fn file(bytes: &[u8]) {
+    let variables = parse_env_file(b"file", bytes);
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    assert!(variables.map_or(true, |list| list.len() <= lines));
+    if let Ok(labels) = parse_label_file(b"file", bytes) {
+        assert!(labels.len() <= lines);
+        for label in labels {
+            assert!(!label.name.is_empty() && !label.name.contains(|c: char| c.is_ascii_whitespace()));
+        }
+    }
+    let Ok(text) = str::from_utf8(bytes) else { return };
     let mut config = object([]);
     let lines: Vec<&str> = text.split('\n').collect();
     if instruction::apply(&mut config, &lines).is_ok() {
         assert!(matches!(config, Value::Object(_)));
     }
-    if let Some(path) = text::clean_path(text) {
-        assert!(path.starts_with('/') && !path.split('/').any(|part| part == ".." || part == "."), "{path}");
-        assert_eq!(text::clean_path(&path).as_deref(), Some(&*path));
-    }
-    if let Some(seen) = Timestamp::parse(text) {
-        assert!(seen.nanos < 1_000_000_000);
-    }
-    assert!(text::unescape_octal(text).len() <= text.len() * 3);
-    let _ = (text::size(text), text::duration(text), text::billionths(text), text::octal_mode(text), text::uid(text));
-    let _ = (text::is_cpu_list(text), text::is_name(text), text::is_hostname(text), text::is_address(text));
-    let _ = (
-        text::decimal_i64(text),
-        text::decimal_u64(text),
-        text::boolean(text),
-        text::nearest(text, &mut ["run"].into_iter()),
-    );
 }
 
 pub fn lines() -> Vec<Vec<u8>> {
