@@ -64,8 +64,8 @@ impl Process<'_> {
             exiting: fields[9] & 4 != 0,
             parent: fields[4],
             terminal: fields[7],
-            ticks: fields[14] + fields[15],
-            children: fields[16] + fields[17],
+            ticks: fields[14].saturating_add(fields[15]),
+            children: fields[16].saturating_add(fields[17]),
             threads: fields[20],
             began: fields[22],
         })
@@ -136,13 +136,14 @@ fn kilobytes(text: &str, key: &str) -> u64 {
 }
 
 /// Bytes received and sent by all interfaces but the loopback, out of `/proc/PID/net/dev`: `proc_pid_net(5)`.
-fn traffic(table: &str) -> [u64; 2] {
-    let mut total = [0; 2];
+#[must_use]
+pub fn traffic(table: &str) -> [u64; 2] {
+    let mut total = [0u64; 2];
     for line in table.parts(b'\n') {
         let Some((_, counters)) = line.cut(b':').filter(|(name, _)| name.trim_ascii() != "lo") else { continue };
         // The headings have no colon; 8 columns for what was received go before those for what was sent.
         let column = |at: usize| counters.words().nth(at).and_then(decimal_u64).unwrap_or(0);
-        total = [total[0] + column(0), total[1] + column(8)];
+        total = [total[0].saturating_add(column(0)), total[1].saturating_add(column(8))];
     }
     total
 }

@@ -141,6 +141,10 @@ impl File<'_, '_> {
         let width = self.width;
         let mut at = self.word(24 + width);
         for _ in 0..self.number(32 + 3 * width, 2) {
+            if self.wrong {
+                // Behind the file's end each byte is a read.
+                break;
+            }
             let inside = if address > MOST { 0 } else { address.wrapping_sub(self.word(at + 2 * width)) };
             if self.number(at, 4) == kind && inside < self.word(at + 4 * width) {
                 return self.word(at + width) + inside;
@@ -271,6 +275,22 @@ mod tests {
                 let _ = read(&bytes);
             }
         }
+    }
+
+    #[test]
+    fn a_table_behind_the_end_is_not_looked_for_entry_by_entry() {
+        let mut bytes = narrow(15);
+        (bytes[44], bytes[45]) = (0xff, 0xff);
+        bytes.truncate(52);
+        let mut reads = 0;
+        let elf = parse(&mut |offset, buffer| {
+            reads += 1;
+            let rest = bytes.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            count
+        });
+        assert!(elf.unwrap().wrong.is_some() && reads < 200, "{reads}");
     }
 
     #[test]

@@ -162,7 +162,10 @@ impl Blobs for Layout {
 }
 
 /// What docker's `manifest.json` says of an image.
-fn docker_image(image: &Value) -> Result<Found> {
+///
+/// # Errors
+/// It does not name the image's configuration.
+pub fn docker_image(image: &Value) -> Result<Found> {
     let texts = |name| {
         let mut texts = Vec::new();
         for text in image.get(name).and_then(Value::as_array).unwrap_or_default() {

@@ -5,7 +5,7 @@ pub mod bring;
 pub mod commit;
 pub mod elf;
 mod filesystem;
-mod frame;
+pub mod frame;
 pub mod helper;
 pub mod import;
 pub mod instruction;

@@ -114,10 +114,18 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A name of docker's own registry as people write it: `docker.io/library/alpine` is `alpine`, as for docker.
+/// The registry that a name begins with, and what is behind it.
+#[must_use]
+#[inline(never)]
+pub fn registry(name: &str) -> Option<(&str, &str)> {
+    name.cut(b'/').filter(|(first, _)| *first == "localhost" || first.has(b'.') || first.has(b':'))
+}
+
+/// A name of docker's own registry as people write it: `docker.io/library/alpine` is `alpine`, as for docker. What would then
+/// be another registry's stays as it is.
 fn familiar(name: &str) -> &str {
     let own = ["docker.io/", "index.docker.io/"].into_iter().find_map(|registry| name.strip_prefix(registry));
-    let name = own.unwrap_or(name);
+    let name = own.filter(|rest| registry(rest).is_none()).unwrap_or(name);
     name.strip_prefix("library/").filter(|rest| rest.cut(b'/').is_none()).unwrap_or(name)
 }
 
@@ -141,8 +149,8 @@ fn is_tag(tag: &str) -> bool {
 
 /// Components joined by slashes; the first may be a registry with a port.
 fn is_repository(name: &str) -> bool {
-    let path = match name.cut(b'/') {
-        Some((first, path)) if first.bytes().any(|byte| matches!(byte, b'.' | b':')) || first == "localhost" => {
+    let path = match registry(name) {
+        Some((first, path)) => {
             if !is_registry(first) {
                 return false;
             }
@@ -188,6 +196,10 @@ mod tests {
             ("docker.io/library/alpine:3", "alpine", Some("3"), None),
             ("docker.io/alpine", "alpine", None, None),
             ("index.docker.io/team/app", "team/app", None, None),
+            ("docker.io/library/a.b", "a.b", None, None),
+            ("docker.io/a.b/c", "docker.io/a.b/c", None, None),
+            ("index.docker.io/docker.io/a", "index.docker.io/docker.io/a", None, None),
+            ("docker.io/localhost/a", "docker.io/localhost/a", None, None),
             ("library/a", "a", None, None),
             ("library/a/b", "library/a/b", None, None),
             ("quay.io/library/a", "quay.io/library/a", None, None),

@@ -53,8 +53,9 @@ impl Registry {
 }
 
 /// The value of a parameter: `name=value` or `name="value"`, with commas between them; empty if it is not there.
+#[must_use]
 #[inline(never)]
-fn parameter<'a>(mut text: &'a str, wanted: &str) -> &'a str {
+pub fn parameter<'a>(mut text: &'a str, wanted: &str) -> &'a str {
     while let Some((name, rest)) = text.cut(b'=') {
         let (rest, end) = rest.strip_prefix('"').map_or((rest, b','), |rest| (rest, b'"'));
         let (value, rest) = rest.cut(end).unwrap_or((rest, ""));

@@ -27,14 +27,16 @@ const PIECE: usize = 64 << 10;
 const LEAST: usize = 1 << 10;
 
 /// Whether a text can stand in a request's field and in a line of curl's configuration without meaning more than itself.
+#[must_use]
 #[inline(never)]
-pub(super) fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 /// The part of an address that names scheme and server: `https://host:port`. Empty if it is no address.
+#[must_use]
 #[inline(never)]
-pub(super) fn origin(url: &str) -> &str {
+pub fn origin(url: &str) -> &str {
     let scheme = ["http://", "https://"].into_iter().find(|scheme| url.starts_with(scheme)).unwrap_or_default();
     let host = url[scheme.len()..].parts(b'/').next().unwrap_or_default();
     if scheme.is_empty() || host.is_empty() || !is_plain(url) { "" } else { &url[..scheme.len() + host.len()] }
@@ -57,7 +59,7 @@ pub(super) enum Ends {
 }
 
 /// The client, with the latest answer.
-pub(super) struct Client {
+pub struct Client {
     /// The environment, for curl.
     pub(super) env: connect::Environment,
     /// How long to wait for answers, in milliseconds.
@@ -75,7 +77,7 @@ pub(super) struct Client {
     since: i64,
     came: usize,
     /// The answer's status: 200 if all is well.
-    pub(super) status: u64,
+    pub status: u64,
     /// Its head: the status and what it is called there, then a line for each field, whose name is in lower case.
     head: String,
     /// Whether what failed may go well the next time.
@@ -83,7 +85,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(env: connect::Environment, patience: i64) -> Client {
+    /// One that has not asked yet: the environment, and how long to wait for answers, in milliseconds.
+    #[must_use]
+    pub fn new(env: connect::Environment, patience: i64) -> Client {
         Client {
             env,
             patience,
@@ -103,13 +107,15 @@ impl Client {
     }
 
     /// The status and what it is called there.
-    pub(super) fn reason(&self) -> &str {
+    #[must_use]
+    pub fn reason(&self) -> &str {
         self.head.parts(b'\n').next().and_then(|line| line.get(9..)).unwrap_or_default()
     }
 
     /// A field of the head; empty if there is none.
+    #[must_use]
     #[inline(never)]
-    pub(super) fn field(&self, name: &str) -> &str {
+    pub fn field(&self, name: &str) -> &str {
         for line in self.head.parts(b'\n') {
             if let Some((known, value)) = line.cut(b':')
                 && known == name
@@ -121,7 +127,8 @@ impl Client {
     }
 
     /// When to ask again, in seconds.
-    pub(super) fn after(&self) -> u64 {
+    #[must_use]
+    pub fn after(&self) -> u64 {
         text::decimal_u64(self.field("retry-after")).unwrap_or(0)
     }
 
@@ -131,9 +138,6 @@ impl Client {
         self.origin = origin(url);
         self.may_pass = false;
         self.curl = None;
-        self.buffer.clear();
-        self.at = 0;
-        self.status = 0;
         let secure = is_secure(url);
         let authority = self.origin.cut_last(b'/').unwrap_or_default().1;
         let path = url[self.origin.len()..].strip_prefix('/').unwrap_or_default();
@@ -151,7 +155,7 @@ impl Client {
             }
         }
         let patience = self.patience.min(connect::CONNECT);
-        self.connection = Some(if secure {
+        let connection = if secure {
             let (answer, curl) = connect::through_curl(self.env, patience, &told)?;
             self.curl = Some(curl);
             answer
@@ -160,7 +164,20 @@ impl Client {
             let connection = connect::connect(authority, patience)?;
             net::send(connection.by_ref(), told.as_bytes(), None)?;
             connection
-        });
+        };
+        self.listen(connection)
+    }
+
+    /// Reads the head of an answer.
+    ///
+    /// # Errors
+    /// It is none, or does not come.
+    #[inline(never)]
+    pub fn listen(&mut self, connection: Fd) -> Result<()> {
+        self.connection = Some(connection);
+        self.buffer.clear();
+        self.at = 0;
+        self.status = 0;
         (self.since, self.came) = (now(), 0);
         // 1xx only tells that the answer is to come.
         while self.status < 200 {
@@ -231,8 +248,11 @@ impl Client {
     }
 
     /// The whole body, if it is not longer than `most`.
+    ///
+    /// # Errors
+    /// It is longer, makes no sense, or was cut short.
     #[inline(never)]
-    pub(super) fn body(&mut self, most: usize) -> Result<Vec<u8>> {
+    pub fn body(&mut self, most: usize) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let piece = self.piece()?;

@@ -15,10 +15,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use self::http::{Client, is_secure, origin};
+pub use self::auth::parameter;
+use self::http::is_secure;
+pub use self::http::{Client, is_plain, origin};
 use super::blobs::Descriptor;
 use super::helper::Helper;
-use super::reference::Reference;
+use super::reference::{self, Reference};
 use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
 use crate::base::keep;
@@ -71,9 +73,9 @@ pub struct Registry {
 #[must_use]
 #[inline(never)]
 pub fn place(name: &'static str) -> (&'static str, &'static str) {
-    match name.cut(b'/') {
-        Some((first, rest)) if first == "localhost" || first.has(b'.') || first.has(b':') => (first, rest),
-        Some(_) => (HUB, name),
+    match reference::registry(name) {
+        Some(place) => place,
+        None if name.has(b'/') => (HUB, name),
         None => (HUB, join!("library/{}", name)),
     }
 }

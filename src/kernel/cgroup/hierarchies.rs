@@ -63,7 +63,8 @@ impl Hierarchies {
     }
 
     /// The hierarchies in the text of `/proc/self/mountinfo`; what v2 offers is not in it.
-    fn parse(mountinfo: &str) -> Hierarchies {
+    #[must_use]
+    pub fn parse(mountinfo: &str) -> Hierarchies {
         let mut mounts = Vec::new();
         for line in mountinfo.parts(b'\n') {
             if let Some(mount) = Mount::parse(line) {

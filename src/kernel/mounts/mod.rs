@@ -16,7 +16,7 @@ pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};
 pub use root::{enter, make_private};
-pub use tree::{Tree, carry};
+pub use tree::{Tree, carry, mounts_below};
 
 use core::ffi::CStr;
 

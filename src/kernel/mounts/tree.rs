@@ -172,7 +172,8 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
 }
 
 /// The mount points at and below a path, with the flags that each has (which a remount must repeat), from a mountinfo table.
-fn mounts_below(table: &str, top: &str) -> Vec<(String, libc::c_ulong)> {
+#[must_use]
+pub fn mounts_below(table: &str, top: &str) -> Vec<(String, libc::c_ulong)> {
     let below = |point: &str| point.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options, ...
     let fields = table.parts(b'\n').filter_map(|line| {

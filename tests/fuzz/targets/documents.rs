@@ -7,9 +7,7 @@ use vial::container::user::{self, Wanted};
 use vial::image::blobs::{Descriptor, NATIVE};
 use vial::image::manifest;
 
-fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-}
+use super::texts;
 
 pub fn json_texts() -> Vec<Vec<u8>> {
     texts(&[

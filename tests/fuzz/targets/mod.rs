@@ -5,6 +5,10 @@
 mod archives;
 mod codecs;
 mod documents;
+#[cfg(feature = "pack")]
+mod elf;
+mod network;
+mod system;
 mod words;
 
 /// A parser and what must hold for it.
@@ -36,6 +40,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "numbers",   longest: 64,   seeds: words::numbers,         check: words::number },
     Target { name: "files",     longest: 256,  seeds: words::files,           check: words::file },
     Target { name: "argv",      longest: 192,  seeds: words::lines,           check: words::argv },
+    Target { name: "dns",       longest: 256,  seeds: network::name_answers,  check: network::name_answer },
+    #[cfg(feature = "pull")]
+    Target { name: "http",      longest: 512,  seeds: network::http_answers,  check: network::http_answer },
+    #[cfg(feature = "pack")]
+    Target { name: "elf",       longest: 512,  seeds: elf::files,             check: elf::read },
+    Target { name: "tables",    longest: 256,  seeds: system::tables,         check: system::table },
+    Target { name: "state",     longest: 512,  seeds: system::states,         check: system::state },
+    Target { name: "log",       longest: 128,  seeds: system::logs,           check: system::log },
+    Target { name: "frame",     longest: 128,  seeds: system::frames,         check: system::frame },
 ];
 
 /// Bytes as a source that gives at most so many of them at a time.
@@ -51,6 +64,10 @@ impl vial::base::bytes::Source for Bytes<'_> {
         self.0 = left;
         Ok(count)
     }
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// Text for the first inputs: with repeats near and far, and all kinds of bytes.

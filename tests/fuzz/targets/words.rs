@@ -11,12 +11,10 @@ use vial::cli::parse;
 use vial::image::instruction;
 use vial::image::reference::{Image, Reference};
 
-fn all(words: &[&str]) -> Vec<Vec<u8>> {
-    words.iter().map(|word| word.as_bytes().to_vec()).collect()
-}
+use super::texts;
 
 pub fn names() -> Vec<Vec<u8>> {
-    all(&[
+    texts(&[
         "localhost:5000/a/b:tag@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "sha256:0123456789abcdef",
         "docker.io/library/alpine",
@@ -46,7 +44,7 @@ pub fn name(bytes: &[u8]) {
 }
 
 pub fn numbers() -> Vec<Vec<u8>> {
-    all(&[
+    texts(&[
         "64m",
         "1h2m3.5s",
         "2024-01-02T03:04:05.678+01:00",
@@ -78,7 +76,7 @@ pub fn number(bytes: &[u8]) {
 }
 
 pub fn files() -> Vec<Vec<u8>> {
-    all(&[
+    texts(&[
         "A=b\n# no\n\nC\r\nD=e f\n",
         "CMD [\"a\", \"b\"]\nENV A=b\nEXPOSE 80/tcp\nUSER u",
         "HEALTHCHECK",

@@ -1,0 +1,179 @@
+//! What comes from other hosts: answers of name servers and of registries.
+
+use std::iter;
+
+use vial::base::dns::{self, Answer};
+use vial::base::text::IPV4;
+#[cfg(feature = "pull")]
+use vial::image::registry::{self, Client};
+#[cfg(feature = "pull")]
+use vial::sys::net;
+
+const NAME: &str = "ab.lan";
+
+pub fn name_answers() -> Vec<Vec<u8>> {
+    #[rustfmt::skip]
+    let records: &[u8] = &[
+        0xc0, 12,  0, 5,  0, 1,  0, 0, 0, 60,  0, 4,  1, b'c', 0xc0, 15,
+        1, b'c', 0xc0, 15,  0, 1,  0, 1,  0, 0, 0, 60,  0, 4,  192, 0, 2, 7,
+        1, b'c', 3, b'l', b'a', b'n', 0,  0, 28,  0, 1,  0, 0, 0, 60,  0, 16,
+        0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+        0xc0, 12,  0, 1,  0, 3,  0, 0, 0, 60,  0, 4,  9, 9, 9, 9,
+    ];
+    let whole =
+        [&[0xab, 0xcd, 0x81, 0x80, 0, 1, 0, 4, 0, 0, 0, 0], &dns::question([0; 2], NAME, dns::A)[14..], records];
+    vec![
+        // The first byte says what is behind it: a message, or what is behind its question.
+        [&[0], &whole.concat()[..]].concat(),
+        [&[1, 0x81, 0x80, 0, 4], records].concat(),
+        vec![1, 0x83, 0x80, 0, 0],
+        vec![1, 0x81, 0x83, 0, 0],
+    ]
+}
+
+/// Addresses are in the message, each in a record of its own, and those that a server would send for them are read again.
+pub fn name_answer(bytes: &[u8]) {
+    let question = &dns::question([0xab, 0xcd], NAME, dns::A)[2..];
+    let message = match bytes {
+        [0, message @ ..] => message.to_vec(),
+        [_, one, two, high, low, records @ ..] => {
+            [&question[..2], &[*one, *two], &question[4..6], &[*high, *low, 0, 0, 0, 0], &question[12..], records]
+                .concat()
+        }
+        _ => return,
+    };
+    let mut addresses = Vec::new();
+    let answer = dns::answer(&message, question, &mut addresses);
+    let records = message.len().saturating_sub(question.len()) / 15;
+    assert!(addresses.len() <= records, "{} addresses", addresses.len());
+    for address in &addresses {
+        let sent = address.strip_prefix(&IPV4).unwrap_or(address);
+        assert!(message.windows(sent.len()).any(|at| at == sent), "an address from nowhere");
+    }
+    match answer {
+        Answer::Other => {}
+        Answer::Truncated => assert!(addresses.is_empty() && message[2] & 0x82 == 0x82),
+        Answer::Whole => {
+            assert!(message[..2] == question[..2] && message[12..].starts_with(&question[12..]));
+            assert!(addresses.len() <= usize::from(message[6]) << 8 | usize::from(message[7]));
+        }
+    }
+    let count = (addresses.len() as u16).to_be_bytes();
+    let mut again = [&question[..2], &[0x81, 0x80, 0, 1], &count, &[0; 4], &question[12..]].concat();
+    for address in &addresses {
+        let sent = address.strip_prefix(&IPV4).unwrap_or(address);
+        let kind = if sent.len() == 4 { dns::A } else { dns::AAAA };
+        again.extend([0xc0, 12, 0, kind as u8, 0, 1, 0, 0, 0, 60, 0, sent.len() as u8]);
+        again.extend(sent);
+    }
+    let mut same = Vec::new();
+    assert_eq!(dns::answer(&again, question, &mut same), Answer::Whole);
+    assert!(same == addresses);
+}
+
+#[cfg(feature = "pull")]
+pub fn http_answers() -> Vec<Vec<u8>> {
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0A\r\n0123456789\r\n0\r\n\r\n",
+        "HTTP/1.0 404 Not Found\nServer: s\n\nuntil the end",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 307 Temporary Redirect\r\nLocation: https://h:1/p?q\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"https://a/t\",service=\"s\",scope=x\r\nRetry-After: 7\r\n\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What is left of an answer that comes in pieces of this length: status, some fields, and the body, unless it makes no sense.
+#[cfg(feature = "pull")]
+fn read(bytes: &[u8], length: usize) -> Option<(u64, [String; 3], Option<Vec<u8>>)> {
+    let (from, to) = net::socket_pair().expect("two ends");
+    for piece in bytes.chunks(length) {
+        net::send(to.by_ref(), piece, None).expect("there is room");
+    }
+    drop(to);
+    let mut client = Client::new(&[], 10_000);
+    client.listen(from).ok()?;
+    let fields = ["content-length", "location", "www-authenticate"].map(|name| client.field(name).to_owned());
+    let _ = (client.reason().len(), client.after());
+    let body = client.body(1 << 16).ok();
+    Some((client.status, fields, body))
+}
+
+/// The body of a message with a head of this length, by the letter of RFC 9112; nothing where it leaves something open.
+#[cfg(feature = "pull")]
+fn body<'a>(bytes: &'a [u8], head: usize, field: &dyn Fn(&str) -> Option<&'a [u8]>) -> Option<Vec<u8>> {
+    let mut rest = &bytes[head..];
+    if field("transfer-encoding").is_some_and(|value| !value.is_empty()) {
+        let mut body = Vec::new();
+        loop {
+            // httparse takes none for 0.
+            if !rest.first()?.is_ascii_hexdigit() {
+                return None;
+            }
+            let httparse::Status::Complete((start, length)) = httparse::parse_chunk_size(rest).ok()? else {
+                return None;
+            };
+            if length == 0 {
+                return Some(body);
+            }
+            let (chunk, after) = rest.get(start..)?.split_at_checked(usize::try_from(length).ok()?)?;
+            body.extend_from_slice(chunk);
+            rest = after.strip_prefix(b"\r\n")?;
+        }
+    }
+    match field("content-length") {
+        None => Some(rest.to_vec()),
+        Some(length) => {
+            let length: usize = str::from_utf8(length).ok()?.parse().ok()?;
+            rest.get(..length).map(<[u8]>::to_vec)
+        }
+    }
+}
+
+/// The answer does not depend on how it comes, and is the one that httparse reads, where that takes it.
+#[cfg(feature = "pull")]
+pub fn http_answer(bytes: &[u8]) {
+    let ours = read(bytes, 1 << 16);
+    if bytes.len().is_multiple_of(4) {
+        assert!(read(bytes, bytes.len() / 5 + 1) == ours, "in pieces it is something else");
+    }
+    let Some((status, fields, ours)) = ours else { return };
+    assert!((200..=999).contains(&status));
+    for field in &fields {
+        challenge(field);
+    }
+    let mut room = [httparse::EMPTY_HEADER; 64];
+    let mut answer = httparse::Response::new(&mut room);
+    let Ok(httparse::Status::Complete(length)) = answer.parse(bytes) else { return };
+    if answer.code.is_some_and(|code| code < 200) {
+        return;
+    }
+    assert_eq!(answer.code.map(u64::from), Some(status));
+    let field = |name: &str| {
+        let mut same = answer.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+        same.next().map(|header| header.value.trim_ascii())
+    };
+    for (name, ours) in ["content-length", "location", "www-authenticate"].into_iter().zip(&fields) {
+        assert_eq!(String::from_utf8_lossy(field(name).unwrap_or_default()), **ours, "{name}");
+    }
+    if let Some(theirs) = body(bytes, length, &field) {
+        assert!(ours.is_some_and(|ours| ours == theirs), "another body");
+    }
+}
+
+/// Parameters are parts of a challenge, and an address's origin is one.
+#[cfg(feature = "pull")]
+fn challenge(text: &str) {
+    for name in ["realm", "service"] {
+        let value = registry::parameter(text, name);
+        assert!(value.is_empty() || text.contains(value) && text.contains(name));
+        // What can be quoted is read as it was.
+        if !value.contains(['"', '\\']) {
+            assert_eq!(registry::parameter(&format!("Bearer x=\"a,b\", {name}=\"{value}\""), name), value);
+        }
+        let origin = registry::origin(value);
+        assert!(value.starts_with(origin) && registry::is_plain(origin));
+        assert!(origin.is_empty() || iter::once(origin).all(|origin| origin.matches('/').count() == 2));
+    }
+}
