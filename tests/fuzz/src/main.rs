@@ -17,9 +17,11 @@ libfuzzer_sys::fuzz_target!(
             targets::TARGETS.iter().for_each(|target| println!("{} {}", target.name, target.longest));
             process::exit(i32::from(wanted != "all"));
         };
-        // Otherwise glibc takes to giving large blocks from its heap, and fills them with zeros each time.
-        // SAFETY: it sets a number, and nobody else is running yet.
-        assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10) }, 1, "mallopt takes it");
+        // Buffers of decoders come from the heap, which stays; windows do not, which would have to be filled with zeros.
+        for (option, bytes) in [(libc::M_MMAP_THRESHOLD, 200 << 10), (libc::M_TRIM_THRESHOLD, 64 << 20)] {
+            // SAFETY: it sets a number, and nobody else is running yet.
+            assert_eq!(unsafe { libc::mallopt(option, bytes) }, 1, "mallopt takes it");
+        }
         // The corpus begins with what a script would otherwise have to make.
         let corpus = Path::new("target/corpus").join(target.name);
         fs::create_dir_all(&corpus).expect("make the directory of the corpus");

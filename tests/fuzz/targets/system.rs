@@ -103,12 +103,33 @@ pub fn logs() -> Vec<Vec<u8>> {
     ])
 }
 
-/// A directory that goes with it.
+/// A directory with the files of a log, which goes with it.
 struct Place(PathBuf);
+
+impl Place {
+    /// The oldest file comes first.
+    fn new(parts: &[Vec<u8>]) -> Place {
+        let place = Place(env::temp_dir().join(format!("vial-fuzz-{}", process::id())));
+        fs::create_dir_all(&place.0).expect("make a directory");
+        for (number, part) in parts.iter().rev().enumerate() {
+            fs::write(place.file(number), part).expect("write a file");
+        }
+        place
+    }
+
+    fn file(&self, number: usize) -> PathBuf {
+        self.0.join(["log", "log.1", "log.2", "log.3"][number])
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        for number in 0..4 {
+            if fs::remove_file(self.file(number)).is_err() {
+                break;
+            }
+        }
+        let _ = fs::remove_dir(&self.0);
     }
 }
 
@@ -184,12 +205,7 @@ pub fn log(bytes: &[u8]) {
         }
         expected[place].extend_from_slice(&entry.text);
     }
-    let place = Place(env::temp_dir().join(format!("vial-fuzz-{}", process::id())));
-    fs::create_dir_all(&place.0).expect("make a directory");
-    for (number, part) in parts.iter().rev().enumerate() {
-        let name = if number == 0 { "log".to_owned() } else { format!("log.{number}") };
-        fs::write(place.0.join(name), part).expect("write a file");
-    }
+    let place = Place::new(&parts);
     let path = file::owned_path(place.0.as_os_str().as_encoded_bytes()).expect("a path");
     let directory = file::open(fd::CWD, &path, 0).expect("open the directory");
     let wanted = Wanted { tail, timestamps, ..Wanted::default() };
