@@ -20,6 +20,7 @@ const INPUTS: usize = 2_000;
 fn the_first_inputs_of_every_fuzz_target_are_handled(_: &Scene) {
     for target in TARGETS {
         for seed in (target.seeds)() {
+            assert!(seed.len() <= target.longest, "the fuzzer would cut an input of {}", target.name);
             (target.check)(&seed);
         }
     }

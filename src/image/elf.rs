@@ -13,7 +13,7 @@ use crate::base::phrase::Phrase;
 
 /// Bytes that are read at a time.
 const WINDOW: usize = 4096;
-/// The most entries of the dynamic section.
+/// The most entries of a table.
 const ENTRIES: u64 = 1024;
 /// The highest place.
 const MOST: u64 = u64::MAX >> 2;
@@ -140,7 +140,7 @@ impl File<'_, '_> {
     fn segment(&mut self, kind: u64, address: u64) -> u64 {
         let width = self.width;
         let mut at = self.word(24 + width);
-        for _ in 0..self.number(32 + 3 * width, 2) {
+        for _ in 0..self.number(32 + 3 * width, 2).min(ENTRIES) {
             if self.wrong {
                 // Behind the file's end each byte is a read.
                 break;
@@ -157,7 +157,7 @@ impl File<'_, '_> {
     /// The next value of a tag in the dynamic section; 0 if there is none.
     #[inline(never)]
     fn tag(&mut self, at: &mut u64, wanted: u64) -> u64 {
-        while self.dynamic != 0 {
+        while self.dynamic != 0 && !self.wrong {
             let entry = self.dynamic + 2 * self.width * *at;
             *at += 1;
             let tag = self.word(entry);

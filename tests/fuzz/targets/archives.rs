@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use vial::image::tar::{Entry, Kind, Reader};
+use vial::image::tar::{Entry, Kind, Reader, write};
 
 use super::Bytes;
 
@@ -14,9 +14,10 @@ pub fn archives() -> Vec<Vec<u8>> {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o755);
         header.set_mtime(1_700_000_000);
-        for (kind, name, content) in
-            [(tar::EntryType::Directory, name.clone(), ""), (tar::EntryType::Regular, name.clone() + "f", "content")]
-        {
+        // Headers before headers take much room.
+        let kinds =
+            [(tar::EntryType::Directory, name.clone(), ""), (tar::EntryType::Regular, name.clone() + "f", "content")];
+        for (kind, name, content) in kinds.into_iter().skip(usize::from(long)) {
             header.set_entry_type(kind);
             header.set_size(content.len() as u64);
             if long {
@@ -26,7 +27,7 @@ pub fn archives() -> Vec<Vec<u8>> {
             }
             builder.append_data(&mut header, name, content.as_bytes()).expect("to memory");
         }
-        for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
+        for kind in [tar::EntryType::Symlink, tar::EntryType::Link].into_iter().skip(usize::from(long)) {
             header.set_entry_type(kind);
             header.set_size(0);
             builder.append_link(&mut header, name.clone() + "l", name.clone() + "f").expect("to memory");
@@ -127,7 +128,22 @@ pub fn tar(bytes: &[u8]) {
     assert!(members(bytes, 511) == (found.clone(), whole), "in other pieces it is something else");
     if whole {
         against_tar(bytes, &found);
+        written(found);
     }
+}
+
+/// An archive that vial writes of these members has them.
+fn written(mut found: Vec<Member>) {
+    let mut archive = Vec::new();
+    for (entry, data) in &mut found {
+        // When it was looked at is not written.
+        (entry.atime, entry.ctime, entry.offset) = (None, None, archive.len() as u64);
+        let Ok(stored) = write::header(entry, &mut archive) else { return };
+        archive.extend_from_slice(data);
+        archive.resize(archive.len() + write::padding(stored), 0);
+    }
+    archive.extend_from_slice(&write::END);
+    assert!(members(&archive, usize::MAX) == (found, true), "what was written is read as something else");
 }
 
 /// Where the tar crate reads as many members, it reads the same names and data. It gives up where vial does not, say on

@@ -29,7 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "inflate",   longest: 1024, seeds: codecs::deflated,       check: codecs::inflate },
     Target { name: "gzip",      longest: 1024, seeds: codecs::gzipped,        check: codecs::gzip },
     Target { name: "zstd",      longest: 1024, seeds: codecs::zstd_frames,    check: codecs::zstd },
-    Target { name: "tar",       longest: 6144, seeds: archives::archives,     check: archives::tar },
+    Target { name: "tar",       longest: 8192, seeds: archives::archives,     check: archives::tar },
     Target { name: "json",      longest: 512,  seeds: documents::json_texts,  check: documents::json },
     Target { name: "config",    longest: 1024, seeds: documents::configs,     check: documents::config },
     Target { name: "index",     longest: 1024, seeds: documents::indexes,     check: documents::index },

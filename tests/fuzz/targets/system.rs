@@ -11,6 +11,7 @@ use vial::container::log::Stream;
 use vial::container::log::read::{Reader, Wanted};
 use vial::container::state::State;
 use vial::container::usage::{self, Process};
+use vial::image::blobs::Descriptor;
 use vial::image::frame::{self, Frame};
 use vial::image::layout;
 use vial::image::stream::Output;
@@ -53,7 +54,7 @@ pub fn table(bytes: &[u8]) {
         assert!(text.contains("cgroup") && hierarchy.controllers.split(',').all(|name| text.contains(name)));
     }
     if let Some(process) = Process::parse(text) {
-        assert!(text.contains(&process.name));
+        assert!(text.contains(&*process.name));
     }
     assert!(sum(text, "rbytes=").is_some());
     let _ = (sum(text, "-"), sum(text, "Read"), usage::traffic(text));
@@ -80,7 +81,7 @@ pub fn state(bytes: &[u8]) {
     assert!((1..=100).contains(&options.max_file) && options.max_size >= 1 << 10);
     if let Ok(found) = layout::docker_image(&value) {
         assert!(found.names.iter().all(|name| name.contains(':')));
-        let digests = found.layers.iter().chain([&found.config]).filter_map(|layer| layer.digest());
+        let digests = found.layers.iter().chain([&found.config]).filter_map(Descriptor::digest);
         assert!(digests.into_iter().all(|digest| digest.len() == 64));
     }
 }
@@ -235,7 +236,7 @@ fn holding(bytes: &[u8]) -> Fd {
     from
 }
 
-/// A damaged frame is an error or another archive, of which no more comes than there may be; and a frame of any bytes gives them
+/// A damaged frame is an error or another archive, of which no more comes than may; and a frame of any bytes gives them
 /// again.
 pub fn frame(bytes: &[u8]) {
     let tree = file::open(fd::CWD, c".", 0).expect("open the directory");
