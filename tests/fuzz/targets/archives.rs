@@ -132,8 +132,9 @@ pub fn tar(bytes: &[u8]) {
     }
 }
 
-/// An archive that vial writes of these members has them.
+/// An archive that vial writes of these members has them. Nothing in a tree is without a name.
 fn written(mut found: Vec<Member>) {
+    found.retain(|(entry, _)| !entry.path.is_empty());
     let mut archive = Vec::new();
     for (entry, data) in &mut found {
         // When it was looked at is not written.

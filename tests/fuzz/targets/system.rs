@@ -54,7 +54,7 @@ pub fn table(bytes: &[u8]) {
         assert!(text.contains("cgroup") && hierarchy.controllers.split(',').all(|name| text.contains(name)));
     }
     if let Some(process) = Process::parse(text) {
-        assert!(text.contains(&*process.name));
+        assert!(text.contains(process.name));
     }
     assert!(sum(text, "rbytes=").is_some());
     let _ = (sum(text, "-"), sum(text, "Read"), usage::traffic(text));
