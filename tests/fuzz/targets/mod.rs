@@ -5,7 +5,6 @@
 mod archives;
 mod codecs;
 mod documents;
-#[cfg(feature = "pack")]
 mod elf;
 mod network;
 mod system;
@@ -41,9 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "files",     longest: 256,  seeds: words::files,           check: words::file },
     Target { name: "argv",      longest: 192,  seeds: words::lines,           check: words::argv },
     Target { name: "dns",       longest: 256,  seeds: network::name_answers,  check: network::name_answer },
-    #[cfg(feature = "pull")]
     Target { name: "http",      longest: 512,  seeds: network::http_answers,  check: network::http_answer },
-    #[cfg(feature = "pack")]
     Target { name: "elf",       longest: 512,  seeds: elf::files,             check: elf::read },
     Target { name: "tables",    longest: 256,  seeds: system::tables,         check: system::table },
     Target { name: "state",     longest: 512,  seeds: system::states,         check: system::state },

@@ -4,9 +4,7 @@ use std::iter;
 
 use vial::base::dns::{self, Answer};
 use vial::base::text::IPV4;
-#[cfg(feature = "pull")]
 use vial::image::registry::{self, Client};
-#[cfg(feature = "pull")]
 use vial::sys::net;
 
 const NAME: &str = "ab.lan";
@@ -71,7 +69,6 @@ pub fn name_answer(bytes: &[u8]) {
     assert!(same == addresses);
 }
 
-#[cfg(feature = "pull")]
 pub fn http_answers() -> Vec<Vec<u8>> {
     [
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
@@ -85,7 +82,6 @@ pub fn http_answers() -> Vec<Vec<u8>> {
 }
 
 /// What is left of an answer that comes in pieces of this length: status, some fields, and the body, unless it makes no sense.
-#[cfg(feature = "pull")]
 fn read(bytes: &[u8], length: usize) -> Option<(u64, [String; 3], Option<Vec<u8>>)> {
     let (from, to) = net::socket_pair().expect("two ends");
     for piece in bytes.chunks(length) {
@@ -101,7 +97,6 @@ fn read(bytes: &[u8], length: usize) -> Option<(u64, [String; 3], Option<Vec<u8>
 }
 
 /// The body of a message with a head of this length, by the letter of RFC 9112; nothing where it leaves something open.
-#[cfg(feature = "pull")]
 fn body<'a>(bytes: &'a [u8], head: usize, field: &dyn Fn(&str) -> Option<&'a [u8]>) -> Option<Vec<u8>> {
     let mut rest = &bytes[head..];
     if field("transfer-encoding").is_some_and(|value| !value.is_empty()) {
@@ -132,7 +127,6 @@ fn body<'a>(bytes: &'a [u8], head: usize, field: &dyn Fn(&str) -> Option<&'a [u8
 }
 
 /// The answer does not depend on how it comes, and is the one that httparse reads, where that takes it.
-#[cfg(feature = "pull")]
 pub fn http_answer(bytes: &[u8]) {
     let ours = read(bytes, 1 << 16);
     if bytes.len().is_multiple_of(4) {
@@ -163,7 +157,6 @@ pub fn http_answer(bytes: &[u8]) {
 }
 
 /// Parameters are parts of a challenge, and an address's origin is one.
-#[cfg(feature = "pull")]
 fn challenge(text: &str) {
     for name in ["realm", "service"] {
         let value = registry::parameter(text, name);
