@@ -19,6 +19,7 @@ trials! {
     a_stream_of_named_containers_ends_with_the_last_of_them [Root, Busybox, Kernel("overlay"), Command("stats")];
     on_a_terminal_the_table_is_drawn_over_and_the_cursor_stays_visible [Root, Busybox, Tool("script"), Tool("stty"), Kernel("overlay"), Command("stats")];
     every_process_is_listed_with_the_hosts_numbers [Root, Busybox, Kernel("overlay"), Command("top")];
+    options_are_those_of_the_hosts_ps [Root, Busybox, Tool("ps"), Kernel("overlay"), Command("top")];
     what_does_not_run_has_no_processes_to_list [Root, Busybox, Kernel("overlay"), Command("top")];
 }
 
@@ -288,6 +289,24 @@ fn every_process_is_listed_with_the_hosts_numbers(scene: &Scene) {
     let mut commands: Vec<&str> = rows[1..].iter().map(|row| row[7]).collect();
     commands.sort_unstable();
     assert_eq!(commands, ["sleep 601", "sleep 602", "sleep 603"]);
+    container.stop();
+}
+
+fn options_are_those_of_the_hosts_ps(scene: &Scene) {
+    let container = Container::named(scene, "some", &[], "sleep 601 & exec sleep 602");
+    let top = |options: &[&str]| scene.vial([&["top", "some"], options].concat());
+    let shown = eventually("both sleep", || {
+        let shown = top(&["-o", "pid=,args="]).ok().silent().stdout;
+        (shown.matches("sleep").count() == 2 && !shown.contains("sh")).then_some(shown)
+    });
+    let mut pids: Vec<&str> = shown.lines().map(|line| line.split_whitespace().next().expect("a number")).collect();
+    pids.sort_unstable();
+    assert!(pids.contains(&&*container.pid.to_string()), "{shown}");
+    top(&["-o", "comm"]).ok().prints("COMMAND\nsleep\nsleep\n");
+    let table = top(&["aux"]).ok().stdout;
+    assert!(table.starts_with("USER") && table.lines().count() == 3, "{table}");
+    top(&["--nonsense"]).ends(125).says("vial: ps failed").says("accepted: options of a ps that knows -q");
+    top(&["-ef"]).env("PATH", "/nonexistent").ends(125).says("there is none in PATH").says("without options");
     container.stop();
 }
 

@@ -4,19 +4,20 @@ use alloc::string::String;
 
 use super::context::Context;
 use super::{output, pause};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::sort::sort;
 use crate::base::text::{self, Cut, decimal_u64};
 use crate::base::time::Timestamp;
 use crate::container::usage::{Process, TICKS, read_proc};
+use crate::kernel::program::Program;
 use crate::sys::{because, fd, file, process};
 
 /// docker's columns are at least this wide here.
 const WIDTH: usize = 20;
 
 /// Lists them by number. Times are in UTC.
-pub(super) fn list(context: &Context<'_>) -> Result<u8> {
+pub(super) fn list(context: &Context<'static>) -> Result<u8> {
     let seen = pause::running(context, context.parsed.word(0))?;
     let _why = because!("look at the container's processes");
     let mut pids = seen.group().and_then(|group| group.processes()).unwrap_or_default();
@@ -25,6 +26,9 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
         pids.push(seen.state.pid);
     }
     sort(&mut pids, |one, other| one < other);
+    if context.parsed.positionals.len() > 1 {
+        return of_ps(context, &pids);
+    }
     let users = file::read_file(fd::CWD, c"/etc/passwd", 4 << 20).unwrap_or_default();
     let now = Now {
         time: process::clock(libc::CLOCK_REALTIME),
@@ -40,6 +44,29 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     output::columns(&mut out, &lines, WIDTH);
     super::print(&out)?;
     Ok(0)
+}
+
+/// Prints what the host's ps(1) shows of processes with the user's options, as docker does.
+#[inline(never)]
+fn of_ps(context: &Context<'static>, pids: &[u32]) -> Result<u8> {
+    let _why = because!("have ps show the container's processes");
+    let mut list = String::new();
+    for pid in pids {
+        list.push_str(join!("{},", pid));
+    }
+    let options = context.args.len() + 1 - context.parsed.positionals.len();
+    let mut args = context.args[options - 1..].to_vec();
+    args[0] = c"ps";
+    args.extend([c"-q", file::path(list.trim_end_matches(','))?]);
+    let (answer, mut ps) = Program::start(&args, context.env, None)?;
+    super::print(keep::lossy(&file::read_to_end(answer.by_ref(), 16 << 20)?))?;
+    match ps.conclude() {
+        Some(0) => Ok(0),
+        Some(_) => Err(Error::new(phrase!("ps failed"))
+            .hint(phrase!("accepted: options of a ps that knows -q, and what it can do together with -q"))),
+        None => Err(Error::new(phrase!("options of ps need the program ps, and there is none in PATH"))
+            .hint(phrase!("without options vial lists the processes itself"))),
+    }
 }
 
 struct Now {

@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
+use crate::kernel::program::tie;
 use crate::sys::ledger::Role;
 use crate::sys::process::{self, Ended, Side};
 use crate::sys::{Fd, FdRef, file};
@@ -106,10 +107,4 @@ impl Drop for Helper {
 /// Says a number to the process that listens; if that is gone, this one ends soon.
 pub fn say(report: FdRef<'_>, number: u64) {
     let _ = file::write_all(report, &number.to_le_bytes());
-}
-
-/// Has this process end with its parent, which may have ended already.
-pub(super) fn tie(parent: u32) -> Result<()> {
-    process::prctl_die_with_parent(libc::SIGKILL)?;
-    if process::getppid() == parent { Ok(()) } else { Err(Error::new(phrase!("vial's first process has ended"))) }
 }

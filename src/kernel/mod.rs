@@ -4,5 +4,6 @@ pub mod cgroup;
 pub mod loopdev;
 pub mod mounts;
 pub mod netlink;
+pub mod program;
 pub mod security;
 pub mod tty;

@@ -172,10 +172,11 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "top",
         aliases: &["container top"],
-        usage: phrase!("CONTAINER"),
+        usage: phrase!("CONTAINER [PS-OPTION...]"),
         help: phrase!("List the processes in a container"),
-        examples: examples![("top web", "")],
-        args: (1, 1),
+        examples: examples![("top web", ""), ("top web -o pid,rss,args", "with what the host's ps shows")],
+        args: (1, ANY),
+        tail: true,
         ..BLANK
     },
     Command {

@@ -3,21 +3,16 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 
 use crate::base::dns::{self, Answer};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Address, Cut};
-use crate::image::helper::tie;
-use crate::sys::ledger::{self, Role};
+use crate::kernel::program::{Environment, Program};
+use crate::sys::ledger;
 use crate::sys::poll::{Waiting, poll_within};
-use crate::sys::process::{self, Ended, Side, Strings};
-use crate::sys::{Fd, because, fd, file, net};
-
-/// The environment.
-pub(super) type Environment = &'static [&'static CStr];
+use crate::sys::{Fd, because, fd, file, net, process};
 
 /// The longest wait for a connection, in milliseconds.
 pub(super) const CONNECT: i64 = 15_000;
@@ -111,94 +106,45 @@ fn ask(server: &Address, name: &str, kind: u16, addresses: &mut Vec<Address>) ->
     Ok(())
 }
 
-/// A curl that runs, until it is dropped.
-pub(super) struct Curl {
-    /// Not yet collected.
-    process: Option<u32>,
-}
-
 /// What curl is told of itself, besides request and address; curl(1). It follows nothing and keeps nothing: each request is
 /// our own, and what it passes on is HTTP/1.1 as the server sent it.
 const CONFIGURATION: Phrase = phrase!(
     "silent\ninclude\nraw\nhttp1.1\nno-buffer\ngloboff\npath-as-is\nsuppress-connect-headers\nproto = \"=https\"\n"
 );
 
-/// The code with which a process ends that could not become curl, which has no code of this number.
-const NOT_EXECUTED: u8 = 255;
-
 /// Has the host's curl ask for something. It reads all of it from standard input: its command line, which others may see, says
 /// nothing.
 #[inline(never)]
-pub(super) fn through_curl(env: Environment, patience: i64, told: &str) -> Result<(Fd, Curl)> {
+pub(super) fn through_curl(env: Environment<'_>, patience: i64, told: &str) -> Result<(Fd, Program)> {
     let _why = because!("have curl speak TLS with the registry");
     let told = join!("{}connect-timeout = {}\n{}", CONFIGURATION, patience / 1000 + 1, told);
     let (input, config) = file::pipe()?;
     // It fits the pipe, so that nobody has to read yet: a token has been a part of an answer of at most this length.
     file::write_all(config.by_ref(), &told.as_bytes()[..told.len().min(super::TEXT)])?;
     drop(config);
-    let (answer, output) = file::pipe()?;
-    let parent = process::getpid();
-    match process::clone(0, Role::Helper)? {
-        Side::Parent(child) => Ok((answer, Curl { process: Some(child) })),
-        Side::Child => {
-            let ready = tie(parent)
-                .and_then(|()| file::put_in_place(input.by_ref(), fd::STDIN))
-                .and_then(|()| file::put_in_place(output.by_ref(), fd::STDOUT));
-            let (args, env) = (Strings::new(&[c"curl", c"-q", c"-K", c"-"]), (env, Strings::new(env)));
-            for variable in env.0.iter().filter(|_| ready.is_ok()) {
-                let Some(path) = variable.to_bytes().strip_prefix(b"PATH=") else { continue };
-                for directory in keep::lossy(path).parts(b':') {
-                    if let Ok(program) = file::path(join!("{}/curl", directory)) {
-                        let _ = process::execve(program, &args, &env.1);
-                    }
-                }
-            }
-            process::exit(NOT_EXECUTED);
-        }
-    }
+    Program::start(&[c"curl", c"-q", c"-K", c"-"], env, Some(input.by_ref()))
 }
 
-impl Curl {
-    /// Waits for its end; how it failed, if it did, and whether it may go well the next time.
-    #[inline(never)]
-    pub(super) fn conclude(&mut self, may_pass: &mut bool) -> Option<Error> {
-        let ended = process::wait(Some(self.process.take()?), true).ok()??.ended;
-        let Ended::Exited(code) = ended else {
-            ledger::executed();
-            return None;
-        };
-        if code == NOT_EXECUTED {
-            return Some(Error::new(phrase!("https needs the program curl, and there is none in PATH")).hint(phrase!(
-                "bring the image another way: `skopeo copy docker://NAME docker-archive:FILE` and `vial load FILE`, or `docker save NAME | vial load`"
-            )));
+/// Waits for curl's end; how it failed, if it did, and whether it may go well the next time.
+#[inline(never)]
+pub(super) fn conclude(curl: &mut Program, may_pass: &mut bool) -> Option<Error> {
+    let Some(code) = curl.conclude() else {
+        return Some(Error::new(phrase!("https needs the program curl, and there is none in PATH")).hint(phrase!(
+            "bring the image another way: `skopeo copy docker://NAME docker-archive:FILE` and `vial load FILE`, or `docker save NAME | vial load`"
+        )));
+    };
+    // EXIT CODES in curl(1): what may go well the next time, and what needs something else.
+    *may_pass = matches!(code, 18 | 28 | 52 | 56);
+    let (what, hint) = match code {
+        // Killed by a signal: what is said of the answer then will do.
+        0 | 129.. => return None,
+        6 => (phrase!("can't find the host"), Phrase::EMPTY),
+        7 => (phrase!("can't connect"), Phrase::EMPTY),
+        35 => (phrase!("no TLS is spoken there"), phrase!("--plain-http, if that is right")),
+        60 => {
+            (phrase!("its certificate is not trusted"), phrase!("CURL_CA_BUNDLE=FILE names the authorities to trust"))
         }
-        ledger::executed();
-        // EXIT CODES in curl(1): what may go well the next time, and what needs something else.
-        *may_pass = matches!(code, 18 | 28 | 52 | 56);
-        let (what, hint) = match code {
-            0 => return None,
-            6 => (phrase!("can't find the host"), Phrase::EMPTY),
-            7 => (phrase!("can't connect"), Phrase::EMPTY),
-            35 => (phrase!("no TLS is spoken there"), phrase!("--plain-http, if that is right")),
-            60 => (
-                phrase!("its certificate is not trusted"),
-                phrase!("CURL_CA_BUNDLE=FILE names the authorities to trust"),
-            ),
-            _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
-        };
-        Some(
-            Error::new(say!("curl failed with code {}: {}", u32::from(code), what))
-                .hint(hint)
-                .because(ledger::reason()),
-        )
-    }
-}
-
-impl Drop for Curl {
-    fn drop(&mut self) {
-        if let Some(child) = self.process {
-            let _ = process::kill(child, libc::SIGKILL);
-            let _ = self.conclude(&mut false);
-        }
-    }
+        _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
+    };
+    Some(Error::new(say!("curl failed with code {}: {}", u32::from(code), what)).hint(hint).because(ledger::reason()))
 }

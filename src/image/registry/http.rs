@@ -8,12 +8,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::connect::{self, Curl};
+use super::connect;
 use super::shown;
 use crate::base::bytes;
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
+use crate::kernel::program::{Environment, Program};
 use crate::sys::poll::{Waiting, poll_within};
 use crate::sys::{Fd, file, ledger, net, process};
 
@@ -61,13 +62,13 @@ pub(super) enum Ends {
 /// The client, with the latest answer.
 pub struct Client {
     /// The environment, for curl.
-    pub(super) env: connect::Environment,
+    pub(super) env: Environment<'static>,
     /// How long to wait for answers, in milliseconds.
     pub(super) patience: i64,
     /// Where it was asked: scheme and server.
     origin: &'static str,
     connection: Option<Fd>,
-    curl: Option<Curl>,
+    curl: Option<Program>,
     buffer: Vec<u8>,
     at: usize,
     pub(super) ends: Ends,
@@ -87,7 +88,7 @@ pub struct Client {
 impl Client {
     /// One that has not asked yet: the environment, and how long to wait for answers, in milliseconds.
     #[must_use]
-    pub fn new(env: connect::Environment, patience: i64) -> Client {
+    pub fn new(env: Environment<'static>, patience: i64) -> Client {
         Client {
             env,
             patience,
@@ -318,7 +319,7 @@ impl Client {
     #[cold]
     #[inline(never)]
     pub(super) fn cut(&mut self) -> Error {
-        let curl = self.curl.as_mut().and_then(|curl| curl.conclude(&mut self.may_pass));
+        let curl = self.curl.as_mut().and_then(|curl| connect::conclude(curl, &mut self.may_pass));
         curl.unwrap_or_else(|| self.failed(phrase!("the answer was cut short by")))
     }
 

@@ -26,6 +26,7 @@ use crate::base::json::{self, Value};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
+use crate::kernel::program::Environment;
 use crate::sys::{Fd, FdRef, file, process};
 
 /// The registry that is meant where none is named.
@@ -89,7 +90,7 @@ impl Registry {
     #[inline(never)]
     pub fn open(
         root: FdRef<'_>,
-        env: connect::Environment,
+        env: Environment<'static>,
         name: &Reference<'static>,
         mut credentials: &'static str,
         plain: bool,
