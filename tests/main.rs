@@ -110,6 +110,7 @@ fn main() -> ExitCode {
         vm::control::trials(),
         vm::limits::trials(),
         vm::reboot::trials(),
+        vm::systemd::trials(),
         whiteouts::trials(),
         workload::trials(),
     ];

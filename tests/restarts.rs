@@ -15,6 +15,8 @@ trials! {
     the_terminal_and_input_are_there_in_each_life [Root, Busybox, Kernel("overlay"), Command("start")];
     what_ran_when_the_machine_went_down_is_started_with_it [Root, Busybox, Kernel("overlay"), Command("boot")];
     whoever_ends_all_processes_ends_the_container [Root, Busybox, Kernel("overlay"), Command("start")];
+    a_workload_that_does_not_heed_the_end_of_all_is_killed [Root, Busybox, Kernel("overlay"), Command("boot")];
+    a_failure_with_the_machine_is_one_that_is_tried_again [Root, Busybox, Kernel("overlay"), Command("boot")];
 }
 
 /// A field of `vial inspect`.
@@ -198,4 +200,56 @@ fn whoever_ends_all_processes_ends_the_container(scene: &Scene) {
     // It was not the user who stopped it.
     scene.vial(["boot", "--containers"]).ok().prints("web\n");
     web.remove();
+}
+
+fn a_workload_that_does_not_heed_the_end_of_all_is_killed(scene: &Scene) {
+    // The first process of a PID namespace gets no SIGTERM that it did not ask for.
+    let options = ["--restart", "always", "--stop-timeout", "1"];
+    let web = Detached::run(scene, "web", &options, "echo ready; exec sleep 600");
+    web.says("ready");
+    let begun = Instant::now();
+    signal(web.monitor(), "TERM");
+    let monitor = web.monitor();
+    eventually("the monitor has ended", || is_gone(monitor).then_some(()));
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+    assert_eq!((web.condition().as_str(), web.wait()), ("exited", 137));
+    assert_ne!(web.state()["finished"], "", "the monitor saw it");
+    web.remove();
+    // Time without end is what it may be given, too; and the first signal counts.
+    let web = Detached::run(scene, "web", &["--stop-timeout", "-1"], "echo ready; exec sleep 600");
+    web.says("ready");
+    signal(web.monitor(), "TERM");
+    signal(web.monitor(), "TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(web.condition(), "running");
+    web.vial(&["stop", "-t", "0"]).ok();
+    web.remove();
+}
+
+fn a_failure_with_the_machine_is_one_that_is_tried_again(scene: &Scene) {
+    let run = |name: &str, seconds: &str, script: &str| {
+        let options = ["--restart", "on-failure:3", "--stop-timeout", seconds];
+        let web = Detached::run(scene, name, &options, &format!("{script}; echo ready; while :; do sleep 0.02; done"));
+        web.says("ready");
+        web
+    };
+    let fails = [
+        run("killed", "0", ":"),
+        run("failed", "20", "trap 'exit 4' TERM"),
+        run("succeeded", "20", "trap 'exit 0' TERM"),
+    ];
+    let stopped = run("stopped", "0", ":");
+    stopped.vial(&["stop", "-t", "0"]).ok();
+    let hopeless = Detached::run(scene, "hopeless", &["--restart", "on-failure:1"], "exit 3");
+    assert_eq!(hopeless.wait(), 3);
+    for web in &fails {
+        let monitor = web.monitor();
+        signal(monitor, "TERM");
+        eventually("the monitor has ended", || is_gone(monitor).then_some(()));
+    }
+    let output = scene.vial(["boot", "--containers"]).ok().silent();
+    let mut started: Vec<_> = output.stdout.lines().collect();
+    started.sort_unstable();
+    assert_eq!(started, ["failed", "killed"]);
+    fails.iter().chain([&stopped, &hopeless]).for_each(Detached::remove);
 }

@@ -23,8 +23,6 @@ use crate::sys::{Fd, FdRef, because, file, net, process as kernel};
 
 /// How often a container is stopped that is started again meanwhile.
 const STOPS: u32 = 5;
-/// How many seconds a workload has between being asked to stop and being killed.
-const STOP_TIMEOUT: i64 = 10;
 
 /// Milliseconds between two looks at what another process is about to do.
 const PAUSE: u32 = 2;
@@ -177,9 +175,9 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
     let (_, bundles, mut seen) = look(context, name)?;
     let stops = seen.condition.is_running() || seen.condition == Condition::Restarting;
     let config = if stops { seen.config()? } else { return Ok(()) };
-    let own = |name| config.at(&["annotations", name]).and_then(Value::as_str);
-    let signal = how.signal.or(own(launch::STOP_SIGNAL).and_then(signal::parse).map(i32::from));
-    let seconds = how.seconds.or(own(launch::STOP_TIMEOUT).and_then(decimal_i64)).unwrap_or(STOP_TIMEOUT);
+    let own = config.at(&["annotations", launch::STOP_SIGNAL]).and_then(Value::as_str);
+    let signal = how.signal.or(own.and_then(signal::parse).map(i32::from));
+    let seconds = how.seconds.unwrap_or_else(|| launch::patience(&config));
     // More than once if it is started again at the very moment.
     for _ in 0..STOPS {
         if !(seen.condition.is_running() || seen.condition == Condition::Restarting) {
@@ -371,8 +369,13 @@ fn wants_start(seen: &Seen) -> bool {
     match policy.and_then(monitor::Policy::parse) {
         Some(monitor::Policy::Always) => true,
         Some(monitor::Policy::UnlessStopped) => !file::exists(seen.directory.by_ref(), STOPPED),
-        // It ended with the machine, which is a failure.
-        Some(monitor::Policy::OnFailure(_)) => seen.state.finished.is_empty(),
+        // What ended with the machine has failed, be it that nobody saw its end, or that it took its end for a failure.
+        Some(policy @ monitor::Policy::OnFailure(_)) => {
+            let state = &seen.state;
+            state.finished.is_empty()
+                || (policy.starts_again(state.exit_code as u8, state.restarts)
+                    && !file::exists(seen.directory.by_ref(), STOPPED))
+        }
         _ => false,
     }
 }

@@ -15,7 +15,7 @@ use super::volume::{self, Volumes};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, decimal_i64};
 use crate::storage::TREE;
 use crate::sys::{Fd, FdRef, because, file};
 
@@ -53,6 +53,16 @@ pub const INPUT: &str = "vial.stdin";
 pub const BEST_EFFORT: &str = "vial.bestEffort";
 /// Set if the command holds bytes that the specification can't.
 pub const LOSSY: &str = "vial.lossy";
+
+/// How many seconds a container has to end once it was asked to, unless it was made to have others; docker's.
+const PATIENCE: i64 = 10;
+
+/// How many seconds the container of this `config.json` has to end once it was asked to; below 0 all that it takes.
+#[must_use]
+pub fn patience(config: &Value) -> i64 {
+    let own = config.at(&["annotations", STOP_TIMEOUT]).and_then(Value::as_str);
+    own.and_then(decimal_i64).unwrap_or(PATIENCE)
+}
 
 /// What an annotation says; empty without it.
 #[must_use]

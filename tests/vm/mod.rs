@@ -11,6 +11,7 @@ pub mod harness;
 pub mod kernel;
 pub mod limits;
 pub mod reboot;
+pub mod systemd;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -34,6 +35,8 @@ pub struct Machine {
     inittab: Option<String>,
     /// A file that is the machine's disk.
     disk: Option<PathBuf>,
+    /// What brings it down at its end, if it is not to go down at once.
+    end: Option<String>,
 }
 
 /// What happened on a machine from its start to its end.
@@ -49,6 +52,7 @@ impl Machine {
             steps: Vec::new(),
             inittab: None,
             disk: None,
+            end: None,
         }
     }
 
@@ -58,9 +62,16 @@ impl Machine {
         self
     }
 
-    /// Gives it a disk with an ext4 file system, which is mounted where vial's state is.
+    /// Gives it a disk with an ext4 file system, which is mounted where vial's state is. If a system with an `/sbin/init` of its
+    /// own is on it, this is the machine's root, and that init has to run `/run/run-steps`.
     pub fn disk(mut self, file: &Path) -> Machine {
         self.disk = Some(file.to_owned());
+        self
+    }
+
+    /// Has this shell script bring it down when all steps are done, in the place of a power cut.
+    pub fn goes_down_by(mut self, script: &str) -> Machine {
+        self.end = Some(script.to_owned());
         self
     }
 
@@ -100,6 +111,9 @@ impl Machine {
         root.program("run-steps", include_bytes!("run-steps"));
         if let Some(lines) = &self.inittab {
             root.program("etc/inittab", lines.as_bytes());
+        }
+        if let Some(script) = &self.end {
+            root.program("run-end", script.as_bytes());
         }
         for directory in ["data", "modules", "steps"] {
             root.directory(directory);

@@ -82,6 +82,8 @@ struct Monitor {
     tty: bool,
     /// Whether the monitor was told to end the container.
     told: bool,
+    /// When it is killed, on the monotonic clock in milliseconds.
+    deadline: u64,
     /// How many workloads before this one ended soon after they were started: the next start waits for it.
     failures: u8,
     /// What outlives this monitor, if the workload may be started again.
@@ -185,6 +187,7 @@ impl Monitor {
             once: false,
             tty: false,
             told: false,
+            deadline: u64::MAX,
             failures: 0,
             handover,
             log_options: LogOptions::default(),

@@ -1,6 +1,7 @@
 //! What a monitor does while the workload runs: waits for several files at once, and never longer in one than in another.
 
 use alloc::vec::Vec;
+use core::mem::replace;
 
 use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out, set_size};
 use super::{Monitor, policy};
@@ -9,7 +10,7 @@ use crate::base::error::Result;
 use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_u32};
 use crate::container::log::{Stream, write::Log};
-use crate::container::{process as known, run};
+use crate::container::{launch, process as known, remains, run};
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
@@ -70,6 +71,11 @@ struct Buffers {
     waiting: usize,
 }
 
+/// The monotonic clock, in milliseconds.
+fn now() -> u64 {
+    process::clock(libc::CLOCK_MONOTONIC).milliseconds() as u64
+}
+
 impl Monitor {
     /// Watches until the workload has ended; `None` if nobody can tell how.
     pub(super) fn watch(&mut self) -> Option<Ended> {
@@ -104,7 +110,13 @@ impl Monitor {
                 });
             }
             let looks = adopted.is_some() && held.is_none();
-            poll::poll_within(&mut files, if looks { LOOK } else { u64::MAX }).ok()?;
+            let patience = self.patience();
+            poll::poll_within(&mut files, if looks { LOOK.min(patience) } else { patience }).ok()?;
+            if self.patience() == 0 {
+                let _why = because!("kill the workload, which was asked to end and has not");
+                self.deadline = u64::MAX;
+                let _ = known::signal(self.pid, known::began(self.pid), libc::SIGKILL);
+            }
             for (place, ready) in files[6..].iter().enumerate() {
                 if ready.is_ready() {
                     self.serve(place, &mut buffers);
@@ -222,13 +234,24 @@ impl Monitor {
                 return Ok(process::wait(Some(self.pid), false)?.map(|waited| waited.ended));
             }
             libc::SIGTERM | libc::SIGINT => {
-                // Whoever ends all processes, as when the machine goes down, ends the container.
-                self.told = true;
+                // Whoever ends all processes, as when the machine goes down, ends the container. That one may wait for much
+                // longer than the container should be waited for.
+                if !replace(&mut self.told, true) {
+                    let config = remains::config(self.directory.by_ref(), self.id);
+                    if let Ok(seconds) = u64::try_from(launch::patience(&config)) {
+                        self.deadline = now().saturating_add(seconds.saturating_mul(1000));
+                    }
+                }
                 known::signal(self.pid, known::began(self.pid), libc::SIGTERM)?;
             }
             _ => {}
         }
         Ok(None)
+    }
+
+    /// For how many milliseconds the workload may go on; for ever, unless it was asked to end.
+    fn patience(&self) -> u64 {
+        if self.deadline == u64::MAX { u64::MAX } else { self.deadline.saturating_sub(now()) }
     }
 
     /// Passes on what the workload left in its pipes. It is gone, but what it started outside its group may hold them open.
@@ -256,15 +279,14 @@ impl Monitor {
     pub(super) fn pause(&mut self) {
         let _why = because!("wait before the container is started again");
         let Ok(signals) = poll::signalfd(run::watched_signals()) else { return };
-        let began = process::clock(libc::CLOCK_MONOTONIC).milliseconds();
-        let delay = policy::delay(self.failures);
+        let ends = now() + u64::from(policy::delay(self.failures));
         loop {
-            let passed = process::clock(libc::CLOCK_MONOTONIC).milliseconds() - began;
-            if passed >= delay.into() {
+            let left = ends.saturating_sub(now());
+            if left == 0 {
                 return;
             }
             let mut ready = [Waiting::readable(signals.by_ref())];
-            if poll::poll_within(&mut ready, u64::from(delay) - passed as u64).is_err() {
+            if poll::poll_within(&mut ready, left).is_err() {
                 return;
             }
             if ready[0].is_ready() && matches!(poll::next_signal(signals.by_ref()), Ok(libc::SIGTERM | libc::SIGINT)) {
