@@ -97,17 +97,24 @@ pub fn configs() -> Vec<Vec<u8>> {
     )])
 }
 
-/// What becomes a file's name is a digest and nothing else.
+/// What becomes a file's name is a digest and nothing else, and the layers are those that `serde_json` finds.
 pub fn config(bytes: &[u8]) {
     let Ok(config) = manifest::parse(bytes) else { return };
     let _ = manifest::created(&config);
-    if let Ok(layers) = manifest::layers(&config) {
-        assert!(!layers.is_empty());
-        for layer in layers {
-            assert!(
-                layer.len() == 64 && layer.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-            );
-        }
+    let layers = manifest::layers(&config);
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    for layer in layers.iter().flatten() {
+        assert!(layer.len() == 64 && layer.bytes().all(is_digit));
+    }
+    let Ok(other) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let mut theirs = Vec::new();
+    for layer in other["rootfs"]["diff_ids"].as_array().into_iter().flatten() {
+        let digits = layer.as_str().and_then(|layer| layer.strip_prefix("sha256:")).unwrap_or_default();
+        theirs.push(if digits.len() == 64 && digits.bytes().all(is_digit) { digits } else { "" });
+    }
+    match layers {
+        Ok(layers) => assert!(layers == theirs && !theirs.is_empty(), "serde_json reads {theirs:?}"),
+        Err(_) => assert!(theirs.is_empty() || theirs.contains(&""), "serde_json reads {theirs:?}"),
     }
 }
 
@@ -155,7 +162,41 @@ pub fn passwds() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Whoever is found has numbers that are users', and groups that the file has.
+/// The only entry of a name, if there is one and the C library takes it: its two numbers, or the second twice.
+#[allow(unsafe_code, reason = "the C library is called")]
+fn theirs(name: &str, text: &str, of_groups: bool) -> Option<(u32, u32)> {
+    if name.is_empty() {
+        return None;
+    }
+    let begin = format!("{name}:");
+    let mut lines = text.split('\n').filter(|line| line.starts_with(&begin));
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
+    // It is content with fewer fields, and with signs.
+    let fields: Vec<&str> = line.split(':').collect();
+    let numbers = fields.get(2..if of_groups { 3 } else { 4 })?;
+    let are_numbers = numbers.iter().all(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    if !are_numbers || fields.len() < if of_groups { 4 } else { 7 } {
+        return None;
+    }
+    let (mut line, mut buffer) = (format!("{line}\n").into_bytes(), vec![0; 2048]);
+    // SAFETY: all that is zero is a record of each kind, if not a useful one.
+    let (mut user, mut group): (libc::passwd, libc::group) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: what the pointers are to is there until the end, and the sizes are those of it; the file is closed once.
+    unsafe {
+        let file = libc::fmemopen(line.as_mut_ptr().cast(), line.len(), c"r".as_ptr());
+        assert!(!file.is_null(), "there is memory");
+        let (room, length) = (buffer.as_mut_ptr(), buffer.len());
+        let code = if of_groups {
+            libc::fgetgrent_r(file, &raw mut group, room, length, &mut std::ptr::null_mut())
+        } else {
+            libc::fgetpwent_r(file, &raw mut user, room, length, &mut std::ptr::null_mut())
+        };
+        libc::fclose(file);
+        (code == 0).then_some(if of_groups { (group.gr_gid, group.gr_gid) } else { (user.pw_uid, user.pw_gid) })
+    }
+}
+
+/// Whoever is found has numbers that are users', which are those that the C library finds, and groups that the file has.
 pub fn passwd(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.splitn(3, '\0');
@@ -167,6 +208,14 @@ pub fn passwd(bytes: &[u8]) {
     let kept: &'static str = String::leak(users.to_owned());
     if let Ok(found) = user::find(&wanted, (1000, 1001), kept, groups) {
         assert!(found.uid != u32::MAX && found.gid != u32::MAX);
+        if let Some((uid, gid)) = theirs(user, users, false) {
+            assert_eq!(found.uid, uid);
+            // A number that is none is no group's.
+            assert!(!group.is_empty() || found.gid == gid || gid == u32::MAX, "{} is {gid}", found.gid);
+        }
+        if let Some((gid, _)) = theirs(group, groups, true) {
+            assert_eq!(found.gid, gid);
+        }
         for id in &found.groups {
             assert!(groups.contains(&id.to_string()) || groups.contains('0'), "a group from nowhere");
         }
