@@ -138,6 +138,7 @@ fn a_configuration_that_cannot_be_obeyed_is_refused(scene: &Scene) {
         (r#"{"User": "4294967295"}"#, "no user 4294967295"),
         (r#"{"User": "a:b:c"}"#, "no user a"),
         (r#"{"Volumes": {"/bin/busybox": {}}}"#, "ENOTDIR"),
+        (r#"{"Volumes": {"/x/../proc/": {}}}"#, "a volume on /proc"),
     ] {
         image(scene, config);
         let output = scene.vial(["run", "--rm", "it", "echo", "fine"]).ends(125).prints("");

@@ -156,8 +156,17 @@ fn expose(ports: &mut Value, word: &str) -> bool {
     if first > last || text::place("tcp udp sctp", protocol).is_none() {
         return false;
     }
+    if !matches!(ports, Value::Object(_)) {
+        *ports = object([]);
+    }
+    let Value::Object(members) = ports else { return false };
+    // A range may be long, and has nothing twice in itself.
+    let before = members.len();
     for port in first..=last {
-        ports.set(join!("{}/{}", port, protocol), object([]));
+        let name = join!("{}/{}", port, protocol);
+        if !members[..before].iter().any(|(known, _)| *known == name) {
+            members.push((name, object([])));
+        }
     }
     true
 }
@@ -272,6 +281,14 @@ mod tests {
             after(&["WORKDIR /a/", "WORKDIR b", "USER 1:2", "STOPSIGNAL SIGINT"]),
             r#"{"Env":[],"WorkingDir":"/a/b","User":"1:2","StopSignal":"SIGINT"}"#
         );
+    }
+
+    #[test]
+    fn all_ports_there_are_take_no_longer_than_one() {
+        let mut config = Value::Null;
+        apply(&mut config, &["EXPOSE 1-65535 80", "EXPOSE 443-444 443/udp"]).unwrap();
+        let ports = config.get("ExposedPorts").and_then(Value::as_object).unwrap();
+        assert_eq!((ports.len(), ports[0].0, ports[65_535].0), (65_536, "1/tcp", "443/udp"));
     }
 
     #[test]

@@ -417,7 +417,7 @@ type Read<T> = core::result::Result<T, Phrase>;
 /// A path in the container, cleaned.
 #[inline(never)]
 pub(super) fn target(text: &str) -> Option<&'static str> {
-    text::clean_path(text).map(|path| &*path.leak()).filter(|path| *path != "/")
+    text::clean_path(text).map(|path| &*path.leak()).filter(|path| !matches!(*path, "/" | "/proc"))
 }
 
 /// The size that a flag gives, of at least a byte.

@@ -108,7 +108,7 @@ impl<'a> RunOptions<'a> {
     }
 }
 
-const NO_TARGET: Phrase = phrase!("the target must be absolute and not /");
+const NO_TARGET: Phrase = phrase!("the target must be absolute and not / or /proc");
 
 /// `[SOURCE:]TARGET[:OPTIONS]`.
 fn volume(text: &str) -> Read<Mount<'_>> {

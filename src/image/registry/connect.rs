@@ -127,7 +127,7 @@ pub(super) fn through_curl(env: Environment<'_>, patience: i64, told: &str) -> R
 
 /// Waits for curl's end; how it failed, if it did, and whether it may go well the next time.
 #[inline(never)]
-pub(super) fn conclude(curl: &mut Program, may_pass: &mut bool) -> Option<Error> {
+pub(super) fn conclude(curl: &mut Program, origin: &str, may_pass: &mut bool) -> Option<Error> {
     let Some(code) = curl.conclude() else {
         return Some(Error::new(phrase!("https needs the program curl, and there is none in PATH")).hint(phrase!(
             "bring the image another way: `skopeo copy docker://NAME docker-archive:FILE` and `vial load FILE`, or `docker save NAME | vial load`"
@@ -138,13 +138,17 @@ pub(super) fn conclude(curl: &mut Program, may_pass: &mut bool) -> Option<Error>
     let (what, hint) = match code {
         // Killed by a signal: what is said of the answer then will do.
         0 | 129.. => return None,
-        6 => (phrase!("can't find the host"), Phrase::EMPTY),
-        7 => (phrase!("can't connect"), Phrase::EMPTY),
+        6 => (phrase!("can't find the host"), phrase!("`vial images` lists what is here")),
+        7 => (phrase!("can't connect"), phrase!("`vial images` lists what is here")),
         35 => (phrase!("no TLS is spoken there"), phrase!("--plain-http, if that is right")),
         60 => {
             (phrase!("its certificate is not trusted"), phrase!("CURL_CA_BUNDLE=FILE names the authorities to trust"))
         }
         _ => (phrase!("see EXIT CODES in curl(1)"), Phrase::EMPTY),
     };
-    Some(Error::new(say!("curl failed with code {}: {}", u32::from(code), what)).hint(hint).because(ledger::reason()))
+    Some(
+        Error::new(say!("curl failed with code {}: {}: {}", u32::from(code), what, origin))
+            .hint(hint)
+            .because(ledger::reason()),
+    )
 }

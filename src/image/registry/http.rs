@@ -319,7 +319,7 @@ impl Client {
     #[cold]
     #[inline(never)]
     pub(super) fn cut(&mut self) -> Error {
-        let curl = self.curl.as_mut().and_then(|curl| connect::conclude(curl, &mut self.may_pass));
+        let curl = self.curl.as_mut().and_then(|curl| connect::conclude(curl, self.origin, &mut self.may_pass));
         curl.unwrap_or_else(|| self.failed(phrase!("the answer was cut short by")))
     }
 
