@@ -16,6 +16,7 @@ trials! {
     an_image_is_on_the_disk_before_it_shows [Root, Tool("strace"), Command("import")];
     a_full_disk_leaves_no_half_image [Root, Tool("mount"), Kernel("tmpfs"), Command("import")];
     a_full_disk_with_a_journal_leaves_no_half_image [Root, Tool("mount"), Tool("mkfs.ext4"), Tool("losetup"), Command("import")];
+    a_quota_that_is_used_up_is_told_and_leaves_no_half_image [Root, Tool("strace"), Command("import")];
     a_store_that_cannot_be_written_is_told_and_can_be_read [Root, Tool("mount"), Kernel("tmpfs"), Command("import")];
     commands_killed_at_any_call_leave_whole_images [Root, Busybox, Kernel("overlay"), Command("tag")];
     a_bomb_is_refused_at_the_size_that_was_said [Root, Tool("gzip"), Command("import")];
@@ -153,6 +154,20 @@ fn a_full_disk_with_a_journal_leaves_no_half_image(scene: &Scene) {
     let backing = format!("/sys/block/{}/loop/backing_file", disk.path.trim_start_matches("/dev/"));
     drop(disk);
     eventually("the device is let go of", || (!Path::new(&backing).exists()).then_some(()));
+}
+
+fn a_quota_that_is_used_up_is_told_and_leaves_no_half_image(scene: &Scene) {
+    tree(scene);
+    // Making a directory of the tree, writing its largest file, and putting it all on the disk.
+    for (call, when) in [("mkdirat", "7+"), ("write", "4+"), ("syncfs", "1")] {
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=EDQUOT:when={when}"));
+        let words = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, VIAL, "import", "tree", "it"];
+        let output = scene.command("strace", words).ends(125).prints("");
+        assert!(call == "write" || output.stderr.contains("hint: the quota is used up"), "{}", output.shown());
+        assert_eq!(entries(&scene.root(), "images"), BTreeSet::new(), "{call}");
+        is_sound(scene, &scene.root(), call);
+    }
+    scene.vial(["import", "tree", "it"]).ok();
 }
 
 fn a_store_that_cannot_be_written_is_told_and_can_be_read(scene: &Scene) {
