@@ -208,7 +208,7 @@ fn accepted(id: Id) -> Phrase {
         ),
         Id::OomScoreAdj => phrase!("a whole number from -1000 to 1000"),
         Id::Volume => phrase!(
-            "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and not /; \
+            "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and not / or /proc; \
              OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z"
         ),
         Id::Mount => phrase!(
@@ -217,7 +217,7 @@ fn accepted(id: Id) -> Phrase {
              type=tmpfs,dst=TARGET[,readonly][,tmpfs-size=64m][,tmpfs-mode=1777]"
         ),
         Id::Tmpfs => phrase!(
-            "TARGET[:OPTIONS]: TARGET absolute and not /; OPTIONS of ro rw exec noexec suid nosuid dev nodev size=64m mode=1777 \
+            "TARGET[:OPTIONS]: TARGET absolute and not / or /proc; OPTIONS of ro rw exec noexec suid nosuid dev nodev size=64m mode=1777 \
              uid=N gid=N nr_inodes=N"
         ),
         Id::Device => phrase!(
