@@ -141,19 +141,19 @@ const BYTES: &[&str] = &[
 
 /// Every command with each of its options, the global ones too.
 fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
-    COMMANDS.iter().flat_map(|row| row.flags().chain(GLOBAL.flags).map(move |flag| (row, flag)))
+    COMMANDS.iter().flat_map(|row| row.flags().chain(GLOBAL.flags()).map(move |flag| (row, flag)))
 }
 
 /// A command line with one option, and as many further words as the command takes at least.
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
-    let words = row.name.split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
-    let image = if ["run", "create"].contains(&row.name) { "host" } else { "x" };
+    let words = row.name().split(' ').map(OsString::from).chain([option.as_ref().to_owned()]);
+    let image = if ["run", "create"].contains(&row.name()) { "host" } else { "x" };
     words.chain((0..row.args.0).map(|_| image.into())).collect()
 }
 
 /// The command whose options this one shares.
 fn like(row: &Row) -> &'static str {
-    if ["create", "exec"].contains(&row.name) { "run" } else { row.name }
+    if ["create", "exec"].contains(&row.name()) { "run" } else { row.name() }
 }
 
 /// The first line on standard error, without vial's name, and the hint.
@@ -183,11 +183,12 @@ fn names_option_and_value(output: &Output, flag: &Flag, value: &str) {
 fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     let mut without = Vec::new();
     for (row, flag) in options().filter(|(_, flag)| flag.takes != Takes::Switch) {
-        let own =
-            BAD.iter().find(|(command, name, _)| *name == flag.long() && [row.name, like(row), "*"].contains(command));
+        let own = BAD
+            .iter()
+            .find(|(command, name, _)| *name == flag.long() && [row.name(), like(row), "*"].contains(command));
         let Some((.., values)) = own else {
             if !ANY_TEXT.contains(&flag.long()) {
-                without.push(format!("{} --{}", row.name, flag.long()));
+                without.push(format!("{} --{}", row.name(), flag.long()));
             }
             continue;
         };
@@ -205,7 +206,7 @@ fn every_option_of_every_command_refuses_a_bad_value(scene: &Scene) {
     }
     assert!(without.is_empty(), "no bad value is tried for:\n{}", without.join("\n"));
     let stale = BAD.iter().filter(|(command, name, _)| {
-        !options().any(|(row, flag)| *name == flag.long() && (*command == "*" || *command == row.name))
+        !options().any(|(row, flag)| *name == flag.long() && (*command == "*" || *command == row.name()))
     });
     assert_eq!(stale.map(|(command, name, _)| format!("{command} --{name}")).collect::<Vec<_>>(), [""; 0]);
 }
@@ -218,13 +219,13 @@ fn every_switch_refuses_a_value_that_is_not_yes_or_no(scene: &Scene) {
             assert!(said(&output).1.contains("=true or =false"), "{}", output.shown());
         }
     }
-    let version = TOP.flags.first().expect("vial has a --version");
+    let version = TOP.flags().first().expect("vial has a --version");
     names_option_and_value(&refused(scene, &["--version=perhaps"]), version, "perhaps");
 }
 
 fn every_option_that_takes_a_value_misses_it(scene: &Scene) {
     for (row, flag) in options().filter(|(_, flag)| matches!(flag.takes, Takes::One | Takes::Many)) {
-        let mut words: Vec<String> = row.name.split(' ').map(String::from).collect();
+        let mut words: Vec<String> = row.name().split(' ').map(String::from).collect();
         let mut forms = vec![format!("--{}", flag.long())];
         if flag.short != b' ' {
             forms.push(format!("-{}", char::from(flag.short)));
@@ -262,12 +263,12 @@ fn a_misspelt_option_of_every_command_is_answered_with_the_one_that_was_meant(sc
         let misspelt = format!("--{}x{}", &flag.long()[..2], &flag.long()[2..]);
         let output = refused(scene, &line(row, &misspelt));
         let (first, hint) = said(&output);
-        assert_eq!(first, format!("unknown flag {misspelt} for vial {}", row.name));
+        assert_eq!(first, format!("unknown flag {misspelt} for vial {}", row.name()));
         assert!(hint.starts_with(&format!("did you mean --{}?", flag.long())), "{}", output.shown());
     }
     for row in COMMANDS {
         let output =
-            refused(scene, &line(row, "--qqqqqqqqqqqq")).says(&format!("`vial {} --help` lists all", row.name));
+            refused(scene, &line(row, "--qqqqqqqqqqqq")).says(&format!("`vial {} --help` lists all", row.name()));
         assert!(!output.stderr.contains("did you mean"), "{}", output.shown());
         refused(scene, &line(row, "-Z")).says("unknown flag -Z");
     }
@@ -315,11 +316,11 @@ fn too_few_and_too_many_words_are_refused_with_the_usage(scene: &Scene) {
             counts.push((most + 1, "at most"));
         }
         for (count, bound) in counts {
-            let words: Vec<&str> = row.name.split(' ').chain(vec!["x"; count]).collect();
+            let words: Vec<&str> = row.name().split(' ').chain(vec!["x"; count]).collect();
             let output = refused(scene, &words);
             let (first, hint) = said(&output);
-            assert!(first.starts_with(&format!("vial {} takes {bound}", row.name)), "{}", output.shown());
-            assert_eq!(hint, format!("usage: vial {} {}", row.name, row.usage));
+            assert!(first.starts_with(&format!("vial {} takes {bound}", row.name())), "{}", output.shown());
+            assert_eq!(hint, format!("usage: vial {} {}", row.name(), row.usage));
         }
     }
 }

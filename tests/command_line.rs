@@ -47,19 +47,21 @@ const IMPOSSIBLE: &str = "/proc/self/nonexistent/root";
 
 fn help_for_every_command_has_examples_first_and_every_option(scene: &Scene) {
     for row in COMMANDS {
-        let words = row.name.split(' ').chain(["--help"]);
+        let words = row.name().split(' ').chain(["--help"]);
         let output = scene.vial(words).env("VIAL_ROOT", IMPOSSIBLE).ok().silent();
         let place =
             |text: &str| output.stdout.find(text).unwrap_or_else(|| panic!("{text:?} is missing: {}", output.shown()));
         assert_eq!(place(row.help.kept()), 0, "{}", output.shown());
-        let usage = place(&format!("Usage: vial {} {}", row.name, row.usage));
+        let usage = place(&format!("Usage: vial {} {}", row.name(), row.usage));
         let examples = place("\nExamples:\n");
-        let options = row.groups.first().map_or_else(|| place("\nGlobal options:\n"), |group| place(group.title));
+        let options =
+            row.groups.first().map_or_else(|| place("\nGlobal options:\n"), |group| place(group.title.kept()));
         assert!(usage < examples && examples < options, "{}", output.shown());
-        for (line, _) in row.examples {
+        for example in row.examples.text().lines() {
+            let line = example.split('#').next().unwrap().trim_end();
             assert!(place(&format!("  vial {line}\n")) < options);
         }
-        for flag in row.flags().chain(GLOBAL.flags) {
+        for flag in row.flags().chain(GLOBAL.flags()) {
             let is_flag = |word: &str| word.split(['[', ' ']).next() == Some(&format!("--{}", flag.long()));
             let has = |line: &str| {
                 line.starts_with("  ") && line.split_inclusive(", ").any(|part| is_flag(part.trim_start()))
@@ -78,16 +80,16 @@ fn help_is_the_same_however_it_is_asked_for(scene: &Scene) {
     }
     for row in COMMANDS {
         assert!(
-            all.lines().any(|line| line.starts_with(&format!("  {} ", row.name)) && line.ends_with(&row.help.text()))
+            all.lines().any(|line| line.starts_with(&format!("  {} ", row.name())) && line.ends_with(&row.help.text()))
         );
-        let words: Vec<&str> = row.name.split(' ').collect();
+        let words: Vec<&str> = row.name().split(' ').collect();
         let page = say(&[&["help"], &words[..]].concat());
         for option in ["--help", "--help=true"] {
             assert_eq!(say(&[&words[..], &[option]].concat()), page);
         }
         // Nothing after it counts.
         assert_eq!(say(&[&words[..], &["--help", "--no-such-option"]].concat()), page);
-        for alias in row.aliases {
+        for alias in row.names().skip(1) {
             let words: Vec<&str> = alias.split(' ').collect();
             assert_eq!(say(&[&words[..], &["--help"]].concat()), page, "vial {alias} --help");
         }
@@ -98,7 +100,7 @@ fn help_is_the_same_however_it_is_asked_for(scene: &Scene) {
         assert_eq!(say(&["help", noun]), page);
         assert_eq!(say(&[noun, "--help"]), page);
     }
-    for flag in TOP.flags {
+    for flag in TOP.flags() {
         assert!(all.contains(&format!("--{}", flag.long())) && all.contains(flag.help()));
     }
 }
@@ -159,15 +161,15 @@ fn shell_words(line: &str) -> Vec<String> {
 fn parses(line: &str) -> &'static str {
     let words = shell_words(line);
     let bytes: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-    parse::parse(&bytes).unwrap_or_else(|(_, error)| panic!("vial {line}\n{error}")).command.name
+    parse::parse(&bytes).unwrap_or_else(|(_, error)| panic!("vial {line}\n{error}")).command.name()
 }
 
 fn every_example_is_a_command_line_that_parses(scene: &Scene) {
     for row in COMMANDS {
-        let page = scene.vial(["help"].into_iter().chain(row.name.split(' '))).ok().stdout;
+        let page = scene.vial(["help"].into_iter().chain(row.name().split(' '))).ok().stdout;
         let examples = page.lines().filter_map(|line| line.strip_prefix("  vial "));
-        assert_eq!(examples.clone().count(), row.examples.len(), "{page}");
-        examples.for_each(|line| assert_eq!(parses(line), row.name, "{line}"));
+        assert_eq!(examples.clone().count(), row.examples.text().lines().count(), "{page}");
+        examples.for_each(|line| assert_eq!(parses(line), row.name(), "{line}"));
     }
     let page = scene.vial(["help"]).ok().stdout;
     let mut found = 0;
@@ -200,7 +202,7 @@ fn every_command_of_the_table_is_built_in(scene: &Scene) {
     for row in COMMANDS {
         // What goes on until it is interrupted is asked to look once.
         let once = row.flags().find(|flag| flag.long() == "no-stream").map(|_| "--no-stream");
-        let words = row.name.split(' ').chain(once).chain((0..row.args.0).map(|_| "nosuchthing"));
+        let words = row.name().split(' ').chain(once).chain((0..row.args.0).map(|_| "nosuchthing"));
         let output = scene.vial(words).run();
         assert!(!output.stderr.contains("not built in"), "{}", output.shown());
     }

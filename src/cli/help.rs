@@ -10,6 +10,8 @@ use super::flags::{self, COMMANDS, Command, Flag, Group, Takes};
 use super::parse;
 use crate::base::error::Result;
 use crate::base::keep;
+use crate::base::phrase::Phrase;
+use crate::base::text::Cut;
 
 /// Prints what was asked for.
 pub(super) fn print(context: &Context<'_>) -> Result<u8> {
@@ -54,10 +56,10 @@ pub fn overview() -> String {
     )
     .text();
     for command in COMMANDS {
-        row(&mut out, 16, command.name, &command.help.text());
+        row(&mut out, 16, command.name(), &command.help.text());
     }
-    group(&mut out, &TOP, "");
-    group(&mut out, &GLOBAL, "");
+    group(&mut out, TOP, Phrase::EMPTY);
+    group(&mut out, GLOBAL, Phrase::EMPTY);
     out.push_str(&phrase!("\n`vial COMMAND --help` explains a command.\n").text());
     out
 }
@@ -68,8 +70,8 @@ fn noun(noun: &str) -> String {
     let mut before = "";
     for verb in flags::verbs(noun) {
         // A command's own names come one after the other; the first stands for them all.
-        if let Some(command) = flags::command(&format!("{noun} {verb}")).filter(|command| command.name != before) {
-            before = command.name;
+        if let Some(command) = flags::command(&format!("{noun} {verb}")).filter(|command| command.name() != before) {
+            before = command.name();
             row(&mut out, 16, verb, &command.help.text());
         }
     }
@@ -80,38 +82,37 @@ fn noun(noun: &str) -> String {
 #[must_use]
 #[inline(never)]
 pub fn command(command: &Command) -> String {
-    let mut out = format!("{}\n\nUsage: vial {} {}\n", command.help, command.name, command.usage);
-    for (index, alias) in command.aliases.iter().enumerate() {
-        let _ = write!(out, "{}vial {alias}", if index == 0 { "Also: " } else { ", " });
+    let mut out = format!("{}\n\nUsage: vial {} {}\n", command.help, command.name(), command.usage);
+    let mut separator = "Also: ";
+    for alias in command.names().skip(1) {
+        let _ = write!(out, "{separator}vial {alias}");
+        separator = ", ";
     }
-    if !command.aliases.is_empty() {
+    if separator == ", " {
         out.push('\n');
     }
-    if !command.examples.is_empty() {
-        out.push_str("\nExamples:\n");
+    out.push_str("\nExamples:\n");
+    for example in command.examples.text().parts(b'\n') {
+        let _ = match example.cut(b'#') {
+            Some((line, purpose)) => writeln!(out, "  vial {}\n     {purpose}", line.trim_ascii_end()),
+            None => writeln!(out, "  vial {example}"),
+        };
     }
-    for (line, purpose) in command.examples {
-        if purpose.is_empty() {
-            let _ = writeln!(out, "  vial {line}");
-        } else {
-            let _ = writeln!(out, "  vial {line}\n      {purpose}");
-        }
-    }
-    let mut before = "";
+    let mut before = Phrase::EMPTY;
     for flags in command.groups {
-        group(&mut out, flags, before);
+        group(&mut out, *flags, before);
         before = flags.title;
     }
-    group(&mut out, &GLOBAL, before);
+    group(&mut out, GLOBAL, before);
     out
 }
 
 /// One group, which goes on with the one before if that has the same title.
-fn group(out: &mut String, group: &Group, before: &str) {
+fn group(out: &mut String, group: Group, before: Phrase) {
     if group.title != before {
         let _ = write!(out, "\n{}:\n", group.title);
     }
-    for flag in group.flags {
+    for flag in group.flags() {
         row(out, 32, &left(flag), flag.help());
     }
 }
@@ -148,10 +149,10 @@ mod tests {
     fn every_command_and_flag_has_its_line_in_help() {
         let all = overview();
         for entry in COMMANDS {
-            assert!(all.contains(&format!("\n  {} ", entry.name)), "{}", entry.name);
+            assert!(all.contains(&format!("\n  {} ", entry.name())), "{}", entry.name());
             let page = command(entry);
             assert!(page.starts_with(&entry.help.text()));
-            for flag in entry.flags().chain(GLOBAL.flags) {
+            for flag in entry.flags().chain(GLOBAL.flags()) {
                 assert!(
                     page.contains(&format!("--{}", flag.long())) && page.contains(flag.help()),
                     "--{}",
@@ -182,12 +183,12 @@ mod tests {
     #[test]
     fn examples_are_command_lines_that_parse() {
         for entry in COMMANDS {
-            for (line, _) in entry.examples {
+            for line in entry.examples.text().split('\n') {
                 // Quotes hold no spaces in the examples, and what follows `<` is the shell's.
-                let line = line.text().split(" <").next().unwrap().replace('\'', "");
+                let line = line.split(['#', '<']).next().unwrap().trim_end().replace('\'', "");
                 let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
                 let parsed = parse::parse(&words).unwrap_or_else(|(_, error)| panic!("{line}: {error}"));
-                assert_eq!(parsed.command.name, entry.name, "{line}");
+                assert_eq!(parsed.command.name(), entry.name(), "{line}");
             }
         }
     }

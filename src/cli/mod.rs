@@ -158,10 +158,10 @@ acts! {
 }
 
 fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
-    if context.parsed.globals.ram && !matches!(context.parsed.command.name, "help" | "version" | "syscalls") {
+    if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls") {
         context.check_ram()?;
     }
-    let name = context.parsed.command.name;
+    let name = context.parsed.command.name();
     if appended != 0 && name == "run" {
         context = contained::complete(&context, appended)?;
     }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::flags::table::{GLOBAL, TOP};
-use super::flags::{self, ANY, Command, Flag, Id, Takes};
+use super::flags::{self, ANY, Command, Flag, Group, Id, Takes};
 use crate::base::error::{Error, Result, Text};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
@@ -224,12 +224,12 @@ impl<'a> Parser<'a> {
         let instead = if self.command.is_none() { self.instead.or(Some("help")) } else { self.instead };
         if let Some(name) = instead {
             if let Some(command) = self.command {
-                self.positionals = vec![command.name.as_bytes()];
+                self.positionals = vec![command.name().as_bytes()];
             }
             self.flags.clear();
             return find(name);
         }
-        let command = find(self.command.map_or("help", |command| command.name))?;
+        let command = find(self.command.map_or("help", |command| command.name()))?;
         self.count(command)?;
         Ok(command)
     }
@@ -256,8 +256,8 @@ impl<'a> Parser<'a> {
             words.next();
             find(join!("{} {}", name, keep::lossy(verb)))?
         };
-        if !command.name.starts_with(name) {
-            let alias = command.aliases.iter().find(|alias| alias.starts_with(name));
+        if !command.name().starts_with(name) {
+            let alias = command.names().find(|alias| alias.starts_with(name));
             self.noun = alias.and_then(|alias| alias.parts(b' ').next()).unwrap_or("");
         }
         self.command = Some(command);
@@ -271,7 +271,7 @@ impl<'a> Parser<'a> {
         let name = keep::lossy(name);
         let flag = match self.command {
             Some(command) => command.long(name),
-            None => flags::find(&[&TOP], &|flag| flag.long() == name),
+            None => flags::find(&[TOP], &|flag| flag.long() == name),
         };
         match flag {
             Some(flag) => self.give(flag, attached, words),
@@ -285,7 +285,7 @@ impl<'a> Parser<'a> {
         while let [letter, rest @ ..] = letters {
             let flag = match self.command {
                 Some(command) => command.short(*letter),
-                None => flags::find(&[&TOP], &|flag| flag.short == *letter && *letter != b' '),
+                None => flags::find(&[TOP], &|flag| flag.short == *letter && *letter != b' '),
             };
             let Some(flag) = flag else {
                 return Err(self.unknown(join!("-{}", keep::lossy(&letters[..1]))));
@@ -363,10 +363,10 @@ impl<'a> Parser<'a> {
 
     /// The error for a flag that is not in the table, with the one that was probably meant.
     fn unknown(&self, word: &str) -> Error {
-        let (name, own) = self.command.map_or(("", [].as_slice()), |command| (command.name, command.groups));
+        let (name, own) = self.command.map_or(("", [].as_slice()), |command| (command.name(), command.groups));
         let space = if name.is_empty() { "" } else { " " };
-        let everywhere: &[_] = if name.is_empty() { &[&TOP, &GLOBAL] } else { &[&GLOBAL] };
-        let mut longs = own.iter().chain(everywhere).flat_map(|group| group.flags).map(Flag::long);
+        let everywhere: &[_] = if name.is_empty() { &[TOP, GLOBAL] } else { &[GLOBAL] };
+        let mut longs = own.iter().chain(everywhere).flat_map(Group::flags).map(Flag::long);
         let error = Error::new(say!("unknown flag {} for vial{}{}", word, space, name));
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
             Some(near) => error.hint(say!("did you mean --{}? `vial{}{} --help` lists all", near, space, name)),
@@ -384,8 +384,8 @@ impl<'a> Parser<'a> {
             _ => return Ok(()),
         };
         let plural = if number == 1 { "" } else { "s" };
-        Err(Error::new(say!("vial {} takes {} {} argument{}, {} given", command.name, bound, number, plural, count))
-            .hint(say!("usage: vial {} {}", command.name, command.usage)))
+        Err(Error::new(say!("vial {} takes {} {} argument{}, {} given", command.name(), bound, number, plural, count))
+            .hint(say!("usage: vial {} {}", command.name(), command.usage)))
     }
 }
 

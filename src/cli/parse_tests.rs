@@ -38,7 +38,7 @@ fn all_spellings_of_a_value_mean_the_same() {
         let parsed = ok(words);
         assert_eq!(values(&parsed, Id::Env), ["A=1"], "{words:?}");
         assert_eq!(positionals(&parsed), ["host"], "{words:?}");
-        assert_eq!(parsed.command.name, "run");
+        assert_eq!(parsed.command.name(), "run");
     }
 }
 
@@ -124,10 +124,10 @@ fn nouns_are_aliases_and_inspect_remembers_which() {
         (["volume", "list"], "volume ls", ""),
     ] {
         let parsed = ok(&words);
-        assert_eq!((parsed.command.name, parsed.noun), (name, noun), "{words:?}");
+        assert_eq!((parsed.command.name(), parsed.noun), (name, noun), "{words:?}");
     }
     let parsed = ok(&["image", "inspect", "x"]);
-    assert_eq!((parsed.command.name, parsed.noun), ("inspect", "image"));
+    assert_eq!((parsed.command.name(), parsed.noun), ("inspect", "image"));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn help_and_version_win_wherever_they_stand() {
     ] {
         let parsed = ok(words);
         assert_eq!(
-            (parsed.command.name, positionals(&parsed)),
+            (parsed.command.name(), positionals(&parsed)),
             (command, topic.iter().map(ToString::to_string).collect()),
             "{words:?}"
         );

@@ -9,7 +9,7 @@ pub use commands::COMMANDS;
 pub use table::Id;
 
 use crate::base::phrase::Phrase;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, Parts};
 
 /// What stands behind a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,33 +58,32 @@ impl Flag {
 }
 
 /// Flags that stand together in help under one title, and that several commands may share.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Group {
     /// The heading in help.
-    pub title: &'static str,
-    /// The rows, the common ones first.
-    pub flags: &'static [Flag],
+    pub title: Phrase,
+    first: u8,
+    count: u8,
 }
 
 /// One command.
 #[derive(Debug)]
 pub struct Command {
-    /// The name: one word, or a noun and a verb (`volume create`).
-    pub name: &'static str,
-    /// Other names that docker's users know it by, as noun and verb (`container ls`).
-    pub aliases: &'static [&'static str],
+    /// The name, one word or a noun and a verb (`volume create`), and others that docker's users know it by (`container ls`),
+    /// with bars between them.
+    names: &'static str,
     /// The positionals, as a usage line names them.
     pub usage: Phrase,
     /// What it does, in one line.
     pub help: Phrase,
-    /// Example lines (without the leading `vial `) and what each is for.
-    pub examples: &'static [(Phrase, Phrase)],
+    /// Example lines, without the leading `vial `, and behind ` # ` what each is for.
+    pub examples: Phrase,
     /// The least and the most positionals that it takes.
     pub args: (u8, u8),
     /// Whether the positionals are a command line of its own, so that flags end at the first of them.
     pub tail: bool,
     /// Its flags, most used groups first.
-    pub groups: &'static [&'static Group],
+    pub groups: &'static [Group],
 }
 
 /// For [`Command::args`]: as many as one likes.
@@ -94,9 +93,21 @@ pub const ANY: u8 = u8::MAX;
 const ALIASES: &[(&str, &str)] = &[("net", "network"), ("dns-opt", "dns-option"), ("timeout", "time")];
 
 impl Command {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.names().next().unwrap_or_default()
+    }
+
+    /// The name, and the others behind it.
+    #[must_use]
+    pub fn names(&self) -> Parts<'static> {
+        self.names.parts(b'|')
+    }
+
     /// All flags that are this command's own.
     pub fn flags(&self) -> impl Iterator<Item = &'static Flag> {
-        self.groups.iter().flat_map(|group| group.flags)
+        self.groups.iter().flat_map(Group::flags)
     }
 
     /// The flag behind two dashes; global ones too.
@@ -117,9 +128,9 @@ impl Command {
 }
 
 /// The first flag that fits, of these groups and then of the global ones.
-pub(super) fn find(groups: &[&'static Group], fits: &dyn Fn(&Flag) -> bool) -> Option<&'static Flag> {
-    for group in groups.iter().chain(&[&table::GLOBAL]) {
-        for flag in group.flags {
+pub(super) fn find(groups: &[Group], fits: &dyn Fn(&Flag) -> bool) -> Option<&'static Flag> {
+    for group in groups.iter().chain(&[table::GLOBAL]) {
+        for flag in group.flags() {
             if fits(flag) {
                 return Some(flag);
             }
@@ -131,12 +142,12 @@ pub(super) fn find(groups: &[&'static Group], fits: &dyn Fn(&Flag) -> bool) -> O
 /// The command with this name, whether its own or an alias.
 #[must_use]
 pub fn command(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
+    COMMANDS.iter().find(|command| command.names().any(|one| one == name))
 }
 
 /// Every name of every command, aliases too.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().flat_map(|command| core::iter::once(command.name).chain(command.aliases.iter().copied()))
+    COMMANDS.iter().flat_map(Command::names)
 }
 
 /// The verbs that follow `noun` (`volume`), aliases too; none if it is no noun.
@@ -151,14 +162,14 @@ mod tests {
     #[test]
     fn no_command_has_two_flags_of_one_name_or_letter() {
         for command in COMMANDS {
-            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags).map(Flag::long).collect();
+            let mut longs: Vec<&str> = command.flags().chain(table::GLOBAL.flags()).map(Flag::long).collect();
             let mut shorts: Vec<u8> = command.flags().map(|flag| flag.short).filter(|&short| short != b' ').collect();
             let (long_count, short_count) = (longs.len(), shorts.len());
             longs.sort_unstable();
             longs.dedup();
             shorts.sort_unstable();
             shorts.dedup();
-            assert_eq!((longs.len(), shorts.len()), (long_count, short_count), "{}", command.name);
+            assert_eq!((longs.len(), shorts.len()), (long_count, short_count), "{}", command.name());
         }
     }
 
@@ -173,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_flag_names_its_value_exactly_if_it_takes_one() {
-        for flag in COMMANDS.iter().flat_map(Command::flags).chain(table::GLOBAL.flags) {
+        for flag in COMMANDS.iter().flat_map(Command::flags).chain(table::GLOBAL.flags()) {
             assert_eq!(flag.value().is_empty(), flag.takes == Takes::Switch, "--{}", flag.long());
             assert!(
                 !flag.help().is_empty() && !flag.help().ends_with('.') && flag.help().len() <= 70,

@@ -1,6 +1,7 @@
 //! The rows: every flag, by group.
 
 use super::{Flag, Group, Takes};
+use crate::base::phrase::Phrase;
 
 /// Turns the rows into the groups and into [`Id`], which has one name for each row.
 macro_rules! flags {
@@ -17,16 +18,31 @@ macro_rules! flags {
         /// Where each of them ends.
         static ENDS: &[u16] = &ends([$($($long.len(),)*)*]);
 
-        $($(#[$attribute])* pub static $group: Group = Group { title: $title, flags: &[
-            $(Flag {
-                id: Id::$id,
-                short: $short,
-                takes: Takes::$takes,
-                value: phrase!($value),
-                help: phrase!($help),
-            },)*
-        ] };)*
+        /// All of them, in the order of [`Id`].
+        static FLAGS: &[Flag] = &[$($(Flag {
+            id: Id::$id,
+            short: $short,
+            takes: Takes::$takes,
+            value: phrase!($value),
+            help: phrase!($help),
+        },)*)*];
+
+        $($(#[$attribute])* pub const $group: Group = group(phrase!($title), &[$(Id::$id),*]);)*
     };
+}
+
+/// The group of these flags, which stand one behind the other.
+const fn group(title: Phrase, flags: &[Id]) -> Group {
+    Group { title, first: flags[0] as u8, count: flags.len() as u8 }
+}
+
+impl Group {
+    /// The rows, the common ones first.
+    #[must_use]
+    pub fn flags(&self) -> &'static [Flag] {
+        let first = usize::from(self.first);
+        FLAGS.get(first..first + usize::from(self.count)).unwrap_or_default()
+    }
 }
 
 /// Where names of these lengths end that stand one behind the other.

@@ -64,7 +64,7 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     // --sig-proxy is on if it is not said.
     assert!(parsed.on(Id::Detach) && run("").manner.proxy && !run("--sig-proxy=false").manner.proxy);
     assert_eq!(switches, 9);
-    assert_eq!(table::GLOBAL.flags.len(), 7);
+    assert_eq!(table::GLOBAL.flags().len(), 7);
 }
 
 #[test]

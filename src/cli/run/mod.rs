@@ -198,7 +198,7 @@ fn fill_in(
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
     (launch.args, launch.env) = (made.command, made.env);
-    let is_kept = context.parsed.on(Id::Detach) || context.parsed.command.name == "create";
+    let is_kept = context.parsed.on(Id::Detach) || context.parsed.command.name() == "create";
     if is_kept && !launch.annotation(launch::LOSSY).is_empty() {
         return Err(Error::new(phrase!("the command and its environment must be UTF-8 if the container is to stay")));
     }
