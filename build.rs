@@ -72,21 +72,25 @@ fn phrases() -> String {
     texts.retain(|text| !text.is_empty());
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let packed = pack::pack(&texts);
-    let (symbols, text, split) = (packed.symbols, packed.text, packed.split);
+    let (symbols, text, lengths, width) = (packed.symbols, packed.text, packed.lengths, packed.width);
+    assert!(lengths.len() < 25 && width <= 12, "codes of {} bits, halves of {width}", lengths.len());
     let mut source = format!(
-        "/// What each symbol stands for: two numbers of 12 bits, either two symbols or 0xFFF and a byte.\n\
-         pub(super) static SYMBOLS: [[u8; 3]; {}] = {symbols:?};\n\
-         /// The half-bytes of all phrases.\n\
+        "/// What each symbol stands for: two numbers of so many bits, either two symbols or all ones and a byte.\n\
+         pub(super) static SYMBOLS: [u8; {}] = {symbols:?};\n\
+         /// The bits of each half of a symbol.\n\
+         pub(super) const WIDTH: usize = {width};\n\
+         /// The codes of all phrases.\n\
          pub(super) static TEXT: [u8; {}] = {text:?};\n\
-         /// How many values of a symbol's first half-byte leave none, or one more, to follow.\n\
-         pub(super) const SPLIT: (usize, usize) = {split:?};\n\
-         /// All phrases in order, and where they are: the start and the length in half-bytes.\n\
+         /// How many symbols have a code of one bit, of two, and so on.\n\
+         pub(super) static LENGTHS: [u16; {}] = {lengths:?};\n\
+         /// All phrases in order, and where they are: the start and the length in bits.\n\
          pub(super) const ALL: &[(&str, u32, u32)] = &[\n",
         symbols.len(),
-        text.len()
+        text.len(),
+        lengths.len()
     );
     for (text, (start, length)) in texts.iter().zip(packed.places) {
-        assert!(start < 1 << 20 && length < 1 << 12, "too long for a number of 32 bits: {text:?}");
+        assert!(start < 1 << 18 && length < 1 << 14, "too long for a number of 32 bits: {text:?}");
         let _ = writeln!(source, "    ({text:?}, {start}, {length}),");
     }
     source + "];\n"

@@ -1,7 +1,7 @@
 //! Phrases: the words that vial says to people, which are packed in the binary and unpacked when somebody is to read them.
 //!
 //! Most of a program's text is never read: a run that goes well has no use for any error. `phrase!("no such file")` is a
-//! number, and the text behind it takes less than half of its letters; `build.rs` finds and packs them ([`find`], [`pack`]).
+//! number, and the text behind it takes little more than a third of its letters; `build.rs` finds and packs them ([`find`], [`pack`]).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,18 +13,19 @@ mod find;
 mod pack;
 
 /// What `build.rs` wrote: the constants used here, and all phrases in order for [`Phrase::of`].
+#[expect(clippy::unreadable_literal, reason = "nobody reads them")]
 mod packed {
     include!(concat!(env!("OUT_DIR"), "/phrases.rs"));
 }
 
-use packed::{ALL, SPLIT, SYMBOLS, TEXT};
+use packed::{ALL, LENGTHS, SYMBOLS, TEXT, WIDTH};
 
 /// A packed text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Phrase(u32);
 
-/// Bits of the length, in half-bytes; the start is above.
-const LENGTH: u32 = 12;
+/// Bits of the length, which is in bits; the start is above.
+const LENGTH: u32 = 14;
 
 impl Phrase {
     /// The empty phrase.
@@ -82,25 +83,21 @@ impl Phrase {
         let mut at = (self.0 >> LENGTH) as usize;
         let end = at + (self.0 & ((1 << LENGTH) - 1)) as usize;
         let mut out = Vec::new();
-        let mut half = || {
-            let byte = TEXT.get(at / 2).copied().unwrap_or_default();
-            at += 1;
-            (at, usize::from(if at.is_multiple_of(2) { byte & 15 } else { byte >> 4 }))
-        };
-        let (none, one) = SPLIT;
-        loop {
-            let (at, first) = half();
-            if at > end {
-                break;
+        while at < end {
+            let window = window(&TEXT, at);
+            // The codes of a length are numbers in sequence, and so are their symbols.
+            let (mut code, mut symbol) = (0, 0);
+            for (shift, &count) in (0..32).rev().zip(&LENGTHS) {
+                at += 1;
+                let count = usize::from(count);
+                let place = (window >> shift).wrapping_sub(code);
+                if place < count {
+                    expand(symbol + place, &mut out);
+                    break;
+                }
+                code = (code + count) << 1;
+                symbol += count;
             }
-            let symbol = if first < none {
-                first
-            } else if first < none + one {
-                none + (first - none) * 16 + half().1
-            } else {
-                none + one * 16 + (first - none - one) * 256 + half().1 * 16 + half().1
-            };
-            expand(symbol, &mut out);
         }
         String::from_utf8(out).unwrap_or_default()
     }
@@ -124,15 +121,21 @@ const fn compare(one: &[u8], other: &[u8]) -> isize {
     one.len() as isize - other.len() as isize
 }
 
+/// The bits that begin here, at the top of 32, of which 25 are there.
+fn window(table: &[u8], at: usize) -> usize {
+    let bytes = table.get(at / 8..).and_then(<[u8]>::first_chunk);
+    (u32::from_be_bytes(*bytes.unwrap_or(&[0; 4])) << (at % 8)) as usize
+}
+
 /// Adds what a symbol stands for: a byte, or two other symbols.
 fn expand(symbol: usize, out: &mut Vec<u8>) {
-    let Some(&[high, middle, low]) = SYMBOLS.get(symbol) else { return };
-    let (one, other) = (usize::from(high) << 4 | usize::from(middle >> 4), usize::from(middle & 15) << 8);
-    if one == 0xFFF {
-        out.push(low);
+    let at = symbol * 2 * WIDTH;
+    let [one, other] = [at, at + WIDTH].map(|at| window(&SYMBOLS, at) >> (32 - WIDTH));
+    if one == (1 << WIDTH) - 1 {
+        out.push(other as u8);
     } else {
         expand(one, out);
-        expand(other | usize::from(low), out);
+        expand(other, out);
     }
 }
 
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn phrases_take_less_than_half_of_their_letters() {
         let letters: usize = ALL.iter().map(|(text, ..)| text.len()).sum();
-        assert!(2 * (TEXT.len() + 3 * SYMBOLS.len()) < letters, "{} of {letters}", TEXT.len() + 3 * SYMBOLS.len());
+        assert!(2 * (TEXT.len() + SYMBOLS.len()) < letters, "{} of {letters}", TEXT.len() + SYMBOLS.len());
     }
 
     #[test]
@@ -193,9 +196,10 @@ mod tests {
     #[test]
     fn three_of_a_kind_are_one_pair_and_equal_texts_are_packed_alike() {
         let packed = pack::pack(&["aaa", "b", "", "b", "aaa", "aaa", "aaa"]);
-        // `aaa` is the fourth symbol and the second, which is `a`; the fourth is the second twice.
-        assert_eq!(packed.symbols, [[0, 0x30, 1], [0xFF, 0xF0, b'a'], [0xFF, 0xF0, b'b'], [0, 0x10, 1]]);
-        assert!(packed.split.0 >= 4 && packed.text.len() == 3, "half a byte each: {:?}", packed.split);
-        assert_eq!(packed.places.iter().map(|place| place.1).collect::<Vec<_>>(), [1, 1, 0, 1, 1, 1, 1]);
+        // `b` and `aaa` have codes of one bit; `aaa` is the last symbol and `a`; the last is `a` twice.
+        assert_eq!((packed.width, packed.lengths), (8, vec![2]));
+        assert_eq!(packed.symbols[..8], [255, b'b', 3, 2, 255, b'a', 2, 2]);
+        assert_eq!((packed.text[0], packed.text.len()), (0b10_0111 << 2, 4));
+        assert_eq!(packed.places, [(0, 1), (1, 1), (2, 0), (2, 1), (3, 1), (4, 1), (5, 1)]);
     }
 }
