@@ -1,5 +1,6 @@
 //! `--volume`, `--mount`, `--tmpfs`, `--device`.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{Read, RunOptions, target};
@@ -208,15 +209,12 @@ fn replace(options: &mut Vec<&'static str>, name: &str, new: &'static str) {
 /// Applies an option with its value; `None` if it won't do.
 #[inline(never)]
 fn tmpfs_option(options: &mut Vec<&'static str>, name: &str, value: &str) -> Option<()> {
-    let new = match name {
-        "mode" => text!("mode={:o}", text::octal_mode(value)?),
-        "uid" | "gid" => join!("{}={}", name, text::uid(value)?),
-        "size" | "nr_inodes" => {
-            join!("{}={}", name, text::size(value).filter(|&number| number > 0 || name != "size")?)
-        }
-        _ => return None,
+    let number = match text::place("mode uid gid size nr_inodes", name)? {
+        0 => text!("{:o}", text::octal_mode(value)?),
+        1 | 2 => text::uid(value)?.to_string().leak(),
+        place => text::size(value).filter(|&number| number > 0 || place > 3)?.to_string().leak(),
     };
-    replace(options, name, new);
+    replace(options, name, join!("{}={}", name, number));
     Some(())
 }
 

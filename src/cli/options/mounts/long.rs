@@ -11,6 +11,15 @@ const BIND: u8 = 1;
 const VOLUME: u8 = 2;
 const TMPFS: u8 = 4;
 
+/// A type's bit.
+fn kind(name: &str) -> Option<u8> {
+    text::place("bind volume tmpfs", name).map(|place| 1 << place)
+}
+
+/// All keys.
+const KEYS: &str = "type source src target destination dst readonly ro bind-propagation bind-nonrecursive bind-recursive \
+                    volume-nocopy tmpfs-size tmpfs-mode";
+
 /// What the keys say, before it is known whether they fit together.
 struct Draft<'t> {
     /// A bit of the above: what `type=` names, docker's default being a volume.
@@ -51,25 +60,19 @@ impl<'t> Draft<'t> {
     fn set(&mut self, key: &str, value: Option<&'t str>) -> Option<()> {
         // A switch may stand alone.
         let switch = || value.map_or(Some(true), text::boolean);
-        // Which type a key is for stands before it.
-        self.used |= match key.cut(b'-').map_or("", |(kind, _)| kind) {
-            "bind" => BIND,
-            "volume" => VOLUME,
-            "tmpfs" => TMPFS,
-            _ => 0,
-        };
-        match key {
-            "type" => self.kind = 1 << text::place("bind volume tmpfs", value?)?,
-            "source" | "src" => self.source = Some(value?),
-            "target" | "destination" | "dst" => self.target = Some(target(value?)?),
-            "readonly" | "ro" => self.read_only = switch()?,
-            "bind-propagation" => self.propagation = Propagation::named(value?)?,
-            "bind-nonrecursive" => self.recursive = !switch()?,
-            "bind-recursive" => self.recursive = text::place("disabled enabled", value?)? == 1,
-            "volume-nocopy" => self.copy = !switch()?,
-            "tmpfs-size" | "tmpfs-mode" => tmpfs_option(&mut self.tmpfs, &key[6..], value?)?,
-            _ => return None,
+        match text::place(KEYS, key)? {
+            0 => self.kind = kind(value?)?,
+            1 | 2 => self.source = Some(value?),
+            3..=5 => self.target = Some(target(value?)?),
+            6 | 7 => self.read_only = switch()?,
+            8 => self.propagation = Propagation::named(value?)?,
+            9 => self.recursive = !switch()?,
+            10 => self.recursive = text::place("disabled enabled", value?)? == 1,
+            11 => self.copy = !switch()?,
+            _ => tmpfs_option(&mut self.tmpfs, &key[6..], value?)?,
         }
+        // Which type a key is for stands before it.
+        self.used |= key.cut(b'-').and_then(|(before, _)| kind(before)).unwrap_or_default();
         Some(())
     }
 
