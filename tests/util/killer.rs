@@ -37,8 +37,9 @@ const QUIET: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs a command once; the moments in it: each of vial's processes alone, be it the command, a keeper, a monitor or a
-/// container's first, before each of its calls, and then all of them together. With `VIAL_TEST_ALL` it is all of them, and
-/// else so many, with the place of the first among the others. Each comes with words for who reads of a failure.
+/// container's first, before each of its calls, and then all of them together. With `VIAL_TEST_ALL=1` it is all of them, with
+/// another number every so manieth, and else so many, with the place of the first among the others. Each comes with words for
+/// who reads of a failure.
 pub fn moments(scene: &Scene, words: &[&str], sample: usize, first: usize) -> Vec<(Moment, String)> {
     let calls = run(scene, words, None);
     let mut moments = Vec::new();
@@ -52,11 +53,11 @@ pub fn moments(scene: &Scene, words: &[&str], sample: usize, first: usize) -> Ve
         }
     }
     assert!(moments.len() > 40, "{calls:?}");
-    if std::env::var_os("VIAL_TEST_ALL").is_some() {
+    let asked = std::env::var("VIAL_TEST_ALL").ok().and_then(|step| step.parse().ok());
+    if asked.is_some() {
         println!("{} moments in {}", moments.len(), words.join(" "));
-        return moments;
     }
-    let step = moments.len().div_ceil(sample);
+    let step = asked.unwrap_or(moments.len().div_ceil(sample));
     moments.into_iter().skip(first % step).step_by(step).collect()
 }
 
