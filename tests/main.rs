@@ -20,6 +20,7 @@ mod detached;
 mod diff_export;
 mod exec;
 mod filesystem_images;
+mod flat;
 mod floors;
 mod foreground;
 mod freezer;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         detached::trials(),
         diff_export::trials(),
         filesystem_images::trials(),
+        flat::trials(),
         floors::trials(),
         foreground::trials(),
         freezer::trials(),

@@ -12,6 +12,7 @@ use crate::base::text::Cut;
 use crate::container::monitor::{self, ATTACH, CLOSE, ENDED, INPUT, OUTPUT};
 use crate::container::state::{Condition, State};
 use crate::container::{process, run};
+use crate::image::helper::Helper;
 use crate::kernel::tty::{self, Raw};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{Fd, because, fd, file, ledger, net, terminal};
@@ -149,8 +150,12 @@ pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8
                 libc::SIGWINCH if manner.tty => send_size(session),
                 libc::SIGCHLD | libc::SIGWINCH => {}
                 signal if manner.proxy => {
-                    let state = State::load(directory.by_ref())?.unwrap_or_default();
-                    process::signal(state.pid, state.pid_start, signal)?;
+                    // In a process of its own, since what is read of the state stays in memory.
+                    let mut helper = Helper::start(&mut |_| {
+                        let state = State::load(directory.by_ref())?.unwrap_or_default();
+                        process::signal(state.pid, state.pid_start, signal).map(|_| Vec::new())
+                    })?;
+                    helper.conclude()?;
                 }
                 signal => break 128 + signal as u8,
             }

@@ -13,6 +13,7 @@ use crate::container::log::follow::{Watch, is_over};
 use crate::container::log::read::{Reader, Wanted};
 use crate::container::log::{LogOptions, Stream};
 use crate::container::state::{Seen, Status};
+use crate::image::helper::Helper;
 use crate::sys::{FdRef, because, fd, file, ledger, process};
 
 /// Bytes that are written at once.
@@ -45,11 +46,15 @@ fn show(context: &Context<'_>, name: &str, wanted: Wanted, until: Option<u64>) -
         let (Some(watch), Some(until), false) = (&mut watch, until, over) else { return Ok(()) };
         let left = if until == u64::MAX { until } else { until.saturating_sub(now()) };
         if watch.wait(left.div_ceil(1_000_000))? {
-            // Its monitor may have been killed, and its output waits for another one.
-            if let Some(seen) = Seen::look(&bundles, (seen.id, seen.name))? {
-                lifecycle::adopt(root, &bundles, &seen);
-            }
-            over = is_over(directory)?;
+            // In a process of its own, since what is read of the container's files stays in memory.
+            let mut helper = Helper::start(&mut |_| {
+                // Its monitor may have been killed, and its output waits for another one.
+                if let Some(seen) = Seen::look(&bundles, (seen.id, seen.name))? {
+                    lifecycle::adopt(root, &bundles, &seen);
+                }
+                Ok(alloc::vec![is_over(directory)?.into()])
+            })?;
+            over = helper.conclude()? == [1];
         }
         over |= left == 0;
     }

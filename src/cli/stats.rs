@@ -1,7 +1,8 @@
 //! `vial stats`: what containers use, each second.
 //!
 //! This runs for as long as the user likes. So whatever is made each second is given back, and of a container no more is
-//! looked at than whether it still is as it was; its files are read when that changes.
+//! looked at than whether it still is as it was; its files are read when that changes. What they hold stays in memory, and
+//! when much of it has gathered, vial executes itself anew.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -10,6 +11,7 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::flags::Id;
 use super::output::{FLAGS, List};
+use super::sealed;
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::sort::sort;
@@ -28,6 +30,9 @@ const FIELDS: &str = "ID=CONTAINER ID|Name=NAME|CPUPerc=CPU %|MemUsage=MEM USAGE
 
 /// Milliseconds between two looks.
 const INTERVAL: u32 = 1000;
+
+/// How many times containers are looked into before their files fill too much memory: some 3 KiB each time.
+const LOOKS: usize = 500;
 
 /// A container that is followed.
 struct Followed {
@@ -118,13 +123,14 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let list = List::new(parsed, FLAGS, FIELDS)?;
     list.text(&[])?;
     let bundles = Bundles::open(context.open_root()?)?;
-    let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new() };
+    let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new(), looks: 0 };
     for name in &parsed.positionals {
         watch.named.push(watch.bundles.find(&String::from_utf8_lossy(name))?.0);
     }
     let (once, all) = (parsed.on(Id::NoStream), parsed.on(Id::AllStats) || !watch.named.is_empty());
     let live = !once && tty::is_terminal(fd::STDOUT) && context.variable(b"TERM") != Some(b"dumb");
     watch.look()?;
+    let most = watch.looks + LOOKS;
     loop {
         process::sleep(INTERVAL);
         watch.look()?;
@@ -142,6 +148,11 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
         super::print(&if live { redrawn(&text) } else { text })?;
         if once || (!watch.named.is_empty() && watch.followed.is_empty()) {
             return Ok(0);
+        }
+        if watch.looks > most {
+            // Should it fail, this one goes on.
+            watch.looks = 0;
+            let _ = watch.renew(context);
         }
         ledger::print_done();
     }
@@ -168,6 +179,8 @@ struct Watch {
     /// The newest first.
     #[expect(clippy::vec_box, reason = "sorting moves what is boxed as one word")]
     followed: Vec<Box<Followed>>,
+    /// How many times the files of one were read.
+    looks: usize,
 }
 
 impl Watch {
@@ -178,20 +191,34 @@ impl Watch {
         while let Some(place) = self.followed.iter().position(|known| !known.is_unchanged()) {
             drop(self.followed.remove(place));
         }
-        if self.bundles.ids()?.iter().any(|id| self.is_new(id)) {
-            for &container in self.bundles.list()? {
-                if self.is_new(container.0)
-                    && let Some(seen) = Seen::look(&self.bundles, container)?
-                {
-                    self.followed.push(Box::new(Followed::new(seen)));
-                }
+        let others = self.bundles.others(&|id| !self.is_new(id))?;
+        for &container in others {
+            self.looks += 1;
+            if let Some(seen) = Seen::look(&self.bundles, container)? {
+                self.followed.push(Box::new(Followed::new(seen)));
             }
+        }
+        if !others.is_empty() {
             sort(&mut self.followed, |one, other| one.seen.state.created > other.seen.state.created);
         }
         for followed in &mut self.followed {
             followed.look();
         }
         Ok(())
+    }
+
+    /// Goes on with the same command line, but with the IDs of those that are still there.
+    fn renew(&self, context: &Context<'_>) -> Result<()> {
+        let _why = because!("execute vial anew, to give back the memory that containers' files took");
+        let words = context.args.len() - self.named.len();
+        let mut args = Vec::from(&context.args[..words]);
+        args[0] = sealed::NAME;
+        for id in &self.named {
+            if self.followed.iter().any(|known| known.seen.id == *id) {
+                args.push(file::path(id)?);
+            }
+        }
+        Err(process::go_on_as(c"/proc/self/exe", &args, context.env))
     }
 
     /// Whether this one is wanted and not followed yet.

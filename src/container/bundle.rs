@@ -27,7 +27,7 @@ use crate::base::json::{self, Value};
 use crate::base::keep::{self, text};
 use crate::base::sha256;
 use crate::base::text::word;
-use crate::sys::file::{self, Lock};
+use crate::sys::file::{self, DirEntry, Lock};
 use crate::sys::{Fd, FdRef, because, process};
 
 /// The directory of all containers.
@@ -141,34 +141,46 @@ impl Bundles {
         self.survey().map(|(containers, _)| containers)
     }
 
-    /// The IDs of all containers.
-    ///
-    /// # Errors
-    /// What the file system refuses.
-    pub fn ids(&self) -> Result<Vec<&'static str>> {
-        entries(self.containers)
-    }
-
     /// The containers as `list` has them, and the names whose container is gone, each with its ID.
     ///
     /// # Errors
     /// What the file system refuses.
     pub fn survey(&self) -> Result<(&'static [Named], &'static [Named])> {
+        self.look_for(None)
+    }
+
+    /// Of the containers as `list` has them those that are not known yet. While there are none, nothing stays in memory: this
+    /// may be asked again and again.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn others(&self, is_known: &dyn Fn(&str) -> bool) -> Result<&'static [Named]> {
+        self.look_for(Some(is_known)).map(|(containers, _)| containers)
+    }
+
+    #[inline(never)]
+    fn look_for(&self, is_known: Option<&dyn Fn(&str) -> bool>) -> Result<(&'static [Named], &'static [Named])> {
         let _why = because!("list the containers and their names");
         let (mut containers, mut dangling): (Vec<Named>, Vec<Named>) = (Vec::new(), Vec::new());
-        for id in entries(self.containers)? {
-            containers.push((id, ""));
+        for entry in list(self.containers)? {
+            let id = entry.name.to_string_lossy();
+            if !is_known.is_some_and(|is_known| is_known(&id)) {
+                containers.push((keep::copy(&id), ""));
+            }
         }
-        for name in entries(self.names)? {
-            let id = match file::readlink(self.names, file::path(name)?) {
+        if is_known.is_some() && containers.is_empty() {
+            return Ok((&[], &[]));
+        }
+        for entry in list(self.names)? {
+            let id = match file::readlink(self.names, &entry.name) {
                 Err(error) if error.is(Errno::ENOENT) => continue,
                 id => id?,
             };
             match containers.iter_mut().find(|(known, _)| known.as_bytes() == id.to_bytes()) {
-                Some(container) => container.1 = name,
-                // Made since the directory was listed.
+                Some(container) => container.1 = keep::lossy(entry.name.to_bytes()),
+                // Known, or made since the directory was listed.
                 None if file::exists(self.containers, &id) => {}
-                None => dangling.push((name, keep::lossy(id.to_bytes()))),
+                None => dangling.push((keep::lossy(entry.name.to_bytes()), keep::lossy(id.to_bytes()))),
             }
         }
         Ok((containers.leak(), dangling.leak()))
@@ -238,7 +250,9 @@ impl Bundles {
     }
 
     fn open_directory(&self, id: &str) -> Result<Option<Fd>> {
-        match file::open(self.containers, file::path(id)?, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) {
+        // This is asked again and again while something is waited for.
+        let name = file::owned_path(id.as_bytes())?;
+        match file::open(self.containers, &name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
             directory => directory.map(Some),
         }
@@ -295,11 +309,16 @@ impl Bundles {
     }
 }
 
-/// The names in a directory, from its beginning: the descriptor's own position is left alone.
-pub(super) fn entries(directory: FdRef<'_>) -> Result<Vec<&'static str>> {
+/// What is in a directory, from its beginning: the descriptor's own position is left alone.
+fn list(directory: FdRef<'_>) -> Result<Vec<DirEntry>> {
     let fresh = file::open(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    file::list(fresh.by_ref())
+}
+
+/// The names in a directory.
+pub(super) fn entries(directory: FdRef<'_>) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
-    for entry in file::list(fresh.by_ref())? {
+    for entry in list(directory)? {
         names.push(keep::lossy(entry.name.to_bytes()));
     }
     Ok(names)
@@ -418,75 +437,4 @@ pub(super) fn damaged(file: &str, why: &dyn Display) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::fd::CWD;
-
-    fn store(test: &str) -> (std::path::PathBuf, Fd) {
-        let path = std::env::temp_dir().join(std::format!("vial-bundle-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let root = file::open(CWD, file::path(path.to_str().unwrap()).unwrap(), libc::O_RDONLY).unwrap();
-        (path, root)
-    }
-
-    #[test]
-    fn a_container_is_found_by_name_id_and_unique_beginning_until_it_is_removed() {
-        let (path, root) = store("find");
-        let bundles = Bundles::open(root.by_ref()).unwrap();
-        let bundle = bundles.create("web").unwrap();
-        let expected = (bundle.id, "web");
-        for wanted in ["web", bundle.id, &bundle.id[..5]] {
-            assert_eq!(bundles.find(wanted).unwrap(), expected, "{wanted}");
-        }
-        assert!(bundles.find("").is_err() && bundles.find("we").is_err());
-        let taken = bundles.create("web").err().unwrap().to_string();
-        assert!(taken.contains("the name web is in use"), "{taken}");
-        assert_eq!(bundles.list().unwrap().len(), 1, "the failed creation left nothing");
-        bundles.remove(bundle.id, "web").unwrap();
-        assert!(bundles.find("web").unwrap_err().to_string().contains("no such container: web"));
-        std::fs::remove_dir_all(path).unwrap();
-    }
-
-    #[test]
-    fn the_lock_tells_whether_a_process_owns_the_container() {
-        let (path, root) = store("lock");
-        let bundles = Bundles::open(root.by_ref()).unwrap();
-        let bundle = bundles.create("").unwrap();
-        assert!(bundles.look(bundle.id).unwrap().unwrap().1);
-        assert!(!bundles.take(bundle.id).unwrap().unwrap().1);
-        let id = bundle.id;
-        drop(bundle);
-        let reader = bundles.look(id).unwrap().unwrap();
-        assert!(!reader.1 && !bundles.look(id).unwrap().unwrap().1, "many may look at once");
-        drop(reader);
-        let taken = bundles.take(id).unwrap().unwrap();
-        assert!(taken.1);
-        bundles.remove(id, "").unwrap();
-        assert!(bundles.look(id).unwrap().is_none() && bundles.take(id).unwrap().is_none());
-        std::fs::remove_dir_all(path).unwrap();
-    }
-
-    #[test]
-    fn a_name_whose_container_is_gone_is_free_and_a_name_is_taken_from_its_own_container_only() {
-        let (path, root) = store("names");
-        let bundles = Bundles::open(root.by_ref()).unwrap();
-        let first = bundles.create("web").unwrap();
-        std::fs::remove_dir_all(path.join("containers").join(first.id)).unwrap();
-        assert_eq!(bundles.survey().unwrap(), (&[][..], &[("web", first.id)][..]));
-        let second = bundles.create("web").unwrap();
-        bundles.give_back("web", first.id).unwrap();
-        assert_eq!(bundles.find("web").unwrap().0, second.id);
-        std::fs::remove_dir_all(path).unwrap();
-    }
-
-    #[test]
-    fn a_damaged_state_file_is_named_in_the_error() {
-        let (path, root) = store("damaged");
-        let bundle = Bundles::open(root.by_ref()).unwrap().create("").unwrap();
-        assert_eq!(read_json(bundle.directory.by_ref(), c"state.json").unwrap(), None);
-        bundle.write(c"state.json", "{\"pid\":").unwrap();
-        let error = read_json(bundle.directory.by_ref(), c"state.json").unwrap_err().to_string();
-        assert!(error.contains("state.json"), "{error}");
-        std::fs::remove_dir_all(path).unwrap();
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use crate::sys::process;
 /// When a process began, in the kernel's ticks since the machine did; 0 if there is no such process or it has ended.
 #[must_use]
 pub fn began(pid: u32) -> u64 {
-    let stat = read_proc(join!("{}", pid), "stat");
+    let stat = read_proc(&alloc::format!("{pid}"), "stat");
     let process = Process::parse(&stat);
     process.filter(|process| pid != 0 && !process.zombie).map_or(0, |process| process.began)
 }
@@ -25,7 +25,7 @@ pub fn is_alive(pid: u32, then: u64) -> bool {
 /// namespace, and v1's freezer keeps what got SIGKILL from dying of it.
 #[must_use]
 pub fn is_dying(pid: u32) -> bool {
-    let pid = join!("{}", pid);
+    let pid = &alloc::format!("{pid}");
     // Sets of signals that are pending, in hexadecimal, proc_pid_status(5): the ninth bit is in the third digit from the end.
     let kills =
         |set: &str| set.chars().nth_back(2).and_then(|digit| digit.to_digit(16)).is_some_and(|bits| bits & 1 != 0);
