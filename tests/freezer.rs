@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::util::Scene;
 use crate::util::container::{Container, eventually, groups, signal};
+use crate::util::detached::Detached;
 
 trials! {
     a_paused_container_stands_still_and_goes_on [Root, Busybox, Kernel("overlay"), Command("pause")];
@@ -16,6 +17,7 @@ trials! {
     a_paused_container_can_be_killed_and_removed [Root, Busybox, Kernel("overlay"), Command("pause")];
     what_was_frozen_from_inside_is_killed_too [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
     a_first_process_that_waits_for_a_frozen_one_is_killed_with_it [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
+    a_first_process_that_ends_by_itself_takes_frozen_ones_along [Root, Busybox, Tool("script"), CgroupV1("freezer"), Kernel("overlay"), Command("run")];
     a_paused_container_can_be_stopped_but_nothing_else_be_done_with_it [Root, Busybox, Kernel("overlay"), Command("pause"), Command("start")];
     a_mark_alone_makes_nothing_paused [Root, Busybox, Kernel("overlay"), Command("pause")];
     a_pause_that_was_cut_short_is_undone_by_unpause [Root, Busybox, CgroupV1("freezer"), Kernel("overlay"), Command("pause")];
@@ -170,11 +172,13 @@ fn what_was_frozen_from_inside_is_killed_too(scene: &Scene) {
 fn a_first_process_that_waits_for_a_frozen_one_is_killed_with_it(scene: &Scene) {
     let share = format!("{}:/mnt", scene.directory().display());
     let script = "sleep 600 & while [ ! -e /mnt/go ]; do sleep 0.02; done";
-    let container = Container::named(scene, "it", &["-v", &share], script);
-    let outer = freezer(&container);
+    let it = Detached::run(scene, "it", &["-v", &share], script);
+    let outer = groups(&format!("/vial/{}", it.id)).into_iter().find(|group| group.join("freezer.state").exists());
+    let outer = outer.expect("the group can be frozen");
+    let pid = it.pid();
     let inner = outer.join("inner");
     let child = eventually("there is a child", || {
-        let children = format!("/proc/{0}/task/{0}/children", container.pid);
+        let children = format!("/proc/{pid}/task/{pid}/children");
         let children = fs::read_to_string(children).unwrap_or_default();
         let is_sleep = |child: &&str| {
             fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with("sleep\x00600"))
@@ -186,14 +190,13 @@ fn a_first_process_that_waits_for_a_frozen_one_is_killed_with_it(scene: &Scene) 
     fs::write(inner.join("freezer.state"), "FROZEN").expect("freeze it");
     fs::write(scene.path("go"), "").expect("let the first process end");
     // The kernel has it wait for all others of its namespace, which got SIGKILL.
-    let stat = || fs::read_to_string(container.proc("stat")).expect("it is still there");
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is still there");
     eventually("it exits", || {
         let flags = stat().rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u32>().ok());
         // PF_EXITING, linux/sched.h.
         flags.is_some_and(|flags| flags & 4 != 0).then_some(())
     });
-    scene.vial(["rm", "-f", "it"]).ok();
-    container.vial.wait().ends(0);
+    it.remove();
     assert!(!outer.exists());
 }
 
@@ -249,4 +252,24 @@ fn a_pause_that_was_cut_short_is_undone_by_unpause(scene: &Scene) {
     eventually("it goes on", || (!stands_still(scene)).then_some(()));
     scene.vial(["unpause", "counter"]).ends(125).says("is not paused");
     container.stop();
+}
+
+fn a_first_process_that_ends_by_itself_takes_frozen_ones_along(scene: &Scene) {
+    // The hierarchy is the workload's to write to, and it makes a group below its own, as a manager of groups would.
+    let mount = fs::read_to_string("/proc/self/mountinfo").expect("read the mount table");
+    let mount = mount.lines().find(|line| line.contains(" - cgroup ") && line.ends_with("freezer"));
+    let mount = mount.and_then(|line| line.split(' ').nth(4)).expect("there is a freezer");
+    let script = "group=$(echo /freezer/vial/$(hostname)*)
+        sleep 600 &
+        mkdir $group/inner && echo $! >$group/inner/cgroup.procs && echo FROZEN >$group/inner/freezer.state
+        until grep -q FROZEN $group/inner/freezer.state; do sleep 0.02; done
+        exit 7";
+    let share = format!("{mount}:/freezer");
+    for options in [&[][..], &["-t"]] {
+        let begun = Instant::now();
+        let command = crate::util::container::run(scene, &[options, &["-v", &share]].concat(), script);
+        command.limit(Duration::from_secs(20)).ends(7);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{options:?}: {:?}", begun.elapsed());
+        scene.assert_nothing_left();
+    }
 }

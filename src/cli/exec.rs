@@ -116,5 +116,5 @@ fn join(context: &Context<'static>, seen: &Seen, variables: Vec<Variable<'static
         return Ok(0);
     }
     let pid = running.pid;
-    Ok(running.wait().inspect_err(|_| Running::kill(pid))?.code())
+    Ok(running.wait(None).inspect_err(|_| Running::kill(pid))?.code())
 }

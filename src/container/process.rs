@@ -4,8 +4,13 @@ use super::usage::{Process, read_proc};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::text::Cut;
+use crate::kernel::cgroup::Group;
 use crate::sys::fd::Fd;
+use crate::sys::poll::{self, Waiting};
 use crate::sys::process;
+
+/// Milliseconds between two looks at a first process that may wait for what is frozen.
+const LOOK: u64 = 1000;
 
 /// When a process began, in the kernel's ticks since the machine did; 0 if there is no such process or it has ended.
 #[must_use]
@@ -55,6 +60,26 @@ pub fn signal(pid: u32, then: u64, signal: i32) -> Result<bool> {
     match sent {
         Err(error) if error.is(Errno::ESRCH) => Ok(false),
         result => result.map(|()| true),
+    }
+}
+
+/// Waits until one of the files is ready, while a container's first process runs.
+///
+/// When that one ends, the kernel kills all others of its PID namespace, has it wait for them, and tells nobody before they are
+/// gone. v1's freezer keeps them from dying, and a workload that may make groups can have frozen some. So those are thawed.
+///
+/// # Errors
+/// poll(2).
+pub fn poll(files: &mut [Waiting], pid: u32, group: Option<&Group>) -> Result<()> {
+    let Some(group) = group.filter(|group| group.holding("freezer").is_some()) else { return poll::poll(files) };
+    loop {
+        poll::poll_within(files, LOOK)?;
+        if files.iter().any(Waiting::is_ready) {
+            return Ok(());
+        }
+        if group.has_freezers_below() && is_dying(pid) {
+            group.thaw_all();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::kernel::cgroup::Group;
 use crate::kernel::tty::Raw;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
@@ -12,7 +13,7 @@ use crate::sys::{Fd, fd, file, ledger, terminal};
 /// # Errors
 /// What poll(2) refuses.
 #[inline(never)]
-pub fn run(pid: u32, master: Fd, signals: &Fd, interactive: bool) -> Result<Ended> {
+pub fn run(pid: u32, group: Option<&Group>, master: Fd, signals: &Fd, interactive: bool) -> Result<Ended> {
     let _raw = if interactive { Some(Raw::enter(fd::STDIN)?) } else { None };
     let mut buffer = alloc::vec![0u8; 16 << 10];
     let mut master = Some(master);
@@ -36,7 +37,7 @@ pub fn run(pid: u32, master: Fd, signals: &Fd, interactive: bool) -> Result<Ende
             output_open = drain(&mut master, &mut buffer);
             continue;
         }
-        poll::poll(&mut waiting)?;
+        super::process::poll(&mut waiting, pid, group)?;
         if waiting[1].is_ready() {
             output_open = pass(&mut master, &mut buffer);
             input_open &= master.is_some();

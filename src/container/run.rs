@@ -13,7 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
-use crate::sys::poll::{self, Signals};
+use crate::sys::poll::{self, Signals, Waiting};
 use crate::sys::process::{self, Ended, Side};
 use crate::sys::{because, file, net, terminal};
 
@@ -193,18 +193,19 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
 }
 
 impl Running {
-    /// Passes signals and, with a terminal, input and output on until the workload has ended.
+    /// Passes signals and, with a terminal, input and output on until the workload has ended. `group` is that of a first process.
     ///
     /// # Errors
     /// What the kernel refuses; the workload may still run then.
-    pub fn wait(self) -> Result<Ended> {
+    pub fn wait(self, group: Option<&Group>) -> Result<Ended> {
         let _why = because!("wait for the workload, and pass on what comes for it");
         let signals = poll::signalfd(watched_signals())?;
         ledger::print_done();
         if let Some(master) = self.master {
-            return relay::run(self.pid, master, &signals, self.interactive);
+            return relay::run(self.pid, group, master, &signals, self.interactive);
         }
         loop {
+            super::process::poll(&mut [Waiting::readable(signals.by_ref())], self.pid, group)?;
             match poll::next_signal(signals.by_ref())? {
                 libc::SIGCHLD => {
                     if let Some(waited) = process::wait(Some(self.pid), false)? {

@@ -247,7 +247,8 @@ fn make(
 /// Waits for the workload's end and writes down how it ended.
 fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
     let pid = running.pid;
-    let ended = running.wait().inspect_err(|_| run::Running::kill(pid))?;
+    let group = life.control.as_ref().and_then(|control| control.group.as_ref());
+    let ended = running.wait(group).inspect_err(|_| run::Running::kill(pid))?;
     if !life.state.remove {
         let oom_killed = life.control.as_ref().is_some_and(Control::was_oom_killed);
         let _why = because!("write down how the container ended");

@@ -4,7 +4,7 @@ use super::group::{Group, children, read, write};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::Cut;
-use crate::sys::{self, process};
+use crate::sys::{self, fd::CWD, file, process};
 
 /// Milliseconds after which a group that is not frozen yet is let go again.
 const PATIENCE: u32 = 10_000;
@@ -64,12 +64,19 @@ impl Group {
 
     /// Thaws it and all groups below it, which may have been frozen from inside, so that what got SIGKILL can die of it: v1's
     /// freezer keeps a process from that. It may also not be frozen at all, so nothing is made of failures.
-    pub(super) fn thaw_all(&self) {
+    pub fn thaw_all(&self) {
         for (directory, [file, _, thawed, ..]) in [(self.holding("freezer"), V1), (self.unified(), V2)] {
             if let Some(directory) = directory {
                 thaw(directory.path, file, thawed);
             }
         }
+    }
+
+    /// Whether v1's freezer has groups below it, each of which counts as a link to its directory.
+    #[must_use]
+    pub fn has_freezers_below(&self) -> bool {
+        let path = self.holding("freezer").and_then(|directory| file::owned_path(directory.path.as_bytes()).ok());
+        path.is_some_and(|path| file::stat(CWD, &path).is_ok_and(|stat| stat.nlink > 2))
     }
 
     /// Freezes as much as can be frozen at once.
