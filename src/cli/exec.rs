@@ -11,6 +11,7 @@ use super::run::{Environment, grant, lossy, variables, wanted};
 use super::{lifecycle, pause, sealed};
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
+use crate::base::keep::Kept;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
 use crate::container::run::{self, Container, Running, Surroundings};
@@ -59,19 +60,19 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
 
 /// Joins a container that runs.
 #[inline(never)]
-fn join(context: &Context<'static>, seen: &Seen, variables: Vec<Variable<'static>>) -> Result<u8> {
+fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]) -> Result<u8> {
     let parsed = context.parsed;
     let (detach, tty) = (parsed.on(Id::Detach), parsed.on(Id::Tty));
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
     let signals = poll::block_signals(run::watched_signals())?;
     // Held, so that it can't become another process; its number alone would not do.
-    let held = process::hold(pid, then);
+    let held = process::hold(pid, then).map_or(-1, Fd::leak);
     let launch = Launch::read(seen.directory.by_ref())?;
-    let mut words = Vec::new();
+    let mut words = Kept::new(Vec::new());
     for word in &parsed.positionals[1..] {
         words.push(file::path(word)?);
     }
-    let args: Words = words.leak();
+    let args: Words = words.into_inner().leak();
     let Some(process) = &mut launch.spec.process else {
         return Err(Error::new(phrase!("the container has no process")));
     };
@@ -88,7 +89,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: Vec<Variable<'static
     let mut env = Environment::of(&mut launch.env.iter().chain(tty).map(|line| line.to_bytes()));
     env.change(context, variables);
     let env = env.lines();
-    let steps = plan::enter(process, Entered { held: held.as_ref().map_or(-1, Fd::number), pid, then })?;
+    let steps = plan::enter(process, Entered { held, pid, then })?;
     let mut group = remains::group_of(&seen.config()?)?;
     // Another user has groups of its own.
     let own = if parsed.last(Id::User).is_none() { launch.wanted } else { Wanted::default() };

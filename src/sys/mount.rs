@@ -10,6 +10,7 @@ use super::file::{fail, fail_on};
 use super::uapi::{self, MountAttr};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
+use crate::base::text::place;
 
 fn pointer(text: Option<&CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
@@ -38,11 +39,13 @@ fn operation(kind: Option<&CStr>, flags: libc::c_ulong) -> Phrase {
         _ if flags & libc::MS_REMOUNT != 0 => phrase!("remount"),
         _ if flags & libc::MS_MOVE != 0 => phrase!("move the mount to"),
         _ if flags & libc::MS_BIND != 0 => phrase!("bind mount on"),
-        Some(kind) if kind == c"proc" => phrase!("mount proc on"),
-        Some(kind) if kind == c"sysfs" => phrase!("mount sysfs on"),
-        Some(kind) if kind == c"tmpfs" => phrase!("mount tmpfs on"),
-        Some(kind) if kind == c"overlay" => phrase!("mount overlay on"),
-        Some(_) => phrase!("mount on"),
+        Some(kind) => match place("proc sysfs tmpfs overlay", kind.to_str().unwrap_or_default()) {
+            Some(0) => phrase!("mount proc on"),
+            Some(1) => phrase!("mount sysfs on"),
+            Some(2) => phrase!("mount tmpfs on"),
+            Some(3) => phrase!("mount overlay on"),
+            _ => phrase!("mount on"),
+        },
         None => phrase!("change the propagation of"),
     }
 }

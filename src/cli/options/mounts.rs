@@ -146,19 +146,21 @@ fn volume(text: &str) -> Read<Mount<'_>> {
 
 /// Applies one option; gives a bit for what it was about, of which there may be only one.
 fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
-    Some(match (option, &mut mount.source) {
-        ("ro" | "rw", _) => {
-            mount.read_only = option == "ro";
+    let place = text::place("rw ro bind rbind nocopy z Z", option);
+    let odd = place.is_some_and(|place| place % 2 == 1);
+    Some(match (place, &mut mount.source) {
+        (Some(0 | 1), _) => {
+            mount.read_only = odd;
             1
         }
         // vial sets no SELinux labels on processes, so that there is nothing that files must be labelled to match.
-        ("z" | "Z", _) => 2,
-        ("nocopy", Source::Volume { copy, .. } | Source::Anonymous { copy }) => {
+        (Some(5 | 6), _) => 2,
+        (Some(4), Source::Volume { copy, .. } | Source::Anonymous { copy }) => {
             *copy = false;
             4
         }
-        ("bind" | "rbind", Source::Bind { recursive, .. }) => {
-            *recursive = option == "rbind";
+        (Some(2 | 3), Source::Bind { recursive, .. }) => {
+            *recursive = odd;
             8
         }
         (_, Source::Bind { propagation, .. }) => {

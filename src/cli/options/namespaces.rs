@@ -25,16 +25,15 @@ pub const PATH: u8 = 32;
 #[inline(never)]
 pub fn mode(word: &str) -> (u8, &str) {
     let (kind, rest) = word.cut(b':').unwrap_or((word, ""));
-    let mode = match kind {
-        "" | "private" if rest.is_empty() => PRIVATE,
-        "host" if rest.is_empty() => HOST,
-        "none" if rest.is_empty() => NONE,
-        "shareable" if rest.is_empty() => SHAREABLE,
-        "container" if text::is_name(rest) => CONTAINER,
-        "ns" if rest.starts_with('/') => PATH,
-        _ => 0,
+    // The names of the modes, in the order of their bits.
+    let place = text::place("private host none shareable container ns", kind);
+    let mode = place.map_or(u8::from(kind.is_empty()), |place| 1 << place);
+    let fits = match mode {
+        CONTAINER => text::is_name(rest),
+        PATH => rest.starts_with('/'),
+        _ => rest.is_empty(),
     };
-    (mode, rest)
+    (if fits { mode } else { 0 }, rest)
 }
 
 /// Whether the flag takes this mode. Its help names what is accepted.

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use super::image::Found;
 use super::{Options, Words};
 use crate::base::error::{Error, Result};
-use crate::base::keep;
+use crate::base::keep::{self, Kept};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::options::files::parse_env_file;
@@ -21,13 +21,13 @@ use crate::sys::{because, fd, file, process};
 const LIMIT: usize = 4 << 20;
 
 /// The variables, in order, the last of a name counting.
-pub(in crate::cli) struct Environment(Vec<(&'static [u8], &'static [u8])>);
+pub(in crate::cli) struct Environment(Kept<Vec<(&'static [u8], &'static [u8])>>);
 
 impl Environment {
     /// Those of these lines.
     #[inline(never)]
     pub(in crate::cli) fn of(lines: &mut dyn Iterator<Item = &'static [u8]>) -> Environment {
-        let mut environment = Environment(Vec::new());
+        let mut environment = Environment(Kept::default());
         for line in lines {
             if let Some(variable) = Variable::parse(line) {
                 environment.set(variable.name, variable.value.unwrap_or_default());
@@ -46,8 +46,8 @@ impl Environment {
 
     /// Changes them.
     #[inline(never)]
-    pub(in crate::cli) fn change(&mut self, context: &Context<'static>, variables: Vec<Variable<'static>>) {
-        for Variable { name, value } in variables {
+    pub(in crate::cli) fn change(&mut self, context: &Context<'static>, variables: &[Variable<'static>]) {
+        for &Variable { name, value } in variables {
             if let Some(value) = value.or_else(|| context.variable(name)) {
                 self.set(name, value);
             } else if let Some(at) = self.0.iter().position(|(known, _)| *known == name) {
@@ -60,7 +60,7 @@ impl Environment {
     #[inline(never)]
     pub(in crate::cli) fn lines(self) -> Words {
         let mut lines = Vec::with_capacity(self.0.len());
-        for (name, value) in self.0 {
+        for &(name, value) in &self.0 {
             // What holds a zero byte can't be passed on.
             if let Ok(line) = file::path([name, b"=", value].concat()) {
                 lines.push(line);
@@ -72,8 +72,8 @@ impl Environment {
 
 /// The variables that the command line asks for: those of files first.
 #[inline(never)]
-pub(in crate::cli) fn variables(parsed: &Parsed<'static>) -> Result<Vec<Variable<'static>>> {
-    let mut variables = Vec::new();
+pub(in crate::cli) fn variables(parsed: &Parsed<'static>) -> Result<&'static [Variable<'static>]> {
+    let mut variables = Kept::new(Vec::new());
     for path in parsed.all(Id::EnvFile) {
         let _why = because!("read variables from a file (--env-file)");
         variables.append(&mut parse_env_file(path, option_file(path, "--env-file")?)?);
@@ -81,7 +81,7 @@ pub(in crate::cli) fn variables(parsed: &Parsed<'static>) -> Result<Vec<Variable
     for word in parsed.all(Id::Env) {
         variables.extend(Variable::parse(word));
     }
-    Ok(variables)
+    Ok(variables.into_inner().leak())
 }
 
 /// The container's host name: the one asked for, or the beginning of its ID.
@@ -124,18 +124,18 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
 pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
     let parsed = options.parsed;
     let own_network = !options.is(Id::Network, HOST | CONTAINER | PATH);
-    let mut added = Vec::new();
+    let mut added = Kept::new(Vec::new());
     for entry in parsed.texts(Id::AddHost) {
         added.extend(host_entry(entry));
     }
     let hosts = if options.is(Id::Network, HOST) {
         let mut text = String::from(host_file(c"/etc/hosts"));
-        for (name, address) in added {
+        for &(name, address) in &added {
             text.push_str(join!("{}\t{}\n", address, name));
         }
         text
     } else {
-        files::hosts(hostname, parsed.text(Id::Domainname), &mut added.into_iter())
+        files::hosts(hostname, parsed.text(Id::Domainname), &mut added.iter().copied())
     };
     let mut resolv = host_file(c"/etc/resolv.conf");
     if files::is_stub(resolv) {
