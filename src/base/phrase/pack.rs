@@ -5,6 +5,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 /// The most symbols: a half of a symbol has 12 bits, of which the last number says that the other half is a byte.
 const MOST: usize = 4095;
+/// With fewer symbols their halves have 11 bits.
+const FEW: usize = 2047;
 /// What a symbol that no text has is taken to cost, in bits.
 const RARE: usize = 15;
 
@@ -27,17 +29,23 @@ pub struct Packed {
 /// they get canonical Huffman codes, which their order and the number of each length say in full.
 pub fn pack(texts: &[&str]) -> Packed {
     let (pairs, mut parsed) = pairs(texts);
-    let words = Words::new(&pairs);
-    let mut lengths = lengths(&count(&parsed, pairs.len()));
-    for _ in 0..3 {
+    let mut counts = count(&parsed, pairs.len());
+    let mut lengths = lengths(&counts);
+    let mut used = vec![true; pairs.len()];
+    for least in 22.. {
+        let words = Words::new(&pairs, &used);
         parsed = texts.iter().map(|text| words.parse(text.as_bytes(), &lengths)).collect();
-        lengths = self::lengths(&count(&parsed, pairs.len()));
-    }
-    // The parts of a symbol come before it, and may have no code of their own.
-    let mut used: Vec<bool> = lengths.iter().map(|&length| length > 0).collect();
-    for symbol in (256..pairs.len()).rev() {
-        if used[symbol] {
-            pairs[symbol].iter().for_each(|&part| used[part as usize] = true);
+        counts = count(&parsed, pairs.len());
+        lengths = self::lengths(&counts);
+        let parts = parts(&pairs, &counts);
+        used = (0..pairs.len()).map(|symbol| counts[symbol] + parts[symbol] > 0).collect();
+        if least > 27 && used.iter().filter(|&&used| used).count() < FEW {
+            break;
+        }
+        // A symbol that saves no more bits than it takes goes, unless others are made of it.
+        for symbol in (256..pairs.len()).filter(|&symbol| parts[symbol] == 0) {
+            let apart: usize = pairs[symbol].iter().map(|&part| cost(lengths[part as usize])).sum();
+            used[symbol] &= counts[symbol] * (apart - lengths[symbol].min(apart)) >= least;
         }
     }
     let mut order: Vec<usize> = (0..pairs.len()).filter(|&symbol| used[symbol]).collect();
@@ -93,6 +101,22 @@ fn count(texts: &[Vec<u16>], symbols: usize) -> Vec<usize> {
     counts
 }
 
+/// In how many symbols each is a part, of those that occur or are parts themselves. Parts come before what they are in.
+fn parts(pairs: &[[u16; 2]], counts: &[usize]) -> Vec<usize> {
+    let mut parts = vec![0; pairs.len()];
+    for symbol in (256..pairs.len()).rev() {
+        if counts[symbol] + parts[symbol] > 0 {
+            pairs[symbol].iter().for_each(|&part| parts[part as usize] += 1);
+        }
+    }
+    parts
+}
+
+/// The bits of a symbol whose code has this length, if it has any.
+fn cost(length: usize) -> usize {
+    if length == 0 { RARE } else { length }
+}
+
 /// The lengths of Huffman codes for symbols of these frequencies; 0 for what does not occur.
 fn lengths(counts: &[usize]) -> Vec<usize> {
     // Symbols, then what joins two of them; each comes before what it is joined in.
@@ -133,7 +157,7 @@ struct Words {
 }
 
 impl Words {
-    fn new(pairs: &[[u16; 2]]) -> Words {
+    fn new(pairs: &[[u16; 2]], used: &[bool]) -> Words {
         let mut words = Words { children: HashMap::new(), symbols: vec![None] };
         let mut texts: Vec<Vec<u8>> = Vec::new();
         for (symbol, pair) in pairs.iter().enumerate() {
@@ -147,7 +171,7 @@ impl Words {
                     words.symbols.push(None);
                 }
             }
-            words.symbols[node] = Some(symbol as u16);
+            words.symbols[node] = used[symbol].then_some(symbol as u16);
             texts.push(text);
         }
         words
@@ -164,8 +188,7 @@ impl Words {
                 let Some(&child) = self.children.get(&(node, letter)) else { break };
                 node = child;
                 if let Some(symbol) = self.symbols[node] {
-                    let length = lengths[symbol as usize];
-                    let bits = best[start].0 + if length == 0 { RARE } else { length };
+                    let bits = best[start].0 + cost(lengths[symbol as usize]);
                     if bits < best[end + 1].0 {
                         best[end + 1] = (bits, symbol, start);
                     }
@@ -207,8 +230,8 @@ impl Bits {
 
 /// The pairs that occur most often, nearly equally often, and have no symbol in common, so that all can be replaced at once.
 fn frequent(texts: &[Vec<u16>]) -> Vec<[u16; 2]> {
-    /// Fewer are not worth the three bytes of a symbol.
-    const LEAST: usize = 4;
+    /// Fewer are never worth the bits of a symbol.
+    const LEAST: usize = 3;
     let mut counts: HashMap<[u16; 2], usize> = HashMap::new();
     for text in texts {
         let mut last = None;
