@@ -464,6 +464,7 @@ fn nothing_of_the_callers_or_the_hosts_stays_open(scene: &Scene) {
             assert!(strange.is_empty() && inside.len() <= 4, "{options} {files}: {inside:?}");
             let has_shed = || proc(web.monitor(), "cmdline").starts_with("vial-monitor").then_some(());
             eventually("the monitor has let go of what it does not need", has_shed);
+            eventually("it has its name", || (proc(web.monitor(), "comm") == "vial-monitor\n").then_some(()));
             let kept = targets(web.monitor());
             let directory = scene.directory().display().to_string();
             assert!(

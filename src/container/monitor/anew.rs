@@ -127,6 +127,8 @@ pub fn become_one(args: &'static [&'static CStr]) {
         process::exit(EXIT_FAILURE);
     };
     let handover = Handover::of(line.file(), line.file());
+    // It would be that of the link which was executed, `exe`, and lists of processes show it.
+    let _ = process::prctl_name(name);
     if *name == KEEPER {
         let channel = line.file();
         let (attach, signals, monitor) = (line.next() == 1, line.next() as u64, line.next() as u32);
