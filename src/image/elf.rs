@@ -71,7 +71,9 @@ pub fn parse(read: &mut Read<'_>) -> Option<&'static Elf> {
     file.dynamic = file.segment(DYNAMIC, u64::MAX);
     // An address; the segments say where that lies in the file.
     let strings = file.tag(&mut 0, 5);
-    file.strings = file.segment(LOAD, strings);
+    if strings != 0 {
+        file.strings = file.segment(LOAD, strings);
+    }
     elf.soname = file.name(&mut 0, 14);
     elf.runpath = file.name(&mut 0, 29);
     if elf.runpath.is_empty() {
@@ -275,6 +277,18 @@ mod tests {
                 let _ = read(&bytes);
             }
         }
+    }
+
+    #[test]
+    fn names_without_a_table_of_names_are_refused() {
+        let mut bytes = narrow(15);
+        // The segment that is mapped lies at address 0, and begins in the middle of the file.
+        bytes[56] = 64;
+        bytes[60..64].fill(0);
+        let table = 52 + 3 * 32 + 2 * 8;
+        assert_eq!(bytes[table], 5);
+        bytes[table] = 0x50;
+        assert!(read(&bytes).unwrap().wrong.is_some());
     }
 
     #[test]
