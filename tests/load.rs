@@ -89,10 +89,7 @@ fn archives_of_docker_and_oci_are_loaded(scene: &Scene) {
         scene.vial(["load", "-i", "archive"]).ok().prints("Loaded image: app:1\n");
         is_whole(scene, "app:1");
         scene.vial(["rmi", "app:1"]).ok();
-        scene
-            .command("sh", ["-c", &format!("cat archive | {} load", env!("CARGO_BIN_EXE_vial"))])
-            .ok()
-            .prints("Loaded image: app:1\n");
+        scene.command("sh", ["-c", &format!("cat archive | {VIAL} load")]).ok().prints("Loaded image: app:1\n");
         is_whole(scene, "app:1");
         scene.vial(["rmi", "app:1"]).ok();
         scene.command("gzip", ["archive"]).ok();

@@ -4,6 +4,7 @@
 //! not know the call.
 
 use crate::util::Scene;
+use crate::util::command::VIAL;
 use crate::util::container::eventually;
 use crate::util::detached::{Detached, is_gone};
 
@@ -28,8 +29,7 @@ fn run_without(scene: &Scene, calls: &str, error: &str) {
         "cat /data/file; touch /data/no 2>&1 | grep -c 'Read-only'; ls /proc/self/fd | wc -l; ls /sys/class/net";
     let inject = format!("inject={calls}:error={error}");
     let trace = scene.path("trace").display().to_string();
-    let vial = env!("CARGO_BIN_EXE_vial");
-    let strace = ["-f", "-o", &trace, "-e", &format!("trace={calls}"), "-e", &inject, vial];
+    let strace = ["-f", "-o", &trace, "-e", &format!("trace={calls}"), "-e", &inject, VIAL];
     let run = ["run", "--rm", "-m", "64m", "-v", &volume, &rootfs, "/bin/sh", "-c", script];
     // In the workload: standard files and the directory that `ls` reads.
     scene.command("strace", strace.into_iter().chain(run)).ok().prints("content\n1\n4\nlo\n");
@@ -57,7 +57,7 @@ fn a_workload_is_adopted_without_being_held(scene: &Scene) {
     let trace = scene.path("trace").display().to_string();
     let inject = ["-f", "-o", &trace, "-e", "trace=pidfd_open,ioctl", "-e", "inject=pidfd_open:error=ENOSYS"];
     // strace stays with the new monitor, so its command is not waited for.
-    let words = inject.into_iter().chain(["-e", "inject=ioctl:error=ENOTTY", env!("CARGO_BIN_EXE_vial"), "ps", "-q"]);
+    let words = inject.into_iter().chain(["-e", "inject=ioctl:error=ENOTTY", VIAL, "ps", "-q"]);
     let tracing = scene.command("strace", words).start();
     eventually("it is adopted", || (!is_gone(web.monitor())).then_some(()));
     std::thread::sleep(std::time::Duration::from_millis(1200));
@@ -77,7 +77,7 @@ fn an_archive_is_unpacked_without_the_newer_calls(scene: &Scene) {
         let inject = format!("inject={}:error={error}", NEWER.join(","));
         let trace = scene.path("trace").display().to_string();
         let strace = ["-f", "-o", &trace, "-e", &format!("trace={}", NEWER.join(",")), "-e", &inject];
-        let import = [env!("CARGO_BIN_EXE_vial"), "import", &archive, "old"];
+        let import = [VIAL, "import", &archive, "old"];
         scene.command("strace", strace.into_iter().chain(import)).ok();
         scene.vial(["run", "--rm", "old", "/bin/echo", "unpacked"]).ok().prints("unpacked\n");
     }

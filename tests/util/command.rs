@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 use super::scene::kill_all_below;
 
 /// The binary under test.
-pub const VIAL: &str = env!("CARGO_BIN_EXE_vial");
+pub const VIAL: &str = match option_env!("VIAL_UNDER_TEST") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_vial"),
+};
 
 /// A command's time, unless a test gives it another: generous, since a machine under load is no failure.
 const LIMIT: Duration = Duration::from_mins(1);
