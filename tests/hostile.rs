@@ -42,7 +42,7 @@ fn damaged_user_files_neither_hang_nor_deceive(scene: &Scene) {
         ("ln -s /etc/passwd /etc/passwd", "no user user"),
         ("mknod /etc/passwd c 1 5", "no user user"),
         ("truncate -s 1T /etc/passwd", "/etc/passwd"),
-        ("head -c 3000000 /dev/urandom >/etc/passwd", "no user user"),
+        ("tr -d 7 </dev/urandom | head -c 3000000 >/etc/passwd", "no user user"),
         ("printf 'user:x:-1:-1::/:\\n' >/etc/passwd", "user"),
         ("printf 'user:x:4294967296:0::/:\\nuser::::::' >/etc/passwd", "user"),
         ("rmdir /etc; ln -s /proc/1/root/../../etc /etc", "no user user"),

@@ -94,47 +94,52 @@ impl Store {
             }
         }
         let work = self.begin()?;
-        let lost_attributes = unpack(&work, blobs, &jobs, wanted)?;
+        let lost_attributes = self.unpack(&work, blobs, &jobs, wanted)?;
         Ok(Brought { id: self.land(&work, &bytes, wanted.names)?, lost_attributes })
     }
 }
 
-/// Unpacks layers; returns how many attributes were lost.
-#[inline(never)]
-fn unpack(work: &Workspace, blobs: &mut dyn Blobs, jobs: &[Job], wanted: &mut Wanted<'_>) -> Result<u64> {
-    let mut missing = Vec::new();
-    for (blob, _) in jobs {
-        missing.push(*blob);
-    }
-    blobs.want(&missing)?;
-    let (mut running, mut lost, mut next, mut size) = (Vec::<(usize, Helper)>::new(), 0, 0, 0);
-    let most = process::processors() as usize;
-    loop {
-        while next < jobs.len() && running.len() < most {
-            running.push((next, start(work, blobs, next, &jobs[next], wanted.max_size)?));
-            next += 1;
+impl Store {
+    /// Unpacks layers; returns how many attributes were lost.
+    #[inline(never)]
+    fn unpack(&self, work: &Workspace, blobs: &mut dyn Blobs, jobs: &[Job], wanted: &mut Wanted<'_>) -> Result<u64> {
+        let mut missing = Vec::new();
+        for (blob, _) in jobs {
+            missing.push(*blob);
         }
-        if running.is_empty() {
-            return Ok(lost);
-        }
-        let _why = because!("wait for the layers to be unpacked");
-        let mut files = Vec::new();
-        for (_, helper) in &running {
-            files.push(Waiting::readable(helper.pipe.by_ref()));
-        }
-        poll::poll(&mut files)?;
-        let Some(at) = files.iter().position(Waiting::is_ready) else { continue };
-        let (layer, helper) = &mut running[at];
-        if !helper.listen(&mut |bytes| (wanted.progress)(*layer, bytes))? {
-            continue;
-        }
-        if let ([its_size, its_lost], _) = helper.conclude()?.as_chunks() {
-            size += u64::from_le_bytes(*its_size);
-            lost += u64::from_le_bytes(*its_lost);
-        }
-        running.swap_remove(at);
-        if wanted.max_size != 0 && size > wanted.max_size {
-            return Err(too_large(wanted.max_size));
+        blobs.want(&missing)?;
+        let (mut running, mut lost, mut next, mut size) = (Vec::<(usize, Helper)>::new(), 0, 0, 0);
+        let most = process::processors() as usize;
+        loop {
+            while next < jobs.len() && running.len() < most {
+                // Another command may have brought it since.
+                if !self.has_layer(jobs[next].1) {
+                    running.push((next, start(work, blobs, next, &jobs[next], wanted.max_size)?));
+                }
+                next += 1;
+            }
+            if running.is_empty() {
+                return Ok(lost);
+            }
+            let _why = because!("wait for the layers to be unpacked");
+            let mut files = Vec::new();
+            for (_, helper) in &running {
+                files.push(Waiting::readable(helper.pipe.by_ref()));
+            }
+            poll::poll(&mut files)?;
+            let Some(at) = files.iter().position(Waiting::is_ready) else { continue };
+            let (layer, helper) = &mut running[at];
+            if !helper.listen(&mut |bytes| (wanted.progress)(*layer, bytes))? {
+                continue;
+            }
+            if let ([its_size, its_lost], _) = helper.conclude()?.as_chunks() {
+                size += u64::from_le_bytes(*its_size);
+                lost += u64::from_le_bytes(*its_lost);
+            }
+            running.swap_remove(at);
+            if wanted.max_size != 0 && size > wanted.max_size {
+                return Err(too_large(wanted.max_size));
+            }
         }
     }
 }
