@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::measure::{command, installed, memory};
+use super::measure::{command, installed, memory, remove};
 
 /// So many containers of each are looked at.
 const COUNT: usize = 3;
@@ -46,7 +46,9 @@ fn conmon(directory: &Path, root: &str) -> Option<Row> {
         return None;
     }
     let at = |name: &str| directory.join(name).display().to_string();
-    let (own, run_root, temporary) = (at("root"), at("run"), at("tmp"));
+    // podman takes no long path for what is not to outlive a boot.
+    let run_root = format!("/run/vial-bench-{}", std::process::id());
+    let (own, temporary) = (at("root"), at("tmp"));
     let fixed = ["podman", "--root", &own, "--runroot", &run_root, "--tmpdir", &temporary, "--storage-driver", "vfs"];
     let podman =
         |words: &[&str]| run(&[&fixed, &["--cgroup-manager", "cgroupfs", "--runtime", "crun"][..], words].concat());
@@ -59,6 +61,7 @@ fn conmon(directory: &Path, root: &str) -> Option<Row> {
     }
     let row = row("conmon (podman)", &find("conmon", &own));
     podman(&["rm", "-f", "-a", "-t", "0"]);
+    remove(Path::new(&run_root));
     row
 }
 

@@ -94,7 +94,7 @@ pub fn bench(directory: &Path, rounds: usize) {
     for ((name, peer), times) in peers.iter().zip(times) {
         let target = trees.join(format!("memory-{name}"));
         fs::create_dir_all(&target).expect("make a directory");
-        let peak = peak_memory(&peer(&target.display().to_string()));
+        let peak = peak_memory(&peer(&target.display().to_string()), true);
         let (median, least) = median_and_least(times);
         let (median, least) = (median.as_secs_f64(), least.as_secs_f64());
         let times = median / *first.get_or_insert(median);

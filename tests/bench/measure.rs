@@ -55,11 +55,11 @@ pub fn time(words: &[String]) -> Duration {
     taken
 }
 
-/// The largest peak of resident memory in KiB among a command's processes, while it runs a workload that lasts a while.
+/// The peak of resident memory in KiB of a command that lasts a while, or with `all` the largest among its processes.
 ///
 /// Read from `VmHWM` (`proc_pid_status(5)`) until the end, and not from `ru_maxrss`: in a child that was started by vfork(2)
 /// that one begins with the memory of the process that started it.
-pub fn peak_memory(words: &[String]) -> u64 {
+pub fn peak_memory(words: &[String], all: bool) -> u64 {
     let mut child: Child = command(words).spawn().expect("start a command");
     let mut peaks = HashMap::new();
     loop {
@@ -68,7 +68,7 @@ pub fn peak_memory(words: &[String]) -> u64 {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            pids.extend(children.split_whitespace().map(str::to_owned));
+            pids.extend(children.split_whitespace().filter(|_| all).map(str::to_owned));
             // The first reading may still be of the program that is about to be replaced; the last counts, for it only grows.
             if let Some(now) = line.and_then(|line| line.split_whitespace().next()?.parse().ok()) {
                 peaks.insert(pid, now);

@@ -37,7 +37,7 @@ pub fn bench(directory: &Path, rounds: usize) {
     for (peer, times) in peers.iter().zip(times) {
         let (median, least) = median_and_least(times);
         let ratio = median.as_secs_f64() / base.as_secs_f64();
-        let memory = peak_memory(&peer.line(directory, &["/bin/sleep", "0.2"]));
+        let memory = peak_memory(&peer.line(directory, &["/bin/sleep", "0.2"]), false);
         let calls = calls(peer, directory).map_or("-".to_owned(), |calls| calls.to_string());
         let (median, least) = (milliseconds(median), milliseconds(least));
         println!("| {} | {median} | {least} | {ratio:.2} | {memory} | {calls} |", peer.name);
