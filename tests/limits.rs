@@ -189,15 +189,16 @@ fn the_group_is_made_below_the_parent_asked_for(scene: &Scene) {
     );
     // One that was there stays.
     let hierarchies: Vec<_> = groups("").into_iter().filter(|root| root.join("cgroup.procs").exists()).collect();
-    let own: Vec<_> =
-        hierarchies.iter().map(|root| root.join(format!("vial-test-{}-own", std::process::id()))).collect();
+    let name = format!("vial-test-{}-own", std::process::id());
+    let own: Vec<_> = hierarchies.iter().map(|root| root.join(&name)).collect();
     for group in &own {
         fs::create_dir(group).expect("make a group");
     }
-    run(scene, &["--cgroup-parent", &format!("vial-test-{}-own", std::process::id())], "true").ok();
-    for group in &own {
-        fs::remove_dir(group).expect("the group is there and empty");
-    }
+    let output = run(scene, &["--cgroup-parent", &name], "true").run();
+    // Whatever came of it, they go.
+    let removed: Vec<_> = own.iter().map(fs::remove_dir).collect();
+    output.ends(0);
+    assert!(removed.iter().all(Result::is_ok), "each group is there and empty: {removed:?}");
     run(scene, &["--cgroup-parent", "/../x"], "true").ends(125).says("--cgroup-parent");
 }
 

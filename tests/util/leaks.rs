@@ -120,7 +120,10 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// The control groups of vial's containers that exist.
+/// What the names of a test run's own directories and control groups begin with; its process number follows.
+pub const MARK: &str = "vial-test-";
+
+/// The control groups that exist of vial's containers and of test runs.
 pub fn control_groups() -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut todo = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
@@ -129,7 +132,8 @@ pub fn control_groups() -> BTreeSet<PathBuf> {
             if !path.is_dir() || path.is_symlink() {
                 continue;
             }
-            if directory.file_name().is_some_and(|name| name == "vial") {
+            let of_a_test = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(MARK));
+            if of_a_test || directory.file_name().is_some_and(|name| name == "vial") {
                 found.insert(path.clone());
             }
             if depth < 5 {

@@ -120,22 +120,29 @@ pub fn work_directory() -> &'static Path {
     DIRECTORY.get_or_init(|| {
         let parent = env::var_os("VIAL_TEST_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
         remove_abandoned(&parent);
-        let directory = parent.join(format!("vial-test-{}", process::id()));
+        let directory = parent.join(format!("{}{}", leaks::MARK, process::id()));
         fs::create_dir_all(&directory).expect("make the test run's directory");
         directory
     })
 }
 
+/// Whether something bears the name of a test run that is over.
+fn is_abandoned(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(leaks::MARK));
+    let id = name.and_then(|name| name.split('-').next()).and_then(|id| id.parse::<u32>().ok());
+    id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+}
+
 /// Removes what test runs left that were killed.
 fn remove_abandoned(parent: &Path) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let id = name.to_str().and_then(|name| name.strip_prefix("vial-test-")).and_then(|id| id.parse::<u32>().ok());
-        if id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists()) {
-            kill_all_below(&entry.path());
-            unmount_all_below(&entry.path());
-            remove(&entry.path());
-        }
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(|entry| is_abandoned(&entry.path())) {
+        kill_all_below(&entry.path());
+        unmount_all_below(&entry.path());
+        remove(&entry.path());
+    }
+    for group in leaks::control_groups().into_iter().filter(|group| is_abandoned(group)) {
+        // One with processes stays: it is still of use to somebody.
+        let _ = fs::remove_dir(group);
     }
 }
 
