@@ -47,6 +47,14 @@ pub trait Blobs {
         Ok(())
     }
 
+    /// Waits until a blob that was said to be wanted can be opened at once.
+    ///
+    /// # Errors
+    /// It can't be had.
+    fn wait(&mut self, _blob: &Descriptor) -> Result<()> {
+        Ok(())
+    }
+
     /// Opens a blob at its beginning. Who reads it compares size and digest.
     ///
     /// # Errors

@@ -97,9 +97,7 @@ impl Store {
         let lost_attributes = self.unpack(&work, blobs, &jobs, wanted)?;
         Ok(Brought { id: self.land(&work, &bytes, wanted.names)?, lost_attributes })
     }
-}
 
-impl Store {
     /// Unpacks layers; returns how many attributes were lost.
     #[inline(never)]
     fn unpack(&self, work: &Workspace, blobs: &mut dyn Blobs, jobs: &[Job], wanted: &mut Wanted<'_>) -> Result<u64> {
@@ -112,7 +110,8 @@ impl Store {
         let most = process::processors() as usize;
         loop {
             while next < jobs.len() && running.len() < most {
-                // Another command may have brought it since.
+                blobs.wait(&jobs[next].0)?;
+                // Another command may have brought it meanwhile, and have removed what it had downloaded for it.
                 if !self.has_layer(jobs[next].1) {
                     running.push((next, start(work, blobs, next, &jobs[next], wanted.max_size)?));
                 }

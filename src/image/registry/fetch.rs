@@ -71,6 +71,11 @@ impl Registry {
         }
     }
 
+    /// Which of those that are wanted it is.
+    fn place(&self, blob: &Descriptor) -> Option<usize> {
+        self.wanted.iter().position(|wanted| wanted.name == blob.name)
+    }
+
     /// The blob as a file, once all of it is there. It is locked until it is closed.
     #[inline(never)]
     fn fetch(&mut self, blob: &Descriptor, index: usize) -> Result<Fd> {
@@ -165,10 +170,9 @@ impl Blobs for Registry {
         Ok(())
     }
 
-    fn open(&mut self, blob: &Descriptor) -> Result<Opened> {
+    fn wait(&mut self, blob: &Descriptor) -> Result<()> {
         let _why = because!("wait for a part of the image to be downloaded");
-        let place = self.wanted.iter().position(|wanted| wanted.name == blob.name);
-        if let (Some(place), Some(fetcher)) = (place, &mut self.fetcher) {
+        if let (Some(place), Some(fetcher)) = (self.place(blob), &mut self.fetcher) {
             while self.ready <= place {
                 if fetcher.listen(&mut |_| self.ready += 1)? {
                     fetcher.conclude()?;
@@ -176,10 +180,14 @@ impl Blobs for Registry {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn open(&mut self, blob: &Descriptor) -> Result<Opened> {
         let path = file::path(blob.digest().unwrap_or_default())?;
         // What another pull of the same has removed since is fetched once more.
         let file = match file::open(self.partial.by_ref(), path, libc::O_RDONLY) {
-            Ok(file) if place.is_some() => file,
+            Ok(file) if self.place(blob).is_some() => file,
             _ => self.fetch(blob, usize::MAX)?,
         };
         Ok(Opened::part(file, 0, blob.size))
