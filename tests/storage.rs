@@ -462,14 +462,14 @@ fn a_driver_that_does_not_work_is_refused(scene: &Scene) {
 /// A script in a mount namespace where every disk is read-only and `/run` is in memory; `$VIAL` is vial, `$ROOT` a busybox.
 fn in_memory<'a>(scene: &'a Scene, script: &str) -> Cmd<'a> {
     let script = format!(
-        "mount --make-rprivate / && mount -t tmpfs none /run && mount -t tmpfs none /tmp
+        "mount --make-rprivate / && mount -t tmpfs none /run
         # What other tests have mounted is not to be kept by this.
         awk '$2 ~ /vial-test-/ {{ print $2 }}' /proc/self/mounts | xargs -r -n 1 umount -l
         awk '$3 ~ /^(ext4|xfs|btrfs)$/ {{ print $2 }}' /proc/self/mounts | while read -r place; do
             mount -o remount,bind,ro \"$place\" || exit 1
         done
         ! touch \"$ROOT/x\" 2>/dev/null || exit 1
-        cd /tmp
+        cd /run
         {script}"
     );
     scene.command("unshare", ["-m", "sh", "-ec", &script]).env("VIAL", VIAL).env("ROOT", scene.rootfs())
@@ -495,7 +495,7 @@ fn nothing_is_written_to_a_disk_in_ram_mode(scene: &Scene) {
         rm -rf /run/mount; ls /run /run/vial/layers
         grep -c 'O_CREAT' /run/trace >/dev/null
         grep -vE '^[0-9]+ +(\\+\\+\\+|---)' /run/trace | grep -E 'O_WRONLY|O_RDWR|O_CREAT' | grep -oE '= [0-9]+<[^>]*>$' | sed 's/^= [0-9]*<//; s/>$//' |
-            grep -vE '^(/run/|/tmp/|/sys/fs/cgroup/|/proc/|/dev/|/memfd:|pipe:|socket:|anon_inode:)' | sort -u >/run/outside
+            grep -vE '^(/run/|/sys/fs/cgroup/|/proc/|/dev/|/memfd:|pipe:|socket:|anon_inode:)' | sort -u >/run/outside
         grep -v -e '^/[a-z]*$' -e '^/etc/' -e '^/data/' /run/outside >&2 || true
         ! grep EROFS /run/trace >&2";
     in_memory(scene, script).ok().silent().prints(
