@@ -172,15 +172,17 @@ fn those_attached_stay_so_over_restarts_and_lose_nothing(scene: &Scene) {
 
 fn one_that_does_not_read_holds_up_no_restart(scene: &Scene) {
     let rootfs = scene.rootfs().display().to_string();
-    // More than the pipes and sockets between monitor and reader have room for, but not more than all on the way.
-    let script = "test -e /second || yes abcdefg | head -c 300000; echo >/second; echo end; exit 3";
+    // More than the pipes and sockets between monitor and reader have room for, but not more than all on the way. How much that
+    // is depends on the pieces that the monitor reads: of 2 KB each a socket has room for 100 KB, and all on the way for 240.
+    let write = "i=0; while test $i -lt 100; do printf %02000d 0; i=$((i + 1)); sleep 0.005; done";
+    let script = format!("test -e /second || {{ {write}; }}; echo >/second; echo end; exit 3");
     let words = format!("run --name web --restart on-failure:2 {rootfs} sh -c '{script}'");
     for wait in ["", "until grep -q '\"status\":\"exited\"' containers/*/state.json 2>/dev/null; do sleep 0.1; done;"] {
         // It reads what there is room for, and the rest when the container has ended for good.
         let line = format!("cd {}; {VIAL} {words} | ({wait} sleep 0.2; cat)", scene.root().display());
         let begun = Instant::now();
         let output = scene.command("bash", ["-c", &line]).ok().silent();
-        let expected = ["abcdefg\n".repeat(37_500), "end\n".repeat(3)].concat();
+        let expected = ["0".repeat(200_000), "end\n".repeat(3)].concat();
         assert_eq!(output.stdout.len(), expected.len(), "{wait}");
         assert!(output.stdout == expected && begun.elapsed() < Duration::from_secs(20));
         scene.vial(["rm", "web"]).ok();
