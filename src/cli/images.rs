@@ -17,11 +17,12 @@ use crate::base::text::Cut;
 use crate::container::bundle::{self, Bundles};
 use crate::container::launch::LAYERS;
 use crate::container::state::State;
+use crate::image::import::look;
 use crate::image::instruction;
 use crate::image::reference::Reference;
 use crate::image::store::Store;
 use crate::sys::file::Lock;
-use crate::sys::{FdRef, fd, file, process, terminal};
+use crate::sys::{FdRef, because, fd, file, process, terminal};
 
 pub(super) use list::{describe, history, list};
 
@@ -48,9 +49,14 @@ pub(super) fn import(context: &Context<'static>) -> Result<u8> {
     // Not every file system can hold a root.
     context.storage(context.open_root()?)?;
     let max_size = load::max_size(context)?;
+    let store = store(context)?;
+    let mut input = {
+        let _why = because!("look at what is to be imported");
+        look(source)?
+    };
     let mut progress = Progress::new("importing", false);
-    let imported = store(context)?.import(
-        source,
+    let imported = store.import(
+        &mut input,
         name.as_ref(),
         &mut |config| match changes[..] {
             [] => Ok(()),

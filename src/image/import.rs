@@ -49,33 +49,15 @@ pub struct Imported {
 }
 
 impl Store {
-    /// Makes an image of what `source` names: an archive, plain or compressed, a directory, a file system image, or `-` for
-    /// standard input. What it is shows in its content, not in its name.
+    /// Makes an image of an archive, plain or compressed, a directory or a file system image, as [`look`] finds it.
     ///
     /// `change` gets the member `config` of its configuration; `progress` the number of bytes that have been unpacked, now and
     /// then.
     ///
     /// # Errors
-    /// The source can't be read, is something else, or is damaged. Nothing of it is then in the store.
-    pub fn import(
-        &self,
-        source: &[u8],
-        name: Option<&Reference<'_>>,
-        change: &mut dyn FnMut(&mut Value) -> Result<()>,
-        message: &'static str,
-        max_size: u64,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Imported> {
-        let mut input = {
-            let _why = sys::because(phrase!("look at what is to be imported"));
-            look(source)?
-        };
-        self.import_input(&mut input, name, change, message, max_size, progress)
-    }
-
-    /// Likewise, of what was looked at.
+    /// The source can't be read or is damaged. Nothing of it is then in the store.
     #[inline(never)]
-    pub(super) fn import_input(
+    pub fn import(
         &self,
         input: &mut Input,
         name: Option<&Reference<'_>>,
@@ -212,7 +194,7 @@ impl Input {
     }
 }
 
-/// Opens a source (`-` is standard input) and tells what it is.
+/// Opens a source (`-` is standard input) and tells what it is, which shows in its content, not in its name.
 ///
 /// # Errors
 /// It can't be read, or is nothing that vial takes.

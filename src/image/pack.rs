@@ -234,7 +234,7 @@ impl Store {
             config.set("Env", Value::texts(if packing.system.told.is_empty() { &env[..1] } else { &env }, ""));
             instruction::apply(config, changes).map_err(Error::new)
         };
-        self.import_input(&mut input, Some(name), &mut change, "packed", 0, &mut |_| ())
+        self.import(&mut input, Some(name), &mut change, "packed", 0, &mut |_| ())
     }
 }
 

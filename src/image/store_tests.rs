@@ -19,7 +19,8 @@ fn store(scratch: &Scratch) -> Store {
 
 fn import(store: &Store, source: &Path, name: &str) -> Result<super::import::Imported> {
     let name = (!name.is_empty()).then(|| Reference::parse_new(name).unwrap());
-    store.import(source.to_str().unwrap().as_bytes(), name.as_ref(), &mut |_| Ok(()), "test", 0, &mut |_| ())
+    let mut input = super::import::look(source.to_str().unwrap().as_bytes())?;
+    store.import(&mut input, name.as_ref(), &mut |_| Ok(()), "test", 0, &mut |_| ())
 }
 
 /// An archive of one small file that this user owns.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Booted, Machine};
+use super::{Booted, Machine, once};
 use crate::util::Scene;
 
 trials! {
@@ -27,10 +27,7 @@ const STOP: &str = "\nvial rm -f it >/dev/null; wait $vial; ls -d /sys/fs/cgroup
 #[track_caller]
 fn booted() -> &'static Booted {
     static BOOTED: OnceLock<Result<Booted, String>> = OnceLock::new();
-    match BOOTED.get_or_init(|| machine().boot(&Scene::new("v2-control"))) {
-        Ok(booted) => booted,
-        Err(error) => panic!("{error}"),
-    }
+    once(&BOOTED, "v2-control", |scene| machine().boot(scene))
 }
 
 fn machine() -> Machine {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Booted, Machine};
+use super::{Booted, Machine, once};
 use crate::util::Scene;
 
 trials! {
@@ -23,10 +23,7 @@ const INNER: &str = "vial run -d --name inner --pids-limit 20 --cap-add SYS_ADMI
 #[track_caller]
 fn booted() -> &'static Booted {
     static BOOTED: OnceLock<Result<Booted, String>> = OnceLock::new();
-    match BOOTED.get_or_init(|| machine().boot(&Scene::new("v2-exec"))) {
-        Ok(booted) => booted,
-        Err(error) => panic!("{error}"),
-    }
+    once(&BOOTED, "v2-exec", |scene| machine().boot(scene))
 }
 
 fn machine() -> Machine {

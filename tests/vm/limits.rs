@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Booted, Machine};
+use super::{Booted, Machine, once};
 use crate::limits::ROWS;
 use crate::util::Scene;
 
@@ -34,10 +34,7 @@ const TRY_DISK: &str = "'mknod /tmp/disk b 7 0 && echo made && head -c 1 /tmp/di
 #[track_caller]
 fn booted() -> &'static Booted {
     static BOOTED: OnceLock<Result<Booted, String>> = OnceLock::new();
-    match BOOTED.get_or_init(|| machine().boot(&Scene::new("v2"))) {
-        Ok(booted) => booted,
-        Err(error) => panic!("{error}"),
-    }
+    once(&BOOTED, "v2", |scene| machine().boot(scene))
 }
 
 fn machine() -> Machine {

@@ -16,6 +16,7 @@ pub mod systemd;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
@@ -42,6 +43,19 @@ pub struct Machine {
 /// What happened on a machine from its start to its end.
 pub struct Booted {
     steps: Vec<(String, Output)>,
+}
+
+/// What all tests of a file ask, which was made by the first of them.
+#[track_caller]
+pub fn once<T>(
+    made: &'static OnceLock<Result<T, String>>,
+    name: &str,
+    make: fn(&Scene) -> Result<T, String>,
+) -> &'static T {
+    match made.get_or_init(|| make(&Scene::new(name))) {
+        Ok(made) => made,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 impl Machine {

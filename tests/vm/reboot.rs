@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use super::{Booted, Machine};
+use super::{Booted, Machine, once};
 use crate::util::Scene;
 
 trials! {
@@ -27,10 +27,7 @@ const LIST: &str = "vial ps -a --format '{{.Names}} {{.State}}' | sort";
 #[track_caller]
 fn told() -> &'static Story {
     static TOLD: OnceLock<Result<Story, String>> = OnceLock::new();
-    match TOLD.get_or_init(|| story(&Scene::new("reboot"))) {
-        Ok(story) => story,
-        Err(error) => panic!("{error}"),
-    }
+    once(&TOLD, "reboot", story)
 }
 
 fn story(scene: &Scene) -> Result<Story, String> {

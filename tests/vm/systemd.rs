@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{Booted, Machine};
+use super::{Booted, Machine, once};
 use crate::util::Scene;
 use crate::util::command::VIAL;
 use crate::util::needs::tool;
@@ -54,10 +54,7 @@ const PIDS: &str = "vial inspect -f '{{.State.Pid}}' always failure unless";
 #[track_caller]
 fn told() -> &'static Story {
     static TOLD: OnceLock<Result<Story, String>> = OnceLock::new();
-    match TOLD.get_or_init(|| story(&Scene::new("systemd"))) {
-        Ok(story) => story,
-        Err(error) => panic!("{error}"),
-    }
+    once(&TOLD, "systemd", story)
 }
 
 fn story(scene: &Scene) -> Result<Story, String> {
