@@ -67,6 +67,7 @@ impl Store {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported> {
         let work = self.begin()?;
+        let flusher = work.flush()?;
         let how = How { max_size, ..How::default() };
         let (layer, unpacked) = match input {
             Input::Image(opened) => work.keep_image(opened)?,
@@ -82,6 +83,7 @@ impl Store {
             return Err(Error::new(phrase!("this is no root file system, but images as other programs save them"))
                 .hint(phrase!("vial load FILE|DIR loads them")));
         }
+        drop(flusher);
         let created = process::clock(libc::CLOCK_REALTIME);
         let mut config = manifest::single_layer(layer, created, message);
         change(config.member("config"))?;

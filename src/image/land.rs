@@ -7,6 +7,7 @@
 use core::ffi::CStr;
 
 use super::frame::Frame;
+use super::helper::Helper;
 use super::layer::{self, How, Unpacked};
 use super::manifest::{self, is_id};
 use super::store::{Store, image_path, reference_path};
@@ -17,6 +18,9 @@ use crate::base::keep;
 use crate::base::sha256::{self, hex};
 use crate::sys::file::Lock;
 use crate::sys::{self, Fd, FdRef, file, process};
+
+/// Milliseconds between two looks of a process that puts on the disk what is written.
+const FLUSH_EVERY: u32 = 150;
 
 /// A directory for work under way. Its lock says that the owner is alive; dropping it removes it.
 pub struct Workspace {
@@ -109,6 +113,23 @@ impl Store {
 }
 
 impl Workspace {
+    /// Has a process that puts what is written on the disk meanwhile, so that little is left to wait for in the end.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    #[inline(never)]
+    pub(super) fn flush(&self) -> Result<Helper> {
+        Helper::start(&mut |_| {
+            let _why = sys::because(phrase!("put what is unpacked on the disk meanwhile"));
+            // A file of its own, since an error is told once for each, and to be told to who lands the image.
+            let file = file::open(self.dir.by_ref(), c".", libc::O_RDONLY | libc::O_DIRECTORY)?;
+            loop {
+                process::sleep(FLUSH_EVERY);
+                let _ = file::sync_all(file.by_ref());
+            }
+        })
+    }
+
     /// Makes a small file with this content and puts it in its place in the store, by way of the disk.
     pub(super) fn place(&self, store: &Store, content: &str, target: &str) -> Result<()> {
         let work = self.dir.by_ref();

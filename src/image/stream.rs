@@ -1,43 +1,42 @@
 //! An archive's bytes from a second process, which reads, decompresses and digests them on another processor.
 //!
-//! The two processes share a pipe for the data and one for the verdict: the digest, or the error that ended the data early.
+//! The two processes share memory for the data, and a pipe for the verdict: the digest, or the error that ended the data early.
 //! Every way to make a layer goes through here: a plain or compressed archive, a pipe, a directory.
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::blobs::Descriptor;
 use super::helper::Helper;
 use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
 use crate::base::sha256::{Sha256, hex};
+use crate::sys::ring::{PIECE, Receiver, Sender, ring};
 use crate::sys::{self, Fd, data, file};
-
-/// Data under way between the two: as much as an unprivileged user may ask for (`/proc/sys/fs/pipe-max-size`).
-const PIPE: usize = 1 << 20;
-/// Bytes that the producer gathers before they are digested and sent.
-const PIECE: usize = 128 << 10;
 
 /// SHA-256 of a tar archive as it was before compression: what an OCI image calls a layer's `diff_id`.
 pub type Digest = [u8; 32];
 
 /// Where an archive's bytes go: to the other process, or where the user wants them.
 pub struct Output {
-    /// None if the digest and the length alone are of interest.
-    pipe: Option<Fd>,
-    /// Not for the user's.
+    /// To the other process. If there is none, pieces are filled here, and go to a file or are only digested.
+    ring: Option<Sender>,
+    buffer: Vec<u8>,
+    file: Option<Fd>,
     digest: Option<Sha256>,
-    pending: Vec<u8>,
+    /// How much of the piece in hand is filled.
+    filled: usize,
     /// How many bytes may still come, and how many that was at first.
     left: u64,
     most: u64,
 }
 
 impl Output {
-    /// To this file; no more than `most` bytes if that is not 0.
-    fn new(pipe: Option<Fd>, digest: Option<Sha256>, most: u64) -> Output {
+    /// No more than `most` bytes if that is not 0, of which nothing is done yet.
+    fn new(most: u64) -> Output {
         let most = if most == 0 { u64::MAX } else { most };
-        Output { pipe, digest, pending: Vec::with_capacity(PIECE), left: most, most }
+        Output { ring: None, buffer: Vec::new(), file: None, digest: None, filled: 0, left: most, most }
     }
 
     /// An archive for the user: what `produce` writes goes to a file that is open, no more than `most` bytes if that is not 0.
@@ -45,7 +44,7 @@ impl Output {
     /// # Errors
     /// What `produce` returns, and write(2).
     pub fn to(file: Fd, most: u64, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<()> {
-        let mut output = Output::new(Some(file), None, most);
+        let mut output = Output { buffer: vec![0; PIECE], file: Some(file), ..Output::new(most) };
         produce(&mut output)?;
         output.flush()
     }
@@ -55,7 +54,7 @@ impl Output {
     /// # Errors
     /// What `produce` returns.
     pub fn measure(produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<(Digest, u64)> {
-        let mut output = Output::new(None, Some(sys::sha::sha256()), 0);
+        let mut output = Output { buffer: vec![0; PIECE], digest: Some(sys::sha::sha256()), ..Output::new(0) };
         produce(&mut output)?;
         output.flush()?;
         let length = output.written();
@@ -65,44 +64,57 @@ impl Output {
     /// How many bytes have been added.
     #[must_use]
     pub fn written(&self) -> u64 {
-        self.most - self.left + self.pending.len() as u64
+        self.most - self.left + self.filled as u64
     }
 
     /// Adds bytes.
     ///
     /// # Errors
     /// When nobody reads them any more.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let large = bytes.len() > PIECE / 2;
-        if large || self.pending.len() + bytes.len() > PIECE {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = self.room()?;
+            let count = room.len().min(bytes.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            self.filled += count;
+        }
+        Ok(())
+    }
+
+    /// What is left of the piece in hand, which is not nothing.
+    #[inline(never)]
+    fn room(&mut self) -> Result<&mut [u8]> {
+        if self.filled == PIECE {
             self.flush()?;
         }
-        if large {
-            return self.send(bytes);
-        }
-        self.pending.extend_from_slice(bytes);
-        Ok(())
+        let piece = match &mut self.ring {
+            Some(ring) => ring.room()?,
+            None => &mut self.buffer[..],
+        };
+        Ok(&mut piece[self.filled..])
     }
 
+    #[inline(never)]
     fn flush(&mut self) -> Result<()> {
-        let pending = core::mem::take(&mut self.pending);
-        self.send(&pending)?;
-        self.pending = pending;
-        self.pending.clear();
-        Ok(())
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
+        let filled = mem::take(&mut self.filled);
+        if filled == 0 {
+            return Ok(());
+        }
+        let Some(left) = self.left.checked_sub(filled as u64) else {
             return Err(too_large(self.most));
         };
         self.left = left;
-        if let Some(pipe) = &self.pipe {
-            file::write_all(pipe.by_ref(), bytes)?;
+        // The other process works on it at the same time.
+        let piece = match &mut self.ring {
+            Some(ring) => ring.send(filled)?,
+            None => &self.buffer[..filled],
+        };
+        if let Some(file) = &self.file {
+            file::write_all(file.by_ref(), piece)?;
         }
-        // While the other process works on them.
         if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
+            digest.update(piece);
         }
         Ok(())
     }
@@ -110,7 +122,7 @@ impl Output {
 
 /// The bytes as they come from the second process.
 pub struct Stream {
-    pipe: Fd,
+    ring: Receiver,
     helper: Helper,
     digest: Option<Digest>,
 }
@@ -119,19 +131,19 @@ impl Stream {
     /// Starts a process that runs `produce`, for no more than `most` bytes if that is not 0. It dies with this one.
     ///
     /// # Errors
-    /// pipe(2), clone(2).
+    /// mmap(2), pipe(2), clone(2).
     pub fn start(most: u64, produce: &mut dyn FnMut(&mut Output) -> Result<()>) -> Result<Stream> {
-        let (pipe, input) = file::pipe()?;
-        data::set_pipe_size(input.by_ref(), PIPE);
-        let mut input = Some(input);
+        let (sender, receiver) = ring()?;
+        let (mut sender, mut receiver) = (Some(sender), Some(receiver));
         let helper = Helper::start(&mut |_| {
-            let Some(input) = input.take() else { return Ok(Vec::new()) };
-            let mut output = Output::new(Some(input), Some(sys::sha::sha256()), most);
+            receiver = None;
+            let mut output = Output { ring: sender.take(), digest: Some(sys::sha::sha256()), ..Output::new(most) };
             produce(&mut output)?;
             output.flush()?;
             Ok(output.digest.map(Sha256::finish).unwrap_or_default().to_vec())
         })?;
-        Ok(Stream { pipe, helper, digest: None })
+        let Some(ring) = receiver else { return Err(Error::new("")) };
+        Ok(Stream { ring, helper, digest: None })
     }
 
     /// The digest of all bytes, once they have been read to the end.
@@ -154,7 +166,7 @@ impl Source for Stream {
         if self.helper.id().is_none() {
             return self.digest().map(|_| 0);
         }
-        let count = file::read(self.pipe.by_ref(), buffer)?;
+        let count = self.ring.receive(buffer)?;
         if count == 0 {
             self.digest = self.helper.conclude()?.try_into().ok();
         }
@@ -300,11 +312,10 @@ impl Source for Opened {
 /// # Errors
 /// The source's, and as for [`Output::write`].
 pub fn copy(source: &mut Opened, output: &mut Output) -> Result<()> {
-    let mut buffer = vec![0; PIECE];
     loop {
-        match source.read_some(&mut buffer)? {
+        match source.read_some(output.room()?)? {
             0 => return Ok(()),
-            count => output.write(&buffer[..count])?,
+            count => output.filled += count,
         }
     }
 }

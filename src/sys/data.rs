@@ -1,4 +1,4 @@
-//! Where a file's data lies, and how much of it a pipe holds.
+//! Where a file's data lies.
 #![expect(unsafe_code, reason = "wraps system calls")]
 
 use super::call::sys;
@@ -6,13 +6,6 @@ use super::fd::FdRef;
 use super::file::fail_on;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-
-/// Asks for a pipe that holds this many bytes. A kernel that has reached its limit for the user's pipes leaves it as it is,
-/// which costs speed alone.
-pub fn set_pipe_size(pipe: FdRef<'_>, bytes: usize) {
-    // SAFETY: no memory is involved.
-    let _ = unsafe { sys!(fcntl, pipe.number(), libc::F_SETPIPE_SZ, bytes) };
-}
 
 /// Reads up to a buffer full from a place in a file, whose own position stays; 0 at the end.
 ///

@@ -26,6 +26,7 @@ pub mod mount;
 pub mod net;
 pub mod poll;
 pub mod process;
+pub mod ring;
 pub mod security;
 pub mod sha;
 pub mod terminal;

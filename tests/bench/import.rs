@@ -9,8 +9,18 @@ use super::VIAL;
 use super::measure::{median_and_least, remove, time};
 
 /// What an archive is made of when none is given: programs, libraries, many small files, links.
-pub const PARTS: &[&str] =
-    &["etc", "usr/sbin", "usr/share/doc", "usr/share/perl", "usr/share/zoneinfo", "usr/lib/x86_64-linux-gnu/perl-base"];
+pub const PARTS: &[&str] = &[
+    "etc",
+    "usr/lib/git-core",
+    "usr/lib/python3",
+    "usr/lib/python3.11",
+    "usr/lib/x86_64-linux-gnu/perl-base",
+    "usr/sbin",
+    "usr/share/doc",
+    "usr/share/perl",
+    "usr/share/vim",
+    "usr/share/zoneinfo",
+];
 
 /// Measures and prints a table.
 pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
