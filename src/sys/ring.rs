@@ -13,9 +13,9 @@ use super::file::{self, fail_on};
 use crate::base::error::{Error, Result};
 
 /// How many bytes a piece has.
-pub const PIECE: usize = 32 << 10;
+pub const PIECE: usize = 64 << 10;
 /// How many of them there are.
-const PIECES: usize = 8;
+const PIECES: usize = 16;
 
 /// The pieces, which stay as long as the process.
 #[derive(Clone, Copy)]
