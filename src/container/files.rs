@@ -1,24 +1,61 @@
 //! The files that tell a container its name and its name servers; hosts(5), resolv.conf(5).
 
-use crate::base::text::Cut;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
-/// `/etc/hosts` for a container with a network of its own: itself on loopback, then what the user added.
+use super::connections::Connection;
+use super::launch;
+use super::spec::Spec;
+use crate::base::text::Cut;
+
+/// `/etc/hosts` for a container with a network of its own: itself, on loopback if it has no addresses, then what the user added.
 #[must_use]
-pub fn hosts<'a>(hostname: &str, domain: &str, added: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String {
+pub fn hosts<'a>(
+    hostname: &str,
+    domain: &str,
+    addresses: &[&str],
+    added: &mut dyn Iterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
          ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
     );
-    let _ = match domain {
-        "" => writeln!(text, "127.0.1.1\t{hostname}"),
-        domain => writeln!(text, "127.0.1.1\t{hostname}.{domain} {hostname}"),
-    };
+    let names = if domain.is_empty() { hostname } else { join!("{}.{} {}", hostname, domain, hostname) };
+    let mut line = |name: &str, address: &str| text.push_str(join!("{}\t{}\n", address, name));
+    for address in if addresses.is_empty() { &["127.0.1.1"] } else { addresses } {
+        line(names, address);
+    }
     for (name, address) in added {
-        let _ = writeln!(text, "{address}\t{name}");
+        line(name, address);
     }
     text
+}
+
+/// `/etc/hosts` and `/etc/resolv.conf` for a container on vial's networks, by what its specification says: it finds itself at
+/// its addresses, and names are asked of its gateways.
+#[must_use]
+#[inline(never)]
+pub fn on_networks(spec: &Spec, connections: &[Connection]) -> [String; 2] {
+    let note = |name| launch::annotation(spec, name);
+    let (mut addresses, mut resolv) = (Vec::new(), String::new());
+    for connection in connections {
+        addresses.extend([connection.address, connection.address6].iter().filter(|address| !address.is_empty()));
+        for gateway in [connection.gateway, connection.gateway6].iter().filter(|gateway| !gateway.is_empty()) {
+            // More are not asked, resolv.conf(5).
+            if resolv.bytes().filter(|byte| *byte == b'\n').count() < 3 {
+                resolv.push_str(join!("nameserver {}\n", gateway));
+            }
+        }
+    }
+    let gateway = connections.first().map_or("", |first| first.gateway);
+    let lines = note(launch::HOSTS).parts(b'\n').filter_map(|line| line.cut(b' '));
+    let mut added = lines
+        .map(|(name, address)| (name, if address == "host-gateway" { gateway } else { address }))
+        .filter(|(_, address)| !address.is_empty());
+    let (hostname, domain) = (spec.hostname.unwrap_or_default(), spec.domainname.unwrap_or_default());
+    resolv.push_str(note(launch::RESOLV));
+    [hosts(hostname, domain, &addresses, &mut added), resolv]
 }
 
 /// What the user asked of the resolver.
@@ -32,6 +69,17 @@ pub struct Resolver<'a> {
     pub options: &'a [&'a str],
 }
 
+/// Which servers a container's resolv.conf names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// All of the host's, or those that were asked for.
+    All,
+    /// Likewise, as far as a network of its own lets it reach them.
+    Reachable,
+    /// None: they are known when it starts.
+    Not,
+}
+
 /// Whether a resolv.conf names only the stub of systemd-resolved, which a container with its own network can't reach.
 #[must_use]
 pub fn is_stub(resolv: &str) -> bool {
@@ -41,15 +89,16 @@ pub fn is_stub(resolv: &str) -> bool {
 
 /// The container's `/etc/resolv.conf`: the host's, in which what the user gave takes the place of what stood there.
 ///
-/// With a network of its own (`own_network`) a server on the host's loopback is out of reach and left out.
+/// With a network of its own a server on the host's loopback is out of reach and left out.
 #[must_use]
-pub fn resolv_conf(host: &str, wanted: &Resolver<'_>, own_network: bool) -> String {
+pub fn resolv_conf(host: &str, wanted: &Resolver<'_>, servers: Servers) -> String {
     let mut text = String::new();
-    let reachable = |server: &&str| !own_network || !(server.starts_with("127.") || *server == "::1");
+    let reachable = |server: &&str| servers == Servers::All || !(server.starts_with("127.") || *server == "::1");
     let mut line = |key: &str, value: &str| {
         let _ = writeln!(text, "{key} {value}");
     };
-    if wanted.servers.is_empty() {
+    if servers == Servers::Not {
+    } else if wanted.servers.is_empty() {
         directives(host, "nameserver").filter(reachable).for_each(|server| line("nameserver", server));
     } else {
         wanted.servers.iter().for_each(|server| line("nameserver", server));
@@ -82,15 +131,15 @@ mod tests {
 
     #[test]
     fn the_hosts_own_servers_are_kept_except_those_on_its_loopback() {
-        let text = resolv_conf(HOST, &Resolver::default(), true);
+        let text = resolv_conf(HOST, &Resolver::default(), Servers::Reachable);
         assert_eq!(text, "nameserver 192.0.2.1\nsearch a.example b.example\noptions edns0\n");
-        assert!(resolv_conf(HOST, &Resolver::default(), false).contains("127.0.0.1"));
+        assert!(resolv_conf(HOST, &Resolver::default(), Servers::All).contains("127.0.0.1"));
     }
 
     #[test]
     fn what_the_user_gives_takes_the_place_of_the_hosts() {
         let wanted = Resolver { servers: &["192.0.2.9"], search: &["."], options: &["ndots:2", "rotate"] };
-        assert_eq!(resolv_conf(HOST, &wanted, true), "nameserver 192.0.2.9\noptions ndots:2 rotate\n");
+        assert_eq!(resolv_conf(HOST, &wanted, Servers::Reachable), "nameserver 192.0.2.9\noptions ndots:2 rotate\n");
     }
 
     #[test]
@@ -102,8 +151,35 @@ mod tests {
 
     #[test]
     fn hosts_names_the_container_and_what_was_added() {
-        let text = hosts("box", "lan", &mut [("db", "192.0.2.5")].into_iter());
+        let text = hosts("box", "lan", &[], &mut [("db", "192.0.2.5")].into_iter());
         assert!(text.contains("127.0.0.1\tlocalhost\n") && text.contains("127.0.1.1\tbox.lan box\n"));
         assert!(text.ends_with("192.0.2.5\tdb\n"));
+    }
+
+    #[test]
+    fn a_container_on_networks_has_its_addresses_and_asks_its_gateways() {
+        let connection = |address, gateway| Connection { address, gateway, ..Connection::default() };
+        let first = Connection { address6: "fd00::5", gateway6: "fd00::1", ..connection("192.0.2.5", "192.0.2.1") };
+        let others = [connection("198.51.100.5", "198.51.100.1"), connection("203.0.113.5", "203.0.113.1")];
+        let spec = Spec {
+            hostname: Some("box"),
+            annotations: std::vec![
+                (launch::HOSTS, "db 192.0.2.9\nhost host-gateway"),
+                (launch::RESOLV, resolv_conf(HOST, &Resolver::default(), Servers::Not).leak()),
+            ],
+            ..Spec::default()
+        };
+        let [hosts, resolv] = on_networks(&spec, &[first, others[0], others[1]]);
+        assert!(
+            hosts.ends_with(
+                "192.0.2.5\tbox\nfd00::5\tbox\n198.51.100.5\tbox\n203.0.113.5\tbox\n192.0.2.9\tdb\n192.0.2.1\thost\n"
+            ),
+            "{hosts}"
+        );
+        let servers = "nameserver 192.0.2.1\nnameserver fd00::1\nnameserver 198.51.100.1\n";
+        assert_eq!(resolv, join!("{}search a.example b.example\noptions edns0\n", servers));
+        let [hosts, resolv] =
+            on_networks(&Spec { annotations: std::vec![(launch::HOSTS, "a host-gateway")], ..spec }, &[]);
+        assert!(hosts.ends_with("127.0.1.1\tbox\n") && resolv.is_empty(), "{hosts}{resolv}");
     }
 }

@@ -54,6 +54,18 @@ pub const BEST_EFFORT: &str = "vial.bestEffort";
 /// Set if the command holds bytes that the specification can't.
 pub const LOSSY: &str = "vial.lossy";
 
+/// The networks that it is on, a line each: `NAME[ alias=A]...[ ip=A][ ip6=A][ mac=M]`.
+pub const NETWORKS: &str = "vial.networks";
+/// The ports that lead to it, a line each: `PROTOCOL ADDRESS HOSTPORT PORT`, with `*` for all addresses and 0 for a port that is
+/// chosen.
+pub const PORTS: &str = "vial.ports";
+/// The servers that are asked for names in place of the host's, with blanks between them.
+pub const DNS: &str = "vial.dns";
+/// The lines of resolv.conf besides servers.
+pub const RESOLV: &str = "vial.resolv";
+/// Further lines of hosts: `NAME ADDRESS`, or `NAME host-gateway`.
+pub const HOSTS: &str = "vial.hosts";
+
 /// How many seconds a container has to end once it was asked to, unless it was made to have others; docker's.
 const PATIENCE: i64 = 10;
 

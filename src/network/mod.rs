@@ -168,12 +168,19 @@ pub fn address_text(address: &Address) -> &'static str {
     if let (true, &[.., a, b, c, d]) = (is_ipv4(address), address) {
         return join!("{}.{}.{}.{}", u32::from(a), u32::from(b), u32::from(c), u32::from(d));
     }
-    let group = |at: usize| address.get(2 * at..2 * at + 2).map_or(1, |two| u32::from(two[0]) << 8 | u32::from(two[1]));
-    let (mut gap, mut longest) = (8, 1);
-    for start in 0..8 {
-        let run = (start..8).take_while(|at| group(*at) == 0).count();
+    let hex = sha256::hex(address);
+    let group = |at: usize| {
+        let mut group = hex.get(4 * at..4 * at + 4).unwrap_or_default();
+        while let (2.., Some(rest)) = (group.len(), group.strip_prefix('0')) {
+            group = rest;
+        }
+        group
+    };
+    let (mut gap, mut longest, mut run) = (8, 1, 0);
+    for at in 0..8 {
+        run = if group(at) == "0" { run + 1 } else { 0 };
         if run > longest {
-            (gap, longest) = (start, run);
+            (gap, longest) = (at + 1 - run, run);
         }
     }
     let (mut text, mut at) = (String::new(), 0);
@@ -186,12 +193,7 @@ pub fn address_text(address: &Address) -> &'static str {
         if at > 0 && !text.ends_with(':') {
             text.push(':');
         }
-        let mut is_leading = true;
-        for shift in [12, 8, 4, 0] {
-            let digit = group(at) >> shift & 15;
-            is_leading &= digit == 0 && shift > 0;
-            text.extend((!is_leading).then(|| char::from_digit(digit, 16)).flatten());
-        }
+        text.push_str(group(at));
         at += 1;
     }
     text.leak()
@@ -312,7 +314,7 @@ impl Networks {
                 result => return result,
             }
         }
-        Err(self.missing(name))
+        Err(Networks::missing(name, &self.names()?))
     }
 
     /// Takes a lock on a network's directory; it goes with the descriptor.
@@ -373,8 +375,7 @@ impl Networks {
     /// The error for a network that is not there, with those that are.
     #[cold]
     #[must_use]
-    pub fn missing(&self, name: &str) -> Error {
-        let names = self.names().unwrap_or_default();
+    pub fn missing(name: &str, names: &[&str]) -> Error {
         let error = Error::new(say!("no such network: {}", name));
         match text::nearest(name, &mut names.iter().copied()) {
             Some(near) => error.hint(say!("did you mean {}?", near)),

@@ -93,7 +93,9 @@ flags! {
         Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";
         Name              b' ' "name"               One      "NAME"           "Name the container";
         Volume            b'v' "volume"             Many     "[SRC:]DST[:OPTS]" "Mount a host path or a volume";
-        Network           b' ' "network"            One      "MODE"           "none, host, container:ID or ns:PATH";
+        Network           b' ' "network"            Many     "NETWORK"        "A network, none, host, container:ID or ns:PATH";
+        Publish           b'p' "publish"            Many     "[[IP:]PORT:]PORT" "Let a port of the host's lead to one inside";
+        PublishAll        b'P' "publish-all"        Switch   ""               "Publish all ports that it is said to listen on";
         DryRun            b' ' "dry-run"            Switch   ""               "Print the plan and do nothing";
     }
     /// The process and its record.
@@ -124,6 +126,11 @@ flags! {
     NAMESPACES "Names and namespaces" {
         Hostname          b'h' "hostname"           One      "NAME"           "Host name in the container";
         Domainname        b' ' "domainname"         One      "NAME"           "NIS domain name in the container";
+        NetworkAlias      b' ' "network-alias"      Many     "NAME"           "Be found under this name too on the network";
+        Ip                b' ' "ip"                 One      "IP"             "An IPv4 address of its network, such as 10.0.0.5";
+        Ip6               b' ' "ip6"                One      "IP"             "An IPv6 address of its network, such as fd00::5";
+        MacAddress        b' ' "mac-address"        One      "MAC"            "Its MAC address, such as 02:42:0a:00:00:05";
+        Expose            b' ' "expose"             Many     "PORT[/udp]"     "A port that it listens on, such as 80 or 53/udp";
         AddHost           b' ' "add-host"           Many     "NAME:IP"        "Add a line to /etc/hosts";
         Dns               b' ' "dns"                Many     "IP"             "Ask this name server";
         DnsSearch         b' ' "dns-search"         Many     "DOMAIN"         "Look up short names in this domain";

@@ -7,10 +7,12 @@ pub mod files;
 pub mod limits;
 pub mod mounts;
 pub mod namespaces;
+pub mod network;
 pub mod process;
 mod security;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
@@ -26,6 +28,7 @@ use crate::base::text::{self, Cut};
 use crate::container::log::LogOptions;
 use crate::container::monitor::Policy;
 use crate::image::reference::Image;
+use crate::network::DEFAULT;
 use process::Variable;
 
 /// `NAME=VALUE`.
@@ -42,6 +45,12 @@ pub struct Setting<'a> {
 pub struct RunOptions<'a> {
     /// The flags.
     pub parsed: &'a Parsed<'a>,
+    /// The network, or what it is if the flags don't say.
+    pub network: &'a str,
+    /// The networks that it is on, as they are noted.
+    networks: &'static str,
+    /// What it is on the first of them.
+    details: String,
     /// The image.
     pub image: Image<'a>,
     /// The command and its arguments; empty for the image's own.
@@ -64,6 +73,9 @@ impl<'a> RunOptions<'a> {
     pub fn new(parsed: &'a Parsed<'a>) -> &'a mut RunOptions<'a> {
         Box::leak(Box::new(RunOptions {
             parsed,
+            network: DEFAULT,
+            networks: "",
+            details: String::new(),
             image: Image::default(),
             command: &[],
             manner: Manner::default(),
@@ -74,17 +86,18 @@ impl<'a> RunOptions<'a> {
         }))
     }
 
-    /// Reads the flags and positionals of `run`.
+    /// Reads the flags and positionals of `run`. `network` is what `--network` is if it is not given.
     ///
     /// # Errors
     /// A value that is malformed or out of range, or two flags that contradict each other.
     #[inline(never)]
-    pub fn from_parsed(parsed: &'a Parsed<'a>) -> Result<&'a mut RunOptions<'a>> {
+    pub fn from_parsed(parsed: &'a Parsed<'a>, network: &'a str) -> Result<&'a mut RunOptions<'a>> {
         let Some((image, command)) = parsed.positionals.split_first() else {
             return Err(Error::new(phrase!("no image was named"))
                 .hint(phrase!("usage: vial run [OPTIONS] IMAGE [COMMAND] [ARG...]")));
         };
         let options = RunOptions::new(parsed);
+        options.network = network;
         options.image = Image::parse(image)?;
         options.command = command;
         options.manner = Manner { tty: parsed.on(Id::Tty), ..Manner::new(parsed, parsed.on(Id::Interactive))? };
@@ -94,6 +107,7 @@ impl<'a> RunOptions<'a> {
         }
         options.check_limits()?;
         options.check_namespaces()?;
+        options.note_networks()?;
         options.check_capabilities()?;
         if parsed.on(Id::Remove) && options.restarts() {
             return Err(conflict(
@@ -161,12 +175,18 @@ impl<'a> RunOptions<'a> {
             Id::Volume | Id::Mount | Id::Tmpfs => return self.mount(id, text),
             Id::Device => return mounts::device(text).map(|_| text),
             Id::Pull => (text::place(PULL, text).is_some(), phrase!("not one of them")),
-            Id::Network | Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => {
-                (namespaces::is_allowed(id, text), phrase!("no such mode"))
-            }
+            Id::Network
+            | Id::Publish
+            | Id::Expose
+            | Id::NetworkAlias
+            | Id::Ip
+            | Id::Ip6
+            | Id::MacAddress
+            | Id::AddHost
+            | Id::Dns => return self.take_network(id, text).map(|()| text),
+            Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => (namespaces::is_allowed(id, text), phrase!("no such mode")),
             Id::Hostname | Id::Domainname => (text::is_hostname(text), phrase!("not a host name")),
-            Id::AddHost => return namespaces::host_entry(text).map(|_| text),
-            Id::Dns => (text::is_address(text), phrase!("not an address")),
+            Id::PublishAll => return Ok(text),
             Id::DnsSearch => (text == "." || text::is_hostname(text.trim_end_matches('.')), phrase!("not a domain")),
             Id::DnsOption => {
                 (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()), phrase!("not one word"))
@@ -189,7 +209,7 @@ impl<'a> RunOptions<'a> {
 /// What is accepted, as far as the flag's help does not say it.
 fn accepted(id: Id) -> Phrase {
     match id {
-        Id::Name => NAME,
+        Id::Name | Id::NetworkAlias => NAME,
         Id::Label => phrase!("NAME or NAME=VALUE"),
         Id::LabelFile | Id::EnvFile | Id::CidFile => phrase!("a path"),
         Id::LogDriver => phrase!("k8s-file json-file local none"),
@@ -226,7 +246,16 @@ fn accepted(id: Id) -> Phrase {
         Id::Hostname | Id::Domainname => {
             phrase!("dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes")
         }
-        Id::AddHost => phrase!("NAME:IP or NAME=IP with an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1"),
+        Id::Network => phrase!(
+            "none, host, container:ID, ns:PATH, a network's name, or name=NAME[,alias=NAME][,ip=IP][,ip6=IP][,mac-address=MAC]"
+        ),
+        Id::Publish => phrase!(
+            "[[ADDRESS:]PORT:]PORT[/tcp|/udp], ranges of the same length in the place of ports, such as 8080:80, 127.0.0.1:53:53/udp, \
+             [::1]:8000-8010:80-90 or 80"
+        ),
+        Id::AddHost => {
+            phrase!("NAME:IP or NAME=IP with an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1, or host-gateway")
+        }
         Id::Dns => phrase!("an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1"),
         Id::DnsSearch => phrase!("a domain such as example.com, or ."),
         Id::DnsOption => phrase!("one word such as ndots:2"),

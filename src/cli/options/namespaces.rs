@@ -20,6 +20,9 @@ pub const CONTAINER: u8 = 16;
 /// The one at a path such as `/proc/1/ns/net`.
 pub const PATH: u8 = 32;
 
+/// A new one that is on vial's networks.
+pub const NETWORKED: u8 = 64;
+
 /// Whose namespace a flag asks for: one of the above, none if it is no such mode; and the container or the path.
 #[must_use]
 #[inline(never)]
@@ -36,10 +39,22 @@ pub fn mode(word: &str) -> (u8, &str) {
     (if fits { mode } else { 0 }, rest)
 }
 
+/// What `--network` takes besides networks.
+const MODES: u8 = NONE | HOST | CONTAINER | PATH;
+
+/// As [`mode`], for one flag: what is no mode of the network's is a network.
+#[must_use]
+pub(super) fn whose(id: Id, word: &str) -> (u8, &str) {
+    match mode(word) {
+        (mode, _) if id == Id::Network && mode & MODES == 0 => (NETWORKED, ""),
+        mode => mode,
+    }
+}
+
 /// Whether the flag takes this mode. Its help names what is accepted.
 pub(super) fn is_allowed(id: Id, word: &str) -> bool {
     let allowed = match id {
-        Id::Network => NONE | HOST | CONTAINER | PATH,
+        Id::Network => MODES,
         Id::Ipc => PRIVATE | SHAREABLE | NONE | HOST | CONTAINER,
         Id::CgroupNs => PRIVATE | HOST,
         _ => PRIVATE | HOST | CONTAINER,
@@ -48,11 +63,15 @@ pub(super) fn is_allowed(id: Id, word: &str) -> bool {
 }
 
 impl<'a> RunOptions<'a> {
-    /// Whose namespace one of the flags asks for, see [`mode`].
+    /// Whose namespace one of the flags asks for, see [`mode`]; [`NETWORKED`] if the container is on networks.
     #[must_use]
     #[inline(never)]
     pub fn mode(&self, id: Id) -> (u8, &'a str) {
-        mode(self.parsed.text(id))
+        let network = if id == Id::Network { self.network } else { "" };
+        match self.parsed.text(id) {
+            "" => whose(id, network),
+            word => whose(id, word),
+        }
     }
 
     /// Whether the namespace is one of these.
@@ -71,6 +90,14 @@ impl<'a> RunOptions<'a> {
                 Id::Hostname | Id::Domainname => (Id::Uts, "uts"),
                 Id::ShmSize => (Id::Ipc, "ipc"),
                 Id::Sysctl if !given.value.starts_with(b"net.") => (Id::Ipc, "ipc"),
+                Id::AddHost if given.value.ends_with(GATEWAY.as_bytes()) => {
+                    self.check_published(given.flag.long(), id)?;
+                    continue;
+                }
+                Id::Publish | Id::PublishAll | Id::NetworkAlias | Id::Ip | Id::Ip6 | Id::MacAddress => {
+                    self.check_published(given.flag.long(), id)?;
+                    continue;
+                }
                 Id::AddHost | Id::Dns | Id::DnsSearch | Id::DnsOption | Id::Sysctl => (Id::Network, "network"),
                 _ => continue,
             };
@@ -97,6 +124,9 @@ impl<'a> RunOptions<'a> {
     }
 }
 
+/// The address that the host has on the container's network.
+pub const GATEWAY: &str = "host-gateway";
+
 /// `NAME:IP` or `NAME=IP`; an IPv6 address may be in brackets.
 ///
 /// # Errors
@@ -105,6 +135,9 @@ impl<'a> RunOptions<'a> {
 pub(in crate::cli) fn host_entry(entry: &str) -> Read<(&str, &str)> {
     let (name, address) = entry.cut(b'=').or_else(|| entry.cut(b':')).ok_or(phrase!("no address"))?;
     let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    if address == GATEWAY && text::is_hostname(name) {
+        return Ok((name, address));
+    }
     let known = text::is_address(bare) && (bare.len() == address.len() || bare.has(b':')) && text::is_hostname(name);
     if known { Ok((name, bare)) } else { Err(phrase!("not a name and an address")) }
 }

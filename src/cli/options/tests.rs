@@ -1,7 +1,7 @@
 mod refused;
 
 use super::mounts::{Device, Mount, Propagation, Source, TMPFS};
-use super::namespaces::{CONTAINER, HOST, NONE, PATH, PRIVATE, SHAREABLE};
+use super::namespaces::{CONTAINER, HOST, NETWORKED, NONE, PATH, PRIVATE, SHAREABLE};
 use super::*;
 use crate::base::json;
 use crate::cli::flags::{Takes, command, table};
@@ -13,7 +13,7 @@ use crate::kernel::security::caps;
 fn read(words: &[&str]) -> Result<&'static mut RunOptions<'static>> {
     let words: Vec<&'static [u8]> = words.iter().map(|word| &*word.as_bytes().to_vec().leak()).collect();
     let parsed = parse(words.leak()).unwrap_or_else(|(_, error)| panic!("{error}"));
-    RunOptions::from_parsed(Box::leak(Box::new(parsed)))
+    RunOptions::from_parsed(Box::leak(Box::new(parsed)), "none")
 }
 
 /// `run FLAGS host true` with the flags separated by single spaces.
@@ -63,7 +63,7 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     let switches = command("run").unwrap().flags().filter(|flag| flag.takes == Takes::Switch).count();
     // --sig-proxy is on if it is not said.
     assert!(parsed.on(Id::Detach) && run("").manner.proxy && !run("--sig-proxy=false").manner.proxy);
-    assert_eq!(switches, 9);
+    assert_eq!(switches, 10);
     assert_eq!(table::GLOBAL.flags().len(), 7);
 }
 
@@ -222,10 +222,70 @@ fn namespaces_are_private_shared_or_named() {
         ("--ipc none", Id::Ipc, NONE, ""),
         ("--uts container:web", Id::Uts, CONTAINER, "web"),
         ("--cgroupns private", Id::CgroupNs, PRIVATE, ""),
-        ("", Id::Network, PRIVATE, ""),
+        ("", Id::Network, NONE, ""),
+        ("--network default", Id::Network, NETWORKED, ""),
+        ("--net web", Id::Network, NETWORKED, ""),
     ] {
         assert_eq!(run(flags).mode(id), (mode, rest), "{flags}");
     }
+}
+
+/// What is noted of networks, after `vial.`.
+fn noted(flags: &str, name: &str) -> Option<String> {
+    let name = ["vial.", name].concat();
+    at(flags, &["annotations", &name]).map(|value| value.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn networks_are_noted_with_what_the_container_is_there() {
+    for (flags, expected) in [
+        ("", None),
+        ("--network host", None),
+        ("--network bridge", Some("bridge")),
+        ("--network private --dns 1.2.3.4", Some("bridge")),
+        ("--net a --net b", Some("a\nb")),
+        (
+            "--network-alias x --net-alias y --ip 10.0.0.5 --ip6 fd00::5 --mac-address 02:42:0a:00:00:05 --net a --net b",
+            Some("a alias=x alias=y ip=10.0.0.5 ip6=fd00::5 mac=02:42:0a:00:00:05\nb"),
+        ),
+        (
+            "--network name=a,alias=x,alias=y,ip=10.0.0.5 --network name=b,ip6=fd00::5,mac-address=02:42:0a:00:00:05",
+            Some("a alias=x alias=y ip=10.0.0.5\nb ip6=fd00::5 mac=02:42:0a:00:00:05"),
+        ),
+    ] {
+        assert_eq!(noted(flags, "networks").as_deref(), expected, "{flags}");
+    }
+    let flags = "--net a --dns 1.2.3.4 --dns ::1 --add-host b:1.2.3.4 --add-host c=host-gateway";
+    assert_eq!(noted(flags, "dns").as_deref(), Some("1.2.3.4 ::1"));
+    assert_eq!(noted(flags, "hosts").as_deref(), Some("b 1.2.3.4\nc host-gateway"));
+}
+
+#[test]
+fn published_ports_are_noted_one_by_one() {
+    for (port, lines) in [
+        ("80", "tcp * 0 80"),
+        ("0:80", "tcp * 0 80"),
+        ("8080:80", "tcp * 8080 80"),
+        (":8080:80", "tcp * 8080 80"),
+        ("53:53/udp", "udp * 53 53"),
+        ("127.0.0.1:8080:80/tcp", "tcp 127.0.0.1 8080 80"),
+        ("0.0.0.0:8080:80", "tcp 0.0.0.0 8080 80"),
+        ("127.0.0.1::80", "tcp 127.0.0.1 0 80"),
+        ("[::1]:8080:80", "tcp ::1 8080 80"),
+        ("[0:0::]:8080:80", "tcp :: 8080 80"),
+        ("8000-8002:80-82", "tcp * 8000 80\ntcp * 8001 81\ntcp * 8002 82"),
+        ("80-81/udp", "udp * 0 80\nudp * 0 81"),
+        ("65535:65535", "tcp * 65535 65535"),
+    ] {
+        assert_eq!(noted(&format!("--net a -p {port}"), "ports").as_deref(), Some(lines), "{port}");
+    }
+    assert_eq!(noted("--net a -p 1:2 -p 3:4", "ports").as_deref(), Some("tcp * 1 2\ntcp * 3 4"));
+    assert_eq!(noted("--network host -p 1:2", "networks"), None);
+    let exposed = network::exposed(run("--expose 90 --expose 53/udp --expose 8000-8001").parsed, "80/tcp, 81/sctp");
+    assert_eq!(exposed, "80/tcp, 81/sctp, 90/tcp, 53/udp, 8000-8001/tcp");
+    let mut lines = "tcp * 8080 80\ntcp * 53 53";
+    network::publish_all(exposed, &mut lines);
+    assert_eq!(lines, "tcp * 8080 80\ntcp * 53 53\ntcp * 0 90\nudp * 0 53\ntcp * 0 8000\ntcp * 0 8001");
 }
 
 #[test]
@@ -246,7 +306,7 @@ fn names_and_addresses_are_kept_as_text() {
     );
     assert_eq!(
         options.spec.get_mut().to_compact(),
-        r#"{"domainname":"example.com","linux":{"sysctl":{"net.ipv4.ip_forward":"1","kernel.sem":"1","fs.mqueue.msg_max":""}}}"#
+        r#"{"domainname":"example.com","annotations":{"vial.hosts":"a 1.2.3.4\nb ::1\nc fd00::1\nd fd00::2","vial.dns":"1.1.1.1 ::1"},"linux":{"sysctl":{"net.ipv4.ip_forward":"1","kernel.sem":"1","fs.mqueue.msg_max":""}}}"#
     );
     assert_eq!(at("--sysctl net.a=1 --sysctl net.a=2", &["linux", "sysctl", "net.a"]), Some("2".into()));
 }
@@ -367,6 +427,14 @@ fn flags_that_contradict_each_other_are_named_together() {
         ("--domainname x --uts container:a", &["--domainname conflicts with --uts", "another container's"]),
         ("--shm-size 1m --ipc host", &["--shm-size conflicts with --ipc"]),
         ("--shm-size 1m --ipc none", &["--shm-size conflicts with --ipc"]),
+        ("-p 80:80 --network none", &["--publish conflicts with --network: the container is on no network"]),
+        ("-P --network container:a", &["--publish-all conflicts with --network"]),
+        ("--ip 10.0.0.5 --network host", &["--ip conflicts with --network", "accepted: a network's name"]),
+        ("--network-alias a --network ns:/x", &["--network-alias conflicts with --network"]),
+        ("--mac-address 02:00:00:00:00:01", &["--mac-address conflicts with --network"]),
+        ("--add-host a:host-gateway --network none", &["--add-host conflicts with --network", "on no network"]),
+        ("--network a --network host", &["--network conflicts with --network: one is no network", "one mode alone"]),
+        ("--network none --network a", &["is no network", "one mode alone"]),
         ("--add-host a:1.2.3.4 --network container:a", &["--add-host conflicts with --network"]),
         ("--dns 1.2.3.4 --network container:a", &["--dns conflicts with --network"]),
         (

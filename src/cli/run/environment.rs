@@ -11,9 +11,10 @@ use crate::base::keep::{self, Kept};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::options::files::parse_env_file;
-use crate::cli::options::namespaces::{CONTAINER, HOST, PATH, host_entry};
+use crate::cli::options::namespaces::{CONTAINER, GATEWAY, HOST, PATH, host_entry};
 use crate::cli::options::process::Variable;
 use crate::cli::parse::Parsed;
+use crate::container::files::Servers;
 use crate::container::{defaults, files};
 use crate::sys::{because, fd, file, process};
 
@@ -123,10 +124,14 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
 #[inline(never)]
 pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
     let parsed = options.parsed;
-    let own_network = !options.is(Id::Network, HOST | CONTAINER | PATH);
     let mut added = Kept::new(Vec::new());
     for entry in parsed.texts(Id::AddHost) {
-        added.extend(host_entry(entry));
+        // The gateway of a container on a network is known when it starts.
+        match host_entry(entry) {
+            Ok((name, GATEWAY)) if options.is(Id::Network, HOST) => added.push((name, "127.0.0.1")),
+            Ok((_, GATEWAY)) => {}
+            entry => added.extend(entry),
+        }
     }
     let hosts = if options.is(Id::Network, HOST) {
         let mut text = String::from(host_file(c"/etc/hosts"));
@@ -135,8 +140,17 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         }
         text
     } else {
-        files::hosts(hostname, parsed.text(Id::Domainname), &mut added.iter().copied())
+        files::hosts(hostname, parsed.text(Id::Domainname), &[], &mut added.iter().copied())
     };
+    let servers = if options.is(Id::Network, HOST | CONTAINER | PATH) { Servers::All } else { Servers::Reachable };
+    let resolv = resolver(options, servers);
+    [(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
+}
+
+/// `/etc/resolv.conf`.
+#[inline(never)]
+pub(super) fn resolver(options: Options, servers: Servers) -> &'static str {
+    let parsed = options.parsed;
     let mut resolv = host_file(c"/etc/resolv.conf");
     if files::is_stub(resolv) {
         resolv = host_file(c"/run/systemd/resolve/resolv.conf");
@@ -146,8 +160,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         search: parsed.texts(Id::DnsSearch),
         options: parsed.texts(Id::DnsOption),
     };
-    let resolv = files::resolv_conf(resolv, &wanted, own_network).leak();
-    [(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
+    files::resolv_conf(resolv, &wanted, servers).leak()
 }
 
 /// A file of the host's, empty if it can't be read: a container can do without it.

@@ -28,7 +28,7 @@ use super::pull;
 use super::sealed;
 use super::{attach, images};
 use crate::base::error::{Error, Result};
-use crate::base::keep::{Kept, text};
+use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size};
 use crate::container::bundle::{Bundle, Bundles, Durable};
@@ -45,6 +45,7 @@ use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
 use crate::image::land::full;
+use crate::network::{DEFAULT, Networks};
 use crate::sys::poll;
 use crate::sys::process::Ended;
 use crate::sys::{FdRef, because, fd, file, terminal};
@@ -52,9 +53,18 @@ use crate::sys::{FdRef, because, fd, file, terminal};
 /// What `run` was asked for.
 type Options = &'static RunOptions<'static>;
 
+/// Reads what was asked for.
+fn read(context: &Context<'static>) -> Result<Options> {
+    let network = match context.variable(b"VIAL_NETWORK") {
+        None | Some(b"") => DEFAULT,
+        Some(word) => keep::lossy(word),
+    };
+    Ok(RunOptions::from_parsed(context.parsed, network)?)
+}
+
 /// Runs a container and cleans up behind it, or leaves it to its monitor.
 pub(super) fn run(context: &Context<'static>) -> Result<u8> {
-    let options: Options = RunOptions::from_parsed(context.parsed)?;
+    let options = read(context)?;
     let parsed = context.parsed;
     let detach = parsed.on(Id::Detach);
     if !options.is(Id::Pid, PRIVATE) {
@@ -108,7 +118,7 @@ fn discard(made: &Created) -> Result<()> {
 
 /// Makes a container, to be started later; prints its ID.
 pub(super) fn make_only(context: &Context<'static>) -> Result<u8> {
-    let options: Options = RunOptions::from_parsed(context.parsed)?;
+    let options = read(context)?;
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
@@ -241,7 +251,23 @@ fn make(
     let best_effort = context.parsed.globals.best_effort;
     let parts = Parts { options, found, storage, sources, command, env, wanted, hostname, id, best_effort, containers };
     let spec = specification::build(&parts)?;
+    check_networks(context, spec)?;
     Ok(Box::leak(Box::new(Made { command, env, spec })))
+}
+
+/// Sees to it that the networks are there. The default one is made when needed.
+#[inline(never)]
+fn check_networks(context: &Context<'_>, spec: &Spec) -> Result<()> {
+    let root = context.look_for_root()?;
+    for line in launch::annotation(spec, launch::NETWORKS).parts(b'\n') {
+        let name = line.words().next().unwrap_or(DEFAULT);
+        let path = file::path(join!("networks/{}/network.json", name))?;
+        if name != DEFAULT && !root.is_some_and(|root| file::exists(root, path)) {
+            let known = root.map_or(Ok(Vec::new()), |root| Networks::open(root)?.names())?;
+            return Err(Networks::missing(name, &known).option("--network"));
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the workload's end and writes down how it ended.

@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::keep::Kept;
 use crate::cli::flags::Id;
 use crate::cli::options::files::parse_label_file;
+use crate::cli::options::network::exposed;
 use crate::cli::options::{Setting, label as label_of};
 use crate::container::life;
 use crate::container::state::State;
@@ -27,7 +28,7 @@ pub(super) fn prepared(options: Options, found: &'static Found) -> Result<Kept<B
     state.owner = if options.parsed.on(Id::Detach) { process::getpid() } else { 0 };
     state.tty = options.parsed.on(Id::Tty);
     state.labels = labels(options, found)?;
-    state.exposed = &found.exposed;
+    state.exposed = exposed(options.parsed, &found.exposed);
     Ok(state)
 }
 

@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 
 use super::image::Found;
 use super::sources::{self, Sources};
-use super::{Options, Words};
+use super::{Options, Words, environment};
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::text;
 use crate::cli::flags::{self, Id};
 use crate::cli::options::limits::throttle;
-use crate::cli::options::{self, mounts, namespaces};
+use crate::cli::options::{self, mounts, namespaces, network};
 use crate::cli::parse::Parsed;
+use crate::container::files::Servers;
 use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::container::user::Wanted;
 use crate::container::{defaults, launch, remains};
@@ -77,6 +78,7 @@ static NOTES: &[&str] = &[
     launch::LOSSY,
     remains::VOLUMES,
     launch::STOP_SIGNAL,
+    launch::RESOLV,
 ];
 
 /// What the specification has no member for, but a later start needs, as far as flags alone don't say it.
@@ -92,6 +94,19 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
     let set = |on: bool| if on { "true" } else { "" };
     // What flags say is there already.
     let signal = if parsed.last(Id::StopSignal).is_none() { parts.found.stop_signal } else { "" };
+    let resolver = if parts.options.is(Id::Network, namespaces::NETWORKED) {
+        if parsed.on(Id::PublishAll) {
+            let place = annotations.iter().position(|(name, _)| *name == launch::PORTS).unwrap_or_else(|| {
+                annotations.push((launch::PORTS, ""));
+                annotations.len() - 1
+            });
+            let exposed = network::exposed(parsed, &parts.found.exposed);
+            network::publish_all(exposed, &mut annotations[place].1);
+        }
+        environment::resolver(parts.options, Servers::Not)
+    } else {
+        ""
+    };
     let values = [
         parts.found.name,
         parts.found.digests,
@@ -107,6 +122,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         set(lossy),
         parts.sources.unnamed.join(",").leak(),
         signal,
+        resolver,
     ];
     for (name, value) in NOTES.iter().zip(values) {
         if !value.is_empty() {

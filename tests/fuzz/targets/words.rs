@@ -162,7 +162,7 @@ pub fn argv(bytes: &[u8]) {
             // Asking for help about a command makes its name the word for `help`.
             let help = words.iter().any(|word| word.starts_with(b"-") && word.contains(&b'h'));
             assert!(help || parsed.positionals.iter().all(|word| words.contains(word)), "a word from nowhere");
-            let _ = RunOptions::from_parsed(&parsed);
+            let _ = RunOptions::from_parsed(&parsed, "bridge");
         }
         Err((_, error)) => assert!(!error.to_string().is_empty()),
     }

@@ -48,7 +48,19 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("device", &["/dev/null:", "/dev/null:null", "/dev/null:/", "/dev/null:x:r", "/dev/null:rr"], "the container's path is not absolute", "HOST"),
     ("device", &["/dev/null:/n:x", "/dev/null:/n:", "/dev/null:/n:rwmr"], "the access is not of rwm", "rwm"),
     ("device", &["/a:/b:r:w"], "too many parts", "rwm"),
-    ("network", &["", "bridge", "default", "private", "shareable", "host:", "none:x", "container:", "container:a/b", "ns:", "ns:net"], "no such mode", "none, host, container:ID or ns:PATH"),
+    ("network", &["", "host:", "none:x", "container:", "container:a/b", "ns:", "ns:net", "a/b", "-a", "alias=a", "name=", "name=a/b"], "no such mode", "none, host, container:ID, ns:PATH, a network's name"),
+    ("network", &["name=a,gw=1", "name=a,", "name=a,driver-opt=x=y"], "a key is unknown", "name=NAME"),
+    ("network", &["name=a,ip=fd00::1", "name=a,ip=", "name=a,ip6=10.0.0.1", "name=a,alias=a/b", "name=a,mac-address=02:00:00:00:00"], "a value is malformed", "mac-address=MAC"),
+    ("publish", &["", "0", "x", "80:", "65536", "8080:0", ":80:", "80-79", "8080:80-", "-80", "1:2:3:4"], "not a", "[[ADDRESS:]PORT:]PORT"),
+    ("publish", &["80/", "80/sctp", "80/TCP"], "neither tcp nor udp", "[/tcp|/udp]"),
+    ("publish", &["8000-8010:80", "80:80-81", "8000-8001:80-82"], "ranges of different lengths", "8000-8010:80-90"),
+    ("publish", &["localhost:80:80", "1.2.3:80:80", "[::1:80:80", "[x]:80:80"], "not an address", "127.0.0.1:53:53/udp"),
+    ("expose", &["", "0", "x", "65536", "80-79", "80:80"], "not a port", "such as 80 or 53/udp"),
+    ("expose", &["80/x"], "neither tcp nor udp", "53/udp"),
+    ("network-alias", &["", "-a", "a/b", "a b"], "malformed", "letters, digits"),
+    ("ip", &["", "fd00::1", "1.2.3", "1.2.3.4/8"], "malformed", "10.0.0.5"),
+    ("ip6", &["", "1.2.3.4", "fd00:::1", "fd00::1/64"], "malformed", "fd00::5"),
+    ("mac-address", &["", "02:42:0a:00:00", "03:42:0a:00:00:05", "2:42:0a:00:00:051", "02-42-0a-00-00-05", "02:42:0a:00:00:0g"], "malformed", "02:42:0a:00:00:05"),
     ("pull", &["", "x", "MISSING", "missing,always", "true"], "not one of them", "missing always never"),
     ("pid", &["", "none", "ns:/x", "container:", "HOST", "private:"], "no such mode", "private, host or container:ID"),
     ("ipc", &["", "ns:/x", "container:", "shared"], "no such mode", "private, shareable, none, host or container:ID"),
@@ -57,7 +69,7 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("hostname", &["", "-a", "a b", "a..b", "a/b"], "not a host name", "at most 64 bytes"),
     ("domainname", &["", "(none)"], "not a host name", "at most 64 bytes"),
     ("add-host", &["", "a"], "no address", "NAME:IP"),
-    ("add-host", &["a:", "a:1.2.3", "a:host-gateway", ":1.2.3.4", "a:[::1", "a:[1.2.3.4]", "a=1.2.3.4.5", "a:1.2.3.4 "], "not a name and an address", "IPv4 or IPv6"),
+    ("add-host", &["a:", "a:1.2.3", "a:host-gatewa", ":host-gateway", ":1.2.3.4", "a:[::1", "a:[1.2.3.4]", "a=1.2.3.4.5", "a:1.2.3.4 "], "not a name and an address", "IPv4 or IPv6"),
     ("dns", &["", "localhost", "1.2.3", "1.2.3.4:53", "[::1]"], "not an address", "IPv4 or IPv6"),
     ("dns-search", &["", "a b", "-a", "a..b"], "not a domain", "example.com"),
     ("dns-option", &["", "a b", "a\n"], "not one word", "ndots:2"),
@@ -143,7 +155,7 @@ fn values_of_run_that_are_no_utf8_are_refused_unless_they_are_paths_or_variables
     for flag in command("run").unwrap().flags().filter(|flag| flag.takes != Takes::Switch) {
         let long = [b"--", flag.long().as_bytes(), b"=A\xff"].concat();
         let words: [&[u8]; 3] = [b"run", &long, b"host"];
-        let accepted = RunOptions::from_parsed(&parse(&words).unwrap()).is_ok();
+        let accepted = RunOptions::from_parsed(&parse(&words).unwrap(), DEFAULT).is_ok();
         let bytes = matches!(flag.id, Id::Env | Id::EnvFile | Id::LabelFile | Id::CidFile | Id::Entrypoint);
         assert_eq!(accepted, bytes, "--{}", flag.long());
     }
