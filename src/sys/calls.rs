@@ -196,6 +196,7 @@ calls! {
     connect [Fd, Memory, Int] "connect to a container's monitor, a registry or a name server";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
+    setsockopt [Fd, Int, Int, Memory, Int] "have the kernel say in words what is wrong with a netlink message";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";
     recvfrom [Fd, Memory, Int, Int, Memory, Memory] "receive a netlink message";
     // Memory.

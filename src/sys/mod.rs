@@ -24,6 +24,7 @@ pub mod inotify;
 pub mod ledger;
 pub mod mount;
 pub mod net;
+pub mod netlink;
 pub mod poll;
 pub mod process;
 pub mod ring;

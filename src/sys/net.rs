@@ -232,35 +232,3 @@ pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd
         }
     }
 }
-
-/// A netlink socket of a protocol (`NETLINK_ROUTE`, ...).
-///
-/// # Errors
-/// socket(2); `EPROTONOSUPPORT` on a kernel without it.
-pub fn netlink(protocol: i32) -> Result<Fd> {
-    // SAFETY: no memory is involved.
-    unsafe { sys!(socket, libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) }
-        .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, phrase!("open a netlink socket"), ""))
-}
-
-/// Sends one datagram to the kernel.
-///
-/// # Errors
-/// send(2).
-pub fn send_to_kernel(socket: FdRef<'_>, datagram: &[u8]) -> Result<()> {
-    // SAFETY: the bytes are readable; a netlink socket without address talks to the kernel, netlink(7).
-    unsafe { sys!(sendto, socket.number(), datagram.as_ptr(), datagram.len(), 0, 0, 0) }
-        .map(drop)
-        .map_err(|errno| fail_on(errno, phrase!("send a netlink message"), ""))
-}
-
-/// Receives one datagram from the kernel.
-///
-/// # Errors
-/// recv(2).
-pub fn receive_from_kernel(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the buffer is writable.
-    unsafe { sys!(recvfrom, socket.number(), buffer.as_mut_ptr(), buffer.len(), 0, 0, 0) }
-        .map_err(|errno| fail_on(errno, phrase!("receive a netlink message"), ""))
-}
