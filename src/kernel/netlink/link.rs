@@ -10,7 +10,7 @@ use crate::base::text::{Address, IPV4};
 /// The loopback interface's index in every network namespace.
 pub const LOOPBACK: u32 = 1;
 
-/// `IFLA_*`.
+/// `IFLA_ADDRESS`, which has the number of `IFA_ADDRESS`, and its like.
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
@@ -88,15 +88,19 @@ impl Datagram {
         self.message(libc::RTM_NEWLINK, 0, &interface(index, true));
     }
 
-    /// Makes a bridge and sets it up.
+    /// Makes a bridge, which is not set up yet.
     pub fn bridge(&mut self, new: &New<'_>) {
-        self.begin(new.name, new);
-        self.kind("bridge");
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, false));
+        self.common(new.name, new);
+        let info = self.open(INFO);
+        self.text(KIND, "bridge");
+        self.close(info);
     }
 
     /// Makes a pair of interfaces that are up: the outer one at a bridge, the inner one, of this name, in another namespace.
     pub fn pair(&mut self, inner: &str, outer: &New<'_>) {
-        self.begin(outer.name, &New { mac: None, ..*outer });
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, true));
+        self.common(outer.name, &New { mac: None, ..*outer });
         self.attribute(MASTER, &outer.over.to_ne_bytes());
         let info = self.open(INFO);
         self.text(KIND, "veth");
@@ -124,11 +128,6 @@ impl Datagram {
         self.close(info);
     }
 
-    fn begin(&mut self, name: &str, new: &New<'_>) {
-        self.message(libc::RTM_NEWLINK, NEW, &interface(0, true));
-        self.common(name, new);
-    }
-
     #[inline(never)]
     fn common(&mut self, name: &str, new: &New<'_>) {
         self.text(NAME, name);
@@ -138,12 +137,6 @@ impl Datagram {
         if new.mtu != 0 {
             self.attribute(MTU, &new.mtu.to_ne_bytes());
         }
-    }
-
-    fn kind(&mut self, kind: &str) {
-        let info = self.open(INFO);
-        self.text(KIND, kind);
-        self.close(info);
     }
 
     /// Removes an interface.
@@ -181,6 +174,8 @@ pub struct Link {
     pub mtu: u32,
     /// Its hardware address.
     pub mac: [u8; 6],
+    /// Whether it is set up.
+    pub up: bool,
 }
 
 /// Reads an interface: `struct ifinfomsg` and attributes.
@@ -188,7 +183,7 @@ fn read_link(body: &[u8]) -> Option<Link> {
     let attributes = body.get(16..)?;
     let index = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
     let mac = wire::attribute(attributes, ADDRESS).try_into().unwrap_or_default();
-    Some(Link { index, mtu: wire::number(attributes, MTU), mac })
+    Some(Link { index, mtu: wire::number(attributes, MTU), mac, up: body[8] & 1 != 0 })
 }
 
 /// Looks for an interface by its name, or if that is empty by its number; `None` if there is none.
