@@ -6,6 +6,7 @@
 //! - [`sys`] (F1): the one door to the kernel, its ledger, owned file descriptors, wrappers by kernel area.
 //! - [`kernel`] (F2): typed kernel features: namespaces, mounts, cgroups, netlink, terminals, security.
 //! - [`image`] (F3): archives and layers, and the store of images.
+//! - [`network`] (F3): networks of containers: their name server, and the way in from the host's loopback.
 //! - [`container`] (F4): the runtime specification, the plan, and the code that carries it out.
 //! - [`cli`] (F5): flags, parsing, output, and one file per family of commands.
 #![cfg_attr(not(test), no_std)]
@@ -22,4 +23,5 @@ pub mod cli;
 pub mod container;
 pub mod image;
 pub mod kernel;
+pub mod network;
 pub mod storage;
