@@ -180,7 +180,7 @@ fn close_all_but(one: i32, other: i32) -> Result<()> {
             match file::close_range(first, kept - 1) {
                 Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
                     // Before Linux 5.9.
-                    return each_open(&mut |number| {
+                    return file::each_open(&mut |number| {
                         if number != one && number != other {
                             drop(Fd::from_number(number));
                         }
@@ -193,33 +193,6 @@ fn close_all_but(one: i32, other: i32) -> Result<()> {
         first = first.max(kept.saturating_add(1));
     }
     Ok(())
-}
-
-/// Does something with every open file but the standard ones.
-fn each_open(act: &mut dyn FnMut(i32) -> Result<()>) -> Result<()> {
-    let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let entries = file::list(listed.by_ref())?;
-    drop(listed);
-    entries
-        .iter()
-        .filter_map(|entry| entry.name.to_str().ok()?.parse().ok())
-        .filter(|number| *number > 2)
-        .try_for_each(act)
-}
-
-/// Has every open file but the standard ones closed when this process executes a program.
-pub(super) fn close_on_exec() -> Result<()> {
-    match file::close_from(3, false) {
-        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
-            // Before Linux 5.11.
-            each_open(&mut |number| match file::close_on_exec(fd::FdRef::from_number(number)) {
-                // The list's own.
-                Err(error) if error.is(Errno::EBADF) => Ok(()),
-                result => result,
-            })
-        }
-        result => result,
-    }
 }
 
 /// Executes the workload; returns why that failed.

@@ -13,13 +13,15 @@
 pub mod bridge;
 pub mod ipam;
 pub mod names;
+pub mod relay;
+pub mod resolver;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
+use crate::base::address;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::record::{self, record};
@@ -162,39 +164,16 @@ pub fn is_ipv4(address: &Address) -> bool {
     address.starts_with(&IPV4)
 }
 
-/// An address in its canonical form, RFC 5952: the longest run of at least two groups of zero is `::`.
+/// An address in its canonical form, see [`address::text`].
 #[must_use]
 pub fn address_text(address: &Address) -> &'static str {
-    if let (true, &[.., a, b, c, d]) = (is_ipv4(address), address) {
-        return join!("{}.{}.{}.{}", u32::from(a), u32::from(b), u32::from(c), u32::from(d));
-    }
-    let group = |at: usize| address.get(2 * at..2 * at + 2).map_or(1, |two| u32::from(two[0]) << 8 | u32::from(two[1]));
-    let (mut gap, mut longest) = (8, 1);
-    for start in 0..8 {
-        let run = (start..8).take_while(|at| group(*at) == 0).count();
-        if run > longest {
-            (gap, longest) = (start, run);
-        }
-    }
-    let (mut text, mut at) = (String::new(), 0);
-    while at < 8 {
-        if at == gap {
-            text.push_str("::");
-            at += longest;
-            continue;
-        }
-        if at > 0 && !text.ends_with(':') {
-            text.push(':');
-        }
-        let mut is_leading = true;
-        for shift in [12, 8, 4, 0] {
-            let digit = group(at) >> shift & 15;
-            is_leading &= digit == 0 && shift > 0;
-            text.extend((!is_leading).then(|| char::from_digit(digit, 16)).flatten());
-        }
-        at += 1;
-    }
-    text.leak()
+    address::text(address).leak()
+}
+
+/// Becomes the process that executed vial anew to serve a network or published ports, if these are its words.
+pub fn become_one(args: &'static [&'static CStr]) {
+    resolver::become_one(args);
+    relay::become_one(args);
 }
 
 /// The networks of a store.

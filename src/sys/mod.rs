@@ -21,6 +21,7 @@ pub mod fd;
 pub mod file;
 pub mod heap;
 pub mod inotify;
+pub mod internet;
 pub mod ledger;
 pub mod mount;
 pub mod net;
