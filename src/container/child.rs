@@ -51,6 +51,8 @@ pub struct Job<'a> {
     pub size: Option<WindowSize>,
     /// What the workload gets of the process that starts it.
     pub surroundings: Surroundings<'a>,
+    /// Whether that process says when the workload may be executed.
+    pub waits: bool,
 }
 
 /// Does everything; never returns to the caller's code.
@@ -103,12 +105,14 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     // A change of user takes the tie to the parent away, prctl(2).
     process::prctl_die_with_parent(libc::SIGKILL)?;
     file::umask(job.umask);
-    if stays {
-        // Until vial has written down whose process this is, they end together.
+    if job.waits {
+        // Until vial has written down whose process this is, and has connected it, they end together.
         let mut message = [0u8; 1];
         if net::receive(channel.by_ref(), &mut message)?.0 == 0 {
             process::exit(EXIT_FAILURE);
         }
+    }
+    if stays {
         process::prctl_die_with_parent(0)?;
     }
     if let Some(container) = entered(job) {

@@ -4,16 +4,21 @@ use crate::base::text::Cut;
 use alloc::string::String;
 use core::fmt::Write;
 
-/// `/etc/hosts` for a container with a network of its own: itself on loopback, then what the user added.
+/// `/etc/hosts` for a container with a network of its own: itself at this address, then what the user added.
 #[must_use]
-pub fn hosts<'a>(hostname: &str, domain: &str, added: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String {
+pub fn hosts<'a>(
+    hostname: &str,
+    domain: &str,
+    own: &str,
+    added: &mut dyn Iterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
          ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
     );
     let _ = match domain {
-        "" => writeln!(text, "127.0.1.1\t{hostname}"),
-        domain => writeln!(text, "127.0.1.1\t{hostname}.{domain} {hostname}"),
+        "" => writeln!(text, "{own}\t{hostname}"),
+        domain => writeln!(text, "{own}\t{hostname}.{domain} {hostname}"),
     };
     for (name, address) in added {
         let _ = writeln!(text, "{address}\t{name}");
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn hosts_names_the_container_and_what_was_added() {
-        let text = hosts("box", "lan", &mut [("db", "192.0.2.5")].into_iter());
+        let text = hosts("box", "lan", "127.0.1.1", &mut [("db", "192.0.2.5")].into_iter());
         assert!(text.contains("127.0.0.1\tlocalhost\n") && text.contains("127.0.1.1\tbox.lan box\n"));
         assert!(text.ends_with("192.0.2.5\tdb\n"));
     }

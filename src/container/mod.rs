@@ -4,6 +4,8 @@ pub mod act;
 pub mod bundle;
 pub mod changes;
 pub mod child;
+pub mod connect;
+pub mod connections;
 pub mod control;
 pub mod defaults;
 pub mod files;

@@ -127,7 +127,9 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<u
     let own = subnets(network);
     if let Some(other) = taken()?.iter().find(|other| own.iter().any(|subnet| subnet.overlaps(other))) {
         return Err(Error::new(say!("the host has a route to {}, which overlaps the network's subnet", other.text()))
-            .hint(phrase!("vial network create --subnet makes one with another subnet; vial network rm removes this one")));
+            .hint(phrase!(
+                "vial network create --subnet makes one with another subnet; vial network rm removes this one"
+            )));
     }
     let _why = because!("set up the network's bridge, the way out, and what keeps others out");
     let mtu = if network.mtu == 0 { outward_mtu(socket)? } else { network.mtu };
@@ -135,8 +137,9 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<u
     datagram.bridge(&New { name, mac: Some(mac), mtu, ..New::default() });
     datagram.acknowledge();
     socket.request(&mut datagram, phrase!("make the bridge")).map_err(|error| match error.errno() {
-        Errno::EOPNOTSUPP => error
-            .hint(phrase!("the kernel has no bridges (CONFIG_BRIDGE); --network none or host do without")),
+        Errno::EOPNOTSUPP => {
+            error.hint(phrase!("the kernel has no bridges (CONFIG_BRIDGE); --network none or host do without"))
+        }
         Errno::EPERM => error.hint(phrase!("it takes CAP_NET_ADMIN; --network none or host do without")),
         _ => error,
     })?;
@@ -177,6 +180,15 @@ fn set_up(socket: &Socket, network: &Network, own: &[Subnet], index: u32, notes:
     socket.request(&mut datagram, phrase!("give the bridge its addresses"))
 }
 
+/// Makes a network's tables anew, which another firewall has thrown away.
+///
+/// # Errors
+/// What the kernel refuses or lacks.
+pub fn repair(network: &Network) -> Result<()> {
+    let _why = because!("set up the network's packet filters again");
+    subnets(network).iter().try_for_each(|subnet| filter(network, subnet))
+}
+
 /// Makes a network's table for one family.
 ///
 /// # Errors
@@ -212,7 +224,8 @@ fn delete_table(kind: u8, table: &str) -> Result<()> {
     datagram.begin_batch();
     datagram.delete_table(kind, table);
     datagram.end_batch();
-    let deleted = Socket::netfilter().and_then(|socket| socket.request(&mut datagram, phrase!("remove the packet filter")));
+    let deleted =
+        Socket::netfilter().and_then(|socket| socket.request(&mut datagram, phrase!("remove the packet filter")));
     match deleted {
         Err(error) if error.is(Errno::EPERM) => Err(error),
         // There is none, be it for want of filters at all.

@@ -22,7 +22,8 @@ pub fn open(protocol: i32) -> Result<Fd> {
     for option in OPTIONS {
         let on = 1i32;
         // SAFETY: the value is readable for its length. Kernels that don't know the option answer without it.
-        let _ = unsafe { sys!(setsockopt, socket.number(), libc::SOL_NETLINK, option, &raw const on, size_of::<i32>()) };
+        let _ =
+            unsafe { sys!(setsockopt, socket.number(), libc::SOL_NETLINK, option, &raw const on, size_of::<i32>()) };
     }
     Ok(socket)
 }

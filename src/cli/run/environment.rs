@@ -135,7 +135,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         }
         text
     } else {
-        files::hosts(hostname, parsed.text(Id::Domainname), &mut added.iter().copied())
+        files::hosts(hostname, parsed.text(Id::Domainname), "127.0.1.1", &mut added.iter().copied())
     };
     let mut resolv = host_file(c"/etc/resolv.conf");
     if files::is_stub(resolv) {

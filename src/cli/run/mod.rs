@@ -32,6 +32,7 @@ use crate::base::keep::{Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size};
 use crate::container::bundle::{Bundle, Bundles, Durable};
+use crate::container::connect;
 use crate::container::control::Control;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
@@ -282,7 +283,10 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let control = life.control.as_ref();
     let oom = control.is_some_and(|control| result.is_ok() && control.was_oom_killed());
     let whole = result.is_err() || life.state.remove;
-    let cleaned = control.map_or(Ok(()), Control::remove).and_then(|()| if whole { life.discard() } else { Ok(()) });
+    let cleaned = control
+        .map_or(Ok(()), Control::remove)
+        .and_then(|()| connect::release(life.root, life.id))
+        .and_then(|()| if whole { life.discard() } else { Ok(()) });
     let ended = result?;
     cleaned?;
     if oom {

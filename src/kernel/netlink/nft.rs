@@ -180,16 +180,22 @@ impl Datagram {
         let masked = |mask| [register(0), register(0), Some(Number(4)), Some(Bytes(mask)), zero];
         let (answers, translations) = (masked(&answer), masked(&translated));
         let (equals, differs) = ([register(0), is, zero], [register(0), is_not, zero]);
-        self.rule(kind, table, "forward", &[
-            &into,
-            &[("ct", &state), ("bitwise", &answers), ("cmp", &equals)],
-            &[("ct", &status), ("bitwise", &translations), ("cmp", &equals), drop],
-        ]);
+        self.rule(
+            kind,
+            table,
+            "forward",
+            &[
+                &into,
+                &[("ct", &state), ("bitwise", &answers), ("cmp", &equals)],
+                &[("ct", &status), ("bitwise", &translations), ("cmp", &equals), drop],
+            ],
+        );
 
         // struct iphdr and struct ipv6hdr: where the addresses stand.
         let (length, source, target) = if net.len() == 4 { (4, 12, 16) } else { (16, 8, 24) };
         let words = length / 4;
-        let load = |base, offset, length, to| [register(to), Some(Number(base)), Some(Number(offset)), Some(Number(length))];
+        let load =
+            |base, offset, length, to| [register(to), Some(Number(base)), Some(Number(offset)), Some(Number(length))];
         let (mask, none) = (prefix(bits, length as usize), [0; 16]);
         let size = length as usize;
         let from = load(1, source, length, 0);
@@ -210,26 +216,35 @@ impl Datagram {
             self.text(NAME, set);
             let key = if first == 0 { 12 << 6 | 13 } else { address << 12 | 12 << 6 | 13 };
             // A map; the kind and the length of keys and of values; and the number by which a batch knows it.
-            for (kind, number) in [(3, 8), (4, key), (5, first + 8), (6, address << 6 | 13), (7, length + 4), (10, first)] {
+            for (kind, number) in
+                [(3, 8), (4, key), (5, first + 8), (6, address << 6 | 13), (7, length + 4), (10, first)]
+            {
                 self.number(kind, number);
             }
         }
         // The host's own loopback addresses are served by another process, whose packets stay on that interface.
         let to = load(1, target, length, 0);
         let local = if size == 4 { [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } else { [0xff; 16] };
-        let loopback = if size == 4 { [127, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } else { [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1] };
-        let local = [register(0), register(0), Some(Number(length)), Some(Bytes(&local[..size])), Some(Bytes(&none[..size]))];
+        let loopback = if size == 4 {
+            [127, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        } else {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        };
+        let local =
+            [register(0), register(0), Some(Number(length)), Some(Bytes(&local[..size])), Some(Bytes(&none[..size]))];
         let other = [register(0), is_not, Some(Bytes(&loopback[..size]))];
         // RTN_LOCAL: the kind of the address that it goes to is one of the host's.
         let (kind_of, host) = ([register(0), Some(Number(3)), Some(Number(2))], 2u32.to_ne_bytes());
         let hosts = [register(0), is, Some(Bytes(&host))];
-        let check: [Expression<'_>; 5] = [("payload", &to), ("bitwise", &local), ("cmp", &other), ("fib", &kind_of), ("cmp", &hosts)];
+        let check: [Expression<'_>; 5] =
+            [("payload", &to), ("bitwise", &local), ("cmp", &other), ("fib", &kind_of), ("cmp", &hosts)];
         let (transport, port) = ([register(words), Some(Number(16))], load(2, 2, 2, words + 1));
         // The more particular one is looked into first. What is found takes the place of the key.
         for (set, first) in [("published_at", 0), ("published", words)] {
             let look = [Some(Name(set)), register(first), register(0)];
             let nat = [Some(Number(1)), Some(Number(kind.into())), register(0), None, register(words)];
-            let found: [Expression<'_>; 5] = [("payload", &to), ("meta", &transport), ("payload", &port), ("lookup", &look), ("nat", &nat)];
+            let found: [Expression<'_>; 5] =
+                [("payload", &to), ("meta", &transport), ("payload", &port), ("lookup", &look), ("nat", &nat)];
             for chain in ["prerouting", "output"] {
                 self.rule(kind, table, chain, &[&check, &found]);
             }
@@ -284,7 +299,8 @@ impl Datagram {
         // Each part of a key has a multiple of four bytes.
         let [a, b] = published.port.to_be_bytes();
         let [c, d] = published.to_port.to_be_bytes();
-        let key = [published.at.map_or(&[][..], |at| family(at).1), &[published.protocol, 0, 0, 0, a, b, 0, 0]].concat();
+        let key =
+            [published.at.map_or(&[][..], |at| family(at).1), &[published.protocol, 0, 0, 0, a, b, 0, 0]].concat();
         let value = [to, &[c, d, 0, 0]].concat();
         let (elements, element) = (self.open(ELEMENTS), self.open(ELEMENT));
         for (kind, bytes) in [(1, &key), (2, &value)] {

@@ -35,7 +35,8 @@ impl Datagram {
         self.count += 1;
         let flags = (libc::NLM_F_REQUEST | flags) as u16;
         // The length comes when the message ends; the sender's port is the kernel's to fill in.
-        for part in [&[0; 4][..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &self.count.to_ne_bytes(), &[0; 4], fixed] {
+        for part in [&[0; 4][..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &self.count.to_ne_bytes(), &[0; 4], fixed]
+        {
             self.bytes.extend_from_slice(part);
         }
         self.pad();
