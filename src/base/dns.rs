@@ -1,8 +1,10 @@
-//! The domain name system: a question to a name server, and the addresses in its answer.
+//! The domain name system: a question to a name server, and the addresses in its answer; and for a name server a question that
+//! came, and an answer to it.
 //!
 //! # Source
 //! RFC 1035 section 4 for the messages, RFC 3596 for IPv6.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::text::{Address, Cut, IPV4};
@@ -14,6 +16,25 @@ pub const AAAA: u16 = 28;
 
 /// Bytes of a message before its first question.
 const HEADER: usize = 12;
+/// The longest message in a datagram, unless both sides agree on more, RFC 1035 section 2.3.4.
+pub const DATAGRAM: usize = 512;
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// There is an answer, of perhaps no records.
+    Fine,
+    /// It can't be read.
+    Malformed,
+    /// No server could be asked.
+    Failed,
+    /// There is no such name.
+    NoName,
+    /// It is of a kind that is not known.
+    Unknown,
+    /// Whoever asks is told nothing.
+    Refused,
+}
 
 /// What a message says to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +118,116 @@ fn skip_name(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// A question that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name in lower case, if it consists of letters, digits, `-`, `_` and, in between, `.`; otherwise nothing.
+    pub name: String,
+    /// The kind of record.
+    pub kind: u16,
+    /// Bytes of the message up to the question's end.
+    pub length: usize,
+}
+
+/// Reads a message that should be a question.
+///
+/// # Errors
+/// What is wrong with it, or `None` if it is not to be answered at all: it is no message, or an answer itself.
+#[inline(never)]
+pub fn asked(message: &[u8]) -> Result<Asked, Option<Code>> {
+    let Some((header, rest)) = message.split_first_chunk::<HEADER>() else { return Err(None) };
+    // The first bit is set in answers; four others say what kind of request it is.
+    match header[2] >> 3 {
+        0 => {}
+        1..16 => return Err(Some(Code::Unknown)),
+        _ => return Err(None),
+    }
+    if header[4..6] != [0, 1] {
+        return Err(Some(Code::Malformed));
+    }
+    labels(rest).ok_or(Some(Code::Malformed))
+}
+
+/// Reads the question itself, RFC 1035 section 4.1.2.
+fn labels(mut rest: &[u8]) -> Option<Asked> {
+    let (mut name, mut plain, mut length) = (String::new(), true, HEADER + 5);
+    loop {
+        let (&size, tail) = rest.split_first()?;
+        if size == 0 {
+            rest = tail;
+            break;
+        }
+        // A question has no earlier name to refer to. A name has at most 255 bytes with all its lengths.
+        let (label, tail) = tail.split_at_checked(size.into())?;
+        length += 1 + label.len();
+        if size > 63 || length > HEADER + 4 + 255 {
+            return None;
+        }
+        if !name.is_empty() {
+            name.push('.');
+        }
+        for byte in label {
+            plain &= byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            name.push(byte.to_ascii_lowercase().into());
+        }
+        rest = tail;
+    }
+    let [high, low, 0, class, ..] = *rest else { return None };
+    // Of the Internet.
+    if !plain || class != 1 {
+        name.clear();
+    }
+    Some(Asked { name, kind: u16::from_be_bytes([high, low]), length })
+}
+
+/// An answer to the question that the message ends with, or to what had none that could be read, with those of the addresses
+/// that are of the kind asked for. What makes it longer than `most` bytes is left out, which the asker is told.
+#[must_use]
+#[inline(never)]
+pub fn reply(asked: &[u8], code: Code, addresses: &[Address], most: usize) -> Vec<u8> {
+    let mut message = Vec::from(asked);
+    let Some(header) = message.first_chunk_mut::<HEADER>() else { return message };
+    // An answer; the kind of request and "recursion desired" are the question's; "recursion available".
+    header[2] = 0x80 | header[2] & 0x79;
+    header[3] = 0x80 | code as u8;
+    // Only the question is repeated.
+    header[4..].copy_from_slice(&[0, u8::from(asked.len() > HEADER), 0, 0, 0, 0, 0, 0]);
+    let mut count = 0u16;
+    for address in addresses {
+        let four = address.strip_prefix(&IPV4);
+        let (data, kind) = four.map_or((&address[..], AAAA), |four| (four, A));
+        let Some([0, asked, ..]) = asked.get(asked.len() - 4..) else { break };
+        if u16::from(*asked) != kind {
+            continue;
+        }
+        if message.len() + 12 + data.len() > most {
+            message[2] |= 2;
+            break;
+        }
+        // The name of the question, the kind, the Internet's class, no time to live: it may go at any moment.
+        message.extend_from_slice(&[0xc0, HEADER as u8, 0, kind as u8, 0, 1, 0, 0, 0, 0, 0, data.len() as u8]);
+        message.extend_from_slice(data);
+        count += 1;
+    }
+    message[6..8].copy_from_slice(&count.to_be_bytes());
+    message
+}
+
+/// Whether a message that came answers the question that was sent. Some servers don't repeat a question that they refuse.
+#[must_use]
+#[inline(never)]
+pub fn is_answer(message: &[u8], question: &[u8]) -> bool {
+    let (Some((header, rest)), Some((id, asked))) =
+        (message.split_first_chunk::<HEADER>(), question.split_first_chunk::<HEADER>())
+    else {
+        return false;
+    };
+    // What is behind the question is about how it was sent, RFC 6891.
+    let asked = labels(asked).and_then(|read| asked.get(..read.length - HEADER)).unwrap_or(asked);
+    let same = rest.get(..asked.len()).is_some_and(|rest| rest.eq_ignore_ascii_case(asked));
+    header[..2] == id[..2] && header[2] & 0x80 != 0 && (same || header[4..8] == [0; 4])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +299,103 @@ mod tests {
         // A label of a form that the standard reserves.
         let reserved = [&[0x80, 1], &RECORDS[2..16]].concat();
         assert_eq!(answer(&message([0x81, 0x80], 1, &reserved), QUESTION).0, Answer::Other);
+    }
+
+    #[rustfmt::skip]
+    const CAME: &[u8] = &[
+        0xab, 0xcd,  1, 0x20,  0, 1,  0, 0,  0, 0,  0, 1, // id, flags: recursion desired, authentic data; counts
+        3, b'W', b'e', b'B', 1, b'1', 0,                  // WeB.1
+        0, 28,  0, 1,                                     // AAAA, IN
+        0,  0, 41,  4, 0xd0,  0, 0, 0, 0,  0, 0,          // OPT, of 1232 bytes
+    ];
+
+    #[test]
+    fn a_question_that_came_is_read() {
+        assert_eq!(asked(CAME), Ok(Asked { name: "web.1".into(), kind: AAAA, length: 23 }));
+        assert_eq!(asked(QUESTION), Ok(Asked { name: "ab.lan".into(), kind: A, length: 24 }));
+        // What can't be a container's name is not shown, nor a question of another class.
+        for (at, byte) in [(13, b'/'), (13, b'.'), (14, 0), (15, 0xff), (22, 3)] {
+            let mut other = CAME.to_vec();
+            other[at] = byte;
+            assert_eq!(asked(&other), Ok(Asked { name: String::new(), kind: AAAA, length: 23 }));
+        }
+        // The root.
+        assert_eq!(asked(&[&CAME[..12], &[0, 0, 2, 0, 1]].concat()).unwrap().length, 17);
+    }
+
+    #[test]
+    fn what_is_no_question_is_told_apart() {
+        for (at, byte, error) in [
+            (2, 0x81, None),
+            (2, 0x10, Some(Code::Unknown)),
+            (5, 0, Some(Code::Malformed)),
+            (4, 1, Some(Code::Malformed)),
+            (12, 64, Some(Code::Malformed)),
+            (12, 0xc0, Some(Code::Malformed)),
+        ] {
+            let mut other = CAME.to_vec();
+            other[at] = byte;
+            assert_eq!(asked(&other), Err(error), "{at}");
+        }
+        for end in 0..23 {
+            assert_eq!(asked(&CAME[..end]), Err(if end < 12 { None } else { Some(Code::Malformed) }), "{end}");
+        }
+        let long = |labels: &[usize]| {
+            let mut message = CAME[..12].to_vec();
+            for size in labels {
+                message.push(*size as u8);
+                message.resize(message.len() + size, b'x');
+            }
+            message.extend([0, 0, 1, 0, 1]);
+            asked(&message)
+        };
+        assert_eq!(long(&[63, 63, 63, 61]).unwrap().name.len(), 253);
+        assert_eq!(long(&[63, 63, 63, 62]), Err(Some(Code::Malformed)));
+        assert_eq!(long(&[64]), Err(Some(Code::Malformed)));
+    }
+
+    #[test]
+    fn an_answer_has_the_question_and_the_addresses_asked_for() {
+        let addresses = ["192.0.2.7", "fd00::5", "192.0.2.8"].map(|text| crate::base::text::address(text).unwrap());
+        #[rustfmt::skip]
+        let expected = [
+            &[0xab, 0xcd,  0x81, 0x80,  0, 1,  0, 1,  0, 0,  0, 0], &CAME[12..23],
+            &[0xc0, 12,  0, 28,  0, 1,  0, 0, 0, 0,  0, 16],
+            &[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5],
+        ];
+        assert_eq!(reply(&CAME[..23], Code::Fine, &addresses, DATAGRAM), expected.concat());
+        let four = reply(QUESTION, Code::Fine, &addresses, DATAGRAM);
+        assert_eq!(answer(&four, QUESTION), (Answer::Whole, std::vec![addresses[0], addresses[2]]));
+        // No more than there is room for.
+        let cut = reply(QUESTION, Code::Fine, &addresses, 24 + 16 + 15);
+        assert_eq!(cut[2..8], [0x83, 0x80, 0, 1, 0, 1]);
+        assert_eq!(cut.len(), 24 + 16);
+        assert_eq!(answer(&cut, QUESTION).0, Answer::Truncated);
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_to_what() {
+        for (code, number) in
+            [(Code::Malformed, 1), (Code::Failed, 2), (Code::NoName, 3), (Code::Unknown, 4), (Code::Refused, 5)]
+        {
+            assert_eq!(reply(&CAME[..12], code, &[], 512), [0xab, 0xcd, 0x81, 0x80 | number, 0, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(reply(&CAME[..23], code, &[], 512)[2..6], [0x81, 0x80 | number, 0, 1]);
+        }
+        assert_eq!(reply(&[1, 2], Code::Refused, &[[0; 16]], 512), [1, 2]);
+    }
+
+    #[test]
+    fn only_what_answers_the_question_sent_is_one() {
+        let good = reply(&CAME[..23], Code::NoName, &[], 512);
+        assert!(is_answer(&good, CAME) && is_answer(&good.to_ascii_uppercase(), &CAME.to_ascii_uppercase()));
+        for (at, byte) in [(0, 0xac), (2, 1), (13, b'x'), (20, 1)] {
+            let mut bad = good.clone();
+            bad[at] = byte;
+            assert!(!is_answer(&bad, CAME), "{at}");
+        }
+        assert!(!is_answer(&good[..22], CAME) && !is_answer(&[], CAME) && !is_answer(&good, &[]));
+        // A server that does not understand repeats no question.
+        assert!(is_answer(&reply(&CAME[..12], Code::Malformed, &[], 512), CAME));
     }
 
     #[test]

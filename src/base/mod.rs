@@ -6,6 +6,7 @@ pub mod phrase;
 #[macro_use]
 pub mod say;
 
+pub mod address;
 pub mod bytes;
 pub mod dns;
 pub mod errno;

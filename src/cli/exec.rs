@@ -108,7 +108,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
             group: Some(&group),
         };
         let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
-        match run::start(&container, &surroundings, &mut |_| Ok(())) {
+        match run::start(&container, &surroundings, None, &mut |_| Ok(())) {
             Err(error) if error.is(Errno::EBUSY) && group.follow(pid) => {}
             result => break result?,
         }

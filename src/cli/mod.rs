@@ -45,12 +45,14 @@ use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::monitor;
+use crate::network;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code. `appended` is where in vial's own file an image begins, and 0 if there is none.
 #[must_use]
 pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], appended: u32) -> u8 {
     monitor::become_one(args);
+    network::become_one(args);
     let words: Vec<&[u8]> = match appended {
         0 => args.iter().skip(1).map(|word| word.to_bytes()).collect(),
         _ => contained::first_words(args, env),

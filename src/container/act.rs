@@ -11,7 +11,7 @@ use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
-use crate::kernel::netlink::{self, link};
+use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::kernel::security::caps;
 use crate::kernel::tty;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
@@ -221,7 +221,10 @@ fn simple(action: &Action) -> Result<()> {
         Action::HostName { name } => process::sethostname(name),
         Action::DomainName { name } => process::setdomainname(name),
         Action::Loopback => {
-            netlink::Socket::route()?.request(&link::up(link::LOOPBACK, 1), "set the loopback interface up")
+            let mut datagram = Datagram::default();
+            datagram.up(link::LOOPBACK);
+            datagram.acknowledge();
+            Socket::route()?.request(&mut datagram, phrase!("set the loopback interface up"))
         }
         Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {

@@ -51,6 +51,8 @@ pub struct Job<'a> {
     pub size: Option<WindowSize>,
     /// What the workload gets of the process that starts it.
     pub surroundings: Surroundings<'a>,
+    /// Whether that process says when the workload may be executed.
+    pub waits: bool,
 }
 
 /// Does everything; never returns to the caller's code.
@@ -103,12 +105,14 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     // A change of user takes the tie to the parent away, prctl(2).
     process::prctl_die_with_parent(libc::SIGKILL)?;
     file::umask(job.umask);
-    if stays {
-        // Until vial has written down whose process this is, they end together.
+    if job.waits {
+        // Until vial has written down whose process this is, and has connected it, they end together.
         let mut message = [0u8; 1];
         if net::receive(channel.by_ref(), &mut message)?.0 == 0 {
             process::exit(EXIT_FAILURE);
         }
+    }
+    if stays {
         process::prctl_die_with_parent(0)?;
     }
     if let Some(container) = entered(job) {
@@ -180,7 +184,7 @@ fn close_all_but(one: i32, other: i32) -> Result<()> {
             match file::close_range(first, kept - 1) {
                 Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
                     // Before Linux 5.9.
-                    return each_open(&mut |number| {
+                    return file::each_open(&mut |number| {
                         if number != one && number != other {
                             drop(Fd::from_number(number));
                         }
@@ -193,33 +197,6 @@ fn close_all_but(one: i32, other: i32) -> Result<()> {
         first = first.max(kept.saturating_add(1));
     }
     Ok(())
-}
-
-/// Does something with every open file but the standard ones.
-fn each_open(act: &mut dyn FnMut(i32) -> Result<()>) -> Result<()> {
-    let listed = file::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
-    let entries = file::list(listed.by_ref())?;
-    drop(listed);
-    entries
-        .iter()
-        .filter_map(|entry| entry.name.to_str().ok()?.parse().ok())
-        .filter(|number| *number > 2)
-        .try_for_each(act)
-}
-
-/// Has every open file but the standard ones closed when this process executes a program.
-pub(super) fn close_on_exec() -> Result<()> {
-    match file::close_from(3, false) {
-        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
-            // Before Linux 5.11.
-            each_open(&mut |number| match file::close_on_exec(fd::FdRef::from_number(number)) {
-                // The list's own.
-                Err(error) if error.is(Errno::EBADF) => Ok(()),
-                result => result,
-            })
-        }
-        result => result,
-    }
 }
 
 /// Executes the workload; returns why that failed.

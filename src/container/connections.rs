@@ -1,76 +1,51 @@
-//! What is put up on networks for a container that runs, as its file `connections` has it: written before anything is
-//! acquired, and read by whoever takes it down or shows it.
-//!
-//! ```text
-//! netns NAME
-//! network NAME interface eth0 link vl0123456789a mac 02:76:0a:76:00:05 address 10.118.0.5 bits 16 gateway 10.118.0.1
-//! port tcp 0.0.0.0 8080 80
-//! ```
+//! What is put up for a container on networks, as `connections` in its directory has it: a line for each thing, written before
+//! that is made, so that whoever finds it knows what to take down.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use crate::base::error::Result;
 use crate::base::keep;
-use crate::base::text::{self, Cut, decimal_u32};
+use crate::base::text::{self, Cut};
 use crate::sys::{FdRef, file};
 
-/// The file, in the container's directory.
-pub const FILE: &CStr = c"connections";
-/// The most that is read of it.
-const LIMIT: usize = 8 << 20;
+/// The file's name.
+const FILE: &CStr = c"connections";
 
-/// A container on a network. What it does not have is empty.
+/// A container's connection to a network. What it does not have is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
     /// The network's name.
     pub network: &'static str,
     /// The interface in the container.
     pub interface: &'static str,
-    /// The other end, on the host.
+    /// The other end, at the host's bridge.
     pub link: &'static str,
-    /// The interface's MAC address.
+    /// The hardware address.
     pub mac: &'static str,
-    /// Its IPv4 address.
+    /// The IPv4 address.
     pub address: &'static str,
-    /// How long the prefix is.
+    /// The length of its prefix.
     pub bits: &'static str,
-    /// The host's address.
+    /// The way out.
     pub gateway: &'static str,
-    /// Its IPv6 address.
+    /// The same for IPv6.
     pub address6: &'static str,
-    /// How long the prefix is.
+    /// See `bits`.
     pub bits6: &'static str,
-    /// The host's address.
+    /// See `gateway`.
     pub gateway6: &'static str,
+    /// By which it is found besides by its own name, commas between.
+    pub names: &'static str,
 }
 
-/// The words before the fields of a [`Connection`], in their order.
-const FIELDS: &str = "network interface link mac address bits gateway address6 bits6 gateway6 ";
-
-impl Connection {
-    fn fields(&mut self) -> [&mut &'static str; 10] {
-        [
-            &mut self.network,
-            &mut self.interface,
-            &mut self.link,
-            &mut self.mac,
-            &mut self.address,
-            &mut self.bits,
-            &mut self.gateway,
-            &mut self.address6,
-            &mut self.bits6,
-            &mut self.gateway6,
-        ]
-    }
-}
-
-/// A port of the host's that leads to one of the container's.
+/// A published port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Port {
     /// `tcp` or `udp`.
     pub protocol: &'static str,
-    /// The host's address: `0.0.0.0` or `::` for all of them.
+    /// The host's address: `0.0.0.0` and `::` for all.
     pub host: &'static str,
     /// The host's port.
     pub host_port: u16,
@@ -78,118 +53,147 @@ pub struct Port {
     pub port: u16,
 }
 
-/// All that is put up for a container.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
-    /// What its network namespace is called below `/run/netns`.
+    /// The name of the network namespace below `/run/netns`.
     pub netns: &'static str,
-    /// The networks that it is on.
+    /// The process that passes on what comes to the loopback, and when it began.
+    pub relay: (u32, u64),
+    /// The networks, in the order in which they were joined.
     pub networks: Vec<Connection>,
-    /// The ports that lead to it.
+    /// The published ports.
     pub ports: Vec<Port>,
 }
 
+impl Connection {
+    /// Its parts by name.
+    fn parts(&mut self) -> [(&'static str, &mut &'static str); 11] {
+        [
+            ("network", &mut self.network),
+            ("interface", &mut self.interface),
+            ("link", &mut self.link),
+            ("mac", &mut self.mac),
+            ("address", &mut self.address),
+            ("bits", &mut self.bits),
+            ("gateway", &mut self.gateway),
+            ("address6", &mut self.address6),
+            ("bits6", &mut self.bits6),
+            ("gateway6", &mut self.gateway6),
+            ("names", &mut self.names),
+        ]
+    }
+}
+
 impl Connections {
-    /// Takes the file's text apart. Lines of another kind are left out, and so is what is missing of one that was cut short.
+    /// Reads what is put up for a container; nothing if there is no such file.
     #[must_use]
     #[inline(never)]
-    pub fn parse(text: &'static str) -> Connections {
+    pub fn read(directory: FdRef<'_>) -> Connections {
+        let content = file::read_file(directory, FILE, 1 << 20).unwrap_or_default();
+        Connections::parse(keep::lossy(&content))
+    }
+
+    fn parse(content: &'static str) -> Connections {
         let mut all = Connections::default();
-        for line in text.parts(b'\n') {
-            let (kind, rest) = line.cut(b' ').unwrap_or_default();
-            match kind {
-                "netns" => all.netns = keep::copy(rest),
-                "network" => all.networks.push(connection(line)),
-                "port" => all.ports.extend(port(rest)),
+        for line in content.parts(b'\n') {
+            let mut words = line.words();
+            let mut word = || words.next().unwrap_or_default();
+            match word() {
+                "netns" => all.netns = word(),
+                "relay" => {
+                    let number = |text| text::decimal_u64(text).unwrap_or(0);
+                    all.relay = (number(word()) as u32, number(word()));
+                }
+                "port" => {
+                    let number = |text| text::decimal_u32(text).unwrap_or(0) as u16;
+                    let (protocol, host) = (word(), word());
+                    all.ports.push(Port { protocol, host, host_port: number(word()), port: number(word()) });
+                }
+                "network" => {
+                    let (mut connection, mut words) = (Connection::default(), line.words());
+                    while let (Some(name), Some(value)) = (words.next(), words.next()) {
+                        for (known, part) in connection.parts() {
+                            if known == name {
+                                *part = value;
+                            }
+                        }
+                    }
+                    all.networks.push(connection);
+                }
                 _ => {}
             }
         }
         all
     }
 
-    /// As [`Connections::parse`] reads it.
-    #[must_use]
-    #[inline(never)]
-    pub fn text(&mut self) -> String {
-        let mut text = String::new();
+    fn text(&mut self) -> String {
+        let mut content = String::new();
         if !self.netns.is_empty() {
-            text.push_str(join!("netns {}\n", self.netns));
+            content.push_str(join!("netns {}\n", self.netns));
+        }
+        if self.relay.0 != 0 {
+            content.push_str(join!("relay {} {}\n", self.relay.0, self.relay.1));
         }
         for connection in &mut self.networks {
-            let mut before = "";
-            for (place, field) in connection.fields().into_iter().enumerate() {
-                if !field.is_empty() {
-                    for part in [before, text::word(FIELDS, place), " ", field] {
-                        text.push_str(part);
-                    }
-                    before = " ";
+            let mut line = String::new();
+            for (name, part) in connection.parts() {
+                if !part.is_empty() {
+                    line.push_str(join!("{} {} ", name, *part));
                 }
             }
-            text.push('\n');
+            line.pop();
+            line.push('\n');
+            content.push_str(&line);
         }
         for port in &self.ports {
-            text.push_str(join!("port {} {} {} {}\n", port.protocol, port.host, port.host_port, port.port));
+            content.push_str(join!("port {} {} {} {}\n", port.protocol, port.host, port.host_port, port.port));
         }
-        text
+        content
     }
-}
 
-#[inline(never)]
-fn connection(line: &str) -> Connection {
-    let mut connection = Connection::default();
-    let mut words = line.words();
-    while let (Some(name), Some(word)) = (words.next(), words.next()) {
-        if let Some(place) = text::place(FIELDS.trim_ascii_end(), name) {
-            *connection.fields()[place] = keep::copy(word);
+    /// Writes it, as a whole; without anything in it the file goes.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    #[inline(never)]
+    pub fn write(&mut self, directory: FdRef<'_>) -> Result<()> {
+        let content = self.text();
+        if content.is_empty() {
+            return match file::unlink(directory, FILE) {
+                Err(error) if error.is(crate::base::errno::Errno::ENOENT) => Ok(()),
+                result => result,
+            };
         }
+        file::write_file(directory, c"connections.new", content.as_bytes(), 0o600)?;
+        file::rename(directory, c"connections.new", directory, FILE, true)
     }
-    connection
-}
-
-#[inline(never)]
-fn port(rest: &str) -> Option<Port> {
-    let mut words = rest.words();
-    let (protocol, host) = (keep::copy(words.next()?), keep::copy(words.next()?));
-    let mut number = || words.next().and_then(decimal_u32)?.try_into().ok();
-    Some(Port { protocol, host, host_port: number()?, port: number()? })
-}
-
-/// What is put up for the container of this directory; nothing if the file is not there.
-#[must_use]
-pub fn connections(directory: FdRef<'_>) -> Connections {
-    let content = file::read_file(directory, FILE, LIMIT).unwrap_or_default();
-    Connections::parse(keep::lossy(&content))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "netns web\n\
+    const TEXT: &str = "netns web\nrelay 17 4711\n\
         network bridge interface eth0 link vl0123456789a mac 02:76:0a:76:00:05 address 10.118.0.5 bits 16 gateway 10.118.0.1 \
-        address6 fd00::5 bits6 64 gateway6 fd00::1\n\
-        network lan interface eth1 address 192.0.2.5 bits 29\n\
-        port tcp 0.0.0.0 8080 80\n\
-        port udp :: 53 53\n";
+        address6 fd00::5 bits6 64 gateway6 fd00::1 names web,www\n\
+        network db interface eth1 link vl0123456789b address 10.119.0.2 bits 16\n\
+        port tcp 0.0.0.0 8080 80\nport udp :: 53 5353\n";
 
     #[test]
-    fn connections_are_read_as_they_are_written() {
+    fn what_is_written_is_what_is_read() {
         let mut all = Connections::parse(TEXT);
         assert_eq!(all.text(), TEXT);
-        assert_eq!((all.netns, all.networks.len(), all.networks[0].gateway6), ("web", 2, "fd00::1"));
-        let lan =
-            Connection { network: "lan", interface: "eth1", address: "192.0.2.5", bits: "29", ..Default::default() };
-        assert_eq!(all.networks[1], lan);
-        assert_eq!(all.ports[1], Port { protocol: "udp", host: "::", host_port: 53, port: 53 });
-        assert_eq!(Connections::default().text(), "");
+        assert_eq!((all.netns, all.relay, all.networks.len(), all.ports.len()), ("web", (17, 4711), 2, 2));
+        assert_eq!(all.networks[0].names, "web,www");
+        assert_eq!(all.ports[1], Port { protocol: "udp", host: "::", host_port: 53, port: 5353 });
     }
 
     #[test]
-    fn what_is_malformed_is_left_out() {
-        assert_eq!(
-            Connections::parse("port tcp 0.0.0.0 8080\nport tcp a 65536 1\nnonsense\n\nport"),
-            Connections::default()
-        );
-        assert_eq!(Connections::parse("network a address").networks[0].network, "a");
+    fn a_damaged_file_is_read_as_far_as_it_goes() {
+        for length in 0..TEXT.len() {
+            let _ = Connections::parse(TEXT.get(..length).unwrap());
+        }
+        assert_eq!(Connections::parse("port\nnetwork\nx y\n").ports.len(), 1);
     }
 }

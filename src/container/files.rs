@@ -1,61 +1,28 @@
 //! The files that tell a container its name and its name servers; hosts(5), resolv.conf(5).
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::connections::Connection;
-use super::launch;
-use super::spec::Spec;
 use crate::base::text::Cut;
 
-/// `/etc/hosts` for a container with a network of its own: itself, on loopback if it has no addresses, then what the user added.
+/// `/etc/hosts` for a container with a network of its own: itself at this address, then what the user added.
 #[must_use]
 pub fn hosts<'a>(
     hostname: &str,
     domain: &str,
-    addresses: &[&str],
+    own: &str,
     added: &mut dyn Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
     let mut text = String::from(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
          ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
     );
-    let names = if domain.is_empty() { hostname } else { join!("{}.{} {}", hostname, domain, hostname) };
-    let mut line = |name: &str, address: &str| text.push_str(join!("{}\t{}\n", address, name));
-    for address in if addresses.is_empty() { &["127.0.1.1"] } else { addresses } {
-        line(names, address);
-    }
+    let mut line = |address: &str, name: &str| text.push_str(join!("{}\t{}\n", address, name));
+    line(own, if domain.is_empty() { hostname } else { join!("{}.{} {}", hostname, domain, hostname) });
     for (name, address) in added {
-        line(name, address);
+        line(address, name);
     }
     text
-}
-
-/// `/etc/hosts` and `/etc/resolv.conf` for a container on vial's networks, by what its specification says: it finds itself at
-/// its addresses, and names are asked of its gateways.
-#[must_use]
-#[inline(never)]
-pub fn on_networks(spec: &Spec, connections: &[Connection]) -> [String; 2] {
-    let note = |name| launch::annotation(spec, name);
-    let (mut addresses, mut resolv) = (Vec::new(), String::new());
-    for connection in connections {
-        addresses.extend([connection.address, connection.address6].iter().filter(|address| !address.is_empty()));
-        for gateway in [connection.gateway, connection.gateway6].iter().filter(|gateway| !gateway.is_empty()) {
-            // More are not asked, resolv.conf(5).
-            if resolv.bytes().filter(|byte| *byte == b'\n').count() < 3 {
-                resolv.push_str(join!("nameserver {}\n", gateway));
-            }
-        }
-    }
-    let gateway = connections.first().map_or("", |first| first.gateway);
-    let lines = note(launch::HOSTS).parts(b'\n').filter_map(|line| line.cut(b' '));
-    let mut added = lines
-        .map(|(name, address)| (name, if address == "host-gateway" { gateway } else { address }))
-        .filter(|(_, address)| !address.is_empty());
-    let (hostname, domain) = (spec.hostname.unwrap_or_default(), spec.domainname.unwrap_or_default());
-    resolv.push_str(note(launch::RESOLV));
-    [hosts(hostname, domain, &addresses, &mut added), resolv]
 }
 
 /// What the user asked of the resolver.
@@ -151,35 +118,8 @@ mod tests {
 
     #[test]
     fn hosts_names_the_container_and_what_was_added() {
-        let text = hosts("box", "lan", &[], &mut [("db", "192.0.2.5")].into_iter());
+        let text = hosts("box", "lan", "127.0.1.1", &mut [("db", "192.0.2.5")].into_iter());
         assert!(text.contains("127.0.0.1\tlocalhost\n") && text.contains("127.0.1.1\tbox.lan box\n"));
         assert!(text.ends_with("192.0.2.5\tdb\n"));
-    }
-
-    #[test]
-    fn a_container_on_networks_has_its_addresses_and_asks_its_gateways() {
-        let connection = |address, gateway| Connection { address, gateway, ..Connection::default() };
-        let first = Connection { address6: "fd00::5", gateway6: "fd00::1", ..connection("192.0.2.5", "192.0.2.1") };
-        let others = [connection("198.51.100.5", "198.51.100.1"), connection("203.0.113.5", "203.0.113.1")];
-        let spec = Spec {
-            hostname: Some("box"),
-            annotations: std::vec![
-                (launch::HOSTS, "db 192.0.2.9\nhost host-gateway"),
-                (launch::RESOLV, resolv_conf(HOST, &Resolver::default(), Servers::Not).leak()),
-            ],
-            ..Spec::default()
-        };
-        let [hosts, resolv] = on_networks(&spec, &[first, others[0], others[1]]);
-        assert!(
-            hosts.ends_with(
-                "192.0.2.5\tbox\nfd00::5\tbox\n198.51.100.5\tbox\n203.0.113.5\tbox\n192.0.2.9\tdb\n192.0.2.1\thost\n"
-            ),
-            "{hosts}"
-        );
-        let servers = "nameserver 192.0.2.1\nnameserver fd00::1\nnameserver 198.51.100.1\n";
-        assert_eq!(resolv, join!("{}search a.example b.example\noptions edns0\n", servers));
-        let [hosts, resolv] =
-            on_networks(&Spec { annotations: std::vec![(launch::HOSTS, "a host-gateway")], ..spec }, &[]);
-        assert!(hosts.ends_with("127.0.1.1\tbox\n") && resolv.is_empty(), "{hosts}{resolv}");
     }
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt::Display;
 
 use super::bundle::{Bundles, Durable};
+use super::connect::{self, Whose};
 use super::control::Control;
 use super::launch::{self, Launch};
 use super::plan::{self, Setting};
@@ -81,7 +82,16 @@ impl Life<'_> {
             group: control.group.as_ref(),
         };
         let (state, directory) = (&mut self.state, self.directory);
-        let running = run::start(&container, surroundings, &mut |pid| {
+        let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };
+        let mut connect = |pid| {
+            for note in &connect::connect(&whose, pid)? {
+                warn(note);
+            }
+            Ok(())
+        };
+        let connect: Option<&mut dyn FnMut(u32) -> Result<()>> =
+            if connect::is_wanted(spec) { Some(&mut connect) } else { None };
+        let running = run::start(&container, surroundings, connect, &mut |pid| {
             // Should vial be killed now, this tells whom to look for.
             let _why = because!("write down which process is going to be the workload");
             note_process(state, pid);

@@ -75,7 +75,7 @@ pub struct Running {
 }
 
 /// Starts the container; returns when the workload has been executed, or why it was not. What is to stay is executed only
-/// after `note` has written down which process it is.
+/// after `note` has written down which process it is. If it is to be connected to networks, `connect` does so meanwhile.
 ///
 /// # Errors
 /// Whatever failed, in whichever process; nothing of the container runs any more then.
@@ -83,6 +83,7 @@ pub struct Running {
 pub fn start(
     container: &Container<'_>,
     surroundings: &Surroundings<'_>,
+    connect: Option<&mut dyn FnMut(u32) -> Result<()>>,
     note: &mut dyn FnMut(u32) -> Result<()>,
 ) -> Result<Running> {
     let process =
@@ -104,6 +105,7 @@ pub fn start(
         init: container.init,
         size,
         surroundings: *surroundings,
+        waits: surroundings.stays || connect.is_some(),
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
@@ -129,8 +131,18 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
+    if let Some(connect) = connect
+        && let Err(error) = connect(pid)
+    {
+        let _ = process::kill(pid, libc::SIGKILL);
+        // That process may have ended before, and has said why then.
+        let reported = await_execution(pid, &here).err().filter(|_| error.is(Errno::ENOENT));
+        return Err(reported.unwrap_or(error));
+    }
     if surroundings.stays {
         note(pid).inspect_err(|_| Running::kill(pid))?;
+    }
+    if job.waits {
         // Should it fail, that process has ended, and has said why.
         let _ = net::send(here.by_ref(), &[GO], None);
     }

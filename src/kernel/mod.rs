@@ -1,5 +1,6 @@
 //! Floor 2: typed kernel features.
 
+pub mod anew;
 pub mod cgroup;
 pub mod loopdev;
 pub mod mounts;

@@ -13,13 +13,15 @@
 pub mod bridge;
 pub mod ipam;
 pub mod names;
+pub mod relay;
+pub mod resolver;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt;
 
+use crate::base::address;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::record::{self, record};
@@ -162,41 +164,16 @@ pub fn is_ipv4(address: &Address) -> bool {
     address.starts_with(&IPV4)
 }
 
-/// An address in its canonical form, RFC 5952: the longest run of at least two groups of zero is `::`.
+/// An address in its canonical form, see [`address::text`].
 #[must_use]
 pub fn address_text(address: &Address) -> &'static str {
-    if let (true, &[.., a, b, c, d]) = (is_ipv4(address), address) {
-        return join!("{}.{}.{}.{}", u32::from(a), u32::from(b), u32::from(c), u32::from(d));
-    }
-    let hex = sha256::hex(address);
-    let group = |at: usize| {
-        let mut group = hex.get(4 * at..4 * at + 4).unwrap_or_default();
-        while let (2.., Some(rest)) = (group.len(), group.strip_prefix('0')) {
-            group = rest;
-        }
-        group
-    };
-    let (mut gap, mut longest, mut run) = (8, 1, 0);
-    for at in 0..8 {
-        run = if group(at) == "0" { run + 1 } else { 0 };
-        if run > longest {
-            (gap, longest) = (at + 1 - run, run);
-        }
-    }
-    let (mut text, mut at) = (String::new(), 0);
-    while at < 8 {
-        if at == gap {
-            text.push_str("::");
-            at += longest;
-            continue;
-        }
-        if at > 0 && !text.ends_with(':') {
-            text.push(':');
-        }
-        text.push_str(group(at));
-        at += 1;
-    }
-    text.leak()
+    address::text(address).leak()
+}
+
+/// Becomes the process that executed vial anew to serve a network or published ports, if these are its words.
+pub fn become_one(args: &'static [&'static CStr]) {
+    resolver::become_one(args);
+    relay::become_one(args);
 }
 
 /// The networks of a store.
@@ -314,7 +291,7 @@ impl Networks {
                 result => return result,
             }
         }
-        Err(Networks::missing(name, &self.names()?))
+        Err(self.missing(name))
     }
 
     /// Takes a lock on a network's directory; it goes with the descriptor.
@@ -375,7 +352,8 @@ impl Networks {
     /// The error for a network that is not there, with those that are.
     #[cold]
     #[must_use]
-    pub fn missing(name: &str, names: &[&str]) -> Error {
+    pub fn missing(&self, name: &str) -> Error {
+        let names = self.names().unwrap_or_default();
         let error = Error::new(say!("no such network: {}", name));
         match text::nearest(name, &mut names.iter().copied()) {
             Some(near) => error.hint(say!("did you mean {}?", near)),

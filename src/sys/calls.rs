@@ -188,16 +188,18 @@ calls! {
     signalfd4 [Fd, Memory, Int, Bits(Names::Open)] "read signals as a file";
     ppoll [Memory, Int, Memory, Memory, Int] "wait for one of several files";
     // Sockets.
-    socket [One(Names::Family), Int, Int] "open a netlink or a local socket, or one to a registry or a name server";
+    socket [One(Names::Family), Int, Int] "open a netlink or a local socket, or one of the Internet's";
     socketpair [One(Names::Family), Int, Int, Memory] "make the channel between vial and the container's first process";
-    bind [Fd, Memory, Int] "give the monitor's socket its place in the container's directory";
-    listen [Fd, Int] "let other vial processes connect to the monitor";
-    accept4 [Fd, Memory, Memory, Bits(Names::Open)] "take a connection to the monitor";
-    connect [Fd, Memory, Int] "connect to a container's monitor, a registry or a name server";
+    bind [Fd, Memory, Int] "give a socket its place in a container's directory, or its address and port";
+    listen [Fd, Int] "let others connect to the monitor, a name server or a published port";
+    accept4 [Fd, Memory, Memory, Bits(Names::Open)] "take a connection";
+    connect [Fd, Memory, Int] "connect to a container, its monitor, a registry or a name server";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
-    sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message";
-    recvfrom [Fd, Memory, Int, Int, Memory, Memory] "receive a netlink message";
+    setsockopt [Fd, Int, Int, Memory, Int] "say how a netlink socket answers, or who shares an address and a port";
+    shutdown [Fd, Int] "pass on that a connection has ended in one direction";
+    sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message or a datagram";
+    recvfrom [Fd, Memory, Int, Int, Memory, Memory] "receive a netlink message or a datagram";
     // Memory.
     mmap [Hex, Int, Hex, Hex, Int, Int] "get memory";
     munmap [Hex, Int] "give memory back";

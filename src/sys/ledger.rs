@@ -289,10 +289,12 @@ pub enum Role {
     Helper,
     /// The process that stays with a detached container.
     Monitor,
+    /// One that serves a network or published ports, and is vial executed anew.
+    Server,
 }
 
 /// Names of the roles, in their order.
-const ROLES: [&str; 5] = ["vial", "container", "workload", "helper", "monitor"];
+const ROLES: [&str; 6] = ["vial", "container", "workload", "helper", "monitor", "server"];
 
 /// Reserves a number for the process that is about to be cloned.
 #[must_use]

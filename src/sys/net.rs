@@ -1,13 +1,11 @@
-//! Sockets: the channel between vial's processes, which also carries open files, netlink, and connections to other hosts.
+//! Sockets: the channel between vial's processes, which also carries open files, and netlink.
 #![expect(unsafe_code, reason = "wraps system calls")]
 
 use super::call::sys;
 use super::fd::{Fd, FdRef};
 use super::file::fail_on;
-use super::poll::{Waiting, poll_within};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::text;
 
 /// Two connected sockets that keep messages apart.
 ///
@@ -107,53 +105,6 @@ pub fn connect_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
     Ok(socket)
 }
 
-/// `struct sockaddr_in` or `struct sockaddr_in6`, ip(7), ipv6(7).
-#[repr(C)]
-struct InternetAddress {
-    family: u16,
-    /// The highest byte first, as all that follows.
-    port: [u8; 2],
-    /// IPv4's address stands here; for IPv6 it is the flow label.
-    four: [u8; 4],
-    address: text::Address,
-    scope: u32,
-}
-
-/// A connection to another host, or for datagrams (`SOCK_DGRAM`) a socket that talks with no other. Reading and writing don't wait.
-///
-/// # Errors
-/// connect(2): `ECONNREFUSED` if nobody listens; `ETIMEDOUT` after so many milliseconds.
-pub fn connect_to(address: &text::Address, port: u16, kind: i32, milliseconds: u64) -> Result<Fd> {
-    let mut to = InternetAddress {
-        family: libc::AF_INET6 as u16,
-        port: port.to_be_bytes(),
-        four: [0; 4],
-        address: *address,
-        scope: 0,
-    };
-    let mut length = size_of::<InternetAddress>();
-    if let Some(four) = address.strip_prefix(&text::IPV4) {
-        (to.family, length) = (libc::AF_INET as u16, 16);
-        to.four.copy_from_slice(four);
-        to.address = [0; 16];
-    }
-    // SAFETY: no memory is involved.
-    let socket = unsafe { sys!(socket, to.family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) }
-        .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, phrase!("open a socket"), ""))?;
-    // SAFETY: the address is readable.
-    let connect = || unsafe { sys!(connect, socket.number(), &raw const to, length) };
-    let mut result = connect();
-    if matches!(result, Err(Errno::EINPROGRESS)) {
-        let mut waiting = [Waiting::writable(socket.by_ref())];
-        poll_within(&mut waiting, milliseconds)?;
-        // The second call tells how the first one ended.
-        result = if waiting[0].is_ready() { connect() } else { Err(Errno::ETIMEDOUT) };
-    }
-    result.map_err(|errno| fail_on(errno, phrase!("connect"), ""))?;
-    Ok(socket)
-}
-
 /// Sends a message, with an open file if there is one.
 ///
 /// # Errors
@@ -231,36 +182,4 @@ pub fn receive(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<(usize, Option<Fd
             }
         }
     }
-}
-
-/// A netlink socket of a protocol (`NETLINK_ROUTE`, ...).
-///
-/// # Errors
-/// socket(2); `EPROTONOSUPPORT` on a kernel without it.
-pub fn netlink(protocol: i32) -> Result<Fd> {
-    // SAFETY: no memory is involved.
-    unsafe { sys!(socket, libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, protocol) }
-        .map(Fd::from_kernel)
-        .map_err(|errno| fail_on(errno, phrase!("open a netlink socket"), ""))
-}
-
-/// Sends one datagram to the kernel.
-///
-/// # Errors
-/// send(2).
-pub fn send_to_kernel(socket: FdRef<'_>, datagram: &[u8]) -> Result<()> {
-    // SAFETY: the bytes are readable; a netlink socket without address talks to the kernel, netlink(7).
-    unsafe { sys!(sendto, socket.number(), datagram.as_ptr(), datagram.len(), 0, 0, 0) }
-        .map(drop)
-        .map_err(|errno| fail_on(errno, phrase!("send a netlink message"), ""))
-}
-
-/// Receives one datagram from the kernel.
-///
-/// # Errors
-/// recv(2).
-pub fn receive_from_kernel(socket: FdRef<'_>, buffer: &mut [u8]) -> Result<usize> {
-    // SAFETY: the buffer is writable.
-    unsafe { sys!(recvfrom, socket.number(), buffer.as_mut_ptr(), buffer.len(), 0, 0, 0) }
-        .map_err(|errno| fail_on(errno, phrase!("receive a netlink message"), ""))
 }

@@ -140,7 +140,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         }
         text
     } else {
-        files::hosts(hostname, parsed.text(Id::Domainname), &[], &mut added.iter().copied())
+        files::hosts(hostname, parsed.text(Id::Domainname), "127.0.1.1", &mut added.iter().copied())
     };
     let servers = if options.is(Id::Network, HOST | CONTAINER | PATH) { Servers::All } else { Servers::Reachable };
     let resolv = resolver(options, servers);

@@ -32,6 +32,7 @@ use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size};
 use crate::container::bundle::{Bundle, Bundles, Durable};
+use crate::container::connect;
 use crate::container::control::Control;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
@@ -263,8 +264,7 @@ fn check_networks(context: &Context<'_>, spec: &Spec) -> Result<()> {
         let name = line.words().next().unwrap_or(DEFAULT);
         let path = file::path(join!("networks/{}/network.json", name))?;
         if name != DEFAULT && !root.is_some_and(|root| file::exists(root, path)) {
-            let known = root.map_or(Ok(Vec::new()), |root| Networks::open(root)?.names())?;
-            return Err(Networks::missing(name, &known).option("--network"));
+            return Err(Networks::open(context.open_root()?)?.missing(name).option("--network"));
         }
     }
     Ok(())
@@ -308,7 +308,10 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let control = life.control.as_ref();
     let oom = control.is_some_and(|control| result.is_ok() && control.was_oom_killed());
     let whole = result.is_err() || life.state.remove;
-    let cleaned = control.map_or(Ok(()), Control::remove).and_then(|()| if whole { life.discard() } else { Ok(()) });
+    let cleaned = control
+        .map_or(Ok(()), Control::remove)
+        .and_then(|()| connect::release(life.root, life.id))
+        .and_then(|()| if whole { life.discard() } else { Ok(()) });
     let ended = result?;
     cleaned?;
     if oom {

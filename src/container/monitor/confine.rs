@@ -22,6 +22,8 @@ pub const CALLS: &[Sysno] = &[
     Sysno::lsetxattr,
     // The container's processes.
     Sysno::wait4, Sysno::kill, Sysno::pidfd_open, Sysno::pidfd_send_signal,
+    // The networks that it is taken off.
+    Sysno::socket, Sysno::setsockopt, Sysno::sendto, Sysno::recvfrom, Sysno::umount2,
     // Itself.
     Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
 ];

@@ -12,7 +12,7 @@ use crate::base::text::{self, Address, Cut};
 use crate::kernel::program::{Environment, Program};
 use crate::sys::ledger;
 use crate::sys::poll::{Waiting, poll_within};
-use crate::sys::{Fd, because, fd, file, net, process};
+use crate::sys::{Fd, because, fd, file, internet, net, process};
 
 /// The longest wait for a connection, in milliseconds.
 pub(super) const CONNECT: i64 = 15_000;
@@ -32,7 +32,7 @@ pub(super) fn connect(authority: &str, patience: i64) -> Result<Fd> {
     let port = text::decimal_u32(port).unwrap_or(0) as u16;
     let mut failed = Error::new(say!("can't find the host {}: neither /etc/hosts nor a name server knows it", host));
     for address in resolve(host) {
-        match net::connect_to(&address, port, libc::SOCK_STREAM, patience as u64) {
+        match internet::connect_to(&address, port, libc::SOCK_STREAM, patience as u64) {
             Err(error) => failed = Error::os(error.errno(), phrase!("connect to"), authority),
             connection => return connection,
         }
@@ -84,7 +84,7 @@ fn ask(server: &Address, name: &str, kind: u16, addresses: &mut Vec<Address>) ->
     let question = dns::question(id, name, kind);
     // Over TCP a length precedes each message, RFC 1035 section 4.2.2.
     for (socket, before) in [(libc::SOCK_DGRAM, 0), (libc::SOCK_STREAM, 2)] {
-        let socket = net::connect_to(server, 53, socket, ASK)?;
+        let socket = internet::connect_to(server, 53, socket, ASK)?;
         net::send(socket.by_ref(), &question[2 - before..], None)?;
         let (mut message, mut length) = (vec![0; 1 << 16], 0);
         // A stranger's datagram, or a message of which more is to come, is no answer yet.

@@ -1,35 +1,256 @@
-//! Network interfaces.
+//! Interfaces, addresses and routes; rtnetlink(7), `linux/if_link.h`, `linux/if_addr.h`, `linux/rtnetlink.h`.
 
-use alloc::vec::Vec;
-
-use super::wire::Message;
+use super::socket::Socket;
+use super::wire::{self, Datagram};
+use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::base::keep;
+use crate::base::text::{Address, IPV4};
 
 /// The loopback interface's index in every network namespace.
 pub const LOOPBACK: u32 = 1;
 
-/// The message that sets an interface up.
-#[must_use]
-pub fn up(index: u32, sequence: u32) -> Vec<u8> {
-    // `struct ifinfomsg`: family, padding, type, index, flags, change mask; rtnetlink(7).
-    let mut fixed = [0u8; 16];
+/// `IFLA_ADDRESS`, which has the number of `IFA_ADDRESS`, and its like.
+const ADDRESS: u16 = 1;
+const NAME: u16 = 3;
+const MTU: u16 = 4;
+const LINK: u16 = 5;
+const MASTER: u16 = 10;
+const INFO: u16 = 18;
+const NAMESPACE: u16 = 28;
+const KIND: u16 = 1;
+const DATA: u16 = 2;
+/// `VETH_INFO_PEER`, `linux/veth.h`.
+const PEER: u16 = 1;
+/// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
+const MODE: u16 = 1;
+const MODE_BRIDGE: u32 = 4;
+/// `IFA_LOCAL`, `IFA_ADDRESS`, `IFA_FLAGS`; `IFA_F_NODAD`: usable at once.
+const LOCAL: u16 = 2;
+const FLAGS: u16 = 8;
+const NO_DUPLICATES: u32 = 2;
+/// `RTA_DST`, `RTA_OIF`, `RTA_GATEWAY`.
+const DESTINATION: u16 = 1;
+const OUT: u16 = 4;
+const GATEWAY: u16 = 5;
+/// `RT_TABLE_MAIN`, `RTPROT_STATIC`, `RT_SCOPE_UNIVERSE`, `RTN_UNICAST`.
+const ROUTE: [u8; 4] = [254, 4, 0, 1];
+
+/// Make it; it must not be there yet.
+const NEW: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+/// List all.
+const ALL: i32 = libc::NLM_F_DUMP;
+
+/// `struct ifinfomsg`: an interface, and whether it is set up.
+fn interface(index: u32, up: bool) -> [u8; 16] {
+    let mut fixed = [0; 16];
     fixed[4..8].copy_from_slice(&index.to_ne_bytes());
-    fixed[8..12].copy_from_slice(&(libc::IFF_UP as u32).to_ne_bytes());
-    fixed[12..16].copy_from_slice(&(libc::IFF_UP as u32).to_ne_bytes());
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
-    Message::new(libc::RTM_NEWLINK, flags, sequence).fixed(&fixed).finish()
+    // The flags, and which of them change.
+    (fixed[8], fixed[12]) = (u8::from(up), u8::from(up));
+    fixed
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn setting_the_loopback_up_names_its_index_and_one_flag() {
-        let bytes = up(LOOPBACK, 7);
-        assert_eq!(bytes.len(), 32);
-        assert_eq!(bytes[16..20], [0, 0, 0, 0]); // family, padding, type
-        assert_eq!(bytes[20..24], 1u32.to_ne_bytes()); // index
-        assert_eq!(bytes[24..28], 1u32.to_ne_bytes()); // IFF_UP
-        assert_eq!(bytes[28..32], 1u32.to_ne_bytes()); // only that flag changes
+/// The family of an address, and its bytes as the kernel has them.
+#[must_use]
+pub fn family(address: &Address) -> (u8, &[u8]) {
+    match address.strip_prefix(&IPV4) {
+        Some(four) => (libc::AF_INET as u8, four),
+        None => (libc::AF_INET6 as u8, address),
     }
+}
+
+/// An address of the kernel's.
+fn address(bytes: &[u8]) -> Option<Address> {
+    match bytes.len() {
+        4 => [&IPV4[..], bytes].concat().try_into().ok(),
+        _ => bytes.try_into().ok(),
+    }
+}
+
+/// What a new interface has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct New<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its hardware address, if not one that the kernel makes up.
+    pub mac: Option<[u8; 6]>,
+    /// Its MTU; 0 for the usual one.
+    pub mtu: u32,
+    /// The bridge that it belongs to; for a macvlan the interface that it lies on.
+    pub over: u32,
+    /// The network namespace that it (or the inner end of a pair) is born in, an open file.
+    pub namespace: i32,
+}
+
+impl Datagram {
+    /// Sets an interface up.
+    pub fn up(&mut self, index: u32) {
+        self.message(libc::RTM_NEWLINK, 0, &interface(index, true));
+    }
+
+    /// Makes a bridge, which is not set up yet.
+    pub fn bridge(&mut self, new: &New<'_>) {
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, false));
+        self.common(new.name, new);
+        let info = self.open(INFO);
+        self.text(KIND, "bridge");
+        self.close(info);
+    }
+
+    /// Makes a pair of interfaces that are up: the outer one at a bridge, the inner one, of this name, in another namespace.
+    pub fn pair(&mut self, inner: &str, outer: &New<'_>) {
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, true));
+        self.common(outer.name, &New { mac: None, ..*outer });
+        self.attribute(MASTER, &outer.over.to_ne_bytes());
+        let info = self.open(INFO);
+        self.text(KIND, "veth");
+        let data = self.open(DATA);
+        let peer = self.open(PEER);
+        self.raw(&interface(0, true));
+        self.common(inner, outer);
+        self.attribute(NAMESPACE, &outer.namespace.to_ne_bytes());
+        self.close(peer);
+        self.close(data);
+        self.close(info);
+    }
+
+    /// Makes an interface in another namespace that has an own hardware address on one of the host's.
+    pub fn macvlan(&mut self, new: &New<'_>) {
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, false));
+        self.common(new.name, new);
+        self.attribute(LINK, &new.over.to_ne_bytes());
+        self.attribute(NAMESPACE, &new.namespace.to_ne_bytes());
+        let info = self.open(INFO);
+        self.text(KIND, "macvlan");
+        let data = self.open(DATA);
+        self.attribute(MODE, &MODE_BRIDGE.to_ne_bytes());
+        self.close(data);
+        self.close(info);
+    }
+
+    #[inline(never)]
+    fn common(&mut self, name: &str, new: &New<'_>) {
+        self.text(NAME, name);
+        if let Some(mac) = new.mac {
+            self.attribute(ADDRESS, &mac);
+        }
+        if new.mtu != 0 {
+            self.attribute(MTU, &new.mtu.to_ne_bytes());
+        }
+    }
+
+    /// Removes an interface.
+    pub fn remove(&mut self, name: &str) {
+        self.message(libc::RTM_DELLINK, 0, &interface(0, false));
+        self.text(NAME, name);
+    }
+
+    /// Gives an interface an address, which is not looked for on the network first.
+    pub fn address(&mut self, index: u32, address: &Address, bits: u8) {
+        let (family, bytes) = family(address);
+        // `struct ifaddrmsg`: family, length of the prefix, flags, scope, interface.
+        let [a, b, c, d] = index.to_ne_bytes();
+        self.message(libc::RTM_NEWADDR, NEW, &[family, bits, 0, 0, a, b, c, d]);
+        self.attribute(LOCAL, bytes);
+        self.attribute(ADDRESS, bytes);
+        self.attribute(FLAGS, &NO_DUPLICATES.to_ne_bytes());
+    }
+
+    /// Sends what goes nowhere else to this gateway.
+    pub fn default_route(&mut self, gateway: &Address) {
+        let (family, bytes) = family(gateway);
+        let [table, protocol, scope, kind] = ROUTE;
+        self.message(libc::RTM_NEWROUTE, NEW, &[family, 0, 0, 0, table, protocol, scope, kind, 0, 0, 0, 0]);
+        self.attribute(GATEWAY, bytes);
+    }
+}
+
+/// An interface that is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// By which others refer to it.
+    pub index: u32,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Whether it is set up.
+    pub up: bool,
+}
+
+/// Reads an interface: `struct ifinfomsg` and attributes.
+fn read_link(body: &[u8]) -> Option<Link> {
+    let attributes = body.get(16..)?;
+    let index = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
+    let mac = wire::attribute(attributes, ADDRESS).try_into().unwrap_or_default();
+    Some(Link { index, mtu: wire::number(attributes, MTU), mac, up: body[8] & 1 != 0 })
+}
+
+/// Looks for an interface by its name, or if that is empty by its number; `None` if there is none.
+///
+/// # Errors
+/// What the kernel refuses besides.
+#[inline(never)]
+pub fn find(socket: &Socket, name: &str, index: u32) -> Result<Option<Link>> {
+    let (mut datagram, mut found) = (Datagram::default(), None);
+    datagram.message(libc::RTM_GETLINK, 0, &interface(index, false));
+    if !name.is_empty() {
+        datagram.text(NAME, name);
+    }
+    datagram.acknowledge();
+    let result = socket.ask(&mut datagram, phrase!("look for a network interface"), &mut |_, body| {
+        found = read_link(body);
+    });
+    match result {
+        Err(error) if !error.is(Errno::ENODEV) => Err(error),
+        _ => Ok(found),
+    }
+}
+
+/// A route of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads: a prefix, all of it zero for all other destinations.
+    pub to: Address,
+    /// How many bits of it count, as in IPv6 also for IPv4.
+    pub bits: u8,
+    /// The interface's number.
+    pub out: u32,
+}
+
+/// Reads a route: `struct rtmsg` and attributes.
+fn read_route(body: &[u8]) -> Option<Route> {
+    let (&[family, bits, ..], attributes) = body.split_first_chunk::<12>()?;
+    let (all, more) = if family == libc::AF_INET as u8 { (&[0; 4][..], 96) } else { (&[0; 16][..], 0) };
+    let to = wire::attribute(attributes, DESTINATION);
+    let to = address(if to.is_empty() { all } else { to })?;
+    Some(Route { to, bits: bits.checked_add(more).filter(|bits| *bits <= 128)?, out: wire::number(attributes, OUT) })
+}
+
+/// Hands out all routes, those to the host's own addresses too.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn routes(each: &mut dyn FnMut(Route)) -> Result<()> {
+    let mut datagram = Datagram::default();
+    datagram.message(libc::RTM_GETROUTE, ALL, &[0; 12]);
+    Socket::route()?.ask(&mut datagram, phrase!("list the routes"), &mut |_, body| {
+        if let Some(route) = read_route(body) {
+            each(route);
+        }
+    })
+}
+
+/// The hardware address of whoever has this IPv4 address: whoever gets it next has the same, which neighbours may remember.
+#[must_use]
+pub fn mac(address: &Address) -> [u8; 6] {
+    let [.., a, b, c, d] = *address;
+    [2, 0x76, a, b, c, d]
+}
+
+/// As people write it.
+#[must_use]
+pub fn mac_text(mac: [u8; 6]) -> &'static str {
+    let [a, b, c, d, e, f] = mac;
+    keep::text!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }

@@ -1,38 +1,69 @@
 //! A conversation with the kernel over one netlink socket.
 
-use alloc::string::String;
+use alloc::vec;
 
-use super::wire;
+use super::wire::{self, DONE, Datagram, ERROR};
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::sys::{Fd, net};
+use crate::base::keep;
+use crate::base::phrase::Phrase;
+use crate::sys::{self, Fd, netlink};
+
+/// What is read at a time: lists come in pieces that fit into what was offered before.
+const BUFFER: usize = 32 << 10;
 
 /// An open netlink socket.
 pub struct Socket(Fd);
 
 impl Socket {
-    /// Opens a socket for interfaces, addresses and routes.
+    /// Opens a socket for interfaces, addresses and routes, in the network namespace that this process is in.
     ///
     /// # Errors
     /// socket(2).
     pub fn route() -> Result<Socket> {
-        net::netlink(libc::NETLINK_ROUTE)
+        netlink::open(libc::NETLINK_ROUTE)
             .map(Socket)
             .map_err(|error| error.hint(phrase!("the kernel has no networking (CONFIG_NET); use --network host")))
     }
 
-    /// Sends a message and waits for its acknowledgement.
+    /// Opens a socket for packet filters.
     ///
     /// # Errors
-    /// What the kernel answers; `what` says what the message was for.
-    pub fn request(&self, message: &[u8], what: &'static str) -> Result<()> {
-        net::send_to_kernel(self.0.by_ref(), message)?;
-        let mut answer = [0u8; 1024];
-        let length = net::receive_from_kernel(self.0.by_ref(), &mut answer)?;
-        match wire::acknowledgement(&answer[..length]) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(errno)) => Err(Error::os(errno, what, String::new()).because(crate::sys::ledger::reason())),
-            None => {
-                Err(Error::new(phrase!("the kernel gave an answer to a netlink message that is no acknowledgement")))
+    /// socket(2).
+    pub fn netfilter() -> Result<Socket> {
+        netlink::open(libc::NETLINK_NETFILTER).map(Socket)
+    }
+
+    /// Sends messages and waits until the kernel has gone through all, the last of which asks for an acknowledgement.
+    ///
+    /// # Errors
+    /// The first that the kernel refuses; `what` says what they were for.
+    pub fn request(&self, datagram: &mut Datagram, what: Phrase) -> Result<()> {
+        self.ask(datagram, what, &mut |_, _| ())
+    }
+
+    /// Sends a message and hands out what comes: an object, or the list of all.
+    ///
+    /// # Errors
+    /// As for [`Socket::request`].
+    #[inline(never)]
+    pub fn ask(&self, datagram: &mut Datagram, what: Phrase, each: &mut dyn FnMut(u16, &[u8])) -> Result<()> {
+        netlink::send(self.0.by_ref(), datagram.finish())?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let length = netlink::receive(self.0.by_ref(), &mut buffer)?;
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((kind, _, body)) = wire::next_message(&mut rest) {
+                match kind {
+                    DONE => return Ok(()),
+                    ERROR => match wire::verdict(body) {
+                        (Errno(0), _) => return Ok(()),
+                        (errno, words) => {
+                            return Err(Error::os(errno, what, keep::lossy(words)).because(sys::ledger::reason()));
+                        }
+                    },
+                    _ => each(kind, body),
+                }
             }
         }
     }

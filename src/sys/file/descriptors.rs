@@ -10,7 +10,7 @@ use super::{fail, fail_on, on};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::call::sys;
-use crate::sys::fd::{Fd, FdRef};
+use crate::sys::fd::{CWD, Fd, FdRef};
 
 /// What a lock is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +196,39 @@ pub fn close_on_exec(file: FdRef<'_>) -> Result<()> {
     fcntl(file, libc::F_SETFD, libc::FD_CLOEXEC)
 }
 
+/// Does something with every open file but the standard ones.
+///
+/// # Errors
+/// `/proc` is not there, or what `act` returns.
+pub fn each_open(act: &mut dyn FnMut(i32) -> Result<()>) -> Result<()> {
+    let listed = super::open(CWD, c"/proc/self/fd", libc::O_RDONLY | libc::O_DIRECTORY)?;
+    let entries = super::list(listed.by_ref())?;
+    drop(listed);
+    entries
+        .iter()
+        .filter_map(|entry| entry.name.to_str().ok()?.parse().ok())
+        .filter(|number| *number > 2)
+        .try_for_each(act)
+}
+
+/// Has every open file but the standard ones closed when this process executes a program.
+///
+/// # Errors
+/// `close_range(2)`, and without it those of [`each_open`].
+pub fn close_all_on_exec() -> Result<()> {
+    match close_from(3, false) {
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EINVAL) || error.is(Errno::EPERM) => {
+            // Before Linux 5.11.
+            each_open(&mut |number| match close_on_exec(FdRef::from_number(number)) {
+                // The list's own.
+                Err(error) if error.is(Errno::EBADF) => Ok(()),
+                result => result,
+            })
+        }
+        result => result,
+    }
+}
+
 /// Has one descriptor stay open in the program that this process executes next.
 ///
 /// # Errors
@@ -210,6 +243,14 @@ pub fn keep_on_exec(file: FdRef<'_>) -> Result<()> {
 /// fcntl(2).
 pub fn never_wait(file: FdRef<'_>) -> Result<()> {
     fcntl(file, libc::F_SETFL, libc::O_NONBLOCK)
+}
+
+/// Has reads and writes wait again, for every descriptor of the same opening.
+///
+/// # Errors
+/// fcntl(2).
+pub fn always_wait(file: FdRef<'_>) -> Result<()> {
+    fcntl(file, libc::F_SETFL, 0)
 }
 
 fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {

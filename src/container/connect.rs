@@ -1,0 +1,636 @@
+//! Connecting a container to networks when it starts, and taking it off again.
+//!
+//! Its owner does so from outside, as soon as the first process is there and has a network namespace, which that process is
+//! waiting for. What is made is written down before ([`super::connections`]), so that it can be taken down by whoever comes.
+//! An address is written down by the network itself.
+
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use super::bundle::Bundles;
+use super::connections::{Connection, Connections, Port};
+use super::files;
+use super::launch::{DNS, HOSTS, NETWORKS, PORTS, RESOLV, annotation, namespace_path};
+use super::process as known;
+use super::spec::Spec;
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::base::keep::Kept;
+use crate::base::text::{self, Address, Cut, IPV4};
+use crate::kernel::netlink::link::{self, New, family};
+use crate::kernel::netlink::nft::Published;
+use crate::kernel::netlink::{Datagram, Socket};
+use crate::network::bridge::{self, Notes};
+use crate::network::relay::{self, Entrance};
+use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets};
+use crate::sys::fd::CWD;
+use crate::sys::{Fd, FdRef, because, file, mount, process};
+
+/// Where network namespaces have names, ip-netns(8).
+const NAMED: &str = "/run/netns";
+/// The first port that is chosen where none is given, and how many there are.
+const CHOSEN: (u32, u32) = (32768, 28000);
+/// How many of them are tried.
+const TRIES: u32 = 100;
+
+/// Whose connections these are.
+#[derive(Clone, Copy)]
+pub struct Whose<'a> {
+    /// The directory of all state.
+    pub root: FdRef<'a>,
+    /// The container's directory.
+    pub directory: FdRef<'a>,
+    /// Its ID.
+    pub id: &'a str,
+    /// Its name, if it is known.
+    pub name: &'a str,
+    /// What it is.
+    pub spec: &'a Spec,
+}
+
+/// Whether a container is on networks of vial's.
+#[must_use]
+pub fn is_wanted(spec: &Spec) -> bool {
+    !annotation(spec, NETWORKS).is_empty()
+}
+
+/// What goes wrong while it is made.
+struct Making<'a> {
+    whose: Whose<'a>,
+    networks: Networks,
+    /// For the host's interfaces.
+    socket: Socket,
+    /// The container's network namespace.
+    namespace: Fd,
+    pid: u32,
+    made: Connections,
+    notes: Notes,
+    /// The gateways by which its names are answered.
+    servers: Vec<Address>,
+}
+
+/// Connects a container whose first process is this one; what people should know of it.
+///
+/// # Errors
+/// What the kernel refuses or lacks; a network that is not there; an address or a port that is taken. Nothing is left then.
+#[inline(never)]
+pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
+    // What the last start has left, if its owner was killed.
+    release(whose.root, whose.id)?;
+    let namespace = {
+        let _why = because!("open the container's network namespace");
+        file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)?
+    };
+    let mut whose = *whose;
+    if whose.name.is_empty() {
+        // A monitor that starts it does not know how it is called by now.
+        whose.name = Bundles::open(whose.root)?.search(whose.id)?.map_or("", |(_, name)| name);
+    }
+    let mut making = Making {
+        whose,
+        networks: Networks::open(whose.root)?,
+        socket: Socket::route()?,
+        namespace,
+        pid,
+        made: Connections::default(),
+        notes: Notes::default(),
+        servers: Vec::new(),
+    };
+    match making.make() {
+        Ok(()) => Ok(making.notes),
+        Err(error) => {
+            let _ = release(whose.root, whose.id);
+            Err(error)
+        }
+    }
+}
+
+impl Making<'_> {
+    #[inline(never)]
+    fn make(&mut self) -> Result<()> {
+        let mut entrances = self.ports()?;
+        for line in annotation(self.whose.spec, NETWORKS).parts(b'\n') {
+            self.join(line)?;
+        }
+        self.publish()?;
+        self.name()?;
+        self.files()?;
+        let first = self.made.networks.first().copied().unwrap_or_default();
+        for entrance in &mut entrances {
+            entrance.to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
+        }
+        if !entrances.is_empty() {
+            let relay = relay::start(&entrances)?;
+            self.made.relay = (relay, known::began(relay));
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.made.write(self.whose.directory)
+    }
+
+    /// Sees that the host's ports are free and notes them; takes those on its loopback.
+    #[inline(never)]
+    fn ports(&mut self) -> Result<Vec<Entrance>> {
+        let mut entrances = Vec::new();
+        for line in annotation(self.whose.spec, PORTS).parts(b'\n') {
+            let mut words = line.words();
+            let (Some(protocol), Some(at)) = (words.next(), words.next()) else { continue };
+            let mut number = || words.next().and_then(text::decimal_u32).unwrap_or(0);
+            let (host_port, port) = (number(), number() as u16);
+            let all = match at {
+                "*" => &["0.0.0.0", "::"][..if bridge::has_ipv6() { 2 } else { 1 }],
+                _ => &[at][..],
+            };
+            let mut tries = if host_port == 0 { TRIES } else { 1 };
+            let (chosen, mut taken) = loop {
+                let candidate = if host_port == 0 { any_port()? } else { host_port as u16 };
+                tries -= 1;
+                match take(all, candidate, protocol == "tcp") {
+                    Err(error) if tries > 0 && error.is(Errno::EADDRINUSE) => {}
+                    Err(error) => return Err(port_hint(error)),
+                    Ok(taken) => break (candidate, taken),
+                }
+            };
+            for entrance in &mut taken {
+                entrance.port = port;
+            }
+            entrances.append(&mut taken);
+            for host in all {
+                self.made.ports.push(Port { protocol, host, host_port: chosen, port });
+            }
+        }
+        Ok(entrances)
+    }
+
+    /// Joins a network.
+    #[inline(never)]
+    fn join(&mut self, line: &'static str) -> Result<()> {
+        let mut words = line.words();
+        let name = words.next().unwrap_or_default();
+        if name == DEFAULT && self.networks.load(name)?.is_none() {
+            bridge::make_default(&self.networks)?;
+        }
+        let network = self.networks.load(name)?.ok_or_else(|| self.networks.missing(name))?;
+        let directory = self.networks.directory(name)?;
+        let number = self.made.networks.len();
+        let letter = char::from(b'a' + number as u8);
+        let short = |length| self.whose.id.get(..length).unwrap_or_default();
+        let mut connection = Connection {
+            network: name,
+            interface: join!("eth{}", number),
+            link: if network.driver == "bridge" { join!("vl{}{}", short(10), letter) } else { "" },
+            ..Connection::default()
+        };
+        let (mut wanted, mut mac) = ([None; 2], "");
+        let mut found_by = Vec::from([short(12)]);
+        if !self.whose.name.is_empty() {
+            found_by.push(self.whose.name);
+        }
+        for word in words {
+            match word.cut(b'=').unwrap_or_default() {
+                ("alias", alias) => found_by.push(alias),
+                ("ip", address) => wanted[0] = text::address(address),
+                ("ip6", address) => wanted[1] = text::address(address),
+                ("mac", address) => mac = address,
+                _ => {}
+            }
+        }
+        connection.names = found_by.join(",").leak();
+        self.lease(&network, directory.by_ref(), wanted, &mut connection)?;
+        let own = [connection.address, connection.address6].into_iter().find_map(text::address).unwrap_or_default();
+        let mac = mac_of(mac).unwrap_or(link::mac(&own));
+        connection.mac = link::mac_text(mac);
+        self.made.networks.push(connection);
+        self.write()?;
+        self.link(&network, &connection, mac)?;
+        self.configure(&connection)?;
+        for address in [connection.address, connection.address6].into_iter().filter_map(text::address) {
+            for name in &found_by {
+                names::add(directory.by_ref(), name, &address)?;
+            }
+        }
+        if network.driver == "bridge" {
+            let gateways = bridge::gateways(&network);
+            resolver::ensure(directory.by_ref(), &gateways)?;
+            self.servers.extend(gateways);
+        }
+        Ok(())
+    }
+
+    /// Takes addresses of a network: the second with the same number as the first.
+    #[inline(never)]
+    fn lease(
+        &self,
+        network: &Network,
+        directory: FdRef<'_>,
+        wanted: [Option<Address>; 2],
+        connection: &mut Connection,
+    ) -> Result<()> {
+        let mut content = alloc::string::String::from(join!("{}\n", self.whose.id));
+        for server in annotation(self.whose.spec, DNS).words() {
+            content.push_str(join!("dns {}\n", server));
+        }
+        if network.internal {
+            content.push_str("internal\n");
+        }
+        let mut place = None;
+        for subnet in &subnets(network) {
+            let is_ipv4 = subnet.address.starts_with(&IPV4);
+            let (wanted, gateway) = if is_ipv4 { (wanted[0], network.gateway) } else { (wanted[1], network.gateway6) };
+            if !is_ipv4 && !bridge::has_ipv6() {
+                continue;
+            }
+            let at = text::address(gateway).unwrap_or_default();
+            let like = wanted.or_else(|| place.and_then(|place| subnet.nth(place)));
+            let leased = match ipam::lease(directory, subnet, &at, like, &content) {
+                // Somebody asked for the one with the same number.
+                Err(_) if wanted.is_none() && like.is_some() => ipam::lease(directory, subnet, &at, None, &content),
+                leased => leased,
+            };
+            let address = leased.inspect_err(|_| {
+                for taken in [connection.address, connection.address6].into_iter().filter_map(text::address) {
+                    let _ = ipam::release(directory, &taken);
+                }
+            })?;
+            place = Some(subnet.place(&address));
+            let gateway = if network.internal { "" } else { gateway };
+            let bits = join!("{}", u32::from(subnet.prefix()));
+            if is_ipv4 {
+                (connection.address, connection.bits, connection.gateway) = (address_text(&address), bits, gateway);
+            } else {
+                (connection.address6, connection.bits6, connection.gateway6) = (address_text(&address), bits, gateway);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the interface, which is born in the container's namespace.
+    #[inline(never)]
+    fn link(&mut self, network: &Network, connection: &Connection, mac: [u8; 6]) -> Result<()> {
+        let is_bridge = network.driver == "bridge";
+        let over = if is_bridge {
+            bridge::ensure(&self.socket, network, &mut self.notes)?
+        } else {
+            link::find(&self.socket, network.parent, 0)?.map(|link| link.index).ok_or_else(|| {
+                Error::new(say!("the host has no interface {}, on which the network lies", network.parent))
+            })?
+        };
+        let _why = because!("make the container's interface in its network namespace, and its other end at the bridge");
+        let namespace = self.namespace.by_ref().number();
+        let name = if is_bridge { connection.link } else { connection.interface };
+        let new = New { name, mac: Some(mac), mtu: network.mtu, over, namespace };
+        let mut left = 2;
+        loop {
+            let mut datagram = Datagram::default();
+            if is_bridge {
+                datagram.pair(connection.interface, &new);
+            } else {
+                datagram.macvlan(&new);
+            }
+            datagram.acknowledge();
+            left -= 1;
+            match self.socket.request(&mut datagram, phrase!("make the container's interface")) {
+                // The last one's namespace is still on its way out.
+                Err(error) if left > 0 && error.is(Errno::EEXIST) => remove_link(&self.socket, connection.link)?,
+                Err(error) if error.is(Errno::EOPNOTSUPP) => {
+                    return Err(error.hint(phrase!(
+                        "the kernel has no such interfaces (CONFIG_VETH, CONFIG_MACVLAN); --network none or host do without"
+                    )));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Gives the interface its addresses and routes, from within the container's namespace.
+    #[inline(never)]
+    fn configure(&mut self, connection: &Connection) -> Result<()> {
+        let _why = because!("give the container's interface its addresses and the way out");
+        let inner = inside(&self.namespace)?;
+        let index = link::find(&inner, connection.interface, 0)?.map_or(0, |link| link.index);
+        let mut datagram = Datagram::default();
+        datagram.up(index);
+        let families = [
+            (connection.address, connection.bits, connection.gateway),
+            (connection.address6, connection.bits6, connection.gateway6),
+        ];
+        for (at, (address, bits, gateway)) in families.into_iter().enumerate() {
+            let Some(address) = text::address(address) else { continue };
+            datagram.address(index, &address, text::decimal_u32(bits).unwrap_or(0) as u8);
+            let earlier = self.made.networks.iter().any(|other| {
+                other.interface != connection.interface
+                    && !(if at == 0 { other.gateway } else { other.gateway6 }).is_empty()
+            });
+            if let (false, Some(gateway)) = (earlier, text::address(gateway)) {
+                datagram.default_route(&gateway);
+            }
+        }
+        datagram.acknowledge();
+        inner.request(&mut datagram, phrase!("give the interface its addresses"))
+    }
+
+    /// Has what comes to the host's ports go to the container's.
+    #[inline(never)]
+    fn publish(&mut self) -> Result<()> {
+        if self.made.ports.is_empty() {
+            return Ok(());
+        }
+        let _why = because!("publish the container's ports");
+        self.write()?;
+        let first = self.made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
+        let network = first.map(|first| self.networks.load(first.network)).transpose()?.flatten();
+        let (Some(first), Some(network)) = (first, network) else {
+            return Err(Error::new(phrase!("ports can be published on a bridge network only")));
+        };
+        if network.internal {
+            return Err(Error::new(say!("the network {} is internal: no port can be published on it", first.network)));
+        }
+        let published = || translate(&network, &first, &self.made.ports, false);
+        match published() {
+            // Another firewall has thrown the tables away.
+            Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
+            result => result,
+        }
+        .map_err(|error| if error.is(Errno::EEXIST) { port_hint(error) } else { bridge::lacks(error) })
+    }
+
+    /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it.
+    fn name(&mut self) -> Result<()> {
+        let name = if self.whose.name.is_empty() { self.whose.id } else { self.whose.name };
+        let _why = because!("name the container's network namespace, for ip netns");
+        file::mkdir_all(NAMED, 0o755)?;
+        let place = file::path(join!("{}/{}", NAMED, name))?;
+        let flags = libc::O_RDONLY | libc::O_CREAT | libc::O_EXCL;
+        match file::create(CWD, place, flags, 0o444) {
+            Err(error) if error.is(Errno::EEXIST) => {
+                self.notes.push(say!(
+                    "{} is there already: the network namespace has no name",
+                    crate::base::keep::lossy(place.to_bytes())
+                ));
+                return Ok(());
+            }
+            result => result.map(drop)?,
+        }
+        self.made.netns = crate::base::keep::copy(name);
+        self.write()?;
+        let source = file::path(namespace_path(self.pid, "network"))?;
+        mount::mount(Some(source), place, None, libc::MS_BIND, None)
+    }
+
+    /// Tells the container its address, its name servers, and what was added.
+    #[inline(never)]
+    fn files(&self) -> Result<()> {
+        let _why = because!("tell the container its address and its name servers");
+        let spec = self.whose.spec;
+        let first = self.made.networks.first().copied().unwrap_or_default();
+        let gateway = self.servers.first().map_or("", address_text);
+        let mut added = Kept::new(Vec::new());
+        for line in annotation(spec, HOSTS).parts(b'\n') {
+            if let Some((name, address)) = line.cut(b' ') {
+                added.push((name, if address == "host-gateway" { gateway } else { address }));
+            }
+        }
+        let own = if first.address.is_empty() { first.address6 } else { first.address };
+        let hosts = files::hosts(
+            spec.hostname.unwrap_or_default(),
+            spec.domainname.unwrap_or_default(),
+            own,
+            &mut added.iter().copied(),
+        );
+        put(self.whose.directory, c"hosts", &hosts)?;
+        if self.servers.is_empty() {
+            return Ok(());
+        }
+        let mut resolv = alloc::string::String::new();
+        for server in &self.servers {
+            resolv.push_str(join!("nameserver {}\n", address_text(server)));
+        }
+        resolv.push_str(annotation(spec, RESOLV));
+        put(self.whose.directory, c"resolv.conf", &resolv)
+    }
+}
+
+/// Fills one of the container's files anew where it is: it is mounted there.
+fn put(directory: FdRef<'_>, name: &CStr, content: &str) -> Result<()> {
+    let opened = file::create(directory, name, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC, 0o644)?;
+    file::write_all(opened.by_ref(), content.as_bytes())
+}
+
+/// A socket for the interfaces in another network namespace, to which this process goes for a moment.
+fn inside(namespace: &Fd) -> Result<Socket> {
+    let own = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
+    process::setns(namespace.by_ref(), libc::CLONE_NEWNET)?;
+    let socket = Socket::route();
+    process::setns(own.by_ref(), libc::CLONE_NEWNET)?;
+    socket
+}
+
+/// Any port that may be free.
+fn any_port() -> Result<u16> {
+    let mut random = [0; 4];
+    process::random(&mut random)?;
+    Ok((CHOSEN.0 + u32::from_ne_bytes(random) % CHOSEN.1) as u16)
+}
+
+/// Sees whether a port is free at addresses of the host's, and takes it where that is its loopback.
+fn take(all: &[&str], port: u16, is_tcp: bool) -> Result<Vec<Entrance>> {
+    let mut taken = Vec::new();
+    for at in all {
+        let Some(address) = text::address(at) else { continue };
+        let free = relay::listen(&address, port, is_tcp)?;
+        let own = match *at {
+            "0.0.0.0" => text::address("127.0.0.1"),
+            "::" => text::address("::1"),
+            _ => Some(address),
+        };
+        let Some(own) = own.filter(is_loopback) else { continue };
+        let socket = if own == address {
+            free
+        } else {
+            drop(free);
+            relay::listen(&own, port, is_tcp)?
+        };
+        taken.push(Entrance { socket, is_tcp, to: own, port: 0 });
+    }
+    Ok(taken)
+}
+
+fn is_loopback(address: &Address) -> bool {
+    match address.strip_prefix(&IPV4) {
+        Some(four) => four[0] == 127,
+        None => text::address("::1") == Some(*address),
+    }
+}
+
+#[cold]
+fn port_hint(error: Error) -> Error {
+    match error.errno() {
+        Errno::EADDRINUSE | Errno::EEXIST => error.hint(phrase!(
+            "the port is taken, by another program or another container; -p takes a free one if the host's is left out"
+        )),
+        Errno::EADDRNOTAVAIL => error.hint(phrase!("-p names an address that this host does not have")),
+        _ => error,
+    }
+}
+
+/// Publishes ports, or takes that back.
+fn translate(network: &Network, connection: &Connection, ports: &[Port], back: bool) -> Result<()> {
+    for own in [connection.address, connection.address6] {
+        let Some(to) = text::address(own) else { continue };
+        let mut datagram = Datagram::default();
+        datagram.begin_batch();
+        let mut any = false;
+        for port in ports {
+            let Some(at) = text::address(port.host) else { continue };
+            // The loopback is the relay's.
+            if family(&at).0 != family(&to).0 || is_loopback(&at) {
+                continue;
+            }
+            any = true;
+            let published = Published {
+                protocol: if port.protocol == "tcp" { libc::IPPROTO_TCP } else { libc::IPPROTO_UDP } as u8,
+                at: if ["0.0.0.0", "::"].contains(&port.host) { None } else { Some(&at) },
+                port: port.host_port,
+                to: &to,
+                to_port: port.port,
+            };
+            datagram.publish(bridge::interface(network), &published, back);
+        }
+        datagram.end_batch();
+        if any {
+            Socket::netfilter()?.request(&mut datagram, phrase!("publish the ports"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `02:76:0a:76:00:05`.
+#[must_use]
+pub fn mac_of(text: &str) -> Option<[u8; 6]> {
+    let mut mac = [0; 6];
+    let mut parts = text.parts(b':');
+    for byte in &mut mac {
+        *byte = parts.next().filter(|part| part.len() == 2).and_then(text::hexadecimal)? as u8;
+    }
+    parts.next().is_none().then_some(mac)
+}
+
+fn remove_link(socket: &Socket, name: &str) -> Result<()> {
+    let mut datagram = Datagram::default();
+    datagram.remove(name);
+    datagram.acknowledge();
+    match socket.request(&mut datagram, phrase!("remove the container's interface")) {
+        Err(error) if error.is(Errno::ENODEV) => Ok(()),
+        result => result,
+    }
+}
+
+/// Takes down what was put up for a container on networks; that there is nothing is fine.
+///
+/// # Errors
+/// The first that fails: what tells of the rest stays.
+#[inline(never)]
+pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
+    let directory = match file::open(root, file::path(join!("containers/{}", id))?, libc::O_RDONLY | libc::O_DIRECTORY)
+    {
+        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
+        directory => directory?,
+    };
+    let mut all = Connections::read(directory.by_ref());
+    if all == Connections::default() {
+        return Ok(());
+    }
+    let _why = because!("take the container off its networks");
+    let networks = Networks::open(root)?;
+    end_relay(all.relay)?;
+    let published = all.networks.iter().find(|connection| !connection.link.is_empty());
+    if let Some(connection) = published
+        && !all.ports.is_empty()
+        && let Some(network) = networks.load(connection.network)?
+    {
+        match translate(&network, connection, &all.ports, true) {
+            // They had not been published yet, or somebody threw the tables away.
+            Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => {}
+            result => result?,
+        }
+    }
+    let socket = Socket::route()?;
+    for connection in &all.networks {
+        leave(&networks, &socket, connection)?;
+    }
+    if !all.netns.is_empty() {
+        let place = file::path(join!("{}/{}", NAMED, all.netns))?;
+        let _ = mount::detach(place);
+        match file::unlink(CWD, place) {
+            Err(error) if !error.is(Errno::ENOENT) => return Err(error),
+            _ => {}
+        }
+    }
+    all = Connections::default();
+    all.write(directory.by_ref())
+}
+
+/// Leaves a network: names first, so that nobody is led to an address that another one has by then.
+fn leave(networks: &Networks, socket: &Socket, connection: &Connection) -> Result<()> {
+    let addresses = [connection.address, connection.address6];
+    let directory = networks.directory(connection.network).ok();
+    for address in addresses.into_iter().filter_map(text::address) {
+        for name in connection.names.parts(b',') {
+            if let Some(directory) = &directory {
+                names::remove(directory.by_ref(), name, &address);
+            }
+        }
+    }
+    if !connection.link.is_empty() {
+        remove_link(socket, connection.link)?;
+    }
+    for address in addresses.into_iter().filter_map(text::address) {
+        if let Some(directory) = &directory {
+            ipam::release(directory.by_ref(), &address)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process that passes on what comes to the loopback, so that its ports are free.
+fn end_relay((pid, began): (u32, u64)) -> Result<()> {
+    if pid == 0 || !known::signal(pid, began, libc::SIGKILL)? {
+        return Ok(());
+    }
+    // It may be this process's own, or somebody else's.
+    if process::wait(Some(pid), true).is_err() {
+        let mut rounds = 0;
+        while known::is_alive(pid, began) && rounds < 1000 {
+            rounds += 1;
+            process::sleep(1);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the relay anew whose monitor was killed, and which ended with it.
+///
+/// # Errors
+/// A port is taken meanwhile.
+pub fn resume(directory: FdRef<'_>) -> Result<()> {
+    let mut all = Connections::read(directory);
+    if all.relay.0 == 0 {
+        return Ok(());
+    }
+    end_relay(all.relay)?;
+    let first = all.networks.first().copied().unwrap_or_default();
+    let to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
+    let mut entrances = Vec::new();
+    for port in &all.ports {
+        for mut entrance in take(&[port.host], port.host_port, port.protocol == "tcp")? {
+            (entrance.to, entrance.port) = (to, port.port);
+            entrances.push(entrance);
+        }
+    }
+    let relay = relay::start(&entrances)?;
+    all.relay = (relay, known::began(relay));
+    all.write(directory)
+}
