@@ -7,10 +7,14 @@
 //! Nothing unwinds and nobody debugs the stripped binary, so a linker script drops the tables for unwinding, which the
 //! precompiled core library brings along.
 //!
+//! What most commands never execute is packed when a release is linked (`src/rt/cold_link.rs`).
+//!
 //! It also packs the phrases that the sources hold (`base::phrase`).
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{env, fmt::Write, fs, path::Path, process::ExitCode};
 
+#[path = "src/rt/cold_link.rs"]
+mod cold_link;
 #[path = "src/base/phrase/find.rs"]
 mod find;
 #[path = "src/base/phrase/pack.rs"]
@@ -28,7 +32,11 @@ const SCRIPT: &str = "SECTIONS
 INSERT AFTER .text;
 ";
 
-fn main() {
+fn main() -> ExitCode {
+    // A copy of this program stands between the compiler and the linker, see .cargo/rustc.
+    if let Ok(linker) = env::var(cold_link::LINKER) {
+        return cold_link::link(&linker);
+    }
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
@@ -38,7 +46,11 @@ fn main() {
         fs::write(archives.join(format!("lib{name}.a")), "!<arch>\n").expect("write an empty archive");
     }
     let script = Path::new(&out).join("discard.ld");
-    fs::write(&script, SCRIPT).expect("write the linker script");
+    let mut text = SCRIPT.to_owned();
+    if env::var("PROFILE").as_deref() != Ok("release") {
+        text.push_str("cold_begin = 0;\ncold_end = 0;\n");
+    }
+    fs::write(&script, text).expect("write the linker script");
     let (archives, script) = (format!("-L{}", archives.display()), format!("-T{}", script.display()));
     // These mean the same to gcc and to a bare linker.
     for argument in
@@ -52,6 +64,9 @@ fn main() {
         println!("cargo:rustc-link-arg-bins={prefix}{argument}");
     }
     fs::write(Path::new(&out).join("phrases.rs"), phrases()).expect("write the packed phrases");
+    let own = env::current_exe().expect("this program has a path");
+    fs::copy(own, Path::new(&out).join("link")).expect("copy this program");
+    ExitCode::SUCCESS
 }
 
 /// The source of the tables that `base::phrase` includes.

@@ -76,6 +76,20 @@ fn keeps_the_laws(scene: &Scene, path: &Path, objdumps: &[&str]) {
     let listing = scene.command(&objdump.to_string_lossy(), args).ok().stdout;
     assert!(listing.lines().count() > 1000, "this is no disassembly of vial:\n{}", &listing[..listing.len().min(500)]);
     assert_eq!(doors(&listing), 1, "instructions that enter the kernel in {}", path.display());
+    // What is packed in it can be looked into before it was packed only.
+    let whole = as_it_was_linked(path);
+    let args = ["-d".as_ref(), "--no-show-raw-insn".as_ref(), whole.as_os_str()];
+    let all = scene.command(&objdump.to_string_lossy(), args).ok().stdout;
+    assert!(all.lines().count() > listing.lines().count() + 10_000, "nothing was packed in {}", path.display());
+    assert_eq!(doors(&all), 1, "instructions that enter the kernel in {}", whole.display());
+}
+
+/// The program before a part of it was packed, which the build left with the files that it is made of.
+fn as_it_was_linked(program: &Path) -> PathBuf {
+    let builds = fs::read_dir(program.with_file_name("build")).expect("list the build scripts' directories");
+    let candidates = builds.flatten().map(|entry| entry.path().join("out/whole"));
+    let written = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    candidates.filter(|path| path.exists()).max_by_key(written).expect("the build keeps the program as it was linked")
 }
 
 fn the_release_binary_has_one_door_and_is_static_and_small(scene: &Scene) {

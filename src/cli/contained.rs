@@ -15,6 +15,7 @@ use crate::base::keep;
 use crate::image::blobs::NATIVE;
 use crate::image::bring::Wanted;
 use crate::image::layout::Layout;
+use crate::sys::cold::Gate;
 use crate::sys::{because, fd, file, terminal};
 
 /// Where in the file's own header is said where the archive begins, in four bytes, the lowest first: in the padding of the
@@ -55,7 +56,7 @@ pub(super) fn complete(context: &Context<'static>, start: u32) -> Result<Context
             "accepted: options of `vial run`, with = before a value that begins with -, and spaces between"
         )));
     }
-    let image = bring(context, start.into())?;
+    let image = COLD_GATE.open()?(context, start.into())?;
     let terminal = {
         let _why = because!("see whether somebody sits at a terminal");
         terminal::modes(fd::STDIN).is_ok() && terminal::modes(fd::STDOUT).is_ok()
@@ -63,6 +64,9 @@ pub(super) fn complete(context: &Context<'static>, start: u32) -> Result<Context
     let parsed = parse::parse(&words(args, env, terminal, image.as_bytes())).map_err(|(_, error)| error)?;
     Ok(Context::new(Box::leak(Box::new(parsed)), args, env))
 }
+
+/// The way to [`bring`], which is not needed without an image.
+static COLD_GATE: Gate<fn(&Context<'_>, u64) -> Result<&'static str>> = Gate(bring);
 
 /// Sees to it that the image is in the store; its ID.
 #[inline(never)]

@@ -46,6 +46,7 @@ use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::monitor;
 use crate::network;
+use crate::sys::cold::Gate;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
 /// Runs a command line; the exit code. `appended` is where in vial's own file an image begins, and 0 if there is none.
@@ -107,12 +108,15 @@ fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
 type Act = fn(&Context<'static>) -> Result<u8>;
 
 macro_rules! acts {
-    ($($name:literal $act:expr;)*) => {
+    ($($name:literal $act:expr;)* packed: $($packed:literal $packed_act:expr;)*) => {
         const NAMES: &str = concat!($($name, "\n"),*);
         static ACTS: &[Act] = &[$($act as Act),*];
+        const PACKED: &str = concat!($($packed, "\n"),*);
+        static COLD_GATE: Gate<[Act; [$($packed),*].len()]> = Gate([$($packed_act as Act),*]);
     };
 }
 
+// Those behind `packed` are not needed to run containers.
 acts! {
     "run"            run::run;
     "create"         run::make_only;
@@ -123,9 +127,12 @@ acts! {
     "wait"           |context| Ok(lifecycle::wait(context));
     "attach"         attach::attach;
     "exec"           exec::exec;
+    "boot"           lifecycle::start_all;
+    "logs"           logs::logs;
+    "rm"             rm::remove;
+    packed:
     "rename"         lifecycle::rename;
     "port"           lifecycle::port;
-    "boot"           lifecycle::start_all;
     "ps"             ps::list;
     "inspect"        inspect::inspect;
     "stats"          stats::show;
@@ -133,8 +140,6 @@ acts! {
     "pause"          |context| Ok(pause::pause(context, true));
     "unpause"        |context| Ok(pause::pause(context, false));
     "update"         update::update;
-    "logs"           logs::logs;
-    "rm"             rm::remove;
     "cp"             cp::copy;
     "diff"           files::diff;
     "export"         files::export;
@@ -168,7 +173,11 @@ fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
         context = contained::complete(&context, appended)?;
     }
     let context = &context;
-    match NAMES.parts(b'\n').position(|known| known == name).and_then(|place| ACTS.get(place)) {
+    let place = |names: &str| names.parts(b'\n').position(|known| known == name);
+    if let Some(packed) = place(PACKED) {
+        return COLD_GATE.open()?[packed](context);
+    }
+    match place(NAMES).and_then(|place| ACTS.get(place)) {
         Some(act) => act(context),
         None => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),
     }

@@ -9,7 +9,7 @@ mod memory;
 use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
-use vial::sys::{fd, file, heap::Heap, process};
+use vial::sys::{cold, fd, file, heap::Heap, process};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -17,15 +17,46 @@ static HEAP: Heap = Heap::new();
 unsafe extern "C" {
     /// The file's own header in memory. The linker defines it.
     #[link_name = "__ehdr_start"]
-    static HEADER: [u8; 16];
+    static HEADER: [u8; 64];
+    /// Where what is packed is to be, and its end; both are 0 if nothing is.
+    static cold_begin: u8;
+    /// See `cold_begin`.
+    static cold_end: u8;
+}
+
+/// Bytes of a program header, and where its address and its length stand, for a program of 64 bits.
+const PROGRAM_HEADER: [usize; 3] = [56, 16, 32];
+
+/// Finds the packed part of this program: the segment behind the place where it is to be. There is none if that place itself
+/// is one, as in a program that was linked without packing.
+fn find_cold() {
+    let (begin, end) = (&raw const cold_begin as usize, &raw const cold_end as usize);
+    // SAFETY: as for `appended`.
+    let header = unsafe { (&raw const HEADER).read_volatile() };
+    let number = |at: usize, size: usize| {
+        header[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | *byte as usize)
+    };
+    let (table, count) = (number(0x20, 8), number(0x38, 2));
+    let [size, address, length] = PROGRAM_HEADER;
+    for index in 0..count {
+        let entry = (&raw const HEADER as usize + table + index * size) as *const u8;
+        // SAFETY: the program headers are mapped with the file's own header, and so many of them are there.
+        let (address, length) = unsafe {
+            (entry.add(address).cast::<usize>().read_volatile(), entry.add(length).cast::<usize>().read_volatile())
+        };
+        if begin != 0 && address >= end {
+            // SAFETY: the linker left the place before this segment free, for what is packed in it.
+            unsafe { cold::place(begin, end - begin, address, length) };
+        }
+    }
 }
 
 /// Where in this program's file an image begins, as its header says; 0 if there is none.
 pub(crate) fn appended() -> u32 {
     // SAFETY: the header is mapped with the first segment, and nobody writes to it. What it holds is not known when the
     // program is compiled.
-    let [.., a, b, c, d] = unsafe { (&raw const HEADER).read_volatile() };
-    u32::from_le_bytes([a, b, c, d])
+    let header = unsafe { (&raw const HEADER).read_volatile() };
+    u32::from_le_bytes([header[12], header[13], header[14], header[15]])
 }
 
 /// The program's first instruction: hands the initial stack to [`begin`].
@@ -61,6 +92,7 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         let args = stack.add(1).cast::<*const c_char>();
         (strings(args).leak(), strings(args.add(count + 1)).leak())
     };
+    find_cold();
     process::exit(crate::main(args, env))
 }
 

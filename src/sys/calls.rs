@@ -203,6 +203,7 @@ calls! {
     // Memory.
     mmap [Hex, Int, Hex, Hex, Int, Int] "get memory";
     munmap [Hex, Int] "give memory back";
+    mprotect [Hex, Int, Hex] "make code of what was unpacked";
     mremap [Hex, Int, Int, Int] "make a block of memory longer";
 }
 

@@ -15,6 +15,7 @@ macro_rules! because {
 mod arch;
 mod call;
 mod calls;
+pub mod cold;
 pub mod data;
 pub mod device;
 pub mod fd;

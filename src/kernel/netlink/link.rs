@@ -97,7 +97,7 @@ impl Datagram {
         self.close(info);
     }
 
-    /// Makes a pair of interfaces that are up: the outer one at a bridge, the inner one, of this name, in another namespace.
+    /// Makes a pair of interfaces: the outer one at a bridge and set up, the inner one, of this name, in another namespace.
     pub fn pair(&mut self, inner: &str, outer: &New<'_>) {
         self.message(libc::RTM_NEWLINK, NEW, &interface(0, true));
         self.common(outer.name, &New { mac: None, ..*outer });
@@ -106,7 +106,8 @@ impl Datagram {
         self.text(KIND, "veth");
         let data = self.open(DATA);
         let peer = self.open(PEER);
-        self.raw(&interface(0, true));
+        // It can be set up only once both are there.
+        self.raw(&interface(0, false));
         self.common(inner, outer);
         self.attribute(NAMESPACE, &outer.namespace.to_ne_bytes());
         self.close(peer);
