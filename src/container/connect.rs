@@ -24,6 +24,7 @@ use crate::network::bridge::{self, Notes};
 use crate::network::relay::{self, Entrance};
 use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets};
 use crate::sys::fd::CWD;
+use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, file, mount, process};
 
 /// Where network namespaces have names, ip-netns(8).
@@ -175,6 +176,8 @@ impl Making<'_> {
         }
         let network = self.networks.load(name)?.ok_or_else(|| self.networks.missing(name))?;
         let directory = self.networks.directory(name)?;
+        // Until an address is taken nothing else keeps `vial gc` from removing the bridge.
+        Networks::lock(&directory, Lock::Shared)?;
         let number = self.made.networks.len();
         let letter = char::from(b'a' + number as u8);
         let short = |length| self.whose.id.get(..length).unwrap_or_default();
@@ -206,6 +209,8 @@ impl Making<'_> {
         self.made.networks.push(connection);
         self.write()?;
         self.link(&network, &connection, mac)?;
+        // The process that answers names has this file open too.
+        file::unlock(directory.by_ref())?;
         self.configure(&connection)?;
         for address in [connection.address, connection.address6].into_iter().filter_map(text::address) {
             for name in &found_by {

@@ -77,7 +77,10 @@ pub fn make_default(networks: &Networks) -> Result<()> {
 }
 
 /// What the host has routes to, besides by default.
-fn taken() -> Result<Vec<Subnet>> {
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn taken() -> Result<Vec<Subnet>> {
     let mut taken = Vec::new();
     link::routes(&mut |route| {
         if route.bits > 96 {
@@ -275,21 +278,21 @@ fn foreign(bridge: &str, notes: &mut Notes) {
     });
 }
 
-/// Removes what the kernel has of a network.
+/// Removes what the kernel has of a network, on which no container is; whether there was a bridge.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub fn remove(network: &Network) -> Result<()> {
+pub fn remove(network: &Network) -> Result<bool> {
     let _why = because!("remove the network's bridge and its packet filters");
     if network.driver != "bridge" {
-        return Ok(());
+        return Ok(false);
     }
     let _turn = turn()?;
     let (socket, name) = (Socket::route()?, interface(network));
     match link::find(&socket, name, 0)? {
-        // It is another's.
-        Some(link) if link.mac != mac(network) => Ok(()),
-        _ => remove_named(&socket, name),
+        Some(link) if link.mac == mac(network) => remove_named(&socket, name).map(|()| true),
+        // There is none, or it is another's.
+        _ => Ok(false),
     }
 }
 
