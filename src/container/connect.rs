@@ -78,25 +78,12 @@ struct Making<'a> {
 pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     // What the last start has left, if its owner was killed.
     release(whose.root, whose.id)?;
-    let namespace = {
-        let _why = because!("open the container's network namespace");
-        file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)?
-    };
     let mut whose = *whose;
     if whose.name.is_empty() {
         // A monitor that starts it does not know how it is called by now.
         whose.name = Bundles::open(whose.root)?.search(whose.id)?.map_or("", |(_, name)| name);
     }
-    let mut making = Making {
-        whose,
-        networks: Networks::open(whose.root)?,
-        socket: Socket::route()?,
-        namespace,
-        pid,
-        made: Connections::default(),
-        notes: Notes::default(),
-        servers: Vec::new(),
-    };
+    let mut making = Making::new(whose, pid, Connections::default())?;
     match making.make() {
         Ok(()) => Ok(making.notes),
         Err(error) => {
@@ -106,7 +93,63 @@ pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     }
 }
 
-impl Making<'_> {
+/// Connects a container that runs to another network, by a line as [`NETWORKS`] has it.
+///
+/// # Errors
+/// As for [`connect`].
+pub fn join(whose: &Whose<'_>, pid: u32, line: &'static str) -> Result<Notes> {
+    let before = Connections::read(whose.directory);
+    let mut making = Making::new(*whose, pid, before.clone())?;
+    for connection in &before.networks {
+        if let Some(network) = making.networks.load(connection.network)? {
+            making.servers.extend(if network.driver == "bridge" { bridge::gateways(&network) } else { Vec::new() });
+        }
+    }
+    if let Err(error) = making.join(line).and_then(|()| making.files()) {
+        let name = line.words().next().unwrap_or_default();
+        let _ = leave(whose.root, whose.directory, pid, name);
+        return Err(error);
+    }
+    Ok(making.notes)
+}
+
+/// Takes a container that runs off one of its networks.
+///
+/// # Errors
+/// It is not on it; the first thing that can't be taken down.
+pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, pid: u32, network: &str) -> Result<()> {
+    let mut all = Connections::read(directory);
+    let Some(at) = all.networks.iter().position(|connection| connection.network == network) else {
+        return Err(Error::new(say!("the container is not on the network {}", network)));
+    };
+    let networks = Networks::open(root)?;
+    let connection = all.networks[at];
+    if all.networks.iter().position(|connection| !connection.link.is_empty()) == Some(at) {
+        take_back(&networks, &connection, &all.ports)?;
+    }
+    if connection.link.is_empty() {
+        remove_link(&inside(&namespace_of(pid)?)?, connection.interface)?;
+    }
+    take_off(&networks, &Socket::route()?, &connection)?;
+    all.networks.remove(at);
+    all.write(directory)
+}
+
+impl<'a> Making<'a> {
+    fn new(whose: Whose<'a>, pid: u32, made: Connections) -> Result<Making<'a>> {
+        let namespace = namespace_of(pid)?;
+        Ok(Making {
+            whose,
+            networks: Networks::open(whose.root)?,
+            socket: Socket::route()?,
+            namespace,
+            pid,
+            made,
+            notes: Notes::default(),
+            servers: Vec::new(),
+        })
+    }
+
     #[inline(never)]
     fn make(&mut self) -> Result<()> {
         let mut entrances = self.ports()?;
@@ -178,7 +221,8 @@ impl Making<'_> {
         let directory = self.networks.directory(name)?;
         // Until an address is taken nothing else keeps `vial gc` from removing the bridge.
         Networks::lock(&directory, Lock::Shared)?;
-        let number = self.made.networks.len();
+        let taken = |name: &str| self.made.networks.iter().any(|connection| connection.interface == name);
+        let number = (0..26u32).find(|number| !taken(join!("eth{}", *number))).unwrap_or_default();
         let letter = char::from(b'a' + number as u8);
         let short = |length| self.whose.id.get(..length).unwrap_or_default();
         let mut connection = Connection {
@@ -424,6 +468,12 @@ fn put(directory: FdRef<'_>, name: &CStr, content: &str) -> Result<()> {
     file::write_all(opened.by_ref(), content.as_bytes())
 }
 
+/// A container's network namespace.
+fn namespace_of(pid: u32) -> Result<Fd> {
+    let _why = because!("open the container's network namespace");
+    file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)
+}
+
 /// A socket for the interfaces in another network namespace, to which this process goes for a moment.
 fn inside(namespace: &Fd) -> Result<Socket> {
     let own = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
@@ -552,19 +602,12 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
     let networks = Networks::open(root)?;
     end_relay(all.relay)?;
     let published = all.networks.iter().find(|connection| !connection.link.is_empty());
-    if let Some(connection) = published
-        && !all.ports.is_empty()
-        && let Some(network) = networks.load(connection.network)?
-    {
-        match translate(&network, connection, &all.ports, true) {
-            // They had not been published yet, or somebody threw the tables away.
-            Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => {}
-            result => result?,
-        }
+    if let Some(connection) = published {
+        take_back(&networks, connection, &all.ports)?;
     }
     let socket = Socket::route()?;
     for connection in &all.networks {
-        leave(&networks, &socket, connection)?;
+        take_off(&networks, &socket, connection)?;
     }
     if !all.netns.is_empty() {
         let place = file::path(join!("{}/{}", NAMED, all.netns))?;
@@ -578,8 +621,21 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
     all.write(directory.by_ref())
 }
 
+/// Has nothing more go to the container's ports.
+fn take_back(networks: &Networks, connection: &Connection, ports: &[Port]) -> Result<()> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let Some(network) = networks.load(connection.network)? else { return Ok(()) };
+    match translate(&network, connection, ports, true) {
+        // They had not been published yet, or somebody threw the tables away.
+        Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(()),
+        result => result,
+    }
+}
+
 /// Leaves a network: names first, so that nobody is led to an address that another one has by then.
-fn leave(networks: &Networks, socket: &Socket, connection: &Connection) -> Result<()> {
+fn take_off(networks: &Networks, socket: &Socket, connection: &Connection) -> Result<()> {
     let addresses = [connection.address, connection.address6];
     let directory = networks.directory(connection.network).ok();
     for address in addresses.into_iter().filter_map(text::address) {
