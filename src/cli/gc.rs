@@ -12,7 +12,7 @@ use super::images;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
-use crate::container::connect;
+use crate::container::disconnect;
 use crate::container::monitor;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
@@ -129,7 +129,7 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if !self.dry {
-            connect::release(self.root, id)?;
+            disconnect::release(self.root, id)?;
         }
         if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
             state.abandon();

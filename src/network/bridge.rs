@@ -162,7 +162,7 @@ fn set_up(socket: &Socket, network: &Network, own: &[Subnet], index: u32, notes:
     for (subnet, gateway) in own.iter().zip([network.gateway, network.gateway6]) {
         let is_ipv6 = family(&subnet.address).0 == libc::AF_INET6 as u8;
         if let Some(gateway) = text::address(gateway)
-            && !(is_ipv6 && !has_ipv6())
+            && (!is_ipv6 || has_ipv6())
         {
             datagram.address(index, &gateway, subnet.prefix());
         }
@@ -213,6 +213,7 @@ fn filter(network: &Network, subnet: &Subnet) -> Result<()> {
 
 /// What a kernel without some part of packet filters answers, and what can be done without them.
 #[cold]
+#[must_use]
 pub fn lacks(error: Error) -> Error {
     match error.errno() {
         Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOENT | Errno::EINVAL => error.hint(phrase!(
