@@ -1,0 +1,280 @@
+//! What a network's name server and a relay have in common: one loop over doors, at which datagrams and connections come.
+//!
+//! A datagram is passed on from a socket of its own, on which an answer is waited for. A connection has a process of its own, so
+//! that none waits for another.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use syscalls::Sysno;
+
+use super::relay;
+use super::resolver::{CONNECTION, Names, Question, Verdict};
+use crate::base::dns;
+use crate::base::text::Address;
+use crate::kernel::anew::{self, BLOCKED};
+use crate::kernel::program::tie;
+use crate::kernel::security::filter;
+use crate::sys::internet::{self, Peer};
+use crate::sys::ledger::Role;
+use crate::sys::poll::{self, Waiting};
+use crate::sys::process::{self, Side};
+use crate::sys::{Fd, file};
+
+/// The most datagrams that wait for an answer, and those of one sender, whose oldest makes room for a further one.
+const FLOWS: usize = 512;
+const FLOWS_EACH: usize = 128;
+/// The longest datagram.
+pub(super) const LONGEST: usize = 0xffff;
+/// For how long answers to a datagram that was passed on come back, in milliseconds.
+const SILENCE: u64 = 60_000;
+
+/// What both ask of the kernel, and behind [`COMMON`] what only a name server does, which has files and may need new doors.
+#[rustfmt::skip]
+static CALLS: &[Sysno] = &[
+    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvfrom, Sysno::sendto, Sysno::accept4, Sysno::socket, Sysno::connect,
+    Sysno::shutdown, Sysno::close, Sysno::fcntl, Sysno::clone, Sysno::wait4, Sysno::kill, Sysno::prctl, Sysno::getpid,
+    Sysno::getppid, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall, Sysno::mmap, Sysno::munmap,
+    Sysno::mremap, Sysno::exit_group,
+    Sysno::openat, Sysno::getdents64, Sysno::flock, Sysno::getrandom, Sysno::bind, Sysno::listen, Sysno::setsockopt,
+];
+const COMMON: usize = 24;
+
+/// A port of the host's, and where what comes there goes.
+pub struct Entrance {
+    /// Listens.
+    pub socket: Fd,
+    /// Whether it is for connections; otherwise for datagrams.
+    pub is_tcp: bool,
+    /// The container's address.
+    pub to: Address,
+    /// The container's port.
+    pub port: u16,
+}
+
+/// A datagram that was passed on.
+pub(super) struct Flow {
+    /// Who sent it, and through which of the doors.
+    pub(super) who: Peer,
+    pub(super) door: usize,
+    /// Where it was passed on to.
+    pub(super) socket: Option<Fd>,
+    /// Until when an answer is waited for.
+    pub(super) deadline: u64,
+    /// What a name server needs to ask another one.
+    pub(super) question: Question,
+}
+
+/// A connection's process.
+struct Served {
+    process: u32,
+    who: Address,
+    end: u64,
+}
+
+pub(super) struct Server {
+    pub(super) doors: Vec<Entrance>,
+    /// What a name server has.
+    pub(super) names: Option<Names>,
+    signals: Fd,
+    pub(super) flows: Vec<Flow>,
+    served: Vec<Served>,
+    pub(super) buffer: Vec<u8>,
+}
+
+/// The monotonic clock, in milliseconds.
+fn now() -> u64 {
+    process::clock(libc::CLOCK_MONOTONIC).milliseconds() as u64
+}
+
+impl Server {
+    /// One that has confined itself. A kernel without filters is no reason not to go on: this is no workload.
+    #[inline(never)]
+    pub(super) fn new(names: Option<Names>) -> Server {
+        let Ok(signals) = poll::signalfd(poll::bit(libc::SIGCHLD)) else { anew::refuse() };
+        let _ = poll::block_signals(BLOCKED);
+        let _ = filter::allow_only(if names.is_some() { CALLS } else { &CALLS[..COMMON] });
+        Server { doors: Vec::new(), names, signals, flows: Vec::new(), served: Vec::new(), buffer: vec![0; LONGEST] }
+    }
+
+    /// Waits for what may happen, and does what is to be done; returns after a container has left a name server's network.
+    #[inline(never)]
+    pub(super) fn wait(&mut self) {
+        let (most, each, life) = match self.names {
+            Some(_) => (16, 4, CONNECTION),
+            None => (512, 512, u64::MAX / 2),
+        };
+        let mut files = Vec::with_capacity(16);
+        loop {
+            files.clear();
+            files.push(Waiting::readable(self.signals.by_ref()));
+            let inotify = self.names.as_ref().map(|names| &names.inotify);
+            files.push(inotify.map_or(Waiting::nothing(), |inotify| Waiting::readable(inotify.by_ref())));
+            for door in &self.doors {
+                // Where there is no room a connection waits in the kernel.
+                let room = !door.is_tcp || self.served.len() < most;
+                files.push(if room { Waiting::readable(door.socket.by_ref()) } else { Waiting::nothing() });
+            }
+            let first = files.len();
+            let mut next = u64::MAX;
+            for flow in &self.flows {
+                let socket = flow.socket.as_ref();
+                files.push(socket.map_or(Waiting::nothing(), |socket| Waiting::readable(socket.by_ref())));
+                next = next.min(flow.deadline);
+            }
+            for served in &self.served {
+                next = next.min(served.end);
+            }
+            if poll::poll_within(&mut files, next.saturating_sub(now())).is_err() {
+                process::exit(1);
+            }
+            let now = now();
+            for at in (0..self.flows.len()).rev() {
+                let ready = files[first + at].is_ready();
+                if (ready || now >= self.flows[at].deadline) && self.go_on(at, ready, now) {
+                    self.flows.swap_remove(at);
+                }
+            }
+            for at in 0..self.doors.len() {
+                if !files[2 + at].is_ready() {
+                } else if self.doors[at].is_tcp {
+                    self.take_connection(at, each, now + life);
+                } else {
+                    self.take_datagram(at, now);
+                }
+            }
+            for served in &self.served {
+                if now >= served.end {
+                    let _ = process::kill(served.process, libc::SIGKILL);
+                }
+            }
+            if files[0].is_ready() {
+                let _ = poll::next_signal(self.signals.by_ref());
+                while let Ok(Some(ended)) = process::wait(None, false) {
+                    if let Some(at) = self.served.iter().position(|served| served.process == ended.pid) {
+                        self.served.swap_remove(at);
+                    }
+                }
+            }
+            if let Some(names) = &self.names
+                && files[1].is_ready()
+            {
+                let _ = file::read(names.inotify.by_ref(), &mut self.buffer);
+                return;
+            }
+        }
+    }
+
+    /// Closes all sockets, also those of other processes.
+    pub(super) fn close(&mut self) {
+        for served in &self.served {
+            let _ = process::kill(served.process, libc::SIGKILL);
+        }
+        while process::wait(None, true).is_ok() {}
+        self.served.clear();
+        self.leave();
+    }
+
+    /// Lets go of the doors, which are not a connection's to hold.
+    #[inline(never)]
+    fn leave(&mut self) {
+        self.doors.clear();
+        self.flows.clear();
+    }
+
+    fn take_connection(&mut self, at: usize, each: usize, end: u64) {
+        let door = &self.doors[at];
+        let mut peer = Peer::default();
+        let Some(socket) = internet::accept_from(door.socket.by_ref(), &mut peer) else {
+            // It has ended already, or there is no room: not at once again.
+            return process::sleep(1);
+        };
+        let who = peer.address();
+        if self.served.iter().filter(|served| served.who == who).count() >= each {
+            return;
+        }
+        let parent = process::getpid();
+        match process::clone(0, Role::Helper) {
+            Ok(Side::Parent(process)) => self.served.push(Served { process, who, end }),
+            Ok(Side::Child) => {
+                let (to, port) = (door.to, door.port);
+                self.leave();
+                if tie(parent).is_ok() {
+                    match &self.names {
+                        Some(names) => names.serve(socket.by_ref(), &who),
+                        None => drop(relay::connect(socket.by_ref(), &to, port)),
+                    }
+                }
+                process::exit(0);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn take_datagram(&mut self, at: usize, now: u64) {
+        let door = &self.doors[at];
+        let mut who = Peer::default();
+        let Some(length) = internet::receive_from(door.socket.by_ref(), &mut self.buffer, &mut who) else { return };
+        let datagram = &self.buffer[..length];
+        let mut question = Question::default();
+        if let Some(names) = &self.names {
+            match names.judge(datagram, &who.address(), dns::DATAGRAM) {
+                Verdict::Nothing => return,
+                Verdict::Answer(reply) => return internet::send_to(door.socket.by_ref(), &reply, &who),
+                Verdict::Forward(servers, length) => question = Question::new(datagram, servers, length, now),
+            }
+        }
+        let (mut his, mut oldest, mut found) = (0, 0, None);
+        for (place, flow) in self.flows.iter().enumerate() {
+            if flow.who.address() == who.address() {
+                if his == 0 || flow.deadline < self.flows[oldest].deadline {
+                    oldest = place;
+                }
+                his += 1;
+            }
+            if self.names.is_none() && flow.who == who && flow.door == at {
+                found = Some(place);
+            }
+        }
+        let place = found.unwrap_or_else(|| {
+            if his >= FLOWS_EACH {
+                self.flows.swap_remove(oldest);
+            }
+            let socket = match self.names {
+                Some(_) => None,
+                None => internet::connect_to(&door.to, door.port, libc::SOCK_DGRAM, 0).ok(),
+            };
+            self.flows.push(Flow { who, door: at, socket, deadline: 0, question });
+            self.flows.len() - 1
+        });
+        let flow = &mut self.flows[place];
+        let over = if self.names.is_some() {
+            self.go_on(place, false, now)
+        } else {
+            flow.deadline = now + SILENCE;
+            flow.socket.as_ref().is_none_or(|socket| file::write(socket.by_ref(), datagram).is_err())
+        };
+        if over || self.flows.len() > FLOWS {
+            self.flows.swap_remove(place);
+        }
+    }
+
+    /// Takes an answer to a datagram that was passed on, or sees what is to be done without one; whether that was all.
+    fn go_on(&mut self, at: usize, ready: bool, now: u64) -> bool {
+        let flow = &mut self.flows[at];
+        let mut answer = None;
+        if ready && let Some(socket) = &flow.socket {
+            answer = file::read(socket.by_ref(), &mut self.buffer).ok();
+        }
+        let door = self.doors[flow.door].socket.by_ref();
+        if self.names.is_some() {
+            return flow.ask(answer.map(|length| &mut self.buffer[..length]), door, now);
+        }
+        if let Some(length) = answer {
+            internet::send_to(door, &self.buffer[..length], &flow.who);
+            flow.deadline = now + SILENCE;
+        }
+        // An error says that nobody listens in the container; it may be told of the next one too.
+        !ready
+    }
+}
