@@ -24,6 +24,8 @@ use crate::sys::{Fd, file};
 /// The most datagrams that wait for an answer, and those of one sender, whose oldest makes room for a further one.
 const FLOWS: usize = 512;
 const FLOWS_EACH: usize = 128;
+/// How many datagrams of one door are taken before others have their turn.
+const BURST: u32 = 32;
 /// The longest datagram.
 pub(super) const LONGEST: usize = 0xffff;
 /// For how long answers to a datagram that was passed on come back, in milliseconds.
@@ -132,7 +134,7 @@ impl Server {
             for at in (0..self.flows.len()).rev() {
                 let ready = files[first + at].is_ready();
                 if (ready || now >= self.flows[at].deadline) && self.go_on(at, ready, now) {
-                    self.flows.swap_remove(at);
+                    self.forget(at);
                 }
             }
             for at in 0..self.doors.len() {
@@ -140,7 +142,12 @@ impl Server {
                 } else if self.doors[at].is_tcp {
                     self.take_connection(at, each, now + life);
                 } else {
-                    self.take_datagram(at, now);
+                    // Several at a time, since looking at all files again takes longer than one.
+                    for _ in 0..BURST {
+                        if !self.take_datagram(at, now) {
+                            break;
+                        }
+                    }
                 }
             }
             for served in &self.served {
@@ -182,6 +189,14 @@ impl Server {
         self.flows.clear();
     }
 
+    /// Lets go of a flow; the last one takes its place.
+    #[inline(never)]
+    fn forget(&mut self, at: usize) {
+        self.flows.swap_remove(at);
+    }
+
+    /// Has a process of its own serve a connection.
+    #[inline(never)]
     fn take_connection(&mut self, at: usize, each: usize, end: u64) {
         let door = &self.doors[at];
         let mut peer = Peer::default();
@@ -211,16 +226,23 @@ impl Server {
         }
     }
 
-    fn take_datagram(&mut self, at: usize, now: u64) {
+    /// Passes a datagram on, or answers it; whether there was one.
+    #[inline(never)]
+    fn take_datagram(&mut self, at: usize, now: u64) -> bool {
         let door = &self.doors[at];
         let mut who = Peer::default();
-        let Some(length) = internet::receive_from(door.socket.by_ref(), &mut self.buffer, &mut who) else { return };
+        let Some(length) = internet::receive_from(door.socket.by_ref(), &mut self.buffer, &mut who) else {
+            return false;
+        };
         let datagram = &self.buffer[..length];
         let mut question = Question::default();
         if let Some(names) = &self.names {
             match names.judge(datagram, &who.address(), dns::DATAGRAM) {
-                Verdict::Nothing => return,
-                Verdict::Answer(reply) => return internet::send_to(door.socket.by_ref(), &reply, &who),
+                Verdict::Nothing => return true,
+                Verdict::Answer(reply) => {
+                    internet::send_to(door.socket.by_ref(), &reply, &who);
+                    return true;
+                }
                 Verdict::Forward(servers, length) => question = Question::new(datagram, servers, length, now),
             }
         }
@@ -236,27 +258,31 @@ impl Server {
                 found = Some(place);
             }
         }
-        let place = found.unwrap_or_else(|| {
+        let place = if let Some(found) = found {
+            found
+        } else {
             if his >= FLOWS_EACH {
-                self.flows.swap_remove(oldest);
+                self.forget(oldest);
             }
+            let door = &self.doors[at];
             let socket = match self.names {
                 Some(_) => None,
                 None => internet::connect_to(&door.to, door.port, libc::SOCK_DGRAM, 0).ok(),
             };
             self.flows.push(Flow { who, door: at, socket, deadline: 0, question });
             self.flows.len() - 1
-        });
+        };
         let flow = &mut self.flows[place];
         let over = if self.names.is_some() {
             self.go_on(place, false, now)
         } else {
             flow.deadline = now + SILENCE;
-            flow.socket.as_ref().is_none_or(|socket| file::write(socket.by_ref(), datagram).is_err())
+            flow.socket.as_ref().is_none_or(|socket| file::write(socket.by_ref(), &self.buffer[..length]).is_err())
         };
         if over || self.flows.len() > FLOWS {
-            self.flows.swap_remove(place);
+            self.forget(place);
         }
+        true
     }
 
     /// Takes an answer to a datagram that was passed on, or sees what is to be done without one; whether that was all.
