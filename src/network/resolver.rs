@@ -20,6 +20,7 @@ use crate::base::address;
 use crate::base::dns::{self, Code};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Address, Cut};
 use crate::kernel::anew::{self, Line, Numbers};
 use crate::sys::file::Lock;
@@ -33,11 +34,10 @@ pub use judge::{Verdict, judge};
 const NAME: &CStr = c"vial-resolver";
 /// The port of name servers.
 const PORT: u16 = 53;
-/// How long a server has for an answer, and how many are asked. In milliseconds.
-const PATIENCE: u64 = 2000;
+/// How long a server has for an answer, in milliseconds, and how many are asked, in turn if there are fewer: those who ask wait
+/// for five seconds, resolv.conf(5).
+const PATIENCE: u64 = 1600;
 const TRIES: usize = 3;
-/// How long all of them have.
-const WHOLE: u64 = 5000;
 /// How long a connection lives, in milliseconds.
 pub(super) const CONNECTION: u64 = 20_000;
 /// The longest lease, and the most that is read of the host's configuration.
@@ -49,8 +49,8 @@ const TEXT: usize = 64 << 10;
 /// Another program is at port 53, or the addresses are not this machine's.
 pub fn ensure(network: FdRef<'_>, gateways: &[Address]) -> Result<()> {
     let _why = because!("have the names of the network's containers answered");
-    let lock = file::create(network, c"resolver", libc::O_RDWR | libc::O_CREAT, 0o600)?;
-    if !file::try_lock(lock.by_ref(), Lock::Exclusive)? {
+    let mut files = vec![file::create(network, c"resolver", libc::O_RDWR | libc::O_CREAT, 0o600)?];
+    if !file::try_lock(files[0].by_ref(), Lock::Exclusive)? {
         return Ok(());
     }
     let mut addresses = String::new();
@@ -58,11 +58,10 @@ pub fn ensure(network: FdRef<'_>, gateways: &[Address]) -> Result<()> {
         addresses.push_str(&address::text(gateway));
         addresses.push(' ');
     }
-    let inotify = inotify_init1()?;
+    files.push(inotify_init1()?);
     let leases = file::path(join!("/proc/self/fd/{}/leases", network.number()))?;
-    inotify_add_watch(inotify.by_ref(), leases, libc::IN_DELETE)?;
-    let mut files = vec![lock, inotify];
-    listen(&addresses, &mut files)?;
+    inotify_add_watch(files[1].by_ref(), leases, libc::IN_DELETE)?;
+    listen(&addresses, &mut |socket| files.push(socket))?;
     let mut numbers = Numbers::default();
     numbers.put_file(network);
     for file in &files {
@@ -71,24 +70,21 @@ pub fn ensure(network: FdRef<'_>, gateways: &[Address]) -> Result<()> {
     numbers.start(NAME, &addresses, false).map(drop)
 }
 
-/// Opens the sockets at these addresses: one for datagrams and one for connections at each.
+/// Opens the sockets at these addresses: at each one for datagrams, and one for connections.
 #[inline(never)]
-fn listen(addresses: &str, sockets: &mut Vec<Fd>) -> Result<()> {
+fn listen(addresses: &str, take: &mut dyn FnMut(Fd)) -> Result<()> {
     for address in addresses.words().filter_map(text::address) {
         for kind in [libc::SOCK_DGRAM, libc::SOCK_STREAM] {
-            match internet::listen_on(&address, PORT, kind) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) if error.is(Errno::EADDRINUSE) => {
-                    return Err(error.hint(phrase!(
-                        "another name server has that port, perhaps at all addresses: let it listen at its own only (dnsmasq: bind-dynamic), or use --network host or none"
-                    )));
-                }
-                Err(error) => return Err(error),
-            }
+            let socket = internet::listen_on(&address, PORT, kind);
+            take(socket.map_err(|error| if error.is(Errno::EADDRINUSE) { error.hint(TAKEN) } else { error })?);
         }
     }
     Ok(())
 }
+
+const TAKEN: Phrase = phrase!(
+    "another name server has that port, perhaps at all addresses: let it listen at its own only (dnsmasq: bind-dynamic), or use --network host or none"
+);
 
 /// Becomes a network's name server, if these are its words.
 pub fn become_one(args: &'static [&'static CStr]) {
@@ -98,36 +94,37 @@ pub fn become_one(args: &'static [&'static CStr]) {
     let mut line = Line::new(args);
     let (Some(network), Some(lock), Some(inotify)) = (line.file(), line.file(), line.file()) else { anew::refuse() };
     let lock = lock.keep();
-    let mut sockets = Vec::new();
-    while let Some(socket) = line.file() {
-        sockets.push(socket);
-    }
     let mut server = Server::new(Some(Names { network: network.keep(), inotify }));
+    while let Some(socket) = line.file() {
+        add(&mut server, socket);
+    }
     loop {
-        for socket in sockets {
-            let is_tcp = server.doors.len() % 2 == 1;
-            server.doors.push(Entrance { socket, is_tcp, to: [0; 16], port: 0 });
-        }
         while is_wanted(&server) {
             server.wait();
         }
         // Whoever has made a lease since, and found the lock taken, relies on this process; whoever finds it free does not.
         server.close();
-        sockets = Vec::new();
         let again = file::unlock(lock).is_ok()
             && is_wanted(&server)
             && file::try_lock(lock, Lock::Exclusive).unwrap_or(false)
-            && listen(anew::word(args, 1), &mut sockets).is_ok();
+            && listen(anew::word(args, 1), &mut |socket| add(&mut server, socket)).is_ok();
         if !again {
             process::exit(0);
         }
     }
 }
 
+/// Adds a door; every other one is for connections.
+#[inline(never)]
+fn add(server: &mut Server, socket: Fd) {
+    let is_tcp = server.doors.len() % 2 == 1;
+    server.doors.push(Entrance { socket, is_tcp, to: [0; 16], port: 0 });
+}
+
 /// Whether any container is connected to the network.
 #[inline(never)]
 fn is_wanted(server: &Server) -> bool {
-    server.names.as_ref().and_then(|names| names.list("leases")).is_some_and(|leases| !leases.is_empty())
+    server.names.as_ref().and_then(|names| names.list("leases", "")).is_some_and(|leases| !leases.is_empty())
 }
 
 /// The network's directory.
@@ -138,11 +135,17 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The addresses that the files in a directory of the network's are called by, if it is there.
+    /// Opens what is in a directory of the network's, if it is there.
     #[inline(never)]
-    fn list(&self, path: &str) -> Option<Vec<Address>> {
-        let path = file::owned_path(path.as_bytes()).ok()?;
-        let directory = file::open(self.network, &path, libc::O_RDONLY | libc::O_DIRECTORY).ok()?;
+    fn open(&self, directory: &str, name: &str) -> Option<Fd> {
+        let path = file::owned_path([directory, "/", name].concat().as_bytes()).ok()?;
+        file::open(self.network, &path, libc::O_RDONLY).ok()
+    }
+
+    /// The addresses that the files in a directory are called by, if it is there.
+    #[inline(never)]
+    fn list(&self, directory: &str, name: &str) -> Option<Vec<Address>> {
+        let directory = self.open(directory, name)?;
         let mut addresses = Vec::new();
         for entry in file::list(directory.by_ref()).ok()? {
             addresses.extend(text::address(entry.name.to_str().unwrap_or_default()));
@@ -153,14 +156,9 @@ impl Names {
     /// What is to be done with a message from this address.
     #[inline(never)]
     pub(super) fn judge(&self, message: &[u8], asker: &Address, most: usize) -> Verdict {
-        let mut path = address::text(asker);
-        path.insert_str(0, "leases/");
-        let lease = file::owned_path(path.as_bytes()).and_then(|path| file::read_file(self.network, &path, TEXT));
-        let mut verdict = judge::judge(message, most, lease.ok().as_deref(), &mut |name| {
-            let mut path = String::from("names/");
-            path.push_str(name);
-            self.list(&path)
-        });
+        let lease = self.open("leases", &address::text(asker));
+        let lease = lease.and_then(|lease| file::read_to_end(lease.by_ref(), TEXT).ok());
+        let mut verdict = judge::judge(message, most, lease.as_deref(), &mut |name| self.list("names", name));
         if let Verdict::Forward(servers, _) = &mut verdict
             && servers.is_empty()
             && let Ok(host) = file::read_file(fd::CWD, c"/etc/resolv.conf", TEXT)
@@ -225,42 +223,27 @@ fn receive(socket: FdRef<'_>, milliseconds: u64, message: &mut Vec<u8>) -> bool 
     whole
 }
 
-/// A question that was passed on in a datagram.
-#[derive(Default)]
-pub(super) struct Question {
-    /// As it was sent: with a number of our own.
-    message: Vec<u8>,
-    /// Where the question itself ends.
-    length: usize,
-    /// The number that it came with.
-    number: [u8; 2],
-    servers: Vec<Address>,
-    /// How many servers were asked.
-    tries: usize,
-    /// When none is asked any more.
-    end: u64,
-}
-
-impl Question {
+impl Flow {
+    /// Takes a question that is to be passed on to one of these servers.
     #[inline(never)]
-    pub(super) fn new(message: &[u8], servers: Vec<Address>, length: usize, now: u64) -> Question {
-        let mut question =
-            Question { message: Vec::from(message), length, number: [0; 2], servers, tries: 0, end: now + WHOLE };
-        if let Some(number) = question.message.first_chunk_mut() {
-            question.number = *number;
+    pub(super) fn begin(&mut self, question: &[u8], servers: &[Address], length: usize) {
+        self.question = Vec::from(question);
+        self.length = length;
+        // In turn, if there are fewer; the first at the end.
+        for server in servers.iter().cycle().take(TRIES) {
+            self.servers.insert(0, *server);
+        }
+        if let Some(number) = self.question.first_chunk_mut() {
+            self.number = *number;
             // Without random bytes there is still the port, which nobody knows.
             let _ = process::random(number);
         }
-        question
     }
-}
 
-impl Flow {
     /// Takes what came from the server asked last, if anything did, or asks the next one; whether that was all.
     #[inline(never)]
     pub(super) fn ask(&mut self, came: Option<&mut [u8]>, door: FdRef<'_>, now: u64) -> bool {
-        let question = &mut self.question;
-        let asked = &question.message[..question.length];
+        let asked = self.question.get(..self.length).unwrap_or_default();
         let mut failed;
         let reply = if let Some(came) = came {
             if !dns::is_answer(came, asked) {
@@ -269,13 +252,11 @@ impl Flow {
             came
         } else {
             // Also when nobody listens there, which is told by an error.
-            while question.tries < TRIES && now < question.end && !question.servers.is_empty() {
-                let server = &question.servers[question.tries % question.servers.len()];
-                question.tries += 1;
-                self.deadline = question.end.min(now + PATIENCE);
-                self.socket = internet::connect_to(server, PORT, libc::SOCK_DGRAM, 0).ok();
+            while let Some(server) = self.servers.pop() {
+                self.deadline = now + PATIENCE;
+                self.socket = internet::connect_to(&server, PORT, libc::SOCK_DGRAM, 0).ok();
                 if let Some(socket) = &self.socket
-                    && file::write(socket.by_ref(), &question.message).is_ok()
+                    && file::write(socket.by_ref(), &self.question).is_ok()
                 {
                     return false;
                 }
@@ -283,7 +264,9 @@ impl Flow {
             failed = dns::reply(asked, Code::Failed, &[], dns::DATAGRAM);
             &mut failed
         };
-        reply[..2].copy_from_slice(&question.number);
+        if let Some(number) = reply.first_chunk_mut() {
+            *number = self.number;
+        }
         internet::send_to(door, reply, &self.who);
         true
     }

@@ -3,13 +3,14 @@
 //! A datagram is passed on from a socket of its own, on which an answer is waited for. A connection has a process of its own, so
 //! that none waits for another.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use syscalls::Sysno;
 
 use super::relay;
-use super::resolver::{CONNECTION, Names, Question, Verdict};
+use super::resolver::{CONNECTION, Names, Verdict};
 use crate::base::dns;
 use crate::base::text::Address;
 use crate::kernel::anew::{self, BLOCKED};
@@ -55,16 +56,23 @@ pub struct Entrance {
 }
 
 /// A datagram that was passed on.
+#[derive(Default)]
 pub(super) struct Flow {
     /// Who sent it, and through which of the doors.
     pub(super) who: Peer,
-    pub(super) door: usize,
+    door: usize,
     /// Where it was passed on to.
     pub(super) socket: Option<Fd>,
     /// Until when an answer is waited for.
     pub(super) deadline: u64,
-    /// What a name server needs to ask another one.
-    pub(super) question: Question,
+    /// What a name server asks others: as it is sent, with a number of our own.
+    pub(super) question: Vec<u8>,
+    /// Where the question itself ends.
+    pub(super) length: usize,
+    /// The number that it came with.
+    pub(super) number: [u8; 2],
+    /// Who is to be asked, the first at the end.
+    pub(super) servers: Vec<Address>,
 }
 
 /// A connection's process.
@@ -79,7 +87,8 @@ pub(super) struct Server {
     /// What a name server has.
     pub(super) names: Option<Names>,
     signals: Fd,
-    pub(super) flows: Vec<Flow>,
+    #[expect(clippy::vec_box, reason = "moving one in and out is code at each place where it is done")]
+    flows: Vec<Box<Flow>>,
     served: Vec<Served>,
     pub(super) buffer: Vec<u8>,
 }
@@ -133,8 +142,11 @@ impl Server {
             let now = now();
             for at in (0..self.flows.len()).rev() {
                 let ready = files[first + at].is_ready();
-                if (ready || now >= self.flows[at].deadline) && self.go_on(at, ready, now) {
-                    self.forget(at);
+                if ready || now >= self.flows[at].deadline {
+                    let mut flow = self.flows.remove(at);
+                    if !self.go_on(&mut flow, ready, now) {
+                        self.flows.insert(at, flow);
+                    }
                 }
             }
             for at in 0..self.doors.len() {
@@ -189,12 +201,6 @@ impl Server {
         self.flows.clear();
     }
 
-    /// Lets go of a flow; the last one takes its place.
-    #[inline(never)]
-    fn forget(&mut self, at: usize) {
-        self.flows.swap_remove(at);
-    }
-
     /// Has a process of its own serve a connection.
     #[inline(never)]
     fn take_connection(&mut self, at: usize, each: usize, end: u64) {
@@ -230,74 +236,61 @@ impl Server {
     #[inline(never)]
     fn take_datagram(&mut self, at: usize, now: u64) -> bool {
         let door = &self.doors[at];
-        let mut who = Peer::default();
-        let Some(length) = internet::receive_from(door.socket.by_ref(), &mut self.buffer, &mut who) else {
+        let mut flow = Box::new(Flow { door: at, ..Flow::default() });
+        let Some(length) = internet::receive_from(door.socket.by_ref(), &mut self.buffer, &mut flow.who) else {
             return false;
         };
         let datagram = &self.buffer[..length];
-        let mut question = Question::default();
+        let who = flow.who.address();
         if let Some(names) = &self.names {
-            match names.judge(datagram, &who.address(), dns::DATAGRAM) {
+            match names.judge(datagram, &who, dns::DATAGRAM) {
                 Verdict::Nothing => return true,
                 Verdict::Answer(reply) => {
-                    internet::send_to(door.socket.by_ref(), &reply, &who);
+                    internet::send_to(door.socket.by_ref(), &reply, &flow.who);
                     return true;
                 }
-                Verdict::Forward(servers, length) => question = Question::new(datagram, servers, length, now),
+                Verdict::Forward(servers, length) => flow.begin(datagram, &servers, length),
+            }
+        } else {
+            match self.flows.iter().position(|known| known.who == flow.who && known.door == at) {
+                Some(place) => flow = self.flows.remove(place),
+                None => flow.socket = internet::connect_to(&door.to, door.port, libc::SOCK_DGRAM, 0).ok(),
+            }
+            if let Some(socket) = &flow.socket {
+                let _ = file::write(socket.by_ref(), datagram);
             }
         }
-        let (mut his, mut oldest, mut found) = (0, 0, None);
-        for (place, flow) in self.flows.iter().enumerate() {
-            if flow.who.address() == who.address() {
-                if his == 0 || flow.deadline < self.flows[oldest].deadline {
-                    oldest = place;
-                }
-                his += 1;
-            }
-            if self.names.is_none() && flow.who == who && flow.door == at {
-                found = Some(place);
+        // Those who sent something lately are behind the others.
+        let (mut his, mut oldest) = (0, 0);
+        for (place, other) in self.flows.iter().enumerate().rev() {
+            if other.who.address() == who {
+                (his, oldest) = (his + 1, place);
             }
         }
-        let place = if let Some(found) = found {
-            found
-        } else {
-            if his >= FLOWS_EACH {
-                self.forget(oldest);
-            }
-            let door = &self.doors[at];
-            let socket = match self.names {
-                Some(_) => None,
-                None => internet::connect_to(&door.to, door.port, libc::SOCK_DGRAM, 0).ok(),
-            };
-            self.flows.push(Flow { who, door: at, socket, deadline: 0, question });
-            self.flows.len() - 1
-        };
-        let flow = &mut self.flows[place];
-        let over = if self.names.is_some() {
-            self.go_on(place, false, now)
-        } else {
-            flow.deadline = now + SILENCE;
-            flow.socket.as_ref().is_none_or(|socket| file::write(socket.by_ref(), &self.buffer[..length]).is_err())
-        };
-        if over || self.flows.len() > FLOWS {
-            self.forget(place);
+        if his >= FLOWS_EACH {
+            self.flows.remove(oldest);
+        }
+        flow.deadline = now + SILENCE;
+        if self.flows.len() < FLOWS && (self.names.is_none() || !self.go_on(&mut flow, false, now)) {
+            self.flows.push(flow);
         }
         true
     }
 
     /// Takes an answer to a datagram that was passed on, or sees what is to be done without one; whether that was all.
-    fn go_on(&mut self, at: usize, ready: bool, now: u64) -> bool {
-        let flow = &mut self.flows[at];
+    #[inline(never)]
+    fn go_on(&mut self, flow: &mut Flow, ready: bool, now: u64) -> bool {
         let mut answer = None;
         if ready && let Some(socket) = &flow.socket {
-            answer = file::read(socket.by_ref(), &mut self.buffer).ok();
+            answer =
+                file::read(socket.by_ref(), &mut self.buffer).ok().and_then(|length| self.buffer.get_mut(..length));
         }
         let door = self.doors[flow.door].socket.by_ref();
         if self.names.is_some() {
-            return flow.ask(answer.map(|length| &mut self.buffer[..length]), door, now);
+            return flow.ask(answer, door, now);
         }
-        if let Some(length) = answer {
-            internet::send_to(door, &self.buffer[..length], &flow.who);
+        if let Some(answer) = answer {
+            internet::send_to(door, answer, &flow.who);
             flow.deadline = now + SILENCE;
         }
         // An error says that nobody listens in the container; it may be told of the next one too.
