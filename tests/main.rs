@@ -40,6 +40,7 @@ mod limits;
 mod load;
 mod logs;
 mod memory;
+mod networks;
 mod old_kernels;
 mod pack;
 mod pull;
@@ -61,6 +62,10 @@ use libtest_mimic::Arguments;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     util::keep_panics();
+    if !arguments.list && !util::own_network() {
+        eprintln!("the tests could not have a network namespace of their own");
+        return ExitCode::FAILURE;
+    }
     let groups = util::leaks::control_groups();
     let trials = [
         attached::trials(),
@@ -97,6 +102,7 @@ fn main() -> ExitCode {
         load::trials(),
         logs::trials(),
         memory::trials(),
+        networks::trials(),
         old_kernels::trials(),
         pack::trials(),
         pull::trials(),

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::output::{self, Form, Format};
 use super::parse::Given;
-use super::{images, ps, volume};
+use super::{images, network, port, ps, volume};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::{Value, object, parse, record};
 use crate::base::phrase::Phrase;
@@ -17,7 +17,7 @@ use crate::container::state::{Condition, Seen};
 use crate::container::{defaults, volume as volumes};
 
 /// What can be inspected, in the order in which a name is looked up.
-const KINDS: [&str; 3] = ["container", "image", "volume"];
+const KINDS: [&str; 4] = ["container", "image", "volume", "network"];
 
 /// `inspect`.
 pub(super) fn inspect(context: &Context<'_>) -> Result<u8> {
@@ -26,7 +26,7 @@ pub(super) fn inspect(context: &Context<'_>) -> Result<u8> {
     if let Some(given) = parsed.last(Id::InspectType) {
         let wanted = given.text()?;
         let known = KINDS.contains(&wanted) && (only.is_empty() || only == wanted);
-        given.check(known.then_some(()), phrase!("no such type"), phrase!("container, image or volume"))?;
+        given.check(known.then_some(()), phrase!("no such type"), phrase!("container, image, volume or network"))?;
         only = wanted;
     }
     print(context, only, parsed.last(Id::InspectFormat))
@@ -37,6 +37,11 @@ pub(super) fn volumes(context: &Context<'_>) -> Result<u8> {
     print(context, "volume", context.parsed.last(Id::VolumeTemplate))
 }
 
+/// `network inspect`.
+pub(super) fn networks(context: &Context<'_>) -> Result<u8> {
+    print(context, "network", context.parsed.last(Id::VolumeTemplate))
+}
+
 /// Describes what has this name: of one kind, or the first that there is.
 fn describe(context: &Context<'_>, only: &str, name: &str) -> Result<Option<Value>> {
     for kind in KINDS {
@@ -44,7 +49,8 @@ fn describe(context: &Context<'_>, only: &str, name: &str) -> Result<Option<Valu
             _ if !only.is_empty() && only != kind => None,
             "container" => container(context, name)?,
             "image" => images::describe(context, name)?,
-            _ => volume::describe(context, name)?,
+            "volume" => volume::describe(context, name)?,
+            _ => network::describe(context, name)?,
         };
         if found.is_some() {
             return Ok(found);
@@ -155,7 +161,8 @@ const CONTAINER: Phrase = phrase!(
      MaskedPaths linux.maskedPaths
      ReadonlyPaths linux.readonlyPaths
      AutoRemove state.remove false
-     NetworkMode modes.network \"\"
+     NetworkMode network.Mode \"\"
+     PortBindings network.Bindings {}
      PidMode modes.pid \"\"
      IpcMode modes.ipc \"\"
      UTSMode modes.uts \"\"
@@ -173,7 +180,18 @@ const CONTAINER: Phrase = phrase!(
      WorkingDir process.cwd \"\"
      ExposedPorts exposed
      Labels state.labels {}
-     StopSignal stopSignal \"\""
+     StopSignal stopSignal \"\"
+     .
+     NetworkSettings
+     Ports network.Ports {}
+     IPAddress network.first.IPAddress \"\"
+     IPPrefixLen network.first.IPPrefixLen 0
+     Gateway network.first.Gateway \"\"
+     MacAddress network.first.MacAddress \"\"
+     GlobalIPv6Address network.first.GlobalIPv6Address \"\"
+     GlobalIPv6PrefixLen network.first.GlobalIPv6PrefixLen 0
+     IPv6Gateway network.first.IPv6Gateway \"\"
+     Networks network.Networks {}"
 );
 
 /// Makes an object of rows: a member's name, the path to its value among the facts (a dot leads to nothing), and in JSON what
@@ -248,6 +266,8 @@ fn facts(context: &Context<'_>, seen: &mut Seen) -> Result<Value> {
     facts.set("dead", (seen.condition == Condition::Dead).into());
     facts.set("state", record::write(&mut **seen.state));
     facts.set("modes", modes(&facts));
+    let network = port::describe(context, seen, &facts)?;
+    facts.set("network", network);
     facts.set("asked", mounts(context, &facts)?);
     Ok(facts)
 }

@@ -332,13 +332,6 @@ pub(super) fn rename(context: &Context<'static>) -> Result<u8> {
     Ok(0)
 }
 
-/// The ports that are published: none, as long as containers have no network to be reached through.
-pub(super) fn port(context: &Context<'static>) -> Result<u8> {
-    let (name, asked) = (context.parsed.word(0), context.parsed.word(1));
-    look(context, name)?;
-    if asked.is_empty() { Ok(0) } else { Err(Error::new(say!("no public port '{}' published for {}", asked, name))) }
-}
-
 /// Starts the containers whose policy says so, as when the machine starts.
 pub(super) fn start_all(context: &Context<'static>) -> Result<u8> {
     file::umask(0);

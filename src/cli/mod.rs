@@ -17,11 +17,13 @@ mod inspect;
 mod lifecycle;
 mod load;
 mod logs;
+mod network;
 pub mod options;
 pub mod output;
 mod pack;
 pub mod parse;
 mod pause;
+mod port;
 mod ps;
 mod pull;
 mod rm;
@@ -53,7 +55,7 @@ use crate::sys::{FdRef, because, fd, file, ledger};
 #[must_use]
 pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], appended: u32) -> u8 {
     monitor::become_one(args);
-    network::become_one(args);
+    crate::network::become_one(args);
     let words: Vec<&[u8]> = match appended {
         0 => args.iter().skip(1).map(|word| word.to_bytes()).collect(),
         _ => contained::first_words(args, env),
@@ -132,7 +134,7 @@ acts! {
     "rm"             rm::remove;
     packed:
     "rename"         lifecycle::rename;
-    "port"           lifecycle::port;
+    "port"           port::port;
     "ps"             ps::list;
     "inspect"        inspect::inspect;
     "stats"          stats::show;
@@ -157,6 +159,10 @@ acts! {
     "volume ls"      volume::list;
     "volume inspect" inspect::volumes;
     "volume rm"      volume::remove;
+    "network create" network::create;
+    "network ls"     network::list;
+    "network inspect" inspect::networks;
+    "network rm"     network::remove;
     "gc"             gc::collect;
     "info"           info::info;
     "syscalls"       syscalls::list;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::filter::Filters;
 use super::flags::Id;
-use super::lifecycle;
 use super::output::{self, List};
 use super::parse::Parsed;
+use super::{lifecycle, port};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::json::Value;
@@ -56,7 +56,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
             quoted(&state.command.join(" "), whole),
             since("", state.created, now, " ago"),
             seen.status(now),
-            if seen.condition.is_running() { state.exposed } else { "" },
+            if seen.condition.is_running() { port::shown(seen) } else { "" },
             seen.name,
             size.map_or("", |bytes| text::human_size(bytes).leak()),
             state.created,

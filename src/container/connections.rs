@@ -68,7 +68,8 @@ pub struct Connections {
 
 impl Connection {
     /// Its parts by name.
-    fn parts(&mut self) -> [(&'static str, &mut &'static str); 11] {
+    #[inline(never)]
+    pub fn parts(&mut self) -> [(&'static str, &mut &'static str); 11] {
         [
             ("network", &mut self.network),
             ("interface", &mut self.interface),

@@ -77,7 +77,10 @@ pub fn make_default(networks: &Networks) -> Result<()> {
 }
 
 /// What the host has routes to, besides by default.
-fn taken() -> Result<Vec<Subnet>> {
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn taken() -> Result<Vec<Subnet>> {
     let mut taken = Vec::new();
     link::routes(&mut |route| {
         if route.bits > 96 {

@@ -32,7 +32,7 @@ pub fn lease(
         if !subnet.contains(wanted) {
             return Err(Error::new(say!("the address {} is not in the subnet {}", text, subnet.text())));
         }
-        if wanted == gateway || !(1..=last).contains(&subnet.place(wanted)) {
+        if wanted == gateway || !subnet.is_host(wanted) {
             return Err(Error::new(say!("the address {} is the network's own", text)));
         }
     }

@@ -91,6 +91,7 @@ pub struct Subnet {
 impl Subnet {
     /// Reads `10.118.0.0/16` or `fd00::/64`. An address with bits behind the prefix is none.
     #[must_use]
+    #[inline(never)]
     pub fn parse(text: &str) -> Option<Subnet> {
         let (address, bits) = text.cut(b'/')?;
         let (address, bits) = (text::address(address)?, text::decimal_u32(bits)?);
@@ -100,12 +101,14 @@ impl Subnet {
     }
 
     /// The bits that differ among the addresses.
+    #[inline(never)]
     fn rest(&self) -> u128 {
         u128::MAX.checked_shr(self.bits.into()).unwrap_or(0)
     }
 
     /// Whether an address is one of these.
     #[must_use]
+    #[inline(never)]
     pub fn contains(&self, address: &Address) -> bool {
         (number(address) ^ number(&self.address)) & !self.rest() == 0
     }
@@ -118,6 +121,7 @@ impl Subnet {
 
     /// The address with this number, counted from the first, which has 0.
     #[must_use]
+    #[inline(never)]
     pub fn nth(&self, number: u64) -> Option<Address> {
         let number = u128::from(number);
         (number <= self.rest()).then(|| (self::number(&self.address) | number).to_be_bytes())
@@ -133,6 +137,13 @@ impl Subnet {
     #[must_use]
     pub fn last(&self) -> u64 {
         self.rest().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Whether an address is one that a host may have: neither the network's own nor, with IPv4, everybody's.
+    #[must_use]
+    pub fn is_host(&self, address: &Address) -> bool {
+        let last = self.last().saturating_sub(is_ipv4(address).into());
+        self.contains(address) && (1..=last).contains(&self.place(address))
     }
 
     /// How long the common beginning is, as people write it.
@@ -203,6 +214,21 @@ impl Networks {
         Ok(names)
     }
 
+    /// All networks that can be read, by name.
+    ///
+    /// # Errors
+    /// What the file system refuses, and a damaged file.
+    #[inline(never)]
+    pub fn all(&self) -> Result<&'static [(&'static str, &'static mut Network)]> {
+        let mut all = Vec::new();
+        for name in self.names()? {
+            if let Some(network) = self.load(name)? {
+                all.push((name, Box::leak(network.into_inner())));
+            }
+        }
+        Ok(all.leak())
+    }
+
     /// Reads what a network is; `None` if there is none of this name.
     ///
     /// # Errors
@@ -245,9 +271,8 @@ impl Networks {
     }
 
     fn make_held(&self, name: &str, network: &mut Network) -> Result<()> {
-        for other in self.names()? {
-            let Some(known) = self.load(other)?.filter(|_| other != name) else { continue };
-            if let Some(theirs) = subnets(&known).iter().find(|theirs| overlap(theirs, &subnets(network))) {
+        for (other, known) in self.all()?.iter().filter(|(other, _)| *other != name) {
+            if let Some(theirs) = subnets(known).iter().find(|theirs| overlap(theirs, &subnets(network))) {
                 return Err(Error::new(say!("the subnet overlaps {} of the network {}", theirs.text(), other))
                     .hint(phrase!("choose another --subnet, or none to have a free one chosen")));
             }
@@ -375,6 +400,7 @@ fn entries(parent: FdRef<'_>, path: &CStr) -> Result<Vec<&'static str>> {
 
 /// The subnets that a network has.
 #[must_use]
+#[inline(never)]
 pub fn subnets(network: &Network) -> Vec<Subnet> {
     let mut subnets = Vec::new();
     for text in [network.subnet, network.subnet6] {
@@ -394,8 +420,8 @@ fn overlap(subnet: &Subnet, others: &[Subnet]) -> bool {
 /// None is free; what the file system refuses.
 pub fn default_network(networks: &Networks, taken: &[Subnet], bridge: &'static str) -> Result<Network> {
     let mut taken = Vec::from(taken);
-    for name in networks.names()? {
-        taken.extend(networks.load(name)?.map(|known| subnets(&known)).unwrap_or_default());
+    for (_, known) in networks.all()? {
+        taken.append(&mut subnets(known));
     }
     let candidates = (118..=255).chain(0..118);
     let mut free = candidates.map(|second| {

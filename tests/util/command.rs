@@ -52,6 +52,8 @@ impl<'a> Cmd<'a> {
         command.env("VIAL_ROOT", scene.join("root")).env_remove("XDG_RUNTIME_DIR").env_remove("XDG_DATA_HOME");
         // No test asks a registry that it does not mean to ask.
         command.env("VIAL_PULL", "never");
+        // Nor does one connect containers that it does not mean to connect.
+        command.env("VIAL_NETWORK", "none");
         command.env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8").current_dir(scene);
         Cmd { scene, command, input: Vec::new(), limit: LIMIT }
     }

@@ -20,6 +20,7 @@ pub mod tree;
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -52,6 +53,19 @@ pub fn trial(path: &str, needs: &[Need], test: fn(&Scene)) -> Trial {
         outcome.map_err(|_| Failed::from(PANIC.take()))
     };
     Trial::test(shown, run).with_ignored_flag(!missing.is_empty())
+}
+
+/// As root gives this process, which has no threads yet, a network namespace of its own with a loopback, so that all that the
+/// tests do with networks stays there and goes with them; whether that is so.
+pub fn own_network() -> bool {
+    if vial::sys::process::geteuid() != 0 {
+        return true;
+    }
+    if vial::sys::process::unshare(libc::CLONE_NEWNET).is_err() {
+        return false;
+    }
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    up.is_ok_and(|status| status.success())
 }
 
 thread_local! {

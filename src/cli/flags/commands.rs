@@ -2,8 +2,9 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, PACK, PLATFORM, PROCESS, PROVIDE, PS, PULL, QUIET, RM, RMI,
-    RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM, WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PROCESS, PROVIDE, PS, PULL, QUIET,
+    RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    WORKLOAD,
 };
 use super::{ANY, Command, Group};
 use crate::base::phrase::Phrase;
@@ -143,7 +144,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         names: "inspect|container inspect|image inspect",
         usage: phrase!("[OPTIONS] NAME..."),
-        help: phrase!("Print all that is known of containers, images or volumes, as JSON"),
+        help: phrase!("Print all that is known of containers, images, volumes or networks, as JSON"),
         examples: phrase!(
             "inspect web\n\
              inspect -f '{{.State.Pid}}' web # one field only"
@@ -407,6 +408,44 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] VOLUME..."),
         help: phrase!("Remove volumes"),
         examples: phrase!("volume rm data"),
+        args: (1, ANY),
+        groups: &[VOLUME_RM],
+        ..BLANK
+    },
+    Command {
+        names: "network create",
+        usage: phrase!("[OPTIONS] NAME"),
+        help: phrase!("Make a network"),
+        examples: phrase!(
+            "network create back # run --network back: its containers find each other by name\n\
+             network create --internal --subnet 172.20.0.0/16 db"
+        ),
+        args: (1, 1),
+        groups: &[NETWORK],
+        ..BLANK
+    },
+    Command {
+        names: "network ls|network list",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("List networks"),
+        examples: phrase!("network ls"),
+        groups: &[QUIET, LISTING],
+        ..BLANK
+    },
+    Command {
+        names: "network inspect",
+        usage: phrase!("[OPTIONS] NETWORK..."),
+        help: phrase!("Print all that is known of networks, as JSON"),
+        examples: phrase!("network inspect back"),
+        args: (1, ANY),
+        groups: &[VOLUME_INSPECT],
+        ..BLANK
+    },
+    Command {
+        names: "network rm|network remove",
+        usage: phrase!("[OPTIONS] NETWORK..."),
+        help: phrase!("Remove networks"),
+        examples: phrase!("network rm back"),
         args: (1, ANY),
         groups: &[VOLUME_RM],
         ..BLANK

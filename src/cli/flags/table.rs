@@ -282,13 +282,23 @@ flags! {
     }
     /// `inspect`.
     INSPECT "Options" {
-        InspectType       b' ' "type"               One      "TYPE"           "container, image or volume";
+        InspectType       b' ' "type"               One      "TYPE"           "container, image, volume or network";
         InspectFormat     b'f' "format"             One      "FORMAT"         "json or a template such as '{{.Id}}'";
         InspectSize       b's' "size"               Switch   ""               "Add how much the container has written";
     }
     /// `volume inspect`.
     VOLUME_INSPECT "Options" {
         VolumeTemplate    b'f' "format"             One      "FORMAT"         "json or a template such as '{{.Name}}'";
+    }
+    /// `network create`.
+    NETWORK "Options" {
+        Subnet            b' ' "subnet"             Many     "IP/BITS"        "The addresses: one subnet of IPv4 and one of IPv6";
+        Gateway           b' ' "gateway"            Many     "IP"             "The host's address there; else the subnet's first";
+        Ipv6              b' ' "ipv6"               Switch   ""               "Have IPv6 addresses too (default); =false for none";
+        Internal          b' ' "internal"           Switch   ""               "Let nothing in or out";
+        NetworkOpt        b'o' "opt"                Many     "KEY=VALUE"      "mtu=, name= of the bridge, or parent= for macvlan";
+        Driver            b'd' "driver"             One      "NAME"           "bridge (the default) or macvlan";
+        NetworkLabel      b' ' "label"              Many     "NAME[=VALUE]"   "Note something about the network";
     }
     /// Commands that remove images.
     RMI "Options" {
