@@ -47,7 +47,6 @@ use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::monitor;
-use crate::network;
 use crate::sys::cold::Gate;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
