@@ -4,18 +4,22 @@
 //! below `/vial` that no directory here tells of belong to another store, or are gone in a moment. So every container's
 //! directory is there before its control group and goes after it.
 
+use alloc::vec::Vec;
+
 use super::context::Context;
 use super::flags::Id;
 use super::images;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
-use crate::container::connect;
+use crate::container::disconnect;
 use crate::container::monitor;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
 use crate::image::remove::Sweep;
+use crate::network::{Networks, address_text, bridge, ipam, names};
+use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, fd, file, process};
 
 /// Rounds of 10 ms for which an owner that seems to be gone still counts as one.
@@ -49,6 +53,8 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
         collector.note(result);
     }
     let result = if all { collector.volumes() } else { Ok(()) };
+    collector.note(result);
+    let result = if all { collector.networks() } else { Ok(()) };
     collector.note(result);
     let result = collector.images(context);
     collector.note(result);
@@ -123,7 +129,7 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if !self.dry {
-            connect::release(self.root, id)?;
+            disconnect::release(self.root, id)?;
         }
         if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
             state.abandon();
@@ -144,6 +150,46 @@ impl Collector<'_> {
     fn volumes(&self) -> Result<()> {
         for name in Volumes::open(self.root)?.clean(self.dry)? {
             say("volume", name)?;
+        }
+        Ok(())
+    }
+
+    /// Addresses and names of containers that are gone, and bridges that no container is at.
+    #[inline(never)]
+    fn networks(&self) -> Result<()> {
+        if !file::exists(self.root, c"networks") {
+            return Ok(());
+        }
+        let networks = Networks::open(self.root)?;
+        for name in networks.clean(self.dry)? {
+            say("network", name)?;
+        }
+        for name in networks.names()? {
+            let (directory, Some(network)) = (networks.directory(name)?, networks.load(name)?) else { continue };
+            Networks::lock(&directory, Lock::Exclusive)?;
+            let mut held = Vec::new();
+            for (address, id) in ipam::leases(directory.by_ref())? {
+                let owned = match self.bundles.take(id)? {
+                    Some((_, false)) => true,
+                    Some((bundle, true)) => State::load(bundle.by_ref())?.is_some_and(|state| state.is_orphan()),
+                    None => false,
+                };
+                if owned {
+                    held.push(address);
+                    continue;
+                }
+                if !self.dry {
+                    ipam::release(directory.by_ref(), &address)?;
+                }
+                say("address", address_text(&address))?;
+            }
+            if self.dry {
+                continue;
+            }
+            names::clean(directory.by_ref(), &held)?;
+            if held.is_empty() && bridge::remove(&network)? {
+                say("bridge", bridge::interface(&network))?;
+            }
         }
         Ok(())
     }

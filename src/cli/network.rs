@@ -62,6 +62,9 @@ pub(super) fn create(context: &Context<'static>) -> Result<u8> {
     }
 }
 
+/// The options of a network, docker's name behind our own.
+const OPTIONS: &str = "mtu com.docker.network.driver.mtu name com.docker.network.bridge.name parent";
+
 /// Takes over what a flag says.
 #[inline(never)]
 fn take(network: &mut Network, given: &Given<'static>) -> Result<()> {
@@ -96,8 +99,7 @@ fn take(network: &mut Network, given: &Given<'static>) -> Result<()> {
         Id::NetworkOpt => {
             let mtu = text::decimal_u32(value).filter(|mtu| (1280..=65_535).contains(mtu)).unwrap_or(0);
             let is_interface = text::is_name(value) && value.len() < 16;
-            const KEYS: &str = "mtu com.docker.network.driver.mtu name com.docker.network.bridge.name parent";
-            let is_known = match text::place(KEYS, key) {
+            let is_known = match text::place(OPTIONS, key) {
                 Some(0 | 1) => {
                     network.mtu = mtu;
                     mtu > 0

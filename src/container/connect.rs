@@ -1,4 +1,4 @@
-//! Connecting a container to networks when it starts, and taking it off again.
+//! Connecting a container to networks, when it starts and while it runs.
 //!
 //! Its owner does so from outside, as soon as the first process is there and has a network namespace, which that process is
 //! waiting for. What is made is written down before ([`super::connections`]), so that it can be taken down by whoever comes.
@@ -8,30 +8,28 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::bundle::Bundles;
-use super::connections::{Connection, Connections, Port};
+use super::connections::{Connection, Connections};
+use super::disconnect::{self, release, remove_link};
 use super::files;
-use super::launch::{DNS, HOSTS, NETWORKS, PORTS, RESOLV, annotation, namespace_path};
+use super::launch::{DNS, HOSTS, NETWORKS, RESOLV, annotation, namespace_path};
 use super::process as known;
+use super::publish;
 use super::spec::Spec;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::Kept;
 use crate::base::text::{self, Address, Cut, IPV4};
-use crate::kernel::netlink::link::{self, New, family};
-use crate::kernel::netlink::nft::Published;
+use crate::kernel::netlink::link::{self, New};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::network::bridge::{self, Notes};
-use crate::network::relay::{self, Entrance};
+use crate::network::relay;
 use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets};
 use crate::sys::fd::CWD;
+use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, file, mount, process};
 
 /// Where network namespaces have names, ip-netns(8).
-const NAMED: &str = "/run/netns";
-/// The first port that is chosen where none is given, and how many there are.
-const CHOSEN: (u32, u32) = (32768, 28000);
-/// How many of them are tried.
-const TRIES: u32 = 100;
+pub(super) const NAMED: &str = "/run/netns";
 
 /// Whose connections these are.
 #[derive(Clone, Copy)]
@@ -77,25 +75,12 @@ struct Making<'a> {
 pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     // What the last start has left, if its owner was killed.
     release(whose.root, whose.id)?;
-    let namespace = {
-        let _why = because!("open the container's network namespace");
-        file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)?
-    };
     let mut whose = *whose;
     if whose.name.is_empty() {
         // A monitor that starts it does not know how it is called by now.
         whose.name = Bundles::open(whose.root)?.search(whose.id)?.map_or("", |(_, name)| name);
     }
-    let mut making = Making {
-        whose,
-        networks: Networks::open(whose.root)?,
-        socket: Socket::route()?,
-        namespace,
-        pid,
-        made: Connections::default(),
-        notes: Notes::default(),
-        servers: Vec::new(),
-    };
+    let mut making = Making::new(whose, pid, Connections::default())?;
     match making.make() {
         Ok(()) => Ok(making.notes),
         Err(error) => {
@@ -105,14 +90,49 @@ pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     }
 }
 
-impl Making<'_> {
+/// Connects a container that runs to another network, by a line as [`NETWORKS`] has it.
+///
+/// # Errors
+/// As for [`connect`].
+pub fn join(whose: &Whose<'_>, pid: u32, line: &'static str) -> Result<Notes> {
+    let before = Connections::read(whose.directory);
+    let mut making = Making::new(*whose, pid, before.clone())?;
+    for connection in &before.networks {
+        if let Some(network) = making.networks.load(connection.network)? {
+            making.servers.extend(if network.driver == "bridge" { bridge::gateways(&network) } else { Vec::new() });
+        }
+    }
+    if let Err(error) = making.join(line).and_then(|()| making.files()) {
+        let name = line.words().next().unwrap_or_default();
+        let _ = disconnect::leave(whose.root, whose.directory, pid, name);
+        return Err(error);
+    }
+    Ok(making.notes)
+}
+
+impl<'a> Making<'a> {
+    fn new(whose: Whose<'a>, pid: u32, made: Connections) -> Result<Making<'a>> {
+        let namespace = namespace_of(pid)?;
+        Ok(Making {
+            whose,
+            networks: Networks::open(whose.root)?,
+            socket: Socket::route()?,
+            namespace,
+            pid,
+            made,
+            notes: Notes::default(),
+            servers: Vec::new(),
+        })
+    }
+
     #[inline(never)]
     fn make(&mut self) -> Result<()> {
-        let mut entrances = self.ports()?;
+        let mut entrances = publish::claim(self.whose.spec, &mut self.made.ports)?;
         for line in annotation(self.whose.spec, NETWORKS).parts(b'\n') {
             self.join(line)?;
         }
-        self.publish()?;
+        self.write()?;
+        publish::publish(&self.networks, &self.made)?;
         self.name()?;
         self.files()?;
         let first = self.made.networks.first().copied().unwrap_or_default();
@@ -131,40 +151,6 @@ impl Making<'_> {
         self.made.write(self.whose.directory)
     }
 
-    /// Sees that the host's ports are free and notes them; takes those on its loopback.
-    #[inline(never)]
-    fn ports(&mut self) -> Result<Vec<Entrance>> {
-        let mut entrances = Vec::new();
-        for line in annotation(self.whose.spec, PORTS).parts(b'\n') {
-            let mut words = line.words();
-            let (Some(protocol), Some(at)) = (words.next(), words.next()) else { continue };
-            let mut number = || words.next().and_then(text::decimal_u32).unwrap_or(0);
-            let (host_port, port) = (number(), number() as u16);
-            let all = match at {
-                "*" => &["0.0.0.0", "::"][..if bridge::has_ipv6() { 2 } else { 1 }],
-                _ => &[at][..],
-            };
-            let mut tries = if host_port == 0 { TRIES } else { 1 };
-            let (chosen, mut taken) = loop {
-                let candidate = if host_port == 0 { any_port()? } else { host_port as u16 };
-                tries -= 1;
-                match take(all, candidate, protocol == "tcp") {
-                    Err(error) if tries > 0 && error.is(Errno::EADDRINUSE) => {}
-                    Err(error) => return Err(port_hint(error)),
-                    Ok(taken) => break (candidate, taken),
-                }
-            };
-            for entrance in &mut taken {
-                entrance.port = port;
-            }
-            entrances.append(&mut taken);
-            for host in all {
-                self.made.ports.push(Port { protocol, host, host_port: chosen, port });
-            }
-        }
-        Ok(entrances)
-    }
-
     /// Joins a network.
     #[inline(never)]
     fn join(&mut self, line: &'static str) -> Result<()> {
@@ -175,7 +161,10 @@ impl Making<'_> {
         }
         let network = self.networks.load(name)?.ok_or_else(|| self.networks.missing(name))?;
         let directory = self.networks.directory(name)?;
-        let number = self.made.networks.len();
+        // Until an address is taken nothing else keeps `vial gc` from removing the bridge.
+        Networks::lock(&directory, Lock::Shared)?;
+        let taken = |name: &str| self.made.networks.iter().any(|connection| connection.interface == name);
+        let number = (0..26u32).find(|number| !taken(join!("eth{}", *number))).unwrap_or_default();
         let letter = char::from(b'a' + number as u8);
         let short = |length| self.whose.id.get(..length).unwrap_or_default();
         let mut connection = Connection {
@@ -206,6 +195,8 @@ impl Making<'_> {
         self.made.networks.push(connection);
         self.write()?;
         self.link(&network, &connection, mac)?;
+        // The process that answers names has this file open too.
+        file::unlock(directory.by_ref())?;
         self.configure(&connection)?;
         for address in [connection.address, connection.address6].into_iter().filter_map(text::address) {
             for name in &found_by {
@@ -332,31 +323,6 @@ impl Making<'_> {
         inner.request(&mut datagram, phrase!("give the interface its addresses"))
     }
 
-    /// Has what comes to the host's ports go to the container's.
-    #[inline(never)]
-    fn publish(&mut self) -> Result<()> {
-        if self.made.ports.is_empty() {
-            return Ok(());
-        }
-        let _why = because!("publish the container's ports");
-        self.write()?;
-        let first = self.made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
-        let network = first.map(|first| self.networks.load(first.network)).transpose()?.flatten();
-        let (Some(first), Some(network)) = (first, network) else {
-            return Err(Error::new(phrase!("ports can be published on a bridge network only")));
-        };
-        if network.internal {
-            return Err(Error::new(say!("the network {} is internal: no port can be published on it", first.network)));
-        }
-        let published = || translate(&network, &first, &self.made.ports, false);
-        match published() {
-            // Another firewall has thrown the tables away.
-            Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
-            result => result,
-        }
-        .map_err(|error| if error.is(Errno::EEXIST) { port_hint(error) } else { bridge::lacks(error) })
-    }
-
     /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it.
     fn name(&mut self) -> Result<()> {
         let name = if self.whose.name.is_empty() { self.whose.id } else { self.whose.name };
@@ -419,92 +385,19 @@ fn put(directory: FdRef<'_>, name: &CStr, content: &str) -> Result<()> {
     file::write_all(opened.by_ref(), content.as_bytes())
 }
 
+/// A container's network namespace.
+pub(super) fn namespace_of(pid: u32) -> Result<Fd> {
+    let _why = because!("open the container's network namespace");
+    file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)
+}
+
 /// A socket for the interfaces in another network namespace, to which this process goes for a moment.
-fn inside(namespace: &Fd) -> Result<Socket> {
+pub(super) fn inside(namespace: &Fd) -> Result<Socket> {
     let own = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
     process::setns(namespace.by_ref(), libc::CLONE_NEWNET)?;
     let socket = Socket::route();
     process::setns(own.by_ref(), libc::CLONE_NEWNET)?;
     socket
-}
-
-/// Any port that may be free.
-fn any_port() -> Result<u16> {
-    let mut random = [0; 4];
-    process::random(&mut random)?;
-    Ok((CHOSEN.0 + u32::from_ne_bytes(random) % CHOSEN.1) as u16)
-}
-
-/// Sees whether a port is free at addresses of the host's, and takes it where that is its loopback.
-fn take(all: &[&str], port: u16, is_tcp: bool) -> Result<Vec<Entrance>> {
-    let mut taken = Vec::new();
-    for at in all {
-        let Some(address) = text::address(at) else { continue };
-        let free = relay::listen(&address, port, is_tcp)?;
-        let own = match *at {
-            "0.0.0.0" => text::address("127.0.0.1"),
-            "::" => text::address("::1"),
-            _ => Some(address),
-        };
-        let Some(own) = own.filter(is_loopback) else { continue };
-        let socket = if own == address {
-            free
-        } else {
-            drop(free);
-            relay::listen(&own, port, is_tcp)?
-        };
-        taken.push(Entrance { socket, is_tcp, to: own, port: 0 });
-    }
-    Ok(taken)
-}
-
-fn is_loopback(address: &Address) -> bool {
-    match address.strip_prefix(&IPV4) {
-        Some(four) => four[0] == 127,
-        None => text::address("::1") == Some(*address),
-    }
-}
-
-#[cold]
-fn port_hint(error: Error) -> Error {
-    match error.errno() {
-        Errno::EADDRINUSE | Errno::EEXIST => error.hint(phrase!(
-            "the port is taken, by another program or another container; -p takes a free one if the host's is left out"
-        )),
-        Errno::EADDRNOTAVAIL => error.hint(phrase!("-p names an address that this host does not have")),
-        _ => error,
-    }
-}
-
-/// Publishes ports, or takes that back.
-fn translate(network: &Network, connection: &Connection, ports: &[Port], back: bool) -> Result<()> {
-    for own in [connection.address, connection.address6] {
-        let Some(to) = text::address(own) else { continue };
-        let mut datagram = Datagram::default();
-        datagram.begin_batch();
-        let mut any = false;
-        for port in ports {
-            let Some(at) = text::address(port.host) else { continue };
-            // The loopback is the relay's.
-            if family(&at).0 != family(&to).0 || is_loopback(&at) {
-                continue;
-            }
-            any = true;
-            let published = Published {
-                protocol: if port.protocol == "tcp" { libc::IPPROTO_TCP } else { libc::IPPROTO_UDP } as u8,
-                at: if ["0.0.0.0", "::"].contains(&port.host) { None } else { Some(&at) },
-                port: port.host_port,
-                to: &to,
-                to_port: port.port,
-            };
-            datagram.publish(bridge::interface(network), &published, back);
-        }
-        datagram.end_batch();
-        if any {
-            Socket::netfilter()?.request(&mut datagram, phrase!("publish the ports"))?;
-        }
-    }
-    Ok(())
 }
 
 /// `02:76:0a:76:00:05`.
@@ -516,121 +409,4 @@ pub fn mac_of(text: &str) -> Option<[u8; 6]> {
         *byte = parts.next().filter(|part| part.len() == 2).and_then(text::hexadecimal)? as u8;
     }
     parts.next().is_none().then_some(mac)
-}
-
-fn remove_link(socket: &Socket, name: &str) -> Result<()> {
-    let mut datagram = Datagram::default();
-    datagram.remove(name);
-    datagram.acknowledge();
-    match socket.request(&mut datagram, phrase!("remove the container's interface")) {
-        Err(error) if error.is(Errno::ENODEV) => Ok(()),
-        result => result,
-    }
-}
-
-/// Takes down what was put up for a container on networks; that there is nothing is fine.
-///
-/// # Errors
-/// The first that fails: what tells of the rest stays.
-#[inline(never)]
-pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
-    let directory = match file::open(root, file::path(join!("containers/{}", id))?, libc::O_RDONLY | libc::O_DIRECTORY)
-    {
-        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
-        directory => directory?,
-    };
-    let mut all = Connections::read(directory.by_ref());
-    if all == Connections::default() {
-        return Ok(());
-    }
-    let _why = because!("take the container off its networks");
-    let networks = Networks::open(root)?;
-    end_relay(all.relay)?;
-    let published = all.networks.iter().find(|connection| !connection.link.is_empty());
-    if let Some(connection) = published
-        && !all.ports.is_empty()
-        && let Some(network) = networks.load(connection.network)?
-    {
-        match translate(&network, connection, &all.ports, true) {
-            // They had not been published yet, or somebody threw the tables away.
-            Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => {}
-            result => result?,
-        }
-    }
-    let socket = Socket::route()?;
-    for connection in &all.networks {
-        leave(&networks, &socket, connection)?;
-    }
-    if !all.netns.is_empty() {
-        let place = file::path(join!("{}/{}", NAMED, all.netns))?;
-        let _ = mount::detach(place);
-        match file::unlink(CWD, place) {
-            Err(error) if !error.is(Errno::ENOENT) => return Err(error),
-            _ => {}
-        }
-    }
-    all = Connections::default();
-    all.write(directory.by_ref())
-}
-
-/// Leaves a network: names first, so that nobody is led to an address that another one has by then.
-fn leave(networks: &Networks, socket: &Socket, connection: &Connection) -> Result<()> {
-    let addresses = [connection.address, connection.address6];
-    let directory = networks.directory(connection.network).ok();
-    for address in addresses.into_iter().filter_map(text::address) {
-        for name in connection.names.parts(b',') {
-            if let Some(directory) = &directory {
-                names::remove(directory.by_ref(), name, &address);
-            }
-        }
-    }
-    if !connection.link.is_empty() {
-        remove_link(socket, connection.link)?;
-    }
-    for address in addresses.into_iter().filter_map(text::address) {
-        if let Some(directory) = &directory {
-            ipam::release(directory.by_ref(), &address)?;
-        }
-    }
-    Ok(())
-}
-
-/// Ends the process that passes on what comes to the loopback, so that its ports are free.
-fn end_relay((pid, began): (u32, u64)) -> Result<()> {
-    if pid == 0 || !known::signal(pid, began, libc::SIGKILL)? {
-        return Ok(());
-    }
-    // It may be this process's own, or somebody else's.
-    if process::wait(Some(pid), true).is_err() {
-        let mut rounds = 0;
-        while known::is_alive(pid, began) && rounds < 1000 {
-            rounds += 1;
-            process::sleep(1);
-        }
-    }
-    Ok(())
-}
-
-/// Makes the relay anew whose monitor was killed, and which ended with it.
-///
-/// # Errors
-/// A port is taken meanwhile.
-pub fn resume(directory: FdRef<'_>) -> Result<()> {
-    let mut all = Connections::read(directory);
-    if all.relay.0 == 0 {
-        return Ok(());
-    }
-    end_relay(all.relay)?;
-    let first = all.networks.first().copied().unwrap_or_default();
-    let to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
-    let mut entrances = Vec::new();
-    for port in &all.ports {
-        for mut entrance in take(&[port.host], port.host_port, port.protocol == "tcp")? {
-            (entrance.to, entrance.port) = (to, port.port);
-            entrances.push(entrance);
-        }
-    }
-    let relay = relay::start(&entrances)?;
-    all.relay = (relay, known::began(relay));
-    all.write(directory)
 }

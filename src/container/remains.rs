@@ -4,8 +4,8 @@
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::connect;
 use super::control::PARENTS;
+use super::disconnect;
 use super::process;
 use super::state::State;
 use super::volume::Volumes;
@@ -126,7 +126,7 @@ pub fn volumes(config: &Value) -> Vec<&str> {
 pub fn discard(root: FdRef<'_>, bundles: &Bundles, (id, name): (&str, &str), with: &With<'_>) -> Result<()> {
     if let Some(config) = with.config {
         remove_group(config, id, with.state, false)?;
-        connect::release(root, id)?;
+        disconnect::release(root, id)?;
         if with.volumes {
             let owned = Volumes::open(root)?;
             for volume in volumes(config) {

@@ -162,7 +162,7 @@ fn set_up(socket: &Socket, network: &Network, own: &[Subnet], index: u32, notes:
     for (subnet, gateway) in own.iter().zip([network.gateway, network.gateway6]) {
         let is_ipv6 = family(&subnet.address).0 == libc::AF_INET6 as u8;
         if let Some(gateway) = text::address(gateway)
-            && !(is_ipv6 && !has_ipv6())
+            && (!is_ipv6 || has_ipv6())
         {
             datagram.address(index, &gateway, subnet.prefix());
         }
@@ -213,6 +213,7 @@ fn filter(network: &Network, subnet: &Subnet) -> Result<()> {
 
 /// What a kernel without some part of packet filters answers, and what can be done without them.
 #[cold]
+#[must_use]
 pub fn lacks(error: Error) -> Error {
     match error.errno() {
         Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::ENOENT | Errno::EINVAL => error.hint(phrase!(
@@ -278,21 +279,21 @@ fn foreign(bridge: &str, notes: &mut Notes) {
     });
 }
 
-/// Removes what the kernel has of a network.
+/// Removes what the kernel has of a network, on which no container is; whether there was a bridge.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub fn remove(network: &Network) -> Result<()> {
+pub fn remove(network: &Network) -> Result<bool> {
     let _why = because!("remove the network's bridge and its packet filters");
     if network.driver != "bridge" {
-        return Ok(());
+        return Ok(false);
     }
     let _turn = turn()?;
     let (socket, name) = (Socket::route()?, interface(network));
     match link::find(&socket, name, 0)? {
-        // It is another's.
-        Some(link) if link.mac != mac(network) => Ok(()),
-        _ => remove_named(&socket, name),
+        Some(link) if link.mac == mac(network) => remove_named(&socket, name).map(|()| true),
+        // There is none, or it is another's.
+        _ => Ok(false),
     }
 }
 

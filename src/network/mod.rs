@@ -341,7 +341,7 @@ impl Networks {
             result => result?,
         }
         let removed = match self.load(name) {
-            Ok(Some(network)) => bridge::remove(&network),
+            Ok(Some(network)) => bridge::remove(&network).map(drop),
             result => result.map(drop),
         };
         if let Err(error) = removed {

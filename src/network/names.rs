@@ -6,7 +6,7 @@ use core::ffi::CStr;
 use super::{NAMES, address_text, entries};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::base::text::Address;
+use crate::base::text::{self, Address};
 use crate::sys::{FdRef, because, file};
 
 /// The directory of a name; letters are the same in either case, RFC 4343.
@@ -42,6 +42,21 @@ pub fn remove(network: FdRef<'_>, name: &str, address: &Address) {
     let _ = file::unlink(network, place);
     // It stays as long as the name leads elsewhere.
     let _ = file::rmdir(network, directory);
+}
+
+/// Removes what leads to addresses that nobody has.
+///
+/// # Errors
+/// What the file system refuses.
+pub fn clean(network: FdRef<'_>, held: &[Address]) -> Result<()> {
+    for name in entries(network, NAMES)? {
+        for address in entries(network, file::path(directory(name))?)? {
+            if let Some(address) = text::address(address).filter(|address| !held.contains(address)) {
+                remove(network, name, &address);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The names that lead to an address.

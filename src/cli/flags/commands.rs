@@ -344,8 +344,7 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] [NAME[:TAG]]"),
         help: phrase!("List images"),
         examples: phrase!(
-            "images\n\
-             images -q -f dangling=true # the IDs of those without a name\n\
+            "images -q -f dangling=true # the IDs of those without a name\n\
              images --format '{{.Repository}}:{{.Tag}}' # names only"
         ),
         args: (0, 1),
@@ -416,10 +415,7 @@ pub static COMMANDS: &[Command] = &[
         names: "network create",
         usage: phrase!("[OPTIONS] NAME"),
         help: phrase!("Make a network"),
-        examples: phrase!(
-            "network create back # run --network back: its containers find each other by name\n\
-             network create --internal --subnet 172.20.0.0/16 db"
-        ),
+        examples: phrase!("network create back # for run --network back: its containers find each other by name"),
         args: (1, 1),
         groups: &[NETWORK],
         ..BLANK

@@ -253,6 +253,7 @@ fn accepted(id: Id) -> Phrase {
             "[[ADDRESS:]PORT:]PORT[/tcp|/udp], ranges of the same length in the place of ports, such as 8080:80, 127.0.0.1:53:53/udp, \
              [::1]:8000-8010:80-90 or 80"
         ),
+        Id::Ip6 => phrase!("an IPv6 address such as fd00::5"),
         Id::AddHost => {
             phrase!("NAME:IP or NAME=IP with an IPv4 or IPv6 address such as 10.0.0.1 or fd00::1, or host-gateway")
         }

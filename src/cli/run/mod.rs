@@ -32,8 +32,8 @@ use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size};
 use crate::container::bundle::{Bundle, Bundles, Durable};
-use crate::container::connect;
 use crate::container::control::Control;
+use crate::container::disconnect;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
 use crate::container::monitor;
@@ -310,7 +310,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let whole = result.is_err() || life.state.remove;
     let cleaned = control
         .map_or(Ok(()), Control::remove)
-        .and_then(|()| connect::release(life.root, life.id))
+        .and_then(|()| disconnect::release(life.root, life.id))
         .and_then(|()| if whole { life.discard() } else { Ok(()) });
     let ended = result?;
     cleaned?;

@@ -22,13 +22,13 @@ use core::ffi::CStr;
 
 use super::act::{ERROR, READY};
 use super::bundle::{Bundle, Bundles};
-use super::connect;
 use super::launch::{self, Launch};
 use super::life::{self, Life};
 use super::log::{LogOptions, write::Log};
 use super::remains::{self, With};
 use super::run::{self, Surroundings};
 use super::state::{State, Status};
+use super::{disconnect, publish};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::sys::fd::{CWD, Fd, FdRef};
@@ -275,7 +275,7 @@ impl Monitor {
                 if let Some(control) = &life.control {
                     let _ = control.remove();
                 }
-                let _ = connect::release(life.root, life.id);
+                let _ = disconnect::release(life.root, life.id);
                 (life.state.pid, life.state.pid_start) = (0, 0);
                 life.state.error = join!("{}", error);
                 life.state.exit_code = error.exit_code().into();
@@ -297,7 +297,7 @@ impl Monitor {
             self.outputs[place] = find_pipe(state.pid, *inode);
         }
         // Another program may have taken a port meanwhile; the container runs all the same.
-        let _ = connect::resume(self.directory.by_ref());
+        let _ = publish::resume(self.directory.by_ref());
         state.owner = process::getpid();
         state.owner_start = super::process::began(state.owner);
         if state.status != Status::Running {
@@ -350,7 +350,7 @@ impl Monitor {
         let config = remains::config(self.directory.by_ref(), self.id);
         let oom_killed = remains::was_oom_killed(&config, self.id);
         let _ = remains::remove_group(&config, self.id, None, false);
-        let _ = connect::release(self.root.by_ref(), self.id);
+        let _ = disconnect::release(self.root.by_ref(), self.id);
         self.drain();
         self.end_with(life::code(ended), oom_killed)
     }

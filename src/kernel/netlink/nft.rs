@@ -17,8 +17,8 @@ const NEW_CHAIN: u16 = NFTABLES | 3;
 const GET_CHAIN: u16 = NFTABLES | 4;
 const NEW_RULE: u16 = NFTABLES | 6;
 const NEW_SET: u16 = NFTABLES | 9;
-const NEW_ELEMENT: u16 = NFTABLES | 12;
-const DELETE_ELEMENT: u16 = NFTABLES | 14;
+const NEW_ELEMENT: u16 = NFTABLES | 0xc;
+const DELETE_ELEMENT: u16 = NFTABLES | 0xe;
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
 const BEGIN: u16 = 16;
 const END: u16 = 17;
@@ -39,6 +39,10 @@ const ELEMENT: u16 = 1;
 /// `NFTA_DATA_VALUE` and `NFTA_DATA_VERDICT`.
 const VALUE: u16 = 1;
 const VERDICT: u16 = 2;
+/// What keys and values are made of, as nft(8) numbers it: protocol, port, addresses of both families.
+const PROTOCOL: u32 = 12;
+const PORT: u32 = 13;
+const ADDRESSES: [u32; 2] = [7, 8];
 /// `NFTA_SET_ELEM_LIST_ELEMENTS`.
 const ELEMENTS: u16 = 3;
 
@@ -70,6 +74,7 @@ use Is::{Bytes, Name, Number, Verdict};
 type Expression<'a> = (&'a str, &'a [Option<Is<'a>>]);
 
 /// Registers of four bytes each, from the first one on, `NFT_REG32_00`.
+#[expect(clippy::unnecessary_wraps, reason = "it stands among attributes, of which some are missing")]
 const fn register(number: u32) -> Option<Is<'static>> {
     Some(Number(8 + number))
 }
@@ -209,15 +214,14 @@ impl Datagram {
         let hairpin = [("ct", &status[..]), ("bitwise", &translations), ("cmp", &differs), masquerade];
         self.rule(kind, table, "postrouting", &[&ours, &hairpin]);
 
-        // Internet protocol numbers and ports as nft(8) knows them: 12 and 13; addresses 7 and 8.
-        let address = if size == 4 { 7 } else { 8 };
+        let address = ADDRESSES[usize::from(size != 4)];
         for (set, first) in [("published", 0), ("published_at", length)] {
             self.nft(NEW_SET, libc::NLM_F_CREATE, kind, table);
             self.text(NAME, set);
-            let key = if first == 0 { 12 << 6 | 13 } else { address << 12 | 12 << 6 | 13 };
+            let key = if first == 0 { PROTOCOL << 6 | PORT } else { address << 12 | PROTOCOL << 6 | PORT };
             // A map; the kind and the length of keys and of values; and the number by which a batch knows it.
             for (kind, number) in
-                [(3, 8), (4, key), (5, first + 8), (6, address << 6 | 13), (7, length + 4), (10, first)]
+                [(3, 8), (4, key), (5, first + 8), (6, address << 6 | PORT), (7, length + 4), (10, first)]
             {
                 self.number(kind, number);
             }
@@ -290,10 +294,8 @@ impl Datagram {
     #[inline(never)]
     pub fn publish(&mut self, table: &str, published: &Published<'_>, take_back: bool) {
         let (kind, to) = family(published.to);
-        let (message, flags) = match take_back {
-            true => (DELETE_ELEMENT, 0),
-            false => (NEW_ELEMENT, libc::NLM_F_CREATE | libc::NLM_F_EXCL),
-        };
+        let (message, flags) =
+            if take_back { (DELETE_ELEMENT, 0) } else { (NEW_ELEMENT, libc::NLM_F_CREATE | libc::NLM_F_EXCL) };
         self.nft(message, flags, kind, table);
         self.text(NAME, if published.at.is_some() { "published_at" } else { "published" });
         // Each part of a key has a multiple of four bytes.

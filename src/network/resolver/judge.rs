@@ -147,6 +147,6 @@ mod tests {
         let text = b"# x\nnameserver 127.0.0.53\n options edns0\nnameserver\t::1 # y\nnameserver fe80::1%eth0\n";
         assert_eq!(servers(text, "nameserver"), addresses(&["127.0.0.53", "::1"]));
         assert_eq!(servers(b"dns 1.1.1.1\ndns 1.1.1.2\ndns 1.1.1.3\ndns 1.1.1.4", "dns").len(), 3);
-        assert_eq!(servers(b"\xff", "dns"), []);
+        assert!(servers(b"\xff", "dns").is_empty());
     }
 }

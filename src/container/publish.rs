@@ -1,0 +1,225 @@
+//! Published ports: taking them on the host, and having what comes there go to the container, by the kernel's address translation,
+//! or by a process where that can't be: on the host's loopback.
+
+use alloc::vec::Vec;
+
+use super::connections::{Connection, Connections, Port};
+use super::launch::{PORTS, annotation};
+use super::process as known;
+use super::spec::Spec;
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::base::text::{self, Address, Cut, IPV4};
+use crate::kernel::netlink::link::family;
+use crate::kernel::netlink::nft::Published;
+use crate::kernel::netlink::{Datagram, Socket};
+use crate::network::relay::{self, Entrance};
+use crate::network::{Network, Networks, bridge};
+use crate::sys::{FdRef, because, process};
+
+/// The first port that is chosen where none is given, and how many there are.
+const CHOSEN: (u32, u32) = (32768, 28000);
+/// How many of them are tried.
+const TRIES: u32 = 100;
+
+/// Sees that the ports that a container publishes are free on the host, and takes those on its loopback.
+///
+/// # Errors
+/// One is taken.
+#[inline(never)]
+pub(super) fn claim(spec: &Spec, ports: &mut Vec<Port>) -> Result<Vec<Entrance>> {
+    let mut entrances = Vec::new();
+    for line in annotation(spec, PORTS).parts(b'\n') {
+        let mut words = line.words();
+        let (Some(protocol), Some(at)) = (words.next(), words.next()) else { continue };
+        let mut number = || words.next().and_then(text::decimal_u32).unwrap_or(0);
+        let (host_port, port) = (number(), number() as u16);
+        let all = match at {
+            "*" => &["0.0.0.0", "::"][..if bridge::has_ipv6() { 2 } else { 1 }],
+            _ => &[at][..],
+        };
+        let mut tries = if host_port == 0 { TRIES } else { 1 };
+        let (chosen, mut taken) = loop {
+            let candidate = if host_port == 0 { any_port()? } else { host_port as u16 };
+            tries -= 1;
+            match take(all, candidate, protocol == "tcp") {
+                Err(error) if tries > 0 && error.is(Errno::EADDRINUSE) => {}
+                Err(error) => return Err(port_hint(error)),
+                Ok(taken) => break (candidate, taken),
+            }
+        };
+        for entrance in &mut taken {
+            entrance.port = port;
+        }
+        entrances.append(&mut taken);
+        for host in all {
+            ports.push(Port { protocol, host, host_port: chosen, port });
+        }
+    }
+    Ok(entrances)
+}
+
+/// Has what comes to the host's ports go to the container's.
+///
+/// # Errors
+/// A port is taken; the kernel lacks what it takes; no network can have published ports.
+#[inline(never)]
+pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
+    if made.ports.is_empty() {
+        return Ok(());
+    }
+    let _why = because!("publish the container's ports");
+    let first = made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
+    let network = first.map(|first| networks.load(first.network)).transpose()?.flatten();
+    let (Some(first), Some(network)) = (first, network) else {
+        return Err(Error::new(phrase!("ports can be published on a bridge network only")));
+    };
+    if network.internal {
+        return Err(Error::new(say!("the network {} is internal: no port can be published on it", first.network)));
+    }
+    let published = || translate(&network, &first, &made.ports, false);
+    match published() {
+        // Another firewall has thrown the tables away.
+        Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
+        result => result,
+    }
+    .map_err(|error| if error.is(Errno::EEXIST) { port_hint(error) } else { bridge::lacks(error) })
+}
+
+/// Any port that may be free.
+fn any_port() -> Result<u16> {
+    let mut random = [0; 4];
+    process::random(&mut random)?;
+    Ok((CHOSEN.0 + u32::from_ne_bytes(random) % CHOSEN.1) as u16)
+}
+
+/// Sees whether a port is free at addresses of the host's, and takes it where that is its loopback.
+fn take(all: &[&str], port: u16, is_tcp: bool) -> Result<Vec<Entrance>> {
+    let mut taken = Vec::new();
+    for at in all {
+        let Some(address) = text::address(at) else { continue };
+        let free = relay::listen(&address, port, is_tcp)?;
+        let own = match *at {
+            "0.0.0.0" => text::address("127.0.0.1"),
+            "::" => text::address("::1"),
+            _ => Some(address),
+        };
+        let Some(own) = own.filter(is_loopback) else { continue };
+        let socket = if own == address {
+            free
+        } else {
+            drop(free);
+            relay::listen(&own, port, is_tcp)?
+        };
+        taken.push(Entrance { socket, is_tcp, to: own, port: 0 });
+    }
+    Ok(taken)
+}
+
+fn is_loopback(address: &Address) -> bool {
+    match address.strip_prefix(&IPV4) {
+        Some(four) => four[0] == 127,
+        None => text::address("::1") == Some(*address),
+    }
+}
+
+#[cold]
+fn port_hint(error: Error) -> Error {
+    match error.errno() {
+        Errno::EADDRINUSE | Errno::EEXIST => error.hint(phrase!(
+            "the port is taken, by another program or another container; -p takes a free one if the host's is left out"
+        )),
+        Errno::EADDRNOTAVAIL => error.hint(phrase!("-p names an address that this host does not have")),
+        _ => error,
+    }
+}
+
+/// Publishes ports, or takes that back.
+fn translate(network: &Network, connection: &Connection, ports: &[Port], back: bool) -> Result<()> {
+    for own in [connection.address, connection.address6] {
+        let Some(to) = text::address(own) else { continue };
+        let mut datagram = Datagram::default();
+        datagram.begin_batch();
+        let mut any = false;
+        for port in ports {
+            let Some(at) = text::address(port.host) else { continue };
+            // The loopback is the relay's.
+            if family(&at).0 != family(&to).0 || is_loopback(&at) {
+                continue;
+            }
+            any = true;
+            let published = Published {
+                protocol: if port.protocol == "tcp" { libc::IPPROTO_TCP } else { libc::IPPROTO_UDP } as u8,
+                at: if ["0.0.0.0", "::"].contains(&port.host) { None } else { Some(&at) },
+                port: port.host_port,
+                to: &to,
+                to_port: port.port,
+            };
+            datagram.publish(bridge::interface(network), &published, back);
+        }
+        datagram.end_batch();
+        if any {
+            Socket::netfilter()?.request(&mut datagram, phrase!("publish the ports"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has nothing more go to the container's ports.
+///
+/// # Errors
+/// What the kernel refuses.
+pub(super) fn take_back(networks: &Networks, connection: &Connection, ports: &[Port]) -> Result<()> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let Some(network) = networks.load(connection.network)? else { return Ok(()) };
+    match translate(&network, connection, ports, true) {
+        // They had not been published yet, or somebody threw the tables away.
+        Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(()),
+        result => result,
+    }
+}
+
+/// Ends the process that passes on what comes to the loopback, so that its ports are free.
+///
+/// # Errors
+/// It can't be told to.
+pub(super) fn end_relay((pid, began): (u32, u64)) -> Result<()> {
+    if pid == 0 || !known::signal(pid, began, libc::SIGKILL)? {
+        return Ok(());
+    }
+    // It may be this process's own, or somebody else's.
+    if process::wait(Some(pid), true).is_err() {
+        let mut rounds = 0;
+        while known::is_alive(pid, began) && rounds < 1000 {
+            rounds += 1;
+            process::sleep(1);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the relay anew whose monitor was killed, and which ended with it.
+///
+/// # Errors
+/// A port is taken meanwhile.
+pub fn resume(directory: FdRef<'_>) -> Result<()> {
+    let mut all = Connections::read(directory);
+    if all.relay.0 == 0 {
+        return Ok(());
+    }
+    end_relay(all.relay)?;
+    let first = all.networks.first().copied().unwrap_or_default();
+    let to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
+    let mut entrances = Vec::new();
+    for port in &all.ports {
+        for mut entrance in take(&[port.host], port.host_port, port.protocol == "tcp")? {
+            (entrance.to, entrance.port) = (to, port.port);
+            entrances.push(entrance);
+        }
+    }
+    let relay = relay::start(&entrances)?;
+    all.relay = (relay, known::began(relay));
+    all.write(directory)
+}
