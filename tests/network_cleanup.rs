@@ -94,7 +94,7 @@ fn nothing_is_left_after_a_kill_and_a_collection(scene: &Scene) {
 
 fn a_container_outlives_its_monitor_with_its_network(scene: &Scene) {
     let host = Host::new(scene);
-    let web = host.container("web", ALL, STAY);
+    let web = host.container("web", &[ALL, &["--restart", "always"]].concat(), STAY);
     let (monitor, pid) = (web.0.monitor(), web.0.pid());
     let _servers = [80, 82].map(|port| web.place().listen(By::Tcp, "::", port));
     assert!(web.0.keeper() != 0, "what makes monitors is there");

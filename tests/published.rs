@@ -197,6 +197,11 @@ fn a_port_of_another_container_is_refused(scene: &Scene) {
         assert_one_lease(scene);
         assert_eq!(host.rules().matches("elements").count(), rules.matches("elements").count(), "{taken}");
     }
+    // Who has them keeps them.
+    let _datagrams = web.place().listen(By::Udp, "::", 80);
+    let _connections = web.place().listen(By::Tcp, "::", 80);
+    assert_eq!(host.remote().ask(By::Udp, HOST[0], 8081), REMOTE[0]);
+    assert_eq!(HOST.map(|own| host.remote().ask(By::Tcp, own, 8080)), REMOTE);
     // The same number is free for others.
     host.container("udp", &["-p", "8080:80/udp"], STAY);
     host.vial(["rm", "-f", web.name()]).ok();

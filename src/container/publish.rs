@@ -68,7 +68,7 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
     if made.ports.is_empty() {
         return Ok(());
     }
-    let _why = because!("publish the container's ports");
+    let _why = because!("have the kernel send what comes to the host's ports to the container");
     let first = made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
     let network = first.map(|first| networks.load(first.network)).transpose()?.flatten();
     let (Some(first), Some(network)) = (first, network) else {
@@ -83,7 +83,17 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
         result => result,
     }
-    .map_err(|error| if error.is(Errno::EEXIST) { port_hint(error) } else { bridge::lacks(error) })
+    .map_err(|error| {
+        if !error.is(Errno::EEXIST) {
+            return bridge::lacks(error);
+        }
+        // The kernel does not say which.
+        let mut all = alloc::string::String::new();
+        for port in &made.ports {
+            all.push_str(join!("{}:{}/{} ", port.host, u32::from(port.host_port), port.protocol));
+        }
+        port_hint(Error::os(Errno::EADDRINUSE, phrase!("publish"), all.leak().trim_ascii_end()))
+    })
 }
 
 /// Any port that may be free.
@@ -126,7 +136,7 @@ fn is_loopback(address: &Address) -> bool {
 #[cold]
 fn port_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::EADDRINUSE | Errno::EEXIST => error.hint(phrase!(
+        Errno::EADDRINUSE => error.hint(phrase!(
             "the port is taken, by another program or another container; -p takes a free one if the host's is left out"
         )),
         Errno::EADDRNOTAVAIL => error.hint(phrase!("-p names an address that this host does not have")),
@@ -159,7 +169,13 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
         }
         datagram.end_batch();
         if any {
-            Socket::netfilter()?.request(&mut datagram, phrase!("publish the ports"))?;
+            let done = Socket::netfilter()
+                .and_then(|socket| socket.request(&mut datagram, phrase!("publish the container's ports")));
+            if done.is_err() && !back && own == connection.address6 {
+                // All or none.
+                let _ = translate(network, &Connection { address6: "", ..*connection }, ports, true);
+            }
+            done?;
         }
     }
     Ok(())
