@@ -13,6 +13,8 @@ trials! {
     what_is_not_published_is_reached_by_nobody_else [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_port_of_another_container_is_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_port_that_a_program_of_the_host_has_is_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    a_host_without_ipv6_publishes_ports_nonetheless [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    datagrams_follow_the_port_to_another_container [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_published_port_survives_a_restart [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
 
@@ -191,12 +193,25 @@ fn a_port_of_another_container_is_refused(scene: &Scene) {
     let host = Host::new(scene);
     let web = host.container("web", &["-p", "8080:80", "-p", "198.51.100.1:8081:80/udp"], STAY);
     let rules = host.rules();
-    for taken in ["8080:80", "8079-8081:80-82", "127.0.0.1:8080:81", "[::1]:8080:81", "198.51.100.1:8081:99/udp"] {
+    #[rustfmt::skip]
+    let cases = [
+        "8080:80", "8079-8081:80-82", "127.0.0.1:8080:81", "[::1]:8080:81", "198.51.100.1:8080:81", "[2001:db8:1::1]:8080:81",
+        "198.51.100.1:8081:99/udp", "8081:99/udp",
+    ];
+    for taken in cases {
         let refused = host.is_refused(&["-p", taken]);
         refused.says(if taken.ends_with("udp") { "8081" } else { "8080" }).says("hint: ");
         assert_one_lease(scene);
         assert_eq!(host.rules().matches("elements").count(), rules.matches("elements").count(), "{taken}");
     }
+    // Nor does a container of another store get them, or a program of the host.
+    let rootfs = scene.rootfs().display().to_string();
+    for taken in ["8080:80", "198.51.100.1:8081:80/udp"] {
+        let name = host.name("stranger");
+        host.vial_of("other", ["run", "--rm", "--name", &name, "-p", taken, &rootfs, "true"]).ends(125).says("808");
+    }
+    let bound = host.place().within(|| std::net::TcpListener::bind("0.0.0.0:8080").is_ok());
+    assert!(!bound, "a program of the host has the port too");
     // Who has them keeps them.
     let _datagrams = web.place().listen(By::Udp, "::", 80);
     let _connections = web.place().listen(By::Tcp, "::", 80);
@@ -253,5 +268,50 @@ fn a_published_port_survives_a_restart(scene: &Scene) {
     crate::util::container::signal(pid, "KILL");
     eventually("it lives again", || (![0, pid].contains(&web.0.pid())).then_some(()));
     check();
+    host.end();
+}
+
+fn a_host_without_ipv6_publishes_ports_nonetheless(scene: &Scene) {
+    let host = Host::new(scene);
+    for which in ["all", "default"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
+        host.command("sh", ["-c", &format!("echo 1 >{path}")]).ok();
+    }
+    let web = host.container(
+        "web",
+        &["-h", "the-web", "-p", "8080:80"],
+        "mkdir -p /www; hostname >/www/index.html; httpd -f -h /www",
+    );
+    assert_eq!(web.addresses("eth0")[0], "10.118.0.2/16");
+    assert_eq!(host.remote().page(HOST[0], 8080), "the-web");
+    assert_eq!(host.place().page(LOOPBACK[0], 8080), "the-web");
+    let _server = host.remote().listen(By::Tcp, REMOTE[0], 7000);
+    assert_eq!(web.place().ask(By::Tcp, REMOTE[0], 7000), HOST[0]);
+    host.end();
+}
+
+fn datagrams_follow_the_port_to_another_container(scene: &Scene) {
+    let host = Host::new(scene);
+    let first = host.container("first", &["-p", "5300:53/udp"], STAY);
+    let client = host.remote().within(|| std::net::UdpSocket::bind(("0.0.0.0", 40_000))).expect("take a port");
+    client.connect((HOST[0], 5300)).expect("connect");
+    client.set_read_timeout(Some(std::time::Duration::from_millis(200))).expect("do not wait for ever");
+    let ask = || {
+        eventually("it is answered", || {
+            let mut answer = [0; 16];
+            client.send(b"who?").ok()?;
+            let length = client.recv(&mut answer).ok()?;
+            Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+        })
+    };
+    let answering = first.place().serve(By::Udp, "::", 53, |_, _| b"first".to_vec());
+    assert_eq!(ask(), "first");
+    drop(answering);
+    host.vial(["rm", "-f", first.name()]).ok();
+    // Somebody else has its address, and another one its port.
+    host.container("between", &[], STAY);
+    let second = host.container("second", &["-p", "5300:53/udp"], STAY);
+    let _answering = second.place().serve(By::Udp, "::", 53, |_, _| b"second".to_vec());
+    assert_eq!(ask(), "second");
     host.end();
 }

@@ -83,16 +83,10 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
         result => result,
     }
-    .map_err(|error| {
-        if !error.is(Errno::EEXIST) {
-            return bridge::lacks(error);
-        }
-        // The kernel does not say which.
-        let mut all = alloc::string::String::new();
-        for port in &made.ports {
-            all.push_str(join!("{}:{}/{} ", port.host, u32::from(port.host_port), port.protocol));
-        }
-        port_hint(Error::os(Errno::EADDRINUSE, phrase!("publish"), all.leak().trim_ascii_end()))
+    .map_err(|error| match error.errno() {
+        // Nobody has it: it was free.
+        Errno::EEXIST => error.hint(phrase!("a killed container has left one of its ports; vial gc gives it back")),
+        _ => bridge::lacks(error),
     })
 }
 
@@ -103,25 +97,12 @@ fn any_port() -> Result<u16> {
     Ok((CHOSEN.0 + u32::from_ne_bytes(random) % CHOSEN.1) as u16)
 }
 
-/// Sees whether a port is free at addresses of the host's, and takes it where that is its loopback.
+/// Takes a port at addresses of the host's, if it is free there. Nothing but what comes by the loopback gets so far: all else was
+/// translated before. But so nobody else can have the port, whatever it is.
 fn take(all: &[&str], port: u16, is_tcp: bool) -> Result<Vec<Entrance>> {
     let mut taken = Vec::new();
-    for at in all {
-        let Some(address) = text::address(at) else { continue };
-        let free = relay::listen(&address, port, is_tcp)?;
-        let own = match *at {
-            "0.0.0.0" => text::address("127.0.0.1"),
-            "::" => text::address("::1"),
-            _ => Some(address),
-        };
-        let Some(own) = own.filter(is_loopback) else { continue };
-        let socket = if own == address {
-            free
-        } else {
-            drop(free);
-            relay::listen(&own, port, is_tcp)?
-        };
-        taken.push(Entrance { socket, is_tcp, to: own, port: 0 });
+    for to in all.iter().filter_map(|at| text::address(at)) {
+        taken.push(Entrance { socket: relay::listen(&to, port, is_tcp)?, is_tcp, to, port: 0 });
     }
     Ok(taken)
 }
