@@ -95,7 +95,7 @@ mod tests {
                 if mask >> (at / 2) & 1 == 0 {
                     *byte = 0;
                 }
-                if mask >> (16 + at) & 3 == 0 {
+                if (mask >> (16 + at)).trailing_zeros() >= 2 {
                     *byte &= 0xf;
                 }
             }

@@ -15,6 +15,7 @@ pub mod ipam;
 pub mod names;
 pub mod relay;
 pub mod resolver;
+mod server;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

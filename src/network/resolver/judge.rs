@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use crate::base::dns::{self, Code};
 use crate::base::text::{self, Address, Cut};
 
+/// The longest question that is looked at: many may be kept at once.
+const QUESTION: usize = 4 << 10;
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -12,8 +15,8 @@ pub enum Verdict {
     Nothing,
     /// This is sent back.
     Answer(Vec<u8>),
-    /// One of these servers is asked, or if there are none, one of the host's.
-    Forward(Vec<Address>),
+    /// One of these servers is asked, or if there are none, one of the host's. The question ends after so many bytes.
+    Forward(Vec<Address>, usize),
 }
 
 /// Decides about a message. The answer has at most `most` bytes; the lease is that of the address it came from, and `look` has
@@ -25,41 +28,48 @@ pub fn judge(
     lease: Option<&[u8]>,
     look: &mut dyn FnMut(&str) -> Option<Vec<Address>>,
 ) -> Verdict {
-    let (length, code, addresses) = match (dns::asked(message), lease) {
-        (Err(None), _) => return Verdict::Nothing,
-        (Err(Some(code)), _) => (0, code, None),
-        (Ok(asked), None) => (asked.length, Code::Refused, None),
-        (Ok(asked), Some(lease)) => {
-            let name = asked.name.as_str();
-            let known = if text::is_name(name) { look(name) } else { None };
-            let internal = known.is_none()
-                && core::str::from_utf8(lease).is_ok_and(|lease| lease.parts(b'\n').any(|line| line == "internal"));
-            if known.is_none() && !internal {
-                return Verdict::Forward(servers(lease, "dns"));
-            }
-            (asked.length, if internal { Code::NoName } else { Code::Fine }, known)
+    let mut addresses = Vec::new();
+    let (length, code) = match dns::asked(message) {
+        Err(None) => return Verdict::Nothing,
+        _ if message.len() > QUESTION => return Verdict::Nothing,
+        Err(Some(code)) => (12, code),
+        Ok(asked) => {
+            let code = match lease {
+                None => Code::Refused,
+                Some(lease) => {
+                    let known = if text::is_name(&asked.name) { look(&asked.name) } else { None };
+                    if let Some(known) = known {
+                        addresses = known;
+                        Code::Fine
+                    } else if let Some(servers) = servers(lease, "dns") {
+                        return Verdict::Forward(servers, asked.length);
+                    } else {
+                        Code::NoName
+                    }
+                }
+            };
+            (asked.length, code)
         }
     };
-    let mut addresses = addresses.unwrap_or_default();
-    // Several containers with one name take turns.
-    if let Some(turn) = usize::from(*message.get(1).unwrap_or(&0)).checked_rem(addresses.len()) {
-        addresses.rotate_left(turn);
-    }
-    Verdict::Answer(dns::reply(&message[..length.max(12)], code, &addresses, most))
+    Verdict::Answer(dns::reply(&message[..length], code, &addresses, most))
 }
 
-/// The servers of the lines that begin with this word, three at most, resolv.conf(5).
+/// The servers of the lines that begin with this word, three at most, resolv.conf(5); `None` if none is to be asked.
 #[must_use]
 #[inline(never)]
-pub fn servers(lines: &[u8], word: &str) -> Vec<Address> {
+pub fn servers(lines: &[u8], word: &str) -> Option<Vec<Address>> {
     let mut servers = Vec::new();
     for line in core::str::from_utf8(lines).unwrap_or_default().parts(b'\n') {
         let mut words = line.words();
-        if words.next() == Some(word) && servers.len() < 3 {
-            servers.extend(words.next().and_then(text::address));
+        match words.next() {
+            Some("internal") => return None,
+            Some(first) if first == word && servers.len() < 3 => {
+                servers.extend(words.next().and_then(text::address));
+            }
+            _ => {}
         }
     }
-    servers
+    Some(servers)
 }
 
 #[cfg(test)]
@@ -99,12 +109,15 @@ mod tests {
 
     #[test]
     fn other_names_are_passed_on_to_the_servers_of_the_lease() {
-        assert_eq!(verdict("example.com", A, Some("0123")), Verdict::Forward(Vec::new()));
+        assert_eq!(verdict("example.com", A, Some("0123")), Verdict::Forward(Vec::new(), 29));
         let lease = "0123\ndns 192.0.2.1\ndns bad\ndns fd00::53\n";
-        assert_eq!(verdict("example.com", A, Some(lease)), Verdict::Forward(addresses(&["192.0.2.1", "fd00::53"])));
+        assert_eq!(verdict("example.com", A, Some(lease)), Verdict::Forward(addresses(&["192.0.2.1", "fd00::53"]), 29));
         // What no container can be called is not looked for.
         for name in ["..", "-x", "a/b", ".web", "web\0"] {
-            assert!(!matches!(verdict(name, A, Some("0123")), Verdict::Answer(reply) if reply[3] & 15 == 0), "{name}");
+            assert!(
+                !matches!(verdict(name, A, Some("0123")), Verdict::Answer(reply) if reply[3].trailing_zeros() >= 4),
+                "{name}"
+            );
         }
     }
 
@@ -145,8 +158,9 @@ mod tests {
     #[test]
     fn servers_are_read_as_in_resolv_conf() {
         let text = b"# x\nnameserver 127.0.0.53\n options edns0\nnameserver\t::1 # y\nnameserver fe80::1%eth0\n";
-        assert_eq!(servers(text, "nameserver"), addresses(&["127.0.0.53", "::1"]));
-        assert_eq!(servers(b"dns 1.1.1.1\ndns 1.1.1.2\ndns 1.1.1.3\ndns 1.1.1.4", "dns").len(), 3);
-        assert!(servers(b"\xff", "dns").is_empty());
+        assert_eq!(servers(text, "nameserver"), Some(addresses(&["127.0.0.53", "::1"])));
+        assert_eq!(servers(b"dns 1.1.1.1\ndns 1.1.1.2\ndns 1.1.1.3\ndns 1.1.1.4", "dns").unwrap().len(), 3);
+        assert_eq!(servers(b"\xff", "dns"), Some(Vec::new()));
+        assert_eq!(servers(b"0123\ndns 1.1.1.1\ninternal\n", "dns"), None);
     }
 }

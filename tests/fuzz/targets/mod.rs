@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "files",     longest: 256,  seeds: words::files,           check: words::file },
     Target { name: "argv",      longest: 192,  seeds: words::lines,           check: words::argv },
     Target { name: "dns",       longest: 256,  seeds: network::name_answers,  check: network::name_answer },
+    Target { name: "asked",     longest: 256,  seeds: network::name_questions, check: network::name_question },
     Target { name: "http",      longest: 512,  seeds: network::http_answers,  check: network::http_answer },
     Target { name: "elf",       longest: 512,  seeds: elf::files,             check: elf::read },
     Target { name: "tables",    longest: 256,  seeds: system::tables,         check: system::table },

@@ -2,9 +2,10 @@
 
 use std::iter;
 
-use vial::base::dns::{self, Answer};
-use vial::base::text::IPV4;
+use vial::base::dns::{self, Answer, Code};
+use vial::base::text::{self, Address, IPV4};
 use vial::image::registry::{self, Client};
+use vial::network::resolver::{Verdict, judge};
 use vial::sys::net;
 
 const NAME: &str = "ab.lan";
@@ -67,6 +68,83 @@ pub fn name_answer(bytes: &[u8]) {
     let mut same = Vec::new();
     assert_eq!(dns::answer(&again, question, &mut same), Answer::Whole);
     assert!(same == addresses);
+}
+
+pub fn name_questions() -> Vec<Vec<u8>> {
+    let options: &[u8] = &[0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0];
+    let question = |name: &str, kind| dns::question([0xab, 0xcd], name, kind)[2..].to_vec();
+    vec![
+        question("Web", dns::A),
+        [&question("db.1", dns::AAAA)[..], options].concat(),
+        question("example.com", dns::AAAA),
+        question("", 2),
+        question("5.0.0.10.in-addr.arpa", 12),
+        [&[0xab, 0xcd, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12], &[0, 1, 0, 1][..]].concat(),
+    ]
+}
+
+/// A question is read as it stands, its name is good for a file, and an answer to it is one that is read with all addresses of
+/// the kind asked for.
+pub fn name_question(bytes: &[u8]) {
+    let addresses = ["10.0.0.5", "fd00::5", "10.0.0.6"].map(|text| text::address(text).expect("an address"));
+    match dns::asked(bytes) {
+        Ok(asked) => {
+            assert!(asked.length <= bytes.len() && (17..=12 + 255 + 4).contains(&asked.length));
+            assert!(asked.name.bytes().all(|byte| {
+                byte.is_ascii_digit() || byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_' | b'.')
+            }));
+            assert!(!asked.name.starts_with('.') && !asked.name.ends_with('.') && !asked.name.contains(".."));
+            if !asked.name.is_empty() {
+                let same = dns::question([bytes[0], bytes[1]], &asked.name, asked.kind);
+                // Kinds of two bytes are none that vial asks for.
+                let most = if asked.kind < 256 { asked.length } else { asked.length - 4 };
+                assert!(same[2 + 12..2 + most].eq_ignore_ascii_case(&bytes[12..most]));
+            }
+            let question = &bytes[..asked.length];
+            let reply = dns::reply(question, Code::Fine, &addresses, 512);
+            assert!(reply.len() <= 512 && dns::is_answer(&reply, question) && dns::asked(&reply).is_err());
+            let mut found = Vec::new();
+            assert_eq!(dns::answer(&reply, question, &mut found), Answer::Whole);
+            let four = found.iter().filter(|address| address.starts_with(&IPV4)).count();
+            assert_eq!(
+                (four, found.len()),
+                match asked.kind {
+                    dns::A => (2, 2),
+                    dns::AAAA => (0, 1),
+                    _ => (0, 0),
+                }
+            );
+        }
+        Err(None) => assert!(bytes.len() < 12 || bytes[2] & 0x80 != 0),
+        Err(Some(_)) => assert!(bytes[2] & 0x80 == 0),
+    }
+    let lease = ["0123\n", "0123\ndns 192.0.2.1\n", "0123\ninternal\n"][bytes.len() % 3];
+    for lease in [None, Some(lease.as_bytes())] {
+        decision(bytes, lease, &addresses);
+    }
+}
+
+/// What is decided about a message is about that message, is not long, and follows from the lease.
+fn decision(bytes: &[u8], lease: Option<&[u8]>, addresses: &[Address]) {
+    let mut looked = 0;
+    let verdict = judge(bytes, dns::DATAGRAM, lease, &mut |name| {
+        looked += 1;
+        assert!(text::is_name(name) && name != "." && name != ".." && lease.is_some());
+        (name == "web").then(|| addresses.to_vec())
+    });
+    assert!(looked <= 1);
+    match verdict {
+        Verdict::Nothing => assert!(dns::asked(bytes) == Err(None)),
+        Verdict::Answer(reply) => {
+            assert!(reply.len() <= dns::DATAGRAM && reply[..2] == bytes[..2] && reply[2] & 0x80 != 0);
+            assert!(lease.is_some() || reply[3] & 15 != 0 && reply[6..8] == [0; 2]);
+        }
+        Verdict::Forward(servers, length) => {
+            assert_eq!(dns::asked(bytes).map(|asked| asked.length), Ok(length));
+            let lease = String::from_utf8_lossy(lease.expect("strangers are told nothing"));
+            assert!(!lease.contains("internal") && servers.len() == lease.matches("dns ").count());
+        }
+    }
 }
 
 pub fn http_answers() -> Vec<Vec<u8>> {
