@@ -149,7 +149,7 @@ fn names_of_another_network_are_not_answered(scene: &Scene) {
             let heard = place.try_ask(by, server, 53, &question, Duration::from_millis(400));
             // That it is refused may be said.
             let is_told =
-                heard.as_ref().is_ok_and(|answer| answer.get(length.len() + 3).is_some_and(|code| code & 15 != 5));
+                heard.as_ref().is_ok_and(|answer| answer.get(length.len() + 3).is_some_and(|code| code & 0xf != 5));
             assert!(!is_told, "{by:?} {place:?}: {heard:?}");
         }
     }

@@ -157,6 +157,11 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
                 let _ = translate(network, &Connection { address6: "", ..*connection }, ports, true);
             }
             done?;
+            if back && ports.iter().any(|port| port.protocol == "udp") {
+                let mut datagram = Datagram::default();
+                datagram.forget(&to);
+                let _ = Socket::netfilter()?.request(&mut datagram, phrase!("forget who sent datagrams"));
+            }
         }
     }
     Ok(())

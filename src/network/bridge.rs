@@ -32,10 +32,11 @@ fn turn() -> Result<Fd> {
     Ok(namespace)
 }
 
-/// Whether the kernel has IPv6.
+/// Whether the kernel has IPv6, and new interfaces do.
 #[must_use]
 pub fn has_ipv6() -> bool {
-    file::exists(CWD, IPV6)
+    let disabled = file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16);
+    disabled.is_ok_and(|value| value.first() == Some(&b'0'))
 }
 
 /// The name of a network's interface on the host, and of its tables.

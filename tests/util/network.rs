@@ -608,7 +608,7 @@ fn question(name: &str, is_ipv6: bool) -> Vec<u8> {
 }
 
 fn read_answer(message: &[u8]) -> Result<Vec<IpAddr>, u8> {
-    let code = message[3] & 15;
+    let code = message[3] & 0xf;
     if code != 0 {
         return Err(code);
     }
