@@ -40,9 +40,13 @@ mod limits;
 mod load;
 mod logs;
 mod memory;
+mod names;
+mod network_cleanup;
+mod networking;
 mod networks;
 mod old_kernels;
 mod pack;
+mod published;
 mod pull;
 mod restarts;
 mod save;
@@ -102,9 +106,13 @@ fn main() -> ExitCode {
         load::trials(),
         logs::trials(),
         memory::trials(),
+        names::trials(),
+        network_cleanup::trials(),
+        networking::trials(),
         networks::trials(),
         old_kernels::trials(),
         pack::trials(),
+        published::trials(),
         pull::trials(),
         vm::exec::trials(),
         stats::trials(),

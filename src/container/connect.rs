@@ -127,12 +127,19 @@ impl<'a> Making<'a> {
 
     #[inline(never)]
     fn make(&mut self) -> Result<()> {
-        let mut entrances = publish::claim(self.whose.spec, &mut self.made.ports)?;
+        let mut ports = Vec::new();
+        let mut entrances = publish::claim(self.whose.spec, &mut ports)?;
         for line in annotation(self.whose.spec, NETWORKS).parts(b'\n') {
             self.join(line)?;
         }
+        self.made.ports = ports;
         self.write()?;
-        publish::publish(&self.networks, &self.made)?;
+        if let Err(error) = publish::publish(&self.networks, &self.made) {
+            // What is there instead is another container's: it is not to be taken back.
+            self.made.ports.clear();
+            self.write()?;
+            return Err(error);
+        }
         self.name()?;
         self.files()?;
         let first = self.made.networks.first().copied().unwrap_or_default();
@@ -265,14 +272,15 @@ impl<'a> Making<'a> {
         let over = if is_bridge {
             bridge::ensure(&self.socket, network, &mut self.notes)?
         } else {
-            link::find(&self.socket, network.parent, 0)?.map(|link| link.index).ok_or_else(|| {
+            link::find(&self.socket, network.parent, 0)?.ok_or_else(|| {
                 Error::new(say!("the host has no interface {}, on which the network lies", network.parent))
             })?
         };
         let _why = because!("make the container's interface in its network namespace, and its other end at the bridge");
         let namespace = self.namespace.by_ref().number();
         let name = if is_bridge { connection.link } else { connection.interface };
-        let new = New { name, mac: Some(mac), mtu: network.mtu, over, namespace };
+        let mtu = if network.mtu == 0 { over.mtu } else { network.mtu };
+        let new = New { name, mac: Some(mac), mtu, over: over.index, namespace };
         let mut left = 2;
         loop {
             let mut datagram = Datagram::default();
@@ -285,7 +293,11 @@ impl<'a> Making<'a> {
             left -= 1;
             match self.socket.request(&mut datagram, phrase!("make the container's interface")) {
                 // The last one's namespace is still on its way out.
-                Err(error) if left > 0 && error.is(Errno::EEXIST) => remove_link(&self.socket, connection.link)?,
+                Err(error) if left > 0 && error.is(Errno::EEXIST) => {
+                    // The old one has more to say: that it went through the rest of the messages.
+                    self.socket = Socket::route()?;
+                    remove_link(&self.socket, connection.link)?;
+                }
                 Err(error) if error.is(Errno::EOPNOTSUPP) => {
                     return Err(error.hint(phrase!(
                         "the kernel has no such interfaces (CONFIG_VETH, CONFIG_MACVLAN); --network none or host do without"

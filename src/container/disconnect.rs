@@ -50,11 +50,12 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
     }
     let _why = because!("take the container off its networks");
     let networks = Networks::open(root)?;
-    publish::end_relay(all.relay)?;
     let published = all.networks.iter().find(|connection| !connection.link.is_empty());
     if let Some(connection) = published {
         publish::take_back(&networks, connection, &all.ports)?;
     }
+    // The ports are free when nothing that comes there goes astray.
+    publish::end_relay(all.relay)?;
     let socket = Socket::route()?;
     for connection in &all.networks {
         take_off(&networks, &socket, connection)?;

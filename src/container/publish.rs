@@ -68,7 +68,7 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
     if made.ports.is_empty() {
         return Ok(());
     }
-    let _why = because!("publish the container's ports");
+    let _why = because!("have the kernel send what comes to the host's ports to the container");
     let first = made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
     let network = first.map(|first| networks.load(first.network)).transpose()?.flatten();
     let (Some(first), Some(network)) = (first, network) else {
@@ -83,7 +83,11 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => bridge::repair(&network).and_then(|()| published()),
         result => result,
     }
-    .map_err(|error| if error.is(Errno::EEXIST) { port_hint(error) } else { bridge::lacks(error) })
+    .map_err(|error| match error.errno() {
+        // Nobody has it: it was free.
+        Errno::EEXIST => error.hint(phrase!("a killed container has left one of its ports; vial gc gives it back")),
+        _ => bridge::lacks(error),
+    })
 }
 
 /// Any port that may be free.
@@ -93,25 +97,12 @@ fn any_port() -> Result<u16> {
     Ok((CHOSEN.0 + u32::from_ne_bytes(random) % CHOSEN.1) as u16)
 }
 
-/// Sees whether a port is free at addresses of the host's, and takes it where that is its loopback.
+/// Takes a port at addresses of the host's, if it is free there. Nothing but what comes by the loopback gets so far: all else was
+/// translated before. But so nobody else can have the port, whatever it is.
 fn take(all: &[&str], port: u16, is_tcp: bool) -> Result<Vec<Entrance>> {
     let mut taken = Vec::new();
-    for at in all {
-        let Some(address) = text::address(at) else { continue };
-        let free = relay::listen(&address, port, is_tcp)?;
-        let own = match *at {
-            "0.0.0.0" => text::address("127.0.0.1"),
-            "::" => text::address("::1"),
-            _ => Some(address),
-        };
-        let Some(own) = own.filter(is_loopback) else { continue };
-        let socket = if own == address {
-            free
-        } else {
-            drop(free);
-            relay::listen(&own, port, is_tcp)?
-        };
-        taken.push(Entrance { socket, is_tcp, to: own, port: 0 });
+    for to in all.iter().filter_map(|at| text::address(at)) {
+        taken.push(Entrance { socket: relay::listen(&to, port, is_tcp)?, is_tcp, to, port: 0 });
     }
     Ok(taken)
 }
@@ -126,7 +117,7 @@ fn is_loopback(address: &Address) -> bool {
 #[cold]
 fn port_hint(error: Error) -> Error {
     match error.errno() {
-        Errno::EADDRINUSE | Errno::EEXIST => error.hint(phrase!(
+        Errno::EADDRINUSE => error.hint(phrase!(
             "the port is taken, by another program or another container; -p takes a free one if the host's is left out"
         )),
         Errno::EADDRNOTAVAIL => error.hint(phrase!("-p names an address that this host does not have")),
@@ -159,7 +150,18 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
         }
         datagram.end_batch();
         if any {
-            Socket::netfilter()?.request(&mut datagram, phrase!("publish the ports"))?;
+            let done = Socket::netfilter()
+                .and_then(|socket| socket.request(&mut datagram, phrase!("publish the container's ports")));
+            if done.is_err() && !back && own == connection.address6 {
+                // All or none.
+                let _ = translate(network, &Connection { address6: "", ..*connection }, ports, true);
+            }
+            done?;
+            if back && ports.iter().any(|port| port.protocol == "udp") {
+                let mut datagram = Datagram::default();
+                datagram.forget(&to);
+                let _ = Socket::netfilter()?.request(&mut datagram, phrase!("forget who sent datagrams"));
+            }
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::Kept;
 use crate::base::text::{self, Address};
-use crate::kernel::netlink::link::{self, New, family};
+use crate::kernel::netlink::link::{self, Link, New, family};
 use crate::kernel::netlink::nft::{self, Filter};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::sys::fd::CWD;
@@ -32,10 +32,11 @@ fn turn() -> Result<Fd> {
     Ok(namespace)
 }
 
-/// Whether the kernel has IPv6.
+/// Whether the kernel has IPv6, and new interfaces do.
 #[must_use]
 pub fn has_ipv6() -> bool {
-    file::exists(CWD, IPV6)
+    let disabled = file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16);
+    disabled.is_ok_and(|value| value.first() == Some(&b'0'))
 }
 
 /// The name of a network's interface on the host, and of its tables.
@@ -102,17 +103,17 @@ fn outward_mtu(socket: &Socket) -> Result<u32> {
     Ok(found.map_or(0, |link| if link.mtu == 1500 { 0 } else { link.mtu }))
 }
 
-/// Sees to it that a network's bridge is there and set up; its number. What people should know about it is noted.
+/// Sees to it that a network's bridge is there and set up. What people should know about it is noted.
 ///
 /// # Errors
 /// What the kernel refuses or lacks; the host has other routes to the subnet, or another interface of that name.
 #[inline(never)]
-pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<u32> {
+pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<Link> {
     let _why = because!("look whether the network's bridge is there");
     let name = interface(network);
     let mac = mac(network);
     match link::find(socket, name, 0)? {
-        Some(link) if link.up && link.mac == mac => return Ok(link.index),
+        Some(link) if link.up && link.mac == mac => return Ok(link),
         _ => {}
     }
     let _turn = turn()?;
@@ -122,7 +123,7 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<u
                 .hint(phrase!("remove it, or the network: vial network rm NETWORK; it is made anew when it is used")));
         }
         if link.up {
-            return Ok(link.index);
+            return Ok(link);
         }
         // Whoever made it was killed before all of it was there.
         remove_named(socket, name)?;
@@ -146,8 +147,8 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<u
         Errno::EPERM => error.hint(phrase!("it takes CAP_NET_ADMIN; --network none or host do without")),
         _ => error,
     })?;
-    let made = link::find(socket, name, 0)?.map_or(0, |link| link.index);
-    let set_up = set_up(socket, network, &own, made, notes);
+    let made = link::find(socket, name, 0)?.unwrap_or_default();
+    let set_up = set_up(socket, network, &own, made.index, notes);
     if set_up.is_err() {
         let _ = remove_named(socket, name);
     }

@@ -11,6 +11,7 @@ pub mod image;
 pub mod killer;
 pub mod leaks;
 pub mod needs;
+pub mod network;
 pub mod registry;
 pub mod rootfs;
 pub mod scene;

@@ -22,6 +22,10 @@ const INFO: u16 = 18;
 const NAMESPACE: u16 = 28;
 const KIND: u16 = 1;
 const DATA: u16 = 2;
+/// `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, and in that `IFLA_BRPORT_MODE`.
+const SLAVE_KIND: u16 = 4;
+const SLAVE_DATA: u16 = 5;
+const HAIRPIN: u16 = 4;
 /// `VETH_INFO_PEER`, `linux/veth.h`.
 const PEER: u16 = 1;
 /// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
@@ -113,6 +117,16 @@ impl Datagram {
         self.common(inner, outer);
         self.attribute(NAMESPACE, &outer.namespace.to_ne_bytes());
         self.close(peer);
+        self.close(data);
+        self.close(info);
+        // Who asks for a port of the host's that leads to itself gets there also where br_netfilter has the packet translated
+        // on its way through the bridge, which sends nothing back to where it comes from unless it is told to.
+        self.message(libc::RTM_NEWLINK, 0, &interface(0, false));
+        self.text(NAME, outer.name);
+        let info = self.open(INFO);
+        self.text(SLAVE_KIND, "bridge");
+        let data = self.open(SLAVE_DATA);
+        self.attribute(HAIRPIN, &[1]);
         self.close(data);
         self.close(info);
     }

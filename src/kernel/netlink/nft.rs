@@ -46,6 +46,16 @@ const ADDRESSES: [u32; 2] = [7, 8];
 /// `NFTA_SET_ELEM_LIST_ELEMENTS`.
 const ELEMENTS: u16 = 3;
 
+/// `NFNL_SUBSYS_CTNETLINK` and `IPCTNL_MSG_CT_DELETE`; `CTA_TUPLE_REPLY`, `CTA_TUPLE_IP`, `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`;
+/// `CTA_FILTER`, `CTA_FILTER_REPLY_FLAGS` and `CTA_FILTER_F_CTA_IP_SRC`, `linux/netfilter/nfnetlink_conntrack.h`.
+const DELETE_CONNECTIONS: u16 = 1 << 8 | 2;
+const REPLY: u16 = 2;
+const OF_ADDRESSES: u16 = 1;
+const SOURCES: [u16; 2] = [1, 3];
+const CHOICE: u16 = 25;
+const IN_REPLY: u16 = 2;
+const SOURCE: u32 = 1;
+
 /// Where packets are looked at: `NF_INET_*`, `NF_IP_PRI_*`, and the kind of chain.
 const HOOKS: [(&str, u32, i32, &str); 4] = [
     ("prerouting", 0, -100, "nat"),
@@ -111,6 +121,23 @@ pub struct Published<'a> {
 }
 
 impl Datagram {
+    /// Has the kernel forget whatever was on its way to this address, since datagrams of who goes on sending would go there for
+    /// ever. Kernels that can not choose so refuse it, for want of the rest of the address.
+    pub fn forget(&mut self, to: &Address) {
+        let (family, bytes) = family(to);
+        // The version says that the family counts.
+        self.message(DELETE_CONNECTIONS, 0, &[family, 1, 0, 0]);
+        let reply = self.open(REPLY);
+        let addresses = self.open(OF_ADDRESSES);
+        self.attribute(SOURCES[usize::from(bytes.len() > 4)], bytes);
+        self.close(addresses);
+        self.close(reply);
+        let choice = self.open(CHOICE);
+        self.attribute(IN_REPLY, &SOURCE.to_ne_bytes());
+        self.close(choice);
+        self.acknowledge();
+    }
+
     /// `struct nfgenmsg` and the table.
     fn nft(&mut self, kind: u16, flags: i32, family: u8, table: &str) {
         self.message(kind, flags, &[family, 0, 0, 0]);
