@@ -56,7 +56,7 @@ pub fn overview() -> String {
     )
     .text();
     for command in COMMANDS {
-        row(&mut out, 16, command.name(), &command.help.text());
+        row(&mut out, 18, command.name(), &command.help.text());
     }
     group(&mut out, TOP, Phrase::EMPTY);
     group(&mut out, GLOBAL, Phrase::EMPTY);
@@ -72,7 +72,7 @@ fn noun(noun: &str) -> String {
         // A command's own names come one after the other; the first stands for them all.
         if let Some(command) = flags::command(&format!("{noun} {verb}")).filter(|command| command.name() != before) {
             before = command.name();
-            row(&mut out, 16, verb, &command.help.text());
+            row(&mut out, 18, verb, &command.help.text());
         }
     }
     out

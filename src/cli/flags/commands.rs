@@ -6,23 +6,12 @@ use super::table::{
     PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
     VOLUME_RM, WORKLOAD,
 };
-use super::{ANY, Command, Group};
+use super::{ANY, BLANK, Command, EACH, Group};
 use crate::base::phrase::Phrase;
 
 /// The options of what makes containers.
 const MAKE: &[Group] =
     &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, PRESENCE, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
-
-/// What the rows below don't say.
-const BLANK: Command = Command {
-    names: "",
-    usage: Phrase::EMPTY,
-    help: Phrase::EMPTY,
-    examples: Phrase::EMPTY,
-    args: (0, 0),
-    tail: false,
-    groups: &[],
-};
 
 /// Every command.
 pub static COMMANDS: &[Command] = &[
@@ -56,9 +45,8 @@ pub static COMMANDS: &[Command] = &[
             "start web\n\
              start -ai shell # be attached to it"
         ),
-        args: (1, ANY),
         groups: &[START, ATTACHED],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "stop|container stop",
@@ -68,27 +56,24 @@ pub static COMMANDS: &[Command] = &[
             "stop web\n\
              stop -t 60 db # give it a minute"
         ),
-        args: (1, ANY),
         groups: &[STOP, SIGNAL],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "restart|container restart",
         usage: phrase!("[OPTIONS] CONTAINER..."),
         help: phrase!("Stop containers and start them again"),
         examples: phrase!("restart web"),
-        args: (1, ANY),
         groups: &[STOP, SIGNAL],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "kill|container kill",
         usage: phrase!("[OPTIONS] CONTAINER..."),
         help: phrase!("Send a signal to containers, SIGKILL if not told otherwise"),
         examples: phrase!("kill -s HUP web"),
-        args: (1, ANY),
         groups: &[SIGNAL],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "attach|container attach",
@@ -116,8 +101,7 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("CONTAINER..."),
         help: phrase!("Wait until containers have ended and print their exit codes"),
         examples: phrase!("wait job"),
-        args: (1, ANY),
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "ps|container ls|container list|container ps",
@@ -150,9 +134,8 @@ pub static COMMANDS: &[Command] = &[
             "inspect web\n\
              inspect -f '{{.State.Pid}}' web # one field only"
         ),
-        args: (1, ANY),
         groups: &[INSPECT],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "stats|container stats",
@@ -174,34 +157,30 @@ pub static COMMANDS: &[Command] = &[
             "top web\n\
              top web -o pid,rss,args # with what the host's ps shows"
         ),
-        args: (1, ANY),
         tail: true,
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "pause|container pause",
         usage: phrase!("CONTAINER..."),
         help: phrase!("Freeze all processes of containers"),
         examples: phrase!("pause web"),
-        args: (1, ANY),
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "unpause|container unpause",
         usage: phrase!("CONTAINER..."),
         help: phrase!("Let paused containers go on"),
         examples: phrase!("unpause web"),
-        args: (1, ANY),
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "update|container update",
         usage: phrase!("[OPTIONS] CONTAINER..."),
         help: phrase!("Change the limits of containers, also while they run"),
         examples: phrase!("update -m 128m --cpus 0.5 web"),
-        args: (1, ANY),
         groups: &[LIMITS],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "rename|container rename",
@@ -227,9 +206,8 @@ pub static COMMANDS: &[Command] = &[
             "rm web\n\
              rm -f web db # also if they run"
         ),
-        args: (1, ANY),
         groups: &[RM],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "cp|container cp",
@@ -311,9 +289,8 @@ pub static COMMANDS: &[Command] = &[
              pack --include /etc/ssl/certs fetch curl # what programs open later can't be seen: name it\n\
              pack --self-contained ./redis redis:7 # ./redis runs an image that is here, with nothing installed"
         ),
-        args: (1, ANY),
         groups: &[PACK, CHANGE, QUIET],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "save|image save",
@@ -323,9 +300,8 @@ pub static COMMANDS: &[Command] = &[
             "save -o alpine.tar alpine\n\
              save alpine app:2 | ssh host vial load # two images, to another machine"
         ),
-        args: (1, ANY),
         groups: &[EXPORT, SAVE],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "pull|image pull",
@@ -374,9 +350,8 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] IMAGE..."),
         help: phrase!("Remove images"),
         examples: phrase!("rmi alpine"),
-        args: (1, ANY),
         groups: &[RMI],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "volume create",
@@ -399,18 +374,16 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] VOLUME..."),
         help: phrase!("Print all that is known of volumes, as JSON"),
         examples: phrase!("volume inspect data"),
-        args: (1, ANY),
         groups: &[VOLUME_INSPECT],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "volume rm|volume remove",
         usage: phrase!("[OPTIONS] VOLUME..."),
         help: phrase!("Remove volumes"),
         examples: phrase!("volume rm data"),
-        args: (1, ANY),
         groups: &[VOLUME_RM],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "network create",
@@ -434,9 +407,8 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] NETWORK..."),
         help: phrase!("Print all that is known of networks, as JSON"),
         examples: phrase!("network inspect back"),
-        args: (1, ANY),
         groups: &[VOLUME_INSPECT],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "network connect",
@@ -461,9 +433,8 @@ pub static COMMANDS: &[Command] = &[
         usage: phrase!("[OPTIONS] NETWORK..."),
         help: phrase!("Remove networks"),
         examples: phrase!("network rm back"),
-        args: (1, ANY),
         groups: &[VOLUME_RM],
-        ..BLANK
+        ..EACH
     },
     Command {
         names: "boot",

@@ -89,6 +89,20 @@ pub struct Command {
 /// For [`Command::args`]: as many as one likes.
 pub const ANY: u8 = u8::MAX;
 
+/// What rows of commands don't say.
+const BLANK: Command = Command {
+    names: "",
+    usage: Phrase::EMPTY,
+    help: Phrase::EMPTY,
+    examples: Phrase::EMPTY,
+    args: (0, 0),
+    tail: false,
+    groups: &[],
+};
+
+/// Nor these, of what does something with each that is named.
+const EACH: Command = Command { args: (1, ANY), ..BLANK };
+
 /// Second names of flags, from docker's own history.
 const ALIASES: &[(&str, &str)] = &[
     ("net", "network"),
