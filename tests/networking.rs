@@ -320,7 +320,7 @@ fn without_packet_filters_only_ports_are_refused(scene: &Scene) {
     host.end();
 }
 
-/// Executes a program as on a kernel without nf_tables: seccomp(2) has `socket(AF_NETLINK, .., NETLINK_NETFILTER)` fail with
+/// Executes a program as on a kernel without `nf_tables`: seccomp(2) has `socket(AF_NETLINK, .., NETLINK_NETFILTER)` fail with
 /// `EPROTONOSUPPORT`.
 const NO_NETFILTER: &str = "
 import ctypes, errno, os, struct, sys

@@ -162,8 +162,7 @@ impl Place {
         loop {
             match self.try_ask(by, address, port, b"who am I?", PATIENCE / 5) {
                 Ok(answer) if !answer.is_empty() => return String::from_utf8_lossy(&answer).into_owned(),
-                Ok(_) if Instant::now() < ends => {}
-                Err(_) if Instant::now() < ends => {}
+                Ok(_) | Err(_) if Instant::now() < ends => {}
                 result => panic!("{by:?} {address} port {port}, asked from {}: {result:?}", self.0.display()),
             }
             thread::sleep(NAP * 4);
@@ -193,7 +192,11 @@ impl Place {
                     return body.lines().next().unwrap_or(&answer).to_owned();
                 }
                 result => {
-                    assert!(Instant::now() < ends, "{address} port {port}, asked from {}: {result:?}", self.0.display())
+                    assert!(
+                        Instant::now() < ends,
+                        "{address} port {port}, asked from {}: {result:?}",
+                        self.0.display()
+                    );
                 }
             }
             thread::sleep(NAP * 4);
