@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use syscalls::Sysno;
-use vial::container::monitor::confine::CALLS;
+use vial::container::monitor::confine::{CALLS, WITH};
 use vial::kernel::security::filter;
 
 use crate::util::Scene;
@@ -131,7 +131,7 @@ fn what_is_given_up_fails_and_the_rest_works(scene: &Scene) {
     fs::write(&file, "words").expect("write a file");
     let mut command = Command::new("true");
     let confined = move || {
-        filter::allow_only(CALLS).map_err(|error| io::Error::other(error.to_string()))?;
+        filter::allow_only(CALLS, WITH).map_err(|error| io::Error::other(error.to_string()))?;
         // What a monitor needs.
         if fs::read(&file)? != b"words" || fs::remove_file(&file).is_ok() {
             // The C library's unlink(2) is not unlinkat(2).

@@ -2,6 +2,7 @@
 
 mod attach;
 mod commit;
+mod connect;
 mod contained;
 mod context;
 mod cp;
@@ -162,6 +163,8 @@ acts! {
     "network ls"     network::list;
     "network inspect" inspect::networks;
     "network rm"     network::remove;
+    "network connect" connect::connect;
+    "network disconnect" connect::disconnect;
     "gc"             gc::collect;
     "info"           info::info;
     "syscalls"       syscalls::list;

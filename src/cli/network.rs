@@ -23,7 +23,7 @@ fn open(context: &Context<'_>) -> Result<Networks> {
 
 /// The network that is meant by its name, its ID, or the beginning of its ID.
 #[inline(never)]
-fn find(networks: &Networks, wanted: &str) -> Result<Option<&'static (&'static str, &'static mut Network)>> {
+pub(super) fn find(networks: &Networks, wanted: &str) -> Result<Option<&'static (&'static str, &'static mut Network)>> {
     let all = networks.all()?;
     let by_name = all.iter().find(|(name, _)| *name == wanted);
     Ok(by_name.or_else(|| all.iter().find(|(_, network)| wanted.len() > 3 && network.id.starts_with(wanted))))

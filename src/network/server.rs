@@ -104,7 +104,7 @@ impl Server {
     pub(super) fn new(names: Option<Names>) -> Server {
         let Ok(signals) = poll::signalfd(poll::bit(libc::SIGCHLD)) else { anew::refuse() };
         let _ = poll::block_signals(BLOCKED);
-        let _ = filter::allow_only(if names.is_some() { CALLS } else { &CALLS[..COMMON] });
+        let _ = filter::allow_only(if names.is_some() { CALLS } else { &CALLS[..COMMON] }, &[]);
         Server { doors: Vec::new(), names, signals, flows: Vec::new(), served: Vec::new(), buffer: vec![0; LONGEST] }
     }
 

@@ -20,8 +20,11 @@ pub mod strace;
 pub mod tree;
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -62,11 +65,23 @@ pub fn own_network() -> bool {
     if vial::sys::process::geteuid() != 0 {
         return true;
     }
+    MACHINES_NETWORK.get_or_init(|| File::open("/proc/self/ns/net").ok());
     if vial::sys::process::unshare(libc::CLONE_NEWNET).is_err() {
         return false;
     }
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
     up.is_ok_and(|status| status.success())
+}
+
+/// The network namespace that the tests were started in.
+static MACHINES_NETWORK: OnceLock<Option<File>> = OnceLock::new();
+
+/// What has nsenter(1) run something in the network that the tests were started in, for what is to be downloaded.
+pub fn machines_network() -> String {
+    match MACHINES_NETWORK.get() {
+        Some(Some(file)) => format!("--net=/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()),
+        _ => "--net=/proc/self/ns/net".to_owned(),
+    }
 }
 
 thread_local! {

@@ -2,15 +2,16 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PROCESS, PROVIDE, PS, PULL, QUIET,
-    RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
-    WORKLOAD,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PS,
+    PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
+    VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, Command, Group};
 use crate::base::phrase::Phrase;
 
 /// The options of what makes containers.
-const MAKE: &[Group] = &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
+const MAKE: &[Group] =
+    &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, PRESENCE, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
 
 /// What the rows below don't say.
 const BLANK: Command = Command {
@@ -435,6 +436,24 @@ pub static COMMANDS: &[Command] = &[
         examples: phrase!("network inspect back"),
         args: (1, ANY),
         groups: &[VOLUME_INSPECT],
+        ..BLANK
+    },
+    Command {
+        names: "network connect",
+        usage: phrase!("[OPTIONS] NETWORK CONTAINER"),
+        help: phrase!("Connect a container to a network, now and whenever it is started"),
+        examples: phrase!("network connect --alias db back web"),
+        args: (2, 2),
+        groups: &[PRESENCE],
+        ..BLANK
+    },
+    Command {
+        names: "network disconnect",
+        usage: phrase!("[OPTIONS] NETWORK CONTAINER"),
+        help: phrase!("Take a container off a network"),
+        examples: phrase!("network disconnect back web"),
+        args: (2, 2),
+        groups: &[VOLUME_RM],
         ..BLANK
     },
     Command {

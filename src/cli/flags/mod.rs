@@ -90,8 +90,13 @@ pub struct Command {
 pub const ANY: u8 = u8::MAX;
 
 /// Second names of flags, from docker's own history.
-const ALIASES: &[(&str, &str)] =
-    &[("net", "network"), ("net-alias", "network-alias"), ("dns-opt", "dns-option"), ("timeout", "time")];
+const ALIASES: &[(&str, &str)] = &[
+    ("net", "network"),
+    ("net-alias", "network-alias"),
+    ("alias", "network-alias"),
+    ("dns-opt", "dns-option"),
+    ("timeout", "time"),
+];
 
 impl Command {
     /// The name.

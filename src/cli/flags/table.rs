@@ -122,14 +122,17 @@ flags! {
         ShmSize           b' ' "shm-size"           One      "SIZE"           "Size of /dev/shm (64m)";
         Device            b' ' "device"             Many     "HOST[:DST[:rwm]]" "Give a device of the host";
     }
-    /// Names, addresses and namespaces.
-    NAMESPACES "Names and namespaces" {
-        Hostname          b'h' "hostname"           One      "NAME"           "Host name in the container";
-        Domainname        b' ' "domainname"         One      "NAME"           "NIS domain name in the container";
+    /// What a container is on a network.
+    PRESENCE "On the network" {
         NetworkAlias      b' ' "network-alias"      Many     "NAME"           "Be found under this name too on the network";
         Ip                b' ' "ip"                 One      "IP"             "An IPv4 address of its network, such as 10.0.0.5";
         Ip6               b' ' "ip6"                One      "IP"             "An IPv6 address of its network";
         MacAddress        b' ' "mac-address"        One      "MAC"            "Its MAC address, such as 02:42:0a:00:00:05";
+    }
+    /// Names, addresses and namespaces.
+    NAMESPACES "Names and namespaces" {
+        Hostname          b'h' "hostname"           One      "NAME"           "Host name in the container";
+        Domainname        b' ' "domainname"         One      "NAME"           "NIS domain name in the container";
         Expose            b' ' "expose"             Many     "PORT[/udp]"     "A port that it listens on, such as 80 or 53/udp";
         AddHost           b' ' "add-host"           Many     "NAME:IP"        "Add a line to /etc/hosts";
         Dns               b' ' "dns"                Many     "IP"             "Ask this name server";

@@ -13,10 +13,10 @@ use crate::cli::parse::{Parsed, invalid};
 use crate::network::{DEFAULT, address_text, is_ipv4};
 
 /// What a container may be on a network, in the words of `vial.networks`; the flags stand in the same order.
-const DETAILS: &str = "alias ip ip6 mac ";
+pub(in crate::cli) const DETAILS: &str = "alias ip ip6 mac ";
 
 /// Whether this is an alias, an address or a MAC, by its place in [`DETAILS`].
-fn is_detail(place: usize, value: &str) -> bool {
+pub(in crate::cli) fn is_detail(place: usize, value: &str) -> bool {
     match place {
         0 => text::is_name(value),
         3 => is_mac(value),

@@ -6,7 +6,7 @@
 
 use syscalls::Sysno;
 
-use crate::kernel::security::filter;
+use crate::kernel::security::filter::{self, With};
 use crate::sys::because;
 
 /// The calls of a monitor that does nothing but watch and clean up: on files, on processes that are there, on memory.
@@ -23,13 +23,17 @@ pub const CALLS: &[Sysno] = &[
     // The container's processes.
     Sysno::wait4, Sysno::kill, Sysno::pidfd_open, Sysno::pidfd_send_signal,
     // The networks that it is taken off.
-    Sysno::socket, Sysno::setsockopt, Sysno::sendto, Sysno::recvfrom, Sysno::umount2,
+    Sysno::setsockopt, Sysno::sendto, Sysno::recvfrom,
     // Itself.
     Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
 ];
 
+/// Those that it makes in one way only: to tell the kernel what a container has of networks no more, and to give back the name of
+/// its network namespace.
+pub const WITH: &[With] = &[(Sysno::socket, 0, libc::AF_NETLINK as u32), (Sysno::umount2, 1, libc::MNT_DETACH as u32)];
+
 /// Gives up all other calls. A kernel without filters is no reason not to go on: the monitor is no workload.
 pub(super) fn confine() {
     let _why = because!("give up what watching does not need");
-    let _ = filter::allow_only(CALLS);
+    let _ = filter::allow_only(CALLS, WITH);
 }

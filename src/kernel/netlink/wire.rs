@@ -163,7 +163,7 @@ mod tests {
             &1u32.to_ne_bytes(), &0u32.to_ne_bytes(),       // its number; port: the kernel fills it in
             &[0xaa; 4],                                     // the fixed part
             &7u16.to_ne_bytes(), &3u16.to_ne_bytes(), b"lo\0\0",            // IFLA_IFNAME, and a byte of padding
-            &20u16.to_ne_bytes(), &(0x12u16 | 0x8000).to_ne_bytes(),        // IFLA_LINKINFO, which holds
+            &20u16.to_ne_bytes(), &(0x8012u16).to_ne_bytes(),          // IFLA_LINKINFO, which holds
             &8u16.to_ne_bytes(), &4u16.to_ne_bytes(), &1500u32.to_ne_bytes(), //   a number
             &4u16.to_ne_bytes(), &9u16.to_ne_bytes(),                       //   and nothing
             &16u32.to_ne_bytes(),

@@ -37,9 +37,10 @@ pub const NATIVE: u32 = if cfg!(target_arch = "x86_64") {
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUALS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-/// Where `struct seccomp_data` has the call's number, and its architecture.
+/// Where `struct seccomp_data` has the call's number, its architecture, and the lower halves of its arguments, eight bytes apart.
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
+const ARGUMENTS_AT: u32 = if cfg!(target_endian = "big") { 20 } else { 16 };
 
 /// A program under construction: rules for one architecture's calls, the first that fits counts.
 pub struct Filter(Vec<Instruction>);
@@ -62,6 +63,15 @@ impl Filter {
         self.add(RETURN, 0, verdict);
     }
 
+    /// Says what becomes of a call if one of its arguments is this, counted from 0, and if not.
+    fn call_with(&mut self, number: u32, (argument, value): (u32, u32), verdict: u32, otherwise: u32) {
+        self.0.push(Instruction { code: EQUALS, jt: 0, jf: 4, k: number });
+        self.add(LOAD, 0, ARGUMENTS_AT + 8 * argument);
+        self.0.push(Instruction { code: EQUALS, jt: 0, jf: 1, k: value });
+        self.add(RETURN, 0, verdict);
+        self.add(RETURN, 0, otherwise);
+    }
+
     /// Says what becomes of all other calls. On x86-64 those of the x32 interface are among them: their numbers have a bit more.
     #[must_use]
     pub fn finish(mut self, otherwise: u32) -> Vec<Instruction> {
@@ -75,19 +85,25 @@ impl Filter {
     }
 }
 
+/// A call that may be made if one of its arguments is this: which, counted from 0, and its value.
+pub type With = (Sysno, u32, u32);
+
 /// Lets this process, and whatever it starts, make these calls only; others fail with `EPERM`.
 ///
 /// # Errors
 /// seccomp(2): `ENOSYS` or `EINVAL` on a kernel without it, `EACCES` without `CAP_SYS_ADMIN` and `no_new_privs`.
-pub fn allow_only(calls: &[Sysno]) -> Result<()> {
-    security::seccomp_set_filter(&only(calls))
+pub fn allow_only(calls: &[Sysno], with: &[With]) -> Result<()> {
+    security::seccomp_set_filter(&only(calls, with))
 }
 
-fn only(calls: &[Sysno]) -> Vec<Instruction> {
+fn only(calls: &[Sysno], with: &[With]) -> Vec<Instruction> {
     let refused = fail(Errno::EPERM);
     let mut filter = Filter::new(NATIVE, refused);
     for call in calls {
         filter.call(*call as u32, ALLOW);
+    }
+    for &(call, argument, value) in with {
+        filter.call_with(call as u32, (argument, value), ALLOW, refused);
     }
     filter.finish(refused)
 }
@@ -105,6 +121,8 @@ mod tests {
             match (code, k) {
                 (LOAD, NUMBER_AT) => accumulator = number,
                 (LOAD, ARCHITECTURE_AT) => accumulator = architecture,
+                // All arguments are this in these tests.
+                (LOAD, ARGUMENTS_AT..) => accumulator = 16,
                 (EQUALS, _) => at += usize::from(if accumulator == k { jt } else { jf }),
                 (RETURN, verdict) => return verdict,
                 _ => panic!("an instruction that is not known: {code:#x} {k:#x}"),
@@ -115,17 +133,28 @@ mod tests {
     #[test]
     fn only_the_calls_listed_are_allowed() {
         let listed = [Sysno::read, Sysno::exit_group, Sysno::ppoll];
-        let program = only(&listed);
+        let program = only(&listed, &[]);
         for number in 0..600 {
             let expected = if listed.iter().any(|call| *call as u32 == number) { ALLOW } else { 0x0005_0001 };
             assert_eq!(run(&program, number, NATIVE), expected, "{number}");
         }
-        assert_eq!(run(&only(&[]), Sysno::read as u32, NATIVE), 0x0005_0001);
+        assert_eq!(run(&only(&[], &[]), Sysno::read as u32, NATIVE), 0x0005_0001);
+    }
+
+    #[test]
+    fn an_argument_decides_where_it_is_asked_for() {
+        for (value, expected) in [(16, ALLOW), (2, 0x0005_0001)] {
+            let program = only(&[Sysno::read], &[(Sysno::socket, 0, value), (Sysno::umount2, 1, 16)]);
+            assert_eq!(run(&program, Sysno::socket as u32, NATIVE), expected);
+            assert_eq!(run(&program, Sysno::umount2 as u32, NATIVE), ALLOW);
+            assert_eq!(run(&program, Sysno::read as u32, NATIVE), ALLOW);
+            assert_eq!(run(&program, Sysno::mount as u32, NATIVE), 0x0005_0001);
+        }
     }
 
     #[test]
     fn calls_of_other_architectures_and_of_x32_are_none_of_these() {
-        let program = only(&[Sysno::read, Sysno::write]);
+        let program = only(&[Sysno::read, Sysno::write], &[]);
         for architecture in [0x4000_0003, 0xc000_003f, 0, !NATIVE] {
             assert_eq!(run(&program, Sysno::read as u32, architecture), 0x0005_0001, "{architecture:#x}");
         }
