@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::util::Scene;
 use crate::util::container::eventually;
 use crate::util::detached::is_gone;
-use crate::util::network::{By, Guest, HOST, Host, LOOPBACK, REMOTE, resolve};
+use crate::util::dns::resolve;
+use crate::util::network::{Guest, HOST, Host, LOOPBACK, REMOTE};
+use crate::util::traffic::By;
 
 trials! {
     nothing_is_left_after_any_end [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];

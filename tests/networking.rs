@@ -2,7 +2,8 @@
 
 use crate::util::Scene;
 use crate::util::command::VIAL;
-use crate::util::network::{BOTH, By, CABLE, HOST, Host, Place, REMOTE};
+use crate::util::network::{CABLE, HOST, Host, REMOTE};
+use crate::util::traffic::{BOTH, By, Place};
 
 trials! {
     a_container_is_on_the_bridge_unless_told_otherwise [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
