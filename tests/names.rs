@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::util::Scene;
 use crate::util::container::eventually;
-use crate::util::network::{BOTH, By, HOST, Host, Place, REMOTE, WEB, answer, resolve};
+use crate::util::dns::{answer, resolve};
+use crate::util::network::{HOST, Host, REMOTE, WEB};
+use crate::util::traffic::{BOTH, By, Listener, Place};
 
 trials! {
     containers_find_each_other_by_name_and_alias [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
@@ -43,7 +45,7 @@ fn nothing(question: &[u8]) -> Vec<u8> {
 }
 
 /// A name server in the rest of the world, which knows every name or none; it speaks both protocols at both addresses.
-fn name_server(host: &Host<'_>, knows: bool) -> Vec<crate::util::network::Listener> {
+fn name_server(host: &Host<'_>, knows: bool) -> Vec<Listener> {
     let mut listeners = Vec::new();
     for by in BOTH {
         let reply = move |bytes: &[u8], _| {
@@ -181,10 +183,10 @@ fn other_names_are_asked_of_the_servers_of_the_host(scene: &Scene) {
     assert_eq!(resolve(&client.place(), By::Udp, &server, "www.example.org", false), Ok(vec![four]));
     host.vial(["network", "create", "--internal", "dark"]).ok();
     let dark = host.container("dark", &["--network", "dark", "--dns", REMOTE[0]], STAY);
-    let asked: Vec<usize> = world.iter().map(crate::util::network::Listener::count).collect();
+    let asked: Vec<usize> = world.iter().map(Listener::count).collect();
     let server = servers(&host, "dark").remove(0);
     assert!(resolve(&dark.place(), By::Udp, &server, "www.example.org", false).is_err());
-    assert_eq!(asked, world.iter().map(crate::util::network::Listener::count).collect::<Vec<_>>());
+    assert_eq!(asked, world.iter().map(Listener::count).collect::<Vec<_>>());
     host.end();
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::util::Scene;
 use crate::util::container::eventually;
 use crate::util::detached::is_gone;
-use crate::util::network::{By, Guest, HOST, Host, LOOPBACK, REMOTE};
+use crate::util::dns::resolve;
+use crate::util::network::{Guest, HOST, Host, LOOPBACK, REMOTE};
+use crate::util::traffic::By;
 
 trials! {
     nothing_is_left_after_any_end [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
@@ -15,6 +17,7 @@ trials! {
     bridge_and_tables_go_with_the_network [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     a_collection_removes_a_bridge_that_nobody_is_on [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     many_at_once_have_addresses_of_their_own [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    a_container_is_connected_and_taken_off_while_it_runs [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     tables_that_another_firewall_threw_away_are_made_again [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
 
@@ -205,6 +208,39 @@ fn tables_that_another_firewall_threw_away_are_made_again(scene: &Scene) {
     // The end of one whose ports are no longer there is no less an end.
     host.vial(["stop", "-t", "0", first.name()]).ok();
     host.vial(["rm", "-f", second.name()]).ok();
+    host.assert_nothing_left();
+    host.end();
+}
+
+fn a_container_is_connected_and_taken_off_while_it_runs(scene: &Scene) {
+    let host = Host::new(scene);
+    host.vial(["network", "create", "back"]).ok();
+    let web = host.container("web", &["-p", "8080:7000"], STAY);
+    let db = host.container("db", &["--network", "back"], STAY);
+    let _servers = [&web, &db].map(|guest| guest.place().listen(By::Tcp, "::", 7000));
+    let name_server =
+        db.exec(&host, "cat /etc/resolv.conf").lines().next().expect("there is one").replace("nameserver ", "");
+    let find = || resolve(&db.place(), By::Udp, &name_server, "www", false);
+    web.place().must_not_reach(By::Tcp, &db.own()[0], 7000);
+    for _ in 0..2 {
+        host.vial(["network", "connect", "--alias", "www", "back", web.name()]).ok();
+        let new = web.addresses("eth1").map(|address| address.split_once('/').expect("it has an address").0.to_owned());
+        assert_eq!(find(), Ok(vec![new[0].parse().expect("an address")]));
+        for (family, address) in new.iter().enumerate() {
+            assert_eq!(web.place().ask(By::Tcp, &db.own()[family], 7000), *address);
+            assert_eq!(db.place().ask(By::Tcp, address, 7000), db.own()[family]);
+            assert_eq!(host.remote().ask(By::Tcp, HOST[family], 8080), REMOTE[family]);
+        }
+        host.vial(["network", "disconnect", "back", web.name()]).ok();
+        assert_eq!(web.addresses("eth1"), ["", ""]);
+        assert_ne!(find(), Ok(vec![new[0].parse().expect("an address")]));
+        web.place().must_not_reach(By::Tcp, &db.own()[0], 7000);
+        let leases = std::fs::read_dir(scene.root().join("networks/back/leases")).expect("there are leases");
+        assert_eq!(leases.count(), 2, "those of the other");
+    }
+    host.vial(["network", "connect", "back", web.name()]).ok();
+    assert_eq!(HOST.map(|own| host.remote().ask(By::Tcp, own, 8080)), REMOTE);
+    host.vial(["rm", "-f", web.name(), db.name()]).ok();
     host.assert_nothing_left();
     host.end();
 }

@@ -2,7 +2,8 @@
 
 use crate::util::Scene;
 use crate::util::command::VIAL;
-use crate::util::network::{BOTH, By, CABLE, HOST, Host, Place, REMOTE};
+use crate::util::network::{CABLE, HOST, Host, REMOTE};
+use crate::util::traffic::{BOTH, By, Place};
 
 trials! {
     a_container_is_on_the_bridge_unless_told_otherwise [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
@@ -153,10 +154,12 @@ fn containers_of_two_networks_do_not_reach_each_other(scene: &Scene) {
     let beside = host.container("beside", &["--network", "back"], STAY);
     for by in BOTH {
         for (server, stranger, friend) in [(&back, &front, &beside), (&front, &back, &front)] {
-            let _server = server.place().listen(by, "::", 7000);
+            let listener = server.place().listen(by, "::", 7000);
             for own in server.own() {
                 friend.place().ask(by, &own, 7000);
+                let heard = listener.count();
                 stranger.place().must_not_reach(by, &own, 7000);
+                assert_eq!(listener.count(), heard);
             }
         }
     }
@@ -184,14 +187,17 @@ fn an_internal_network_has_no_way_out_and_none_in(scene: &Scene) {
     }
     host.is_refused(&["--network", "dark", "-p", "8080:80"]).says("dark").says("internal");
     for by in BOTH {
-        let _far = host.remote().listen(by, "::", 7000);
-        let _near = one.place().listen(by, "::", 7000);
+        let far = host.remote().listen(by, "::", 7000);
+        let near = one.place().listen(by, "::", 7000);
         for (at, address) in own.iter().enumerate() {
             assert_eq!(two.place().ask(by, address, 7000), two.own()[at]);
             open.place().ask(by, REMOTE[at], 7000);
+            // Nothing may come there, not even without an answer.
+            let heard = (far.count(), near.count());
             one.place().must_not_reach(by, REMOTE[at], 7000);
             host.remote().must_not_reach(by, address, 7000);
             open.place().must_not_reach(by, address, 7000);
+            assert_eq!((far.count(), near.count()), heard, "{by:?} {address}");
         }
     }
     host.end();
@@ -320,7 +326,7 @@ fn without_packet_filters_only_ports_are_refused(scene: &Scene) {
     host.end();
 }
 
-/// Executes a program as on a kernel without nf_tables: seccomp(2) has `socket(AF_NETLINK, .., NETLINK_NETFILTER)` fail with
+/// Executes a program as on a kernel without `nf_tables`: seccomp(2) has `socket(AF_NETLINK, .., NETLINK_NETFILTER)` fail with
 /// `EPROTONOSUPPORT`.
 const NO_NETFILTER: &str = "
 import ctypes, errno, os, struct, sys

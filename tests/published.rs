@@ -2,7 +2,8 @@
 
 use crate::util::Scene;
 use crate::util::container::eventually;
-use crate::util::network::{BOTH, By, HOST, Host, LOOPBACK, REMOTE, WEB};
+use crate::util::network::{HOST, Host, LOOPBACK, REMOTE, WEB};
+use crate::util::traffic::{BOTH, By};
 
 trials! {
     a_published_server_is_reached_from_everywhere [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
@@ -15,6 +16,7 @@ trials! {
     a_port_that_a_program_of_the_host_has_is_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_host_without_ipv6_publishes_ports_nonetheless [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     datagrams_follow_the_port_to_another_container [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    many_bytes_come_whole_by_every_way [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_published_port_survives_a_restart [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
 
@@ -313,5 +315,30 @@ fn datagrams_follow_the_port_to_another_container(scene: &Scene) {
     let second = host.container("second", &["-p", "5300:53/udp"], STAY);
     let _answering = second.place().serve(By::Udp, "::", 53, |_, _| b"second".to_vec());
     assert_eq!(ask(), "second");
+    host.end();
+}
+
+fn many_bytes_come_whole_by_every_way(scene: &Scene) {
+    let host = Host::new(scene);
+    let server = host.container("server", &["-p", "8080:7000"], STAY);
+    let beside = host.container("beside", &[], STAY);
+    let bytes: Vec<u8> = (0..8u32 << 20).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+    let sent = bytes.clone();
+    let _inside = server.place().serve(By::Tcp, "::", 7000, move |_, _| sent.clone());
+    let sent = bytes.clone();
+    let _outside = host.remote().serve(By::Tcp, "::", 7001, move |_, _| sent.clone());
+    let limit = std::time::Duration::from_secs(20);
+    let check = |place: crate::util::traffic::Place, address: &str, port| {
+        let answer =
+            place.try_ask(By::Tcp, address, port, b"all", limit).unwrap_or_else(|error| panic!("{address}: {error}"));
+        assert!(answer == bytes, "{} bytes came from {address} port {port}", answer.len());
+    };
+    for (family, own) in HOST.into_iter().enumerate() {
+        check(host.remote(), own, 8080);
+        check(host.place(), LOOPBACK[family], 8080);
+        check(beside.place(), own, 8080);
+        check(beside.place(), &server.own()[family], 7000);
+        check(beside.place(), REMOTE[family], 7001);
+    }
     host.end();
 }

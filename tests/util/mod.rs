@@ -6,6 +6,7 @@ pub mod command;
 pub mod container;
 pub mod detached;
 pub mod disk;
+pub mod dns;
 pub mod elf;
 pub mod image;
 pub mod killer;
@@ -17,6 +18,7 @@ pub mod rootfs;
 pub mod scene;
 pub mod source;
 pub mod strace;
+pub mod traffic;
 pub mod tree;
 
 use std::cell::RefCell;
