@@ -7,7 +7,6 @@ use super::table::{
     VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, BLANK, Command, EACH, Group};
-use crate::base::phrase::Phrase;
 
 /// The options of what makes containers.
 const MAKE: &[Group] =
