@@ -14,7 +14,10 @@ use crate::base::json::{self, Value};
 use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
-use crate::sys::{FdRef, because};
+use crate::sys::{FdRef, because, process as kernel};
+
+/// Rounds of 5 ms for which an owner without its lock may still be there.
+const ROUNDS: u32 = 100;
 
 /// The annotation of `config.json` that lists the volumes made for the container alone.
 pub const VOLUMES: &str = "vial.volumes";
@@ -96,7 +99,14 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
         return Ok(found);
     }
     if found {
-        if state.is_some_and(|state| process::is_alive(state.owner, state.owner_start)) {
+        let owner = |state: &State| process::is_alive(state.owner, state.owner_start);
+        // One that is being killed has let go of its lock already.
+        let mut rounds = 0;
+        while rounds < ROUNDS && state.is_some_and(owner) {
+            rounds += 1;
+            kernel::sleep(5);
+        }
+        if state.is_some_and(owner) {
             return Err(Error::new(say!("container {} runs, but its owner has no lock on it", id))
                 .hint(phrase!("this directory is a copy of the one that the container belongs to")));
         }
