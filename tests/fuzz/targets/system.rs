@@ -17,7 +17,7 @@ use vial::image::layout;
 use vial::image::stream::Output;
 use vial::kernel::cgroup::{Hierarchies, Version, sum};
 use vial::kernel::mounts::mounts_below;
-use vial::kernel::netlink::next_message;
+use vial::kernel::netlink::{next_attribute, next_message, verdict};
 use vial::sys::{Fd, fd, file, net};
 
 use super::texts;
@@ -33,11 +33,17 @@ pub fn tables() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Mount points are those of a naive reader, and counters are what they are whatever stands beside them.
+/// Mount points are those of a naive reader, and counters are what they are whatever stands beside them; what the kernel answers over
+/// netlink is read as far as it goes.
 pub fn table(bytes: &[u8]) {
     let mut rest = bytes;
     while let Some((_, _, body)) = next_message(&mut rest) {
         assert!(body.len() + rest.len() < bytes.len());
+        assert!(verdict(body).1.len() <= body.len());
+        let mut attributes = body;
+        while let Some((kind, value)) = next_attribute(&mut attributes) {
+            assert!(kind < 0x4000 && value.len() + attributes.len() < body.len());
+        }
     }
     let Ok(text) = str::from_utf8(bytes) else { return };
     let mut points = Vec::new();
