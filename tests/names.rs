@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::util::Scene;
 use crate::util::container::eventually;
 use crate::util::dns::{answer, resolve};
-use crate::util::network::{HOST, Host, REMOTE, WEB};
+use crate::util::network::{HOST, Host, REMOTE, STAY, WEB};
 use crate::util::traffic::{BOTH, By, Listener, Place};
 
 trials! {
@@ -18,8 +18,6 @@ trials! {
     one_name_leads_to_all_that_have_it [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
 }
 
-/// Stays until it is stopped, which takes no time.
-const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 /// That there is no such name, RFC 1035, section 4.1.1.
 const NO_SUCH_NAME: u8 = 3;
 /// What a server of the test's says of each name.

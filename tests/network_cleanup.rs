@@ -7,12 +7,14 @@ use crate::util::Scene;
 use crate::util::container::eventually;
 use crate::util::detached::is_gone;
 use crate::util::dns::resolve;
-use crate::util::network::{Guest, HOST, Host, LOOPBACK, REMOTE};
+use crate::util::killer;
+use crate::util::network::{Guest, HOST, Host, LOOPBACK, REMOTE, STAY};
 use crate::util::traffic::By;
 
 trials! {
     nothing_is_left_after_any_end [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     nothing_is_left_after_a_kill_and_a_collection [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    commands_killed_at_any_call_leave_what_a_collection_removes [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_container_outlives_its_monitor_with_its_network [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     bridge_and_tables_go_with_the_network [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     a_collection_removes_a_bridge_that_nobody_is_on [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
@@ -21,8 +23,6 @@ trials! {
     tables_that_another_firewall_threw_away_are_made_again [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
 
-/// Stays until it is stopped, which takes no time.
-const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 /// All that a container can have of a network.
 const ALL: &[&str] = &["-p", "8080:80", "-p", "8081:81/udp", "-p", "127.0.0.1:8082:82", "--network-alias", "www"];
 
@@ -90,6 +90,54 @@ fn nothing_is_left_after_a_kill_and_a_collection(scene: &Scene) {
             assert_there(&host, &web);
             let _server = web.place().listen(By::Tcp, "::", 80);
             assert_eq!(host.remote().ask(By::Tcp, HOST[0], 8080), REMOTE[0]);
+        }
+    }
+    host.end();
+}
+
+fn commands_killed_at_any_call_leave_what_a_collection_removes(scene: &Scene) {
+    let host = Host::new(scene);
+    // The bridge is there before, and no process that answers names is left to it.
+    host.container("other", &[], "exit 0").0.wait();
+    let (rootfs, name) = (scene.rootfs().display().to_string(), host.name("web"));
+    let run = |options: &[&'static str]| {
+        let words = [&["run", "-d", "--network", "bridge", "--name"][..], options, ALL].concat();
+        let (before, after) = words.split_at(5);
+        let words = [before, &[name.as_str()], after, &[rootfs.as_str(), "sh", "-c", STAY]].concat();
+        words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>()
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    for (number, (line, runs)) in [
+        (run(&[]), false),
+        (run(&["--rm"]), false),
+        (run(&["--restart", "always"]), false),
+        (words(&["stop", "-t", "0", &name]), true),
+        (words(&["rm", "-f", &name]), true),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        let prepare = || {
+            if *runs {
+                host.container("web", ALL, STAY);
+            }
+        };
+        let clean = |what: &str| {
+            for command in [&["gc"][..], &["rm", "-f", &name]] {
+                host.vial(command).ok();
+            }
+            host.assert_nothing_left_of(what);
+            let bits: Vec<String> = host.unfinished();
+            assert!(bits.is_empty(), "{what}: {bits:?}");
+        };
+        prepare();
+        let moments = host.place().within(|| killer::moments(scene, &line, 12, number));
+        clean("the run to count the calls");
+        for (moment, what) in moments {
+            prepare();
+            host.place().within(|| killer::run(scene, &line, Some(moment)));
+            clean(&what);
         }
     }
     host.end();

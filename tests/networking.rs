@@ -2,7 +2,7 @@
 
 use crate::util::Scene;
 use crate::util::command::VIAL;
-use crate::util::network::{CABLE, HOST, Host, REMOTE};
+use crate::util::network::{CABLE, HOST, Host, REMOTE, STAY};
 use crate::util::traffic::{BOTH, By, Place};
 
 trials! {
@@ -21,9 +21,6 @@ trials! {
     another_firewall_that_drops_is_named_with_what_to_do [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     without_packet_filters_only_ports_are_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Tool("python3")];
 }
-
-/// Stays until it is stopped, which takes no time.
-const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 
 fn a_container_is_on_the_bridge_unless_told_otherwise(scene: &Scene) {
     let host = Host::new(scene);

@@ -2,7 +2,7 @@
 
 use crate::util::Scene;
 use crate::util::container::eventually;
-use crate::util::network::{HOST, Host, LOOPBACK, REMOTE, WEB};
+use crate::util::network::{HOST, Host, LOOPBACK, REMOTE, STAY, WEB};
 use crate::util::traffic::{BOTH, By};
 
 trials! {
@@ -12,6 +12,7 @@ trials! {
     a_port_is_open_at_no_other_address_than_asked_for [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     ranges_and_all_ports_are_published [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     what_is_not_published_is_reached_by_nobody_else [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    a_network_that_leads_nowhere_is_passed_over [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     a_port_of_another_container_is_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_port_that_a_program_of_the_host_has_is_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_host_without_ipv6_publishes_ports_nonetheless [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
@@ -19,9 +20,6 @@ trials! {
     many_bytes_come_whole_by_every_way [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_published_port_survives_a_restart [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
-
-/// Stays until it is stopped, which takes no time.
-const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 
 fn a_published_server_is_reached_from_everywhere(scene: &Scene) {
     let host = Host::new(scene);
@@ -189,6 +187,19 @@ fn what_is_not_published_is_reached_by_nobody_else(scene: &Scene) {
 fn assert_one_lease(scene: &Scene) {
     let leases = std::fs::read_dir(scene.root().join("networks/bridge/leases")).expect("there are leases");
     assert_eq!(leases.count(), 2, "one of IPv4, one of IPv6");
+}
+
+fn a_network_that_leads_nowhere_is_passed_over(scene: &Scene) {
+    let host = Host::new(scene);
+    host.vial(["network", "create", "--internal", "dark"]).ok();
+    host.vial(["network", "create", "front"]).ok();
+    let web = host.container("web", &["--network", "dark", "--network", "front", "-p", "8080:80"], WEB);
+    assert_eq!(host.remote().page(HOST[0], 8080), host.place().page(LOOPBACK[0], 8080));
+    host.vial(["stop", "-t", "0", web.name()]).ok();
+    host.assert_nothing_left();
+    let only = host.is_refused(&["--network", "dark", "-p", "8080:80"]);
+    assert!(only.stderr.contains("no bridge network that leads out"), "{}", only.shown());
+    host.end();
 }
 
 fn a_port_of_another_container_is_refused(scene: &Scene) {

@@ -186,6 +186,7 @@ impl Collector<'_> {
             if self.dry {
                 continue;
             }
+            ipam::clean(directory.by_ref())?;
             names::clean(directory.by_ref(), &held)?;
             if held.is_empty() && bridge::remove(&network)? {
                 say("bridge", bridge::interface(&network))?;

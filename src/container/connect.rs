@@ -9,7 +9,7 @@ use core::ffi::CStr;
 
 use super::bundle::Bundles;
 use super::connections::{Connection, Connections};
-use super::disconnect::{self, release, remove_link};
+use super::disconnect::{self, release};
 use super::files;
 use super::launch::{DNS, HOSTS, NETWORKS, RESOLV, annotation, namespace_path};
 use super::process as known;
@@ -17,7 +17,7 @@ use super::publish;
 use super::spec::Spec;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::base::keep::Kept;
+use crate::base::keep::{self, Kept};
 use crate::base::text::{self, Address, Cut, IPV4};
 use crate::kernel::netlink::link::{self, New};
 use crate::kernel::netlink::{Datagram, Socket};
@@ -52,7 +52,7 @@ pub fn is_wanted(spec: &Spec) -> bool {
     !annotation(spec, NETWORKS).is_empty()
 }
 
-/// What goes wrong while it is made.
+/// A container that is being connected, and what of it is there.
 struct Making<'a> {
     whose: Whose<'a>,
     networks: Networks,
@@ -142,11 +142,11 @@ impl<'a> Making<'a> {
         }
         self.name()?;
         self.files()?;
-        let first = self.made.networks.first().copied().unwrap_or_default();
-        for entrance in &mut entrances {
-            entrance.to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
-        }
         if !entrances.is_empty() {
+            let to = publish::target(&self.networks, &self.made)?;
+            for entrance in &mut entrances {
+                entrance.to = to;
+            }
             let relay = relay::start(&entrances)?;
             self.made.relay = (relay, known::began(relay));
             self.write()?;
@@ -197,7 +197,7 @@ impl<'a> Making<'a> {
         connection.names = found_by.join(",").leak();
         self.lease(&network, directory.by_ref(), wanted, &mut connection)?;
         let own = [connection.address, connection.address6].into_iter().find_map(text::address).unwrap_or_default();
-        let mac = mac_of(mac).unwrap_or(link::mac(&own));
+        let mac = link::read_mac(mac).unwrap_or(link::mac(&own));
         connection.mac = link::mac_text(mac);
         self.made.networks.push(connection);
         self.write()?;
@@ -296,7 +296,7 @@ impl<'a> Making<'a> {
                 Err(error) if left > 0 && error.is(Errno::EEXIST) => {
                     // The old one has more to say: that it went through the rest of the messages.
                     self.socket = Socket::route()?;
-                    remove_link(&self.socket, connection.link)?;
+                    link::remove(&self.socket, connection.link)?;
                 }
                 Err(error) if error.is(Errno::EOPNOTSUPP) => {
                     return Err(error.hint(phrase!(
@@ -340,20 +340,22 @@ impl<'a> Making<'a> {
         let name = if self.whose.name.is_empty() { self.whose.id } else { self.whose.name };
         let _why = because!("name the container's network namespace, for ip netns");
         file::mkdir_all(NAMED, 0o755)?;
-        let place = file::path(join!("{}/{}", NAMED, name))?;
+        let path = join!("{}/{}", NAMED, name);
+        let place = file::path(path)?;
+        // Whoever takes the container off its networks removes what is written down, so that must not be another's.
+        if !file::exists(CWD, place) {
+            self.made.netns = keep::copy(name);
+            self.write()?;
+        }
         let flags = libc::O_RDONLY | libc::O_CREAT | libc::O_EXCL;
         match file::create(CWD, place, flags, 0o444) {
             Err(error) if error.is(Errno::EEXIST) => {
-                self.notes.push(say!(
-                    "{} is there already: the network namespace has no name",
-                    crate::base::keep::lossy(place.to_bytes())
-                ));
-                return Ok(());
+                self.notes.push(say!("{} is there already: the network namespace has no name", path));
+                self.made.netns = "";
+                return self.write();
             }
             result => result.map(drop)?,
         }
-        self.made.netns = crate::base::keep::copy(name);
-        self.write()?;
         let source = file::path(namespace_path(self.pid, "network"))?;
         mount::mount(Some(source), place, None, libc::MS_BIND, None)
     }
@@ -410,15 +412,4 @@ pub(super) fn inside(namespace: &Fd) -> Result<Socket> {
     let socket = Socket::route();
     process::setns(own.by_ref(), libc::CLONE_NEWNET)?;
     socket
-}
-
-/// `02:76:0a:76:00:05`.
-#[must_use]
-pub fn mac_of(text: &str) -> Option<[u8; 6]> {
-    let mut mac = [0; 6];
-    let mut parts = text.parts(b':');
-    for byte in &mut mac {
-        *byte = parts.next().filter(|part| part.len() == 2).and_then(text::hexadecimal)? as u8;
-    }
-    parts.next().is_none().then_some(mac)
 }

@@ -6,7 +6,7 @@ use super::publish;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
-use crate::kernel::netlink::{Datagram, Socket};
+use crate::kernel::netlink::{Socket, link};
 use crate::network::{Networks, ipam, names};
 use crate::sys::fd::CWD;
 use crate::sys::{FdRef, because, file, mount};
@@ -22,11 +22,9 @@ pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, pid: u32, network: &str) -> 
     };
     let networks = Networks::open(root)?;
     let connection = all.networks[at];
-    if all.networks.iter().position(|connection| !connection.link.is_empty()) == Some(at) {
-        publish::take_back(&networks, &connection, &all.ports)?;
-    }
+    publish::take_back(&networks, &all, Some(network))?;
     if connection.link.is_empty() {
-        remove_link(&inside(&namespace_of(pid)?)?, connection.interface)?;
+        link::remove(&inside(&namespace_of(pid)?)?, connection.interface)?;
     }
     take_off(&networks, &Socket::route()?, &connection)?;
     all.networks.remove(at);
@@ -50,10 +48,7 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
     }
     let _why = because!("take the container off its networks");
     let networks = Networks::open(root)?;
-    let published = all.networks.iter().find(|connection| !connection.link.is_empty());
-    if let Some(connection) = published {
-        publish::take_back(&networks, connection, &all.ports)?;
-    }
+    publish::take_back(&networks, &all, None)?;
     // The ports are free when nothing that comes there goes astray.
     publish::end_relay(all.relay)?;
     let socket = Socket::route()?;
@@ -84,7 +79,7 @@ fn take_off(networks: &Networks, socket: &Socket, connection: &Connection) -> Re
         }
     }
     if !connection.link.is_empty() {
-        remove_link(socket, connection.link)?;
+        link::remove(socket, connection.link)?;
     }
     for address in addresses.into_iter().filter_map(text::address) {
         if let Some(directory) = &directory {
@@ -92,15 +87,4 @@ fn take_off(networks: &Networks, socket: &Socket, connection: &Connection) -> Re
         }
     }
     Ok(())
-}
-
-/// Removes an interface; that there is none is fine.
-pub(super) fn remove_link(socket: &Socket, name: &str) -> Result<()> {
-    let mut datagram = Datagram::default();
-    datagram.remove(name);
-    datagram.acknowledge();
-    match socket.request(&mut datagram, phrase!("remove the container's interface")) {
-        Err(error) if error.is(Errno::ENODEV) => Ok(()),
-        result => result,
-    }
 }

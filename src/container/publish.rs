@@ -1,6 +1,7 @@
-//! Published ports: taking them on the host, and having what comes there go to the container, by the kernel's address translation,
-//! or by a process where that can't be: on the host's loopback.
+//! Published ports: a process holds them on the host, so that nobody else has them, and the kernel's address translation has what
+//! comes there go to the container. It does not reach what comes by the host's loopback: that the process passes on.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::connections::{Connection, Connections, Port};
@@ -9,6 +10,7 @@ use super::process as known;
 use super::spec::Spec;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::keep::Kept;
 use crate::base::text::{self, Address, Cut, IPV4};
 use crate::kernel::netlink::link::family;
 use crate::kernel::netlink::nft::Published;
@@ -22,7 +24,7 @@ const CHOSEN: (u32, u32) = (32768, 28000);
 /// How many of them are tried.
 const TRIES: u32 = 100;
 
-/// Sees that the ports that a container publishes are free on the host, and takes those on its loopback.
+/// Takes the ports of the host's that a container publishes.
 ///
 /// # Errors
 /// One is taken.
@@ -69,14 +71,12 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
         return Ok(());
     }
     let _why = because!("have the kernel send what comes to the host's ports to the container");
-    let first = made.networks.iter().find(|connection| !connection.link.is_empty()).copied();
-    let network = first.map(|first| networks.load(first.network)).transpose()?.flatten();
-    let (Some(first), Some(network)) = (first, network) else {
-        return Err(Error::new(phrase!("ports can be published on a bridge network only")));
+    let Some((first, network)) = public(networks, made)? else {
+        return Err(Error::new(phrase!(
+            "no port can be published: the container is on no bridge network that leads out"
+        ))
+        .hint(phrase!("internal networks and macvlan have no ports that are published")));
     };
-    if network.internal {
-        return Err(Error::new(say!("the network {} is internal: no port can be published on it", first.network)));
-    }
     let published = || translate(&network, &first, &made.ports, false);
     match published() {
         // Another firewall has thrown the tables away.
@@ -88,6 +88,25 @@ pub(super) fn publish(networks: &Networks, made: &Connections) -> Result<()> {
         Errno::EEXIST => error.hint(phrase!("a killed container has left one of its ports; vial gc gives it back")),
         _ => bridge::lacks(error),
     })
+}
+
+/// The first network of a container on which ports can be published: one on a bridge that leads out.
+fn public(networks: &Networks, made: &Connections) -> Result<Option<(Connection, Kept<Box<Network>>)>> {
+    for connection in made.networks.iter().filter(|connection| !connection.link.is_empty()) {
+        if let Some(network) = networks.load(connection.network)?.filter(|network| !network.internal) {
+            return Ok(Some((*connection, network)));
+        }
+    }
+    Ok(None)
+}
+
+/// Where what comes to the relay goes: to the container on the network of its ports.
+///
+/// # Errors
+/// What the file system refuses.
+pub(super) fn target(networks: &Networks, made: &Connections) -> Result<Address> {
+    let connection = public(networks, made)?.map(|(connection, _)| connection).unwrap_or_default();
+    Ok([connection.address, connection.address6].into_iter().find_map(text::address).unwrap_or_default())
 }
 
 /// Any port that may be free.
@@ -167,16 +186,19 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
     Ok(())
 }
 
-/// Has nothing more go to the container's ports.
+/// Has nothing more go to the container's ports by a network, or by whichever it is.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub(super) fn take_back(networks: &Networks, connection: &Connection, ports: &[Port]) -> Result<()> {
-    if ports.is_empty() {
+pub(super) fn take_back(networks: &Networks, made: &Connections, by: Option<&str>) -> Result<()> {
+    if made.ports.is_empty() {
         return Ok(());
     }
-    let Some(network) = networks.load(connection.network)? else { return Ok(()) };
-    match translate(&network, connection, ports, true) {
+    let Some((connection, network)) = public(networks, made)? else { return Ok(()) };
+    if by.is_some_and(|by| by != connection.network) {
+        return Ok(());
+    }
+    match translate(&network, &connection, &made.ports, true) {
         // They had not been published yet, or somebody threw the tables away.
         Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(()),
         result => result,
@@ -206,14 +228,13 @@ pub(super) fn end_relay((pid, began): (u32, u64)) -> Result<()> {
 ///
 /// # Errors
 /// A port is taken meanwhile.
-pub fn resume(directory: FdRef<'_>) -> Result<()> {
+pub fn resume(root: FdRef<'_>, directory: FdRef<'_>) -> Result<()> {
     let mut all = Connections::read(directory);
     if all.relay.0 == 0 {
         return Ok(());
     }
     end_relay(all.relay)?;
-    let first = all.networks.first().copied().unwrap_or_default();
-    let to = [first.address, first.address6].into_iter().find_map(text::address).unwrap_or_default();
+    let to = target(&Networks::open(root)?, &all)?;
     let mut entrances = Vec::new();
     for port in &all.ports {
         for mut entrance in take(&[port.host], port.host_port, port.protocol == "tcp")? {

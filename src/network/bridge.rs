@@ -302,13 +302,7 @@ fn remove_named(socket: &Socket, name: &str) -> Result<()> {
     for kind in [libc::AF_INET, libc::AF_INET6] {
         delete_table(kind as u8, name)?;
     }
-    let mut datagram = Datagram::default();
-    datagram.remove(name);
-    datagram.acknowledge();
-    match socket.request(&mut datagram, phrase!("remove the bridge")) {
-        Err(error) if error.is(Errno::ENODEV) => Ok(()),
-        result => result,
-    }
+    link::remove(socket, name)
 }
 
 /// The gateways of a network as a container's files name them.

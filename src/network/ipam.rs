@@ -11,6 +11,9 @@ use crate::base::text::{self, Address, Cut};
 use crate::sys::file;
 use crate::sys::{FdRef, because};
 
+/// What the name of a file begins with that is about to say who has an address.
+const NEW: &str = "lease.";
+
 /// Takes an address of a network: this one, or the lowest that is free. `content` is what is said of it: in the first line the
 /// container's ID.
 ///
@@ -36,7 +39,7 @@ pub fn lease(
             return Err(Error::new(say!("the address {} is the network's own", text)));
         }
     }
-    let new = file::path(join!("lease.{}", first_line(content)))?;
+    let new = file::path(join!("{}{}", NEW, first_line(content)))?;
     file::write_file(network, new, content.as_bytes(), 0o600)?;
     let found = find(network, subnet, gateway, wanted, last, new);
     if found.is_err() {
@@ -102,6 +105,20 @@ pub fn release(network: FdRef<'_>, address: &Address) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => Ok(()),
         result => result,
     }
+}
+
+/// Removes what killed commands have left that were about to take an address. Whoever does so holds the network's lock meanwhile,
+/// shared, and whoever calls this alone.
+///
+/// # Errors
+/// What the file system refuses.
+pub fn clean(network: FdRef<'_>) -> Result<()> {
+    for name in entries(network, c".")? {
+        if name.starts_with(NEW) {
+            file::unlink(network, file::path(name)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The addresses that somebody has.

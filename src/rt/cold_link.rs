@@ -149,6 +149,7 @@ fn cold(objects: &[PathBuf]) -> Vec<String> {
             if fits && !hot.contains(&(file, at)) { &mut cold } else { &mut other }.insert(section.name.clone());
         }
     }
+    // Names that several sections may have can't be listed: the linker would take all of them.
     cold.retain(|name| !other.contains(name) && name.matches('.').count() > 1);
     cold.into_iter().collect()
 }

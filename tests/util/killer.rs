@@ -70,7 +70,7 @@ pub fn run(scene: &Scene, words: &[&str], moment: Option<Moment>) -> Calls {
     let mut command = Command::new(VIAL);
     // Its output goes to a file: the monitor's and the workload's is not to hold a pipe open.
     let out = File::create(scene.path("out")).expect("make a file");
-    command.args(words).env("VIAL_ROOT", scene.root()).current_dir(scene.directory());
+    command.args(words).env("VIAL_ROOT", scene.root()).env("VIAL_NETWORK", "none").current_dir(scene.directory());
     command.stdin(Stdio::null()).stdout(out.try_clone().expect("dup")).stderr(out);
     // A tracer's end sets free what it traces, and a thread is a tracer.
     let traced = thread::spawn(move || Tracer::default().trace(command, moment)).join();

@@ -14,6 +14,8 @@ use super::command::{Cmd, Output, VIAL};
 use super::detached::Detached;
 use super::traffic::{NAP, PATIENCE, Place};
 
+/// Stays until it is stopped, which takes no time.
+pub const STAY: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
 /// The host's addresses on its cable.
 pub const HOST: [&str; 2] = ["198.51.100.1", "2001:db8:1::1"];
 /// Those of the other end, to which the host's default route leads.
@@ -194,6 +196,19 @@ impl<'a> Host<'a> {
         left
     }
 
+    /// What lies among the files of networks that was never finished.
+    pub fn unfinished(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for store in self.stores.borrow().iter() {
+            let networks = self.scene.path(store).join("networks");
+            let all =
+                entries(&networks).into_iter().flat_map(|network| [vec![network.clone()], entries(&network)].concat());
+            let names = all.map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            found.extend(names.filter(|name| name.starts_with('.') || name.starts_with("lease.")));
+        }
+        found
+    }
+
     /// The names of containers' network namespaces.
     pub fn named(&self) -> Vec<PathBuf> {
         let end = format!("-{}", self.tag);
@@ -220,13 +235,19 @@ impl<'a> Host<'a> {
     /// Asserts that nothing of containers is left, which may take the kernel a moment.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
+        self.assert_nothing_left_of("all");
+    }
+
+    /// The same; `what` tells those who read of a failure what was done.
+    #[track_caller]
+    pub fn assert_nothing_left_of(&self, what: &str) {
         let ends = Instant::now() + PATIENCE / 2;
         loop {
             let left = self.left();
             if left.is_empty() {
                 return;
             }
-            assert!(Instant::now() < ends, "left behind:\n{}", left.join("\n"));
+            assert!(Instant::now() < ends, "{what}: left behind:\n{}", left.join("\n"));
             thread::sleep(NAP * 4);
         }
     }

@@ -10,6 +10,7 @@ use crate::base::text::{self, Cut};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::parse::{Parsed, invalid};
+use crate::kernel::netlink::link;
 use crate::network::{DEFAULT, address_text, is_ipv4};
 
 /// What a container may be on a network, in the words of `vial.networks`; the flags stand in the same order.
@@ -19,17 +20,10 @@ pub(in crate::cli) const DETAILS: &str = "alias ip ip6 mac ";
 pub(in crate::cli) fn is_detail(place: usize, value: &str) -> bool {
     match place {
         0 => text::is_name(value),
-        3 => is_mac(value),
+        // The lowest bit would mean a group of stations.
+        3 => link::read_mac(value).is_some_and(|mac| mac[0] & 1 == 0),
         _ => text::address(value).is_some_and(|address| is_ipv4(&address) == (place == 1)),
     }
-}
-
-/// Six bytes in hexadecimal digits, of which the first does not mean a group of stations.
-fn is_mac(value: &str) -> bool {
-    let byte = |part: &str| text::hexadecimal(part).filter(|_| part.len() == 2);
-    value.len() == 17
-        && value.parts(b':').all(|part| byte(part).is_some())
-        && value.get(..2).and_then(byte).is_some_and(|first| first & 1 == 0)
 }
 
 /// One of vial's networks as a line of `vial.networks`, of its name or docker's long form `name=NAME,alias=A,ip=1.2.3.4`.

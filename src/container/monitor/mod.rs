@@ -297,7 +297,7 @@ impl Monitor {
             self.outputs[place] = find_pipe(state.pid, *inode);
         }
         // Another program may have taken a port meanwhile; the container runs all the same.
-        let _ = publish::resume(self.directory.by_ref());
+        let _ = publish::resume(self.root.by_ref(), self.directory.by_ref());
         state.owner = process::getpid();
         state.owner_start = super::process::began(state.owner);
         if state.status != Status::Running {

@@ -7,7 +7,7 @@ use super::wire::{self, Datagram};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::sha256;
-use crate::base::text::{Address, IPV4};
+use crate::base::text::{self, Address, Cut, IPV4};
 
 /// The loopback interface's index in every network namespace.
 pub const LOOPBACK: u32 = 1;
@@ -156,12 +156,6 @@ impl Datagram {
         }
     }
 
-    /// Removes an interface.
-    pub fn remove(&mut self, name: &str) {
-        self.message(libc::RTM_DELLINK, 0, &interface(0, false));
-        self.text(NAME, name);
-    }
-
     /// Gives an interface an address, which is not looked for on the network first.
     pub fn address(&mut self, index: u32, address: &Address, bits: u8) {
         let (family, bytes) = family(address);
@@ -224,6 +218,21 @@ pub fn find(socket: &Socket, name: &str, index: u32) -> Result<Option<Link>> {
     }
 }
 
+/// Removes an interface; that there is none of this name is fine.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn remove(socket: &Socket, name: &str) -> Result<()> {
+    let mut datagram = Datagram::default();
+    datagram.message(libc::RTM_DELLINK, 0, &interface(0, false));
+    datagram.text(NAME, name);
+    datagram.acknowledge();
+    match socket.request(&mut datagram, phrase!("remove a network interface")) {
+        Err(error) if error.is(Errno::ENODEV) => Ok(()),
+        result => result,
+    }
+}
+
 /// A route of the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -263,6 +272,17 @@ pub fn routes(each: &mut dyn FnMut(Route)) -> Result<()> {
 pub fn mac(address: &Address) -> [u8; 6] {
     let [.., a, b, c, d] = *address;
     [2, 0x76, a, b, c, d]
+}
+
+/// Reads a hardware address as people write it: `02:76:0a:76:00:05`.
+#[must_use]
+pub fn read_mac(text: &str) -> Option<[u8; 6]> {
+    let mut mac = [0; 6];
+    let mut parts = text.parts(b':');
+    for byte in &mut mac {
+        *byte = parts.next().filter(|part| part.len() == 2).and_then(text::hexadecimal)? as u8;
+    }
+    parts.next().is_none().then_some(mac)
 }
 
 /// As people write it.
