@@ -50,7 +50,12 @@ pub fn remove(network: FdRef<'_>, name: &str, address: &Address) {
 /// What the file system refuses.
 pub fn clean(network: FdRef<'_>, held: &[Address]) -> Result<()> {
     for name in entries(network, NAMES)? {
-        for address in entries(network, file::path(directory(name))?)? {
+        let addresses = match entries(network, file::path(directory(name))?) {
+            // Whoever had the name last has just given it up.
+            Err(error) if error.is(Errno::ENOENT) => continue,
+            addresses => addresses?,
+        };
+        for address in addresses {
             if let Some(address) = text::address(address).filter(|address| !held.contains(address)) {
                 remove(network, name, &address);
             }
