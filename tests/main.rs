@@ -49,6 +49,7 @@ mod pack;
 mod published;
 mod pull;
 mod restarts;
+mod rootless;
 mod save;
 mod self_contained;
 mod service;
@@ -119,6 +120,7 @@ fn main() -> ExitCode {
         storage::trials(),
         update::trials(),
         restarts::trials(),
+        rootless::trials(),
         save::trials(),
         self_contained::trials(),
         service::trials(),

@@ -71,7 +71,7 @@ pub(super) fn commit(context: &Context<'static>) -> Result<u8> {
         thawed.or_else(|error| if error.is(Errno::ENOENT) || error.is(Errno::ENODEV) { Ok(()) } else { Err(error) })?;
     }
     let made = made?;
-    images::warn_of_lost(made.unpacked.lost_attributes);
+    images::warn_of_lost(made.unpacked.lost);
     super::print(&["sha256:", made.id, "\n"].concat())?;
     Ok(0)
 }

@@ -85,7 +85,7 @@ fn bring(context: &Context<'_>, start: u64) -> Result<&'static str> {
     if store.find(id).is_err() {
         let mut wanted = Wanted { platform: NATIVE, names: &[], max_size: 0, progress: &mut |_, _| () };
         let brought = store.assemble(&mut layout, image.config, &image.layers, &mut wanted).map_err(damaged)?;
-        images::warn_of_lost(brought.lost_attributes);
+        images::warn_of_lost(brought.lost);
     }
     Ok(id)
 }

@@ -23,6 +23,8 @@ pub(super) struct Context<'a> {
     pub(super) args: &'a [&'static CStr],
     /// The environment.
     pub(super) env: &'a [&'static CStr],
+    /// The directory of all state, found before a normal user became root in a user namespace.
+    pub(super) user_root: Option<&'static str>,
 }
 
 /// A variable of an environment.
@@ -34,7 +36,7 @@ pub(super) fn variable(env: &[&'static CStr], name: &[u8]) -> Option<&'static [u
 impl<'a> Context<'a> {
     /// For this command line in this environment.
     pub(super) fn new(parsed: &'a Parsed<'a>, args: &'a [&'static CStr], env: &'a [&'static CStr]) -> Context<'a> {
-        Context { parsed, args, env }
+        Context { parsed, args, env, user_root: None }
     }
 
     /// Whether this is the copy that [`super::sealed`] makes.
@@ -55,6 +57,9 @@ impl<'a> Context<'a> {
 
     /// The directory of all state: `--root`, with `--ram` one in memory, `VIAL_ROOT`, root's `/var/lib/vial`, or a user's own data directory.
     pub(super) fn root_path(&self) -> &'static str {
+        if let Some(root) = self.user_root {
+            return root;
+        }
         if let Some(root) = self.parsed.globals.root {
             return keep::lossy(root);
         }

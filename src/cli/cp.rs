@@ -231,7 +231,7 @@ fn finish(
             error
         }
     })?;
-    images::warn_of_lost(unpacked.lost_attributes);
+    images::warn_of_lost(unpacked.lost);
     if !context.parsed.on(Id::CpQuiet) && terminal::modes(fd::STDERR).is_ok() {
         let words =
             ["Successfully copied ", &human_size(unpacked.size), " to ", &String::from_utf8_lossy(target.text), "\n"];

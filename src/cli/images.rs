@@ -21,8 +21,9 @@ use crate::image::import::look;
 use crate::image::instruction;
 use crate::image::reference::Reference;
 use crate::image::store::Store;
+use crate::kernel::users::UNMAPPED;
 use crate::sys::file::Lock;
-use crate::sys::{FdRef, because, fd, file, process, terminal};
+use crate::sys::{FdRef, because, fd, file, process, terminal, users};
 
 pub(super) use list::{describe, history, list};
 
@@ -68,7 +69,7 @@ pub(super) fn import(context: &Context<'static>) -> Result<u8> {
     );
     progress.end();
     let imported = imported?;
-    warn_of_lost(imported.unpacked.lost_attributes);
+    warn_of_lost(imported.unpacked.lost);
     super::print_line(join!("sha256:{}", imported.id))?;
     Ok(0)
 }
@@ -108,8 +109,12 @@ fn name_at<'a>(context: &Context<'a>, index: usize) -> Result<Option<&'a str>> {
 #[inline(never)]
 pub(super) fn warn_of_lost(lost: u64) {
     if lost > 0 {
-        let warning = Error::new(say!("{} extended attributes were not kept", lost))
-            .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"));
+        let warning = if users::is_confined() {
+            Error::new(say!("{} owners, devices or extended attributes were not kept", lost)).hint(UNMAPPED)
+        } else {
+            Error::new(say!("{} extended attributes were not kept", lost))
+                .hint(phrase!("the file system does not take them; --root DIR puts the store elsewhere"))
+        };
         Context::warn(&[warning]);
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn load(context: &Context<'_>) -> Result<u8> {
         let brought = store.assemble(&mut layout, image.config, &image.layers, &mut wanted);
         progress.end();
         let brought = brought?;
-        images::warn_of_lost(brought.lost_attributes);
+        images::warn_of_lost(brought.lost);
         for name in &image.names {
             super::print_line(say!("Loaded image: {}", name))?;
         }

@@ -28,6 +28,7 @@ mod port;
 mod ps;
 mod pull;
 mod rm;
+mod rootless;
 mod run;
 mod sealed;
 mod stats;
@@ -176,6 +177,7 @@ fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
     if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls") {
         context.check_ram()?;
     }
+    rootless::enter(&mut context)?;
     let name = context.parsed.command.name();
     if appended != 0 && name == "run" {
         context = contained::complete(&context, appended)?;

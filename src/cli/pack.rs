@@ -63,7 +63,7 @@ pub(super) fn pack(context: &Context<'_>) -> Result<u8> {
     let packing = &*packing;
     let store = images::store(context)?;
     let made = store.pack(packing, &name, &changes)?;
-    images::warn_of_lost(made.unpacked.lost_attributes);
+    images::warn_of_lost(made.unpacked.lost);
     if !parsed.on(Id::Quiet) {
         super::print_line(packing.lines.join("\n").leak())?;
     }

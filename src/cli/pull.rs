@@ -96,7 +96,7 @@ fn bring(context: &Context<'static>, reference: &Reference<'static>, output: FdR
     let mut wanted = Wanted { platform, names: &[name], max_size, progress: &mut |_, _| () };
     let brought = store.bring(&mut *registry, top, &mut wanted)?;
     registry.tidy();
-    images::warn_of_lost(brought.lost_attributes);
+    images::warn_of_lost(brought.lost);
     let _why = because!("print the result");
     let (host, path) = registry::place(reference.name);
     let whole = join!("{}/{}{}\n", host, path, &name[reference.name.len()..]);

@@ -13,10 +13,11 @@ use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::kernel::security::caps;
-use crate::kernel::tty;
+use crate::kernel::{tty, users};
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
+use crate::sys::users::is_confined;
 use crate::sys::{because, file, mount, net, process, terminal};
 
 /// What the actions need besides themselves, and what they leave behind.
@@ -33,6 +34,8 @@ pub struct Actor<'a> {
     pub channel: &'a Fd,
     /// Who the workload turned out to be.
     pub identity: Identity,
+    /// Whether groups can't be changed, as in a user namespace without `newgidmap`; the container's `/proc` does not tell.
+    keeps_groups: bool,
     trees: Vec<Option<Tree>>,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Actor<'a> {
             size: None,
             channel,
             identity: Identity::default(),
+            keeps_groups: is_confined() && users::keeps_groups(),
             trees: Vec::new(),
         }
     }
@@ -85,10 +89,11 @@ impl<'a> Actor<'a> {
                 })
             }
             Action::Take { slot, source, recursive } => {
-                while self.trees.len() <= slot {
-                    self.trees.push(None);
-                }
-                self.trees[slot] = Some(Tree::take(source, recursive)?);
+                self.hold(slot, Tree::take(source, recursive)?);
+                Ok(())
+            }
+            Action::Make { slot, kind, options } => {
+                self.hold(slot, Tree::make(kind, options)?);
                 Ok(())
             }
             Action::Attach { slot, target, options } => match self.trees.get_mut(slot).and_then(Option::take) {
@@ -113,6 +118,13 @@ impl<'a> Actor<'a> {
             Action::WorkingDirectory { path } => working_directory(path),
             _ => simple(action),
         }
+    }
+
+    fn hold(&mut self, slot: usize, tree: Tree) {
+        while self.trees.len() <= slot {
+            self.trees.push(None);
+        }
+        self.trees[slot] = Some(tree);
     }
 
     /// Makes the pseudo-terminal, hands its master side to the process outside, and takes the other as standard files. What
@@ -151,12 +163,16 @@ impl<'a> Actor<'a> {
         if keep {
             process::prctl_keep_capabilities()?;
         }
-        security::setgroups(groups)?;
-        security::setresgid(gid)?;
+        match security::setgroups(groups) {
+            // Nobody with the right to it has mapped groups; then there are none that could be given away.
+            Err(error) if error.is(Errno::EPERM) && groups.is_empty() && self.keeps_groups => {}
+            result => result.map_err(unmapped)?,
+        }
+        security::setresgid(gid).map_err(unmapped)?;
         if uid != 0 && terminal::modes(fd::STDIN).is_ok() && file::stat(CWD, c"/dev/console").is_ok() {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
-        security::setresuid(uid)?;
+        security::setresuid(uid).map_err(unmapped)?;
         if uid == 0 || keep {
             security::capset(Capabilities {
                 effective: sets.effective & caps::ALL,
@@ -170,22 +186,37 @@ impl<'a> Actor<'a> {
     }
 }
 
+/// Namespaces in the order in which they are entered one by one, as `/proc` calls them.
+const KINDS: [(&str, i32); 6] = [
+    ("uts", libc::CLONE_NEWUTS),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("net", libc::CLONE_NEWNET),
+    ("cgroup", libc::CLONE_NEWCGROUP),
+    ("pid", libc::CLONE_NEWPID),
+    ("mnt", libc::CLONE_NEWNS),
+];
+
 /// Moves to the namespaces of a container's process: all at once where the kernel can (Linux 5.8).
 fn enter(container: Entered, kinds: i32) -> Result<()> {
     let held = FdRef::from_number(container.held);
+    let mut kinds = kinds;
+    if is_confined() {
+        // Whoever is not the host's root can't go where it is already, if that is the host's.
+        for (name, kind) in KINDS {
+            let inode = |whose: &str| -> Result<u64> {
+                Ok(file::stat_follow(CWD, file::path(join!("/proc/{}/ns/{}", whose, name))?)?.ino)
+            };
+            if inode("self")? == inode(join!("{}", container.pid))? {
+                kinds &= !kind;
+            }
+        }
+    }
     match process::setns(held, kinds) {
         Err(error) if [Errno::EINVAL, Errno::EBADF].contains(&error.errno()) => {}
         result => return result,
     }
     let mut namespaces = Vec::with_capacity(8);
-    for (name, kind) in [
-        ("uts", libc::CLONE_NEWUTS),
-        ("ipc", libc::CLONE_NEWIPC),
-        ("net", libc::CLONE_NEWNET),
-        ("cgroup", libc::CLONE_NEWCGROUP),
-        ("pid", libc::CLONE_NEWPID),
-        ("mnt", libc::CLONE_NEWNS),
-    ] {
+    for (name, kind) in KINDS.into_iter().filter(|(_, kind)| kinds & kind != 0) {
         let path = file::path(join!("/proc/{}/ns/{}", container.pid, name))?;
         namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
     }
@@ -267,11 +298,19 @@ fn overlay_hint(error: Error) -> Error {
     match error.errno() {
         Errno::ENODEV => error
             .hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without")),
+        Errno::EINVAL if is_confined() => error.hint(phrase!(
+            "a normal user can't have what is mounted below it left out of a directory, such as the host's root: name one without, or run vial as root; or the store's file system can't hold an overlay (--storage copy, Linux 5.11)"
+        )),
         Errno::EINVAL => error.hint(phrase!(
             "the store's file system can't hold an overlay; --root DIR puts it elsewhere, --storage copy does without"
         )),
         _ => error,
     }
+}
+
+/// Tells what an ID lacks in a user namespace.
+fn unmapped(error: Error) -> Error {
+    if is_confined() { error.hint(users::UNMAPPED) } else { error }
 }
 
 fn capability_hint(error: Error, wanted: u64) -> Error {

@@ -68,6 +68,10 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
+    let mut actor = Actor::new(job.wanted, channel);
+    let open = job.steps.iter().take_while(|step| matches!(step.action, Action::OomScore { .. })).count();
+    let (open, steps) = job.steps.split_at(open);
+    actor.perform(open)?;
     {
         let _why = because!("end with vial, and keep its open files from the workload");
         process::prctl_die_with_parent(libc::SIGKILL)?;
@@ -82,11 +86,10 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
         close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
     }
-    let mut actor = Actor::new(job.wanted, channel);
     actor.default_user = job.default_user;
     actor.groups = job.groups;
     actor.size = job.size;
-    let (early, late) = job.steps.split_at(early(job.steps));
+    let (early, late) = steps.split_at(early(steps));
     actor.perform(early)?;
     if let Some(group) = job.group {
         let _why = because!("join the container's control group, before anything of it runs");

@@ -18,7 +18,7 @@ use crate::base::keep::Kept;
 use crate::base::text::Cut;
 use crate::sys::fd::{self, Fd, FdRef};
 use crate::sys::process::Ended;
-use crate::sys::{because, file, process as kernel};
+use crate::sys::{because, file, process as kernel, users};
 
 /// A container and all that its owner has in hand.
 pub struct Life<'a> {
@@ -66,7 +66,12 @@ impl Life<'_> {
             warn(warning);
         }
         let spec = &*self.launch.spec;
-        let setting = Setting { root: self.launch.root(self.state.remove), cgroups: control.mounts(), fills };
+        let setting = Setting {
+            root: self.launch.root(self.state.remove),
+            cgroups: control.mounts(),
+            fills,
+            confined: users::is_confined(),
+        };
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
             spec,

@@ -8,8 +8,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 pub(super) use self::layers::{overlay, short};
-use super::defaults;
-use super::spec::{Capabilities, DeviceKind, Mount, Namespace, NamespaceKind, Process, Spec};
+use super::spec::{Capabilities, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
@@ -19,6 +18,7 @@ use crate::kernel::security::caps;
 use crate::sys::file;
 
 mod describe;
+mod devices;
 mod enter;
 
 pub use enter::{Entered, enter};
@@ -42,6 +42,8 @@ pub enum Action {
     Enter { container: Entered, kinds: i32 },
     /// Takes a tree of the host in hand.
     Take { slot: usize, source: &'static CStr, recursive: bool },
+    /// Makes a file system and takes it in hand.
+    Make { slot: usize, kind: &'static CStr, options: &'static Options },
     /// Cuts the mounts off from the host's.
     Private,
     /// Mounts a file system image, before the control group is joined, which keeps its members from the device.
@@ -141,11 +143,15 @@ pub struct Setting<'a> {
     pub cgroups: &'a [CgroupMount],
     /// Destinations of empty volumes that get what the image has there.
     pub fills: &'a [&'static str],
+    /// Whether vial is in a user namespace, where nobody can make devices.
+    pub confined: bool,
 }
 
 struct Planner {
     steps: Vec<Step>,
     why: Phrase,
+    /// The next slot with a device.
+    slot: usize,
 }
 
 impl Planner {
@@ -160,13 +166,14 @@ impl Planner {
 /// # Errors
 /// What the specification asks for and can't be done: the error names the member.
 pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: Phrase::EMPTY }));
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: Phrase::EMPTY, slot: 0 }));
+    oom_score(plan, spec.process.as_ref());
     join_namespaces(plan, spec)?;
-    let taken = take_trees(plan, spec)?;
+    let taken = take_trees(plan, spec, setting)?;
     layers::root(plan, setting)?;
     names(plan, spec);
     mounts(plan, spec, setting, taken)?;
-    devices(plan, spec)?;
+    devices::asked(plan, spec, setting)?;
     restrictions(plan, spec)?;
     if let Some(process) = &spec.process {
         process_limits(plan, process)?;
@@ -236,9 +243,9 @@ fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
 /// The options of each mount, by its place in the specification, and the slot of its tree if it is a bind mount.
 type Taken = &'static [(&'static Options, Option<usize>)];
 
-/// Plans to take the sources of all bind mounts.
+/// Plans to take the sources of all bind mounts, and behind them those of devices that can't be made.
 #[inline(never)]
-fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
+fn take_trees(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Result<Taken> {
     plan.why = phrase!("take the host's files and directories that the container gets in hand, while they can be seen");
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
     let mut slot = 0;
@@ -250,9 +257,19 @@ fn take_trees(plan: &mut Planner, spec: &Spec) -> Result<Taken> {
             plan.add(Action::Take { slot, source: file::path(source)?, recursive });
             taken.push((options, Some(slot)));
             slot += 1;
+        } else if setting.confined
+            && let Some(kind @ ("proc" | "sysfs")) = mount.kind
+        {
+            // The kernel makes no new ones for those who don't see all of the host's, `user_namespaces(7)`.
+            plan.add(Action::Make { slot, kind: file::path(kind)?, options });
+            taken.push((options, Some(slot)));
+            slot += 1;
         } else {
             taken.push((options, None));
         }
+    }
+    if setting.confined {
+        devices::take(plan, spec, slot)?;
     }
     Ok(taken)
 }
@@ -306,7 +323,7 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
             )));
         }
         if mount.destination == "/dev" {
-            device_links(plan);
+            devices::links(plan, setting.confined);
         }
     }
     Ok(())
@@ -329,43 +346,6 @@ fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, settin
     }
     if !alone && flags & libc::MS_RDONLY != 0 {
         plan.add(Action::Seal { path: target });
-    }
-    Ok(())
-}
-
-fn device_links(plan: &mut Planner) {
-    plan.why = phrase!("make the few devices that every program may expect");
-    for &(path, major, minor) in defaults::DEVICES {
-        plan.add(Action::Device { path, mode: libc::S_IFCHR | 0o666, major, minor, owner: (0, 0) });
-    }
-    for &(target, path) in defaults::LINKS {
-        plan.add(Action::Link { target, path });
-    }
-}
-
-fn devices(plan: &mut Planner, spec: &Spec) -> Result<()> {
-    plan.why = phrase!("make the devices that were asked for");
-    for device in spec.linux.iter().flat_map(|linux| &linux.devices) {
-        let kind = match device.kind {
-            DeviceKind::Char | DeviceKind::Unbuffered => libc::S_IFCHR,
-            DeviceKind::Block => libc::S_IFBLK,
-            DeviceKind::Fifo => libc::S_IFIFO,
-        };
-        let number = |value: Option<i64>| u32::try_from(value.unwrap_or(0));
-        let (Ok(major), Ok(minor)) = (number(device.major), number(device.minor)) else {
-            return Err(Error::new(say!("linux.devices: {} has a device number out of range", device.path)));
-        };
-        plan.add(Action::Device {
-            path: file::path(device.path)?,
-            mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
-            major,
-            minor,
-            owner: (device.uid.unwrap_or(0), device.gid.unwrap_or(0)),
-        });
-    }
-    if spec.process.as_ref().is_some_and(|process| process.terminal) {
-        plan.why = phrase!("make the container's own terminal");
-        plan.add(Action::Console { first: true });
     }
     Ok(())
 }
@@ -397,6 +377,14 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// Before all else: a process that is closed to tracing can't write there, unless it is the host's root.
+fn oom_score(plan: &mut Planner, process: Option<&Process>) {
+    plan.why = phrase!("set how readily the kernel kills the workload when memory is short");
+    if let Some(value) = process.and_then(|process| process.oom_score_adj) {
+        plan.add(Action::OomScore { value });
+    }
+}
+
 /// Names of the resources as the specification has them, by number; getrlimit(2).
 const RESOURCES: &str =
     "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
@@ -404,9 +392,6 @@ const RESOURCES: &str =
 #[inline(never)]
 fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
     plan.why = phrase!("set the workload's limits");
-    if let Some(value) = process.oom_score_adj {
-        plan.add(Action::OomScore { value });
-    }
     for limit in &process.rlimits {
         let name = limit.kind.strip_prefix("RLIMIT_").unwrap_or(limit.kind);
         let Some(resource) = place(RESOURCES, name) else {

@@ -20,7 +20,7 @@ use crate::storage::{BTRFS, Trees};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::uapi::Statx;
-use crate::sys::{self, Fd, because, file, mount};
+use crate::sys::{self, Fd, because, file, mount, users};
 
 /// Rounds of 5 ms after which one that has an owner but does not run is given up.
 const ROUNDS: u32 = 400;
@@ -177,7 +177,7 @@ impl Files {
         } else {
             let mut layers = layers.to_vec();
             plan::short(&mut layers, &mut |target, path| file::symlink(target, CWD, path))?;
-            let data = file::path(plan::overlay(&layers, upper, work))?;
+            let data = file::path(plan::overlay(&layers, upper, work, users::is_confined()))?;
             mount::mount(Some(c"overlay"), c"rootfs/root", Some(c"overlay"), flags, Some(data))?;
         }
         let root = file::open(CWD, c"rootfs/root", OPEN)?;

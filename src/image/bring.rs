@@ -39,7 +39,7 @@ pub struct Brought {
     /// The image's ID.
     pub id: &'static str,
     /// Extended attributes that the file system does not take.
-    pub lost_attributes: u64,
+    pub lost: u64,
 }
 
 /// A layer to be unpacked: what is read, and the digest of what it unpacks to.
@@ -94,8 +94,8 @@ impl Store {
             }
         }
         let work = self.begin()?;
-        let lost_attributes = self.unpack(&work, blobs, &jobs, wanted)?;
-        Ok(Brought { id: self.land(&work, &bytes, wanted.names)?, lost_attributes })
+        let lost = self.unpack(&work, blobs, &jobs, wanted)?;
+        Ok(Brought { id: self.land(&work, &bytes, wanted.names)?, lost })
     }
 
     /// Unpacks layers; returns how many attributes were lost.
@@ -168,7 +168,7 @@ fn start(work: &Workspace, blobs: &mut dyn Blobs, layer: usize, (blob, digest): 
         if found != *digest {
             return Err(changed(digest, found));
         }
-        Ok([unpacked.length, unpacked.lost_attributes].map(u64::to_le_bytes).concat())
+        Ok([unpacked.length, unpacked.lost].map(u64::to_le_bytes).concat())
     })
 }
 

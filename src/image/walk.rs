@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::ffi::CStr;
 
-use super::layer::{OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, keeps_attribute};
+use super::layer::{OPAQUE, WHITEOUT, keeps_attribute};
 use super::stream::Output;
 use super::tar::{Entry, Extent, Kind, Time, Xattr, write};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
-use crate::kernel::mounts::is_whiteout;
+use crate::kernel::mounts::{is_whiteout, opaque_attribute};
 use crate::sys::fd::CWD;
 use crate::sys::file::DirEntry;
 use crate::sys::uapi::Statx;
@@ -368,7 +368,7 @@ impl Walk<'_> {
 /// Whether nothing of the layers below shows in a directory of an overlay's upper one.
 #[must_use]
 pub fn is_opaque(dir: FdRef<'_>) -> bool {
-    file::get_xattr(dir, OPAQUE_ATTRIBUTE).is_ok_and(|value| value == b"y")
+    file::get_xattr(dir, opaque_attribute()).is_ok_and(|value| value == b"y")
 }
 
 /// Where a file's data lies; nothing if it has no holes, too many, or the file system can't tell.

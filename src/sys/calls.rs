@@ -165,6 +165,7 @@ calls! {
     getpid [] "find out this process's ID";
     getppid [] "see whether the parent is still there";
     geteuid [] "find out which user runs vial";
+    getegid [] "find out which group runs vial";
     setsid [] "start a session of its own";
     prctl [One(Names::Prctl), Hex, Hex, Hex, Hex] "change a property of this process";
     sched_getaffinity [Int, Int, Memory] "find out how many processors there are";

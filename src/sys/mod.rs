@@ -35,6 +35,7 @@ pub mod sha;
 pub mod terminal;
 mod tree;
 pub mod uapi;
+pub mod users;
 
 pub use calls::{CallInfo, calls};
 pub use fd::{Fd, FdRef};

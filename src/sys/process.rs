@@ -289,6 +289,13 @@ pub fn geteuid() -> u32 {
     unsafe { sys!(geteuid) }.unwrap_or(u32::MAX as usize) as u32
 }
 
+/// The effective group.
+#[must_use]
+pub fn getegid() -> u32 {
+    // SAFETY: no memory is involved; getegid(2) does not fail.
+    unsafe { sys!(getegid) }.unwrap_or(u32::MAX as usize) as u32
+}
+
 /// Starts a session without a controlling terminal.
 ///
 /// # Errors

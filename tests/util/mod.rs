@@ -20,6 +20,7 @@ pub mod source;
 pub mod strace;
 pub mod traffic;
 pub mod tree;
+pub mod user;
 
 use std::cell::RefCell;
 use std::fs::File;

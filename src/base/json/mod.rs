@@ -100,6 +100,15 @@ impl Value {
         &mut members[place].1
     }
 
+    /// Takes the member `key` away, if there is one.
+    pub fn remove(&mut self, key: &str) {
+        if let Value::Object(members) = self
+            && let Some(place) = members.iter().position(|(name, _)| *name == key)
+        {
+            members.remove(place);
+        }
+    }
+
     /// Sets the member `key` to a text.
     #[inline(never)]
     pub fn text(&mut self, key: &'static str, text: &'static str) {

@@ -1,5 +1,6 @@
 //! `vial run` and `vial create`: options and image to a specification and a bundle; and a whole life in the foreground.
 
+mod confined;
 mod environment;
 
 mod image;
@@ -22,7 +23,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use super::options::RunOptions;
-use super::options::namespaces::PRIVATE;
+use super::options::namespaces::{NETWORKED, PRIVATE};
 use super::parse::Parsed;
 use super::pull;
 use super::sealed;
@@ -49,7 +50,7 @@ use crate::image::land::full;
 use crate::network::{DEFAULT, Networks};
 use crate::sys::poll;
 use crate::sys::process::Ended;
-use crate::sys::{FdRef, because, fd, file, terminal};
+use crate::sys::{FdRef, because, fd, file, terminal, users};
 
 /// What `run` was asked for.
 type Options = &'static RunOptions<'static>;
@@ -60,7 +61,12 @@ fn read(context: &Context<'static>) -> Result<Options> {
         None | Some(b"") => DEFAULT,
         Some(word) => keep::lossy(word),
     };
-    Ok(RunOptions::from_parsed(context.parsed, network)?)
+    let options = RunOptions::from_parsed(context.parsed, network)?;
+    if context.user_root.is_some() && options.is(Id::Network, NETWORKED) {
+        return Err(Error::new(phrase!("vial's networks need root"))
+            .hint(phrase!("accepted for a normal user: --network none or --network host")));
+    }
+    Ok(options)
 }
 
 /// Runs a container and cleans up behind it, or leaves it to its monitor.
@@ -337,7 +343,7 @@ fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
     let root = launch.root(options.parsed.on(Id::Remove));
-    for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[] })? {
+    for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined() })? {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::image::Found;
 use super::sources::{self, Sources};
-use super::{Options, Words, environment};
+use super::{Options, Words, confined, environment};
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::text;
@@ -18,7 +18,7 @@ use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Sp
 use crate::container::user::Wanted;
 use crate::container::{defaults, launch, remains};
 use crate::kernel::security::caps;
-use crate::sys::security;
+use crate::sys::{security, users};
 
 /// What a specification is made of.
 pub(super) struct Parts<'a> {
@@ -58,6 +58,9 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     }
     if let Some(asked) = &mut spec.linux {
         linux(parts, asked, &mut spec.annotations)?;
+    }
+    if users::is_confined() {
+        confined::adapt(options, spec)?;
     }
     Ok(spec)
 }

@@ -7,6 +7,7 @@ use super::handover::{Handover, read_queue};
 use super::keeper::Keeper;
 use super::{LogOptions, Monitor};
 use crate::kernel::anew::{self, Line, Numbers};
+use crate::kernel::users;
 use crate::sys::file;
 
 /// The name under which vial executes itself to become a monitor.
@@ -81,6 +82,7 @@ pub fn become_one(args: &'static [&'static CStr]) {
     let Some(name) = args.first().filter(|name| [MONITOR, KEEPER].contains(name)) else { return };
     let mut line = Line::new(args);
     let (Some(root), Some(directory)) = (line.file(), line.file()) else { anew::refuse() };
+    users::stay_too(root.by_ref());
     let handover = Handover::of(line.file(), line.file());
     if *name == KEEPER {
         let channel = line.file();

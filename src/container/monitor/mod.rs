@@ -31,6 +31,7 @@ use super::state::{State, Status};
 use super::{disconnect, publish};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
+use crate::kernel::users;
 use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
@@ -139,6 +140,7 @@ fn make(root: FdRef<'_>, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         else {
             process::exit(EXIT_FAILURE);
         };
+        users::stay_too(root.by_ref());
         let keeper = Keeper {
             root,
             directory,

@@ -21,6 +21,7 @@ impl Display for Action {
             Action::Join { path, .. } => write!(f, "join the namespace {}", Path(path)),
             Action::Enter { container, .. } => write!(f, "join the namespaces of process {}", container.pid),
             Action::Take { source, .. } => write!(f, "take {}", Path(source)),
+            Action::Make { kind, .. } => write!(f, "make a file system {}", Path(kind)),
             Action::Private => f.write_str("make all mounts private"),
             Action::Image { file } => write!(f, "mount what is in {} on {}", Path(file), Path(super::MOUNTED)),
             Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),

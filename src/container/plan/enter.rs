@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Action, Planner, Step, process_limits, process_rights};
+use super::{Action, Planner, Step, oom_score, process_limits, process_rights};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
 use crate::container::spec::Process;
@@ -26,7 +26,8 @@ pub struct Entered {
 /// # Errors
 /// What the specification asks for and can't be done.
 pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY }));
+    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY, slot: 0 }));
+    oom_score(plan, Some(process));
     process_limits(plan, process)?;
     plan.why =
         phrase!("move to the container's namespaces, the mounts last: from then on all paths are the container's");

@@ -33,7 +33,7 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
                 plan.add(Action::Link { target, path });
                 Ok(())
             })?;
-            let data = overlay(&layers, upper, work);
+            let data = overlay(&layers, upper, work, setting.confined);
             plan.add(Action::Overlay { target, data: file::path(data)?, volatile });
             target
         }
@@ -69,7 +69,9 @@ type Linker<'a> = &'a mut dyn FnMut(&'static CStr, &'static CStr) -> Result<()>;
 ///
 /// Whatever the kernel's defaults are: a directory that is renamed and a file whose owner is changed are copied whole, so that
 /// the upper directory alone tells what was changed; and directories may belong to two overlays (`overlayfs.rst`).
-pub(in crate::container) fn overlay(layers: &[&str], upper: &str, work: &str) -> String {
+///
+/// What is `confined` to a user namespace can't write trusted attributes.
+pub(in crate::container) fn overlay(layers: &[&str], upper: &str, work: &str, confined: bool) -> String {
     let mut data = String::from("lowerdir");
     let mut before = '=';
     for layer in layers {
@@ -83,7 +85,8 @@ pub(in crate::container) fn overlay(layers: &[&str], upper: &str, work: &str) ->
         data.push_str(",workdir=");
         escape(&mut data, work);
     }
-    data.push_str(",redirect_dir=off,metacopy=off,index=off");
+    // The second implies that neither directories nor files point elsewhere.
+    data.push_str(if confined { ",index=off,userxattr" } else { ",redirect_dir=off,metacopy=off,index=off" });
     data
 }
 

@@ -1,7 +1,8 @@
 //! The order of the plan, which is what keeps the host out of reach.
 
 use super::*;
-use crate::container::spec::{Linux, Mount, Namespace, Root as SpecRoot};
+use crate::container::defaults;
+use crate::container::spec::{Device, DeviceKind, Linux, Mount, Namespace, Root as SpecRoot};
 
 fn spec() -> Spec {
     let bind = Mount {
@@ -34,7 +35,7 @@ fn overlay() -> Root {
 }
 
 fn planned(spec: &Spec, cgroups: &[CgroupMount]) -> Vec<Action> {
-    let steps = plan(spec, &Setting { root: overlay(), cgroups, fills: &[] }).unwrap();
+    let steps = plan(spec, &Setting { root: overlay(), cgroups, fills: &[], confined: false }).unwrap();
     assert!(steps.iter().all(|step| !step.why.is_empty()), "every step has a reason");
     steps.iter().map(|step| step.action).collect()
 }
@@ -134,7 +135,7 @@ fn what_is_unknown_is_refused_by_member() {
     let refused = |change: fn(&mut Spec)| {
         let mut spec = spec();
         change(&mut spec);
-        plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[] }).unwrap_err().to_string()
+        plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[], confined: false }).unwrap_err().to_string()
     };
     let rlimit = refused(|spec| {
         let limit = crate::container::spec::Rlimit { kind: "RLIMIT_PUDDING", soft: 1, hard: 1 };
@@ -143,4 +144,37 @@ fn what_is_unknown_is_refused_by_member() {
     assert!(rlimit.contains("process.rlimits") && rlimit.contains("PUDDING"), "{rlimit}");
     let source = refused(|spec| spec.mounts.last_mut().unwrap().source = None);
     assert!(source.contains("/data has no source"), "{source}");
+}
+
+#[test]
+fn in_a_user_namespace_devices_are_the_hosts_and_proc_is_made_while_the_hosts_can_be_seen() {
+    let mut spec = spec();
+    let device = |path, kind| Device { path, kind, ..Default::default() };
+    if let Some(linux) = &mut spec.linux {
+        linux.devices = alloc::vec![device("/dev/fuse", DeviceKind::Char), device("/dev/pipe", DeviceKind::Fifo)];
+    }
+    let setting = Setting { root: overlay(), cgroups: &[], fills: &[], confined: true };
+    let actions: Vec<Action> = plan(&spec, &setting).unwrap().iter().map(|step| step.action).collect();
+    let leave = place(&actions, |action| matches!(action, Action::EnterRoot { .. }));
+    let taken = |path| place(&actions, |action| matches!(action, Action::Take { source, .. } if *source == path));
+    let put = |path| place(&actions, |action| matches!(action, Action::Attach { target, .. } if *target == path));
+    for path in [c"/dev/null", c"/dev/tty", c"/dev/fuse"] {
+        assert!(taken(path) < leave && leave < put(path), "{path:?}");
+        let slots = [taken(path), put(path)].map(|at| match actions[at] {
+            Action::Take { slot, .. } | Action::Attach { slot, .. } => slot,
+            _ => unreachable!(),
+        });
+        assert_eq!(slots[0], slots[1], "{path:?}");
+    }
+    for (kind, path) in [(c"proc", c"/proc"), (c"sysfs", c"/sys")] {
+        let made = place(&actions, |action| matches!(action, Action::Make { kind: made, .. } if *made == kind));
+        assert!(made < leave && leave < put(path));
+    }
+    let nodes = actions.iter().filter(|action| matches!(action, Action::Device { .. }));
+    assert_eq!(nodes.count(), 1, "only the FIFO");
+    let data = actions.iter().find_map(|action| match action {
+        Action::Overlay { data, .. } => Some(data.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    assert!(data.unwrap().ends_with(",index=off,userxattr"));
 }

@@ -22,8 +22,8 @@ use crate::base::bytes::Source;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
-use crate::kernel::mounts::OTHER_WHITEOUT;
-use crate::sys::{Fd, FdRef, file, ledger, process};
+use crate::kernel::mounts::{OTHER_WHITEOUT, opaque_attribute};
+use crate::sys::{Fd, FdRef, file, ledger, process, users};
 
 /// For `set_times`: leave this one as it is, utimensat(2).
 const OMIT: file::Time = (0, libc::UTIME_OMIT as u32);
@@ -40,8 +40,9 @@ pub struct Unpacked {
     pub entries: u64,
     /// Bytes of the archive.
     pub length: u64,
-    /// Extended attributes that the file system does not take.
-    pub lost_attributes: u64,
+    /// Extended attributes that the file system does not take, and in a user namespace owners that have no place in it, and
+    /// devices, which nobody can make there.
+    pub lost: u64,
 }
 
 /// How an archive is unpacked. The default is for a root file system: all is as the archive says, the last of several members
@@ -66,8 +67,6 @@ pub struct How {
 pub const WHITEOUT: &[u8] = b".wh.";
 /// The name of what says that nothing of the layers below shows in a directory.
 pub const OPAQUE: &[u8] = b".wh..wh..opq";
-/// How overlayfs says so.
-pub const OPAQUE_ATTRIBUTE: &CStr = c"trusted.overlay.opaque";
 
 impl How {
     /// Changes what the archive says of a member's owner, and takes rights away that were meant for another one: chown(2)
@@ -204,6 +203,10 @@ impl<'a> Tree<'a> {
                     file
                 }
             }
+            Err(error) if error.is(Errno::EPERM) && users::is_confined() && is_device(entry.kind) => {
+                self.outcome.lost += 1;
+                return Ok(());
+            }
             result => result.map_err(needs_root)?,
         };
         if let Some(file) = &file {
@@ -322,7 +325,7 @@ impl<'a> Tree<'a> {
 
     fn make_opaque(&self, name: &CStr) -> Result<()> {
         let dir = file::open(self.dir(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
-        file::set_xattr(dir.by_ref(), OPAQUE_ATTRIBUTE, b"y").map_err(needs_root)
+        file::set_xattr(dir.by_ref(), opaque_attribute(), b"y").map_err(needs_root)
     }
 
     /// Fills a file.
@@ -344,11 +347,14 @@ impl<'a> Tree<'a> {
     fn dress(&mut self, entry: &Entry, file: Option<FdRef<'_>>, name: &CStr, known: bool) -> Result<()> {
         // A change of owner takes the set-ID bits and capabilities away (chown(2)), so they come after it.
         if known || !self.owned(entry) {
-            match file {
+            let given = match file {
                 Some(file) => file::chown(file, entry.uid, entry.gid),
                 None => file::chown_at(self.dir(), name, entry.uid, entry.gid),
+            };
+            match given {
+                Err(error) if error.is(Errno::EINVAL) && users::is_confined() => self.outcome.lost += 1,
+                result => result.map_err(needs_root)?,
             }
-            .map_err(needs_root)?;
         }
         self.attributes(entry, file, name)?;
         // mkdir(2) gives a directory its parent's set-group-ID bit.
@@ -414,7 +420,7 @@ impl<'a> Tree<'a> {
                 Err(error)
                     if key.as_c_str() != CAPABILITY && [Errno::EOPNOTSUPP, Errno::EPERM].contains(&error.errno()) =>
                 {
-                    self.outcome.lost_attributes += 1;
+                    self.outcome.lost += 1;
                 }
                 result => result?,
             }
@@ -459,6 +465,10 @@ fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<
         file::truncate(file, entry.size)?;
     }
     Ok(written)
+}
+
+fn is_device(kind: Kind) -> bool {
+    matches!(kind, Kind::CharDevice | Kind::BlockDevice)
 }
 
 fn is_directory_at(dir: FdRef<'_>, name: &CStr) -> Result<bool> {

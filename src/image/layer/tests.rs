@@ -288,7 +288,7 @@ fn attributes_of_the_overlay_and_of_the_hosts_policy_are_left_out() {
     let opaque = Xattr { name: b"trusted.overlay.opaque".to_vec(), value: b"y".to_vec() };
     let (_scratch, outcome) =
         attack("overlay", &[(Entry { xattrs: vec![opaque], ..entry(Kind::Directory, "d", "") }, b"")]);
-    assert_eq!(outcome.unwrap().lost_attributes, 0);
+    assert_eq!(outcome.unwrap().lost, 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep;
 use crate::base::text::{Cut, place, unescape_octal};
-use crate::sys::{self, fd::CWD, file};
+use crate::sys::{self, fd::CWD, file, users};
 
 /// Where v2 is mounted by custom when it is alone.
 const CUSTOMARY: &str = "/sys/fs/cgroup";
@@ -53,6 +53,9 @@ impl Hierarchies {
         } else {
             Hierarchies::parse(&read_if_there("/proc/self/mountinfo")?)
         };
+        if users::is_confined() {
+            found.keep_delegated()?;
+        }
         for hierarchy in &mut found.0 {
             if hierarchy.version == Version::V2 {
                 let offered = read_if_there(join!("{}/cgroup.controllers", hierarchy.mount))?;
@@ -60,6 +63,35 @@ impl Hierarchies {
             }
         }
         Ok(found)
+    }
+
+    /// Keeps what a user may use who is not the host's root: of v2 what was delegated, `cgroup-v2.rst`, which takes the mount
+    /// point's place. It begins with the topmost directory above this process's that is the user's. v1 delegates nothing.
+    #[inline(never)]
+    fn keep_delegated(&mut self) -> Result<()> {
+        let own = read_if_there("/proc/self/cgroup")?;
+        let own = own.parts(b'\n').find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+        let mut kept = Vec::new();
+        for hierarchy in self.0.iter().filter(|hierarchy| hierarchy.version == Version::V2) {
+            let mut path = String::from(hierarchy.mount);
+            for name in core::iter::once("").chain(own.parts(b'/').filter(|name| !name.is_empty())) {
+                if !name.is_empty() {
+                    path.push('/');
+                    path.push_str(name);
+                }
+                // The user is root here, and who has no place here is nobody.
+                let is_own = |file: &str| {
+                    let stat = file::path(join!("{}/{}", path, file)).and_then(|path| file::stat(CWD, path));
+                    stat.is_ok_and(|stat| stat.uid == 0)
+                };
+                if ["", "cgroup.procs", "cgroup.subtree_control"].iter().all(|file| is_own(file)) {
+                    kept.push(Hierarchy { mount: path.leak(), ..*hierarchy });
+                    break;
+                }
+            }
+        }
+        self.0 = kept;
+        Ok(())
     }
 
     /// The hierarchies in the text of `/proc/self/mountinfo`; what v2 offers is not in it.

@@ -12,6 +12,7 @@ use crate::base::error::{Error, Result, Text};
 use crate::base::json::Value;
 use crate::base::keep::{self, Kept};
 use crate::base::text::{Cut, Quoted};
+use crate::sys::users;
 
 /// A directory of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,7 +349,14 @@ impl Planner<'_> {
 
     fn absent(&mut self, option: &str, controller: &str, kernel: &str) {
         let message = say!("{} can't be enforced: no cgroup hierarchy here has the {} controller", option, controller);
-        let hint = if self.hierarchies.is_none() {
+        let hint = if users::is_confined() {
+            join!(
+                "{}",
+                phrase!(
+                    "a normal user can set limits where cgroup v2 is delegated: systemd-run --user --scope -p Delegate=yes vial run ...; or use --best-effort, or root"
+                )
+            )
+        } else if self.hierarchies.is_none() {
             say!("mount one (mount -t cgroup2 none /sys/fs/cgroup); the kernel needs {}", kernel)
         } else {
             say!(

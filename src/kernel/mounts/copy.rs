@@ -7,13 +7,17 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::uapi::Statx;
-use crate::sys::{Fd, FdRef, data, device, file, ledger};
+use crate::sys::{Fd, FdRef, data, device, file, ledger, users};
 
 /// Which file this is: device and inode number.
 pub type Identity = (u32, u32, u64);
 
-/// What of an overlay's layer says that nothing of those below shows in a directory.
-const OPAQUE: &CStr = c"trusted.overlay.opaque";
+/// What of an overlay's layer says that nothing of those below shows in a directory. In a user namespace nobody can write
+/// trusted attributes, so overlays there have others (`userxattr`, Linux 5.11).
+#[must_use]
+pub fn opaque_attribute() -> &'static CStr {
+    if users::is_confined() { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
+}
 
 /// The number of what takes a name of the layers below away where the layer itself lies on an overlay: that keeps 0:0, which
 /// overlayfs knows, to itself. There is no such device either.
@@ -132,7 +136,7 @@ impl Copier<'_> {
             if !error.is(Errno::EEXIST) || self.layer.is_none() {
                 return Err(error);
             }
-            let opaque = file::get_xattr(source.by_ref(), OPAQUE).is_ok_and(|value| value == b"y");
+            let opaque = file::get_xattr(source.by_ref(), opaque_attribute()).is_ok_and(|value| value == b"y");
             if let (false, Ok(there)) = (opaque, file::open(to, name, DIRECTORY)) {
                 return Ok(there);
             }
@@ -172,7 +176,7 @@ fn dress(from: FdRef<'_>, to: FdRef<'_>, stat: &Statx) -> Result<()> {
     file::chown(to, stat.uid, stat.gid)?;
     file::chmod(to, u32::from(stat.mode) & 0o7777)?;
     for name in file::list_xattrs(from)? {
-        if !name.to_bytes().starts_with(b"trusted.overlay.") {
+        if !name.to_bytes().starts_with(b"trusted.overlay.") && !name.to_bytes().starts_with(b"user.overlay.") {
             file::set_xattr(to, &name, &file::get_xattr(from, &name)?)?;
         }
     }

@@ -11,7 +11,7 @@ mod place;
 mod root;
 mod tree;
 
-pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout};
+pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
 pub use mask::{mask, read_only, seal};
 pub use options::Options;
 pub use place::{Kind, find, make};

@@ -24,6 +24,12 @@ pub struct Options {
     pub data: Vec<String>,
 }
 
+impl Options {
+    /// A bind mount, and nothing else.
+    pub const BIND: &Options =
+        &Options { set: libc::MS_BIND, cleared: 0, propagation: 0, recursive: 0, copy_up: false, data: Vec::new() };
+}
+
 /// Options that set or clear one flag.
 const FLAGS: &[(&str, libc::c_ulong, bool)] = &[
     ("ro", libc::MS_RDONLY, true),

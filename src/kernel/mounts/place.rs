@@ -8,7 +8,7 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::sys::fd::{CWD, Fd};
-use crate::sys::{FdRef, file};
+use crate::sys::{FdRef, file, users};
 
 /// What a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,12 @@ pub fn make(path: &CStr, kind: Kind) -> Result<Fd> {
     match find(path) {
         Ok(place) => check(&place, path, kind).map(|()| place),
         Err(error) if error.is(Errno::ENOENT) => {
-            make_missing(path, kind)?;
+            make_missing(path, kind).map_err(|error| match error.errno() {
+                Errno::EACCES if users::is_confined() => error.hint(phrase!(
+                    "the directory is somebody's who has no place in the user namespace; vial import makes an image of it, whose files are"
+                )),
+                _ => error,
+            })?;
             let place = find(path)?;
             check(&place, path, kind).map(|()| place)
         }

@@ -40,6 +40,22 @@ impl Tree {
         Ok(Tree { file, detached, recursive, kind: if is_directory { Kind::Directory } else { Kind::File } })
     }
 
+    /// Makes a file system and takes its root in hand (Linux 5.2).
+    ///
+    /// # Errors
+    /// `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`.
+    pub fn make(kind: &CStr, options: &Options) -> Result<Tree> {
+        let context = mount::fsopen(kind)?;
+        mount::fsconfig_set(context.by_ref(), c"source", kind)?;
+        for option in &options.data {
+            let (name, value) = option.cut(b'=').unwrap_or((option, ""));
+            mount::fsconfig_set(context.by_ref(), file::path(name)?, file::path(value)?)?;
+        }
+        mount::fsconfig_create(context.by_ref())?;
+        let file = mount::fsmount(context.by_ref(), 0)?;
+        Ok(Tree { file, detached: true, recursive: false, kind: Kind::Directory })
+    }
+
     /// Fills the tree, which is an empty directory, with what the new root has at a path; nothing if that is no directory.
     ///
     /// # Errors

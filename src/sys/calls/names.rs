@@ -44,7 +44,7 @@ names! {
     /// Of openat2(2).
     Resolve libc: RESOLVE_IN_ROOT RESOLVE_BENEATH RESOLVE_NO_MAGICLINKS RESOLVE_NO_SYMLINKS RESOLVE_NO_XDEV;
     /// Of fcntl(2).
-    Fcntl libc: F_GETFL F_SETFL F_GETFD F_SETFD F_DUPFD_CLOEXEC F_ADD_SEALS;
+    Fcntl libc: F_GETFL F_SETFL F_GETFD F_SETFD F_GETLK F_SETLK F_SETLKW F_DUPFD_CLOEXEC F_ADD_SEALS;
     /// Of `memfd_create(2)`.
     Memfd libc: MFD_CLOEXEC MFD_ALLOW_SEALING MFD_EXEC;
     /// Of inotify(7).

@@ -59,6 +59,65 @@ fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {
     }
 }
 
+/// `struct flock` of 64-bit architectures, `struct flock64` of others; `asm-generic/fcntl.h`, fcntl(2).
+#[repr(C)]
+struct ByteLock {
+    kind: i16,
+    whence: i16,
+    start: i64,
+    length: i64,
+    pid: i32,
+}
+
+impl ByteLock {
+    fn of(at: i64, lock: Lock) -> ByteLock {
+        let kind = if lock == Lock::Exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        ByteLock { kind: kind as i16, whence: libc::SEEK_SET as i16, start: at, length: 1, pid: 0 }
+    }
+
+    /// Calls fcntl(2): 0 asks who holds it, 1 takes it if it is free, 2 waits for it. Those with 64-bit offsets are other ones
+    /// on 32-bit architectures.
+    fn call(&mut self, file: FdRef<'_>, which: i32) -> core::result::Result<usize, Errno> {
+        let first = if cfg!(target_pointer_width = "64") { 5 } else { 12 };
+        // SAFETY: the structure has the kernel's layout and is writable.
+        unsafe { sys!(fcntl, file.number(), first + which, &raw mut *self) }
+    }
+}
+
+/// Takes a lock on a byte of a file, waiting for it. It is this process's alone, not its children's, and goes with the first
+/// of its descriptors of this file that is closed.
+///
+/// # Errors
+/// fcntl(2); `EBADF` if the file is not open for reading and writing.
+pub fn lock_byte(file: FdRef<'_>, at: i64, lock: Lock) -> Result<()> {
+    loop {
+        match ByteLock::of(at, lock).call(file, 2) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(fail_on(errno, phrase!("lock"), "")),
+        }
+    }
+}
+
+/// Gives the lock on a byte back.
+///
+/// # Errors
+/// fcntl(2).
+pub fn unlock_byte(file: FdRef<'_>, at: i64) -> Result<()> {
+    let mut lock = ByteLock { kind: libc::F_UNLCK as i16, ..ByteLock::of(at, Lock::Shared) };
+    lock.call(file, 1).map(drop).map_err(|errno| fail_on(errno, phrase!("unlock"), ""))
+}
+
+/// A process that has a byte of a file locked, if one has and this process can see it.
+///
+/// # Errors
+/// fcntl(2).
+pub fn holder_of_byte(file: FdRef<'_>, at: i64) -> Result<Option<u32>> {
+    let mut lock = ByteLock::of(at, Lock::Exclusive);
+    lock.call(file, 0).map_err(|errno| fail_on(errno, phrase!("look for the lock of"), ""))?;
+    Ok(if lock.kind == libc::F_UNLCK as i16 || lock.pid <= 0 { None } else { Some(lock.pid as u32) })
+}
+
 /// Sets which mode bits new files lack.
 pub fn umask(mask: u32) {
     // SAFETY: no memory is involved; umask(2) does not fail.

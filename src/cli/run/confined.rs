@@ -1,0 +1,55 @@
+//! What is different about a container that is made in a user namespace, where root is not the host's.
+
+use super::Options;
+use crate::base::error::{Error, Result};
+use crate::cli::flags::Id;
+use crate::cli::options::{mounts, namespaces};
+use crate::container::spec::{Mount, Spec};
+use crate::kernel::users;
+
+/// Changes the specification accordingly.
+///
+/// # Errors
+/// What was asked for and only the host's root can do.
+#[inline(never)]
+pub(super) fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
+    if options.parsed.last(Id::DeviceCgroupRule).is_some() {
+        return Err(Error::new(phrase!(
+            "--device-cgroup-rule needs root: in a user namespace nobody can make devices"
+        ))
+        .hint(phrase!("--device gives the container one of the host's")));
+    }
+    let linux = spec.linux.get_or_insert_default();
+    // There are the devices that the container is given and no others.
+    linux.devices.clear();
+    if let Some(resources) = &mut linux.resources {
+        resources.0.remove("devices");
+    }
+    let host_network = options.is(Id::Network, namespaces::HOST);
+    let groups_lack = !users::has("gid_map", TTY);
+    for mount in &mut spec.mounts {
+        if mount.kind == Some("sysfs") && host_network {
+            // It shows the network of whoever mounts it, and that is not this namespace's.
+            mount.kind = Some("bind");
+            mount.source = Some("/sys");
+            mount.options = alloc::vec!["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro", "rro"];
+        } else if mount.kind == Some("devpts") && groups_lack {
+            mount.options.retain(|option| *option != "gid=5");
+        }
+    }
+    for given in options.parsed.flags.iter().filter(|given| given.flag.id == Id::Device) {
+        if let Ok(device) = mounts::device(given.text()?) {
+            spec.mounts.push(Mount {
+                destination: device.container,
+                kind: Some("bind"),
+                source: Some(device.host),
+                options: alloc::vec!["bind", "rprivate", "nosuid", "noexec"],
+                ..Mount::default()
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The group of terminals.
+const TTY: u32 = 5;

@@ -1,0 +1,235 @@
+//! User namespaces: getting into one, maps of IDs, and which IDs a user may have in one.
+//!
+//! # Source
+//! `user_namespaces(7)`, subuid(5), newuidmap(1).
+
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::base::phrase::Phrase;
+use crate::base::text::{Cut, decimal_u32};
+use crate::sys::fd::{CWD, FdRef};
+use crate::sys::file::{self, Lock};
+use crate::sys::process;
+use crate::sys::users::{entered, is_confined};
+
+/// Moves this process to a user namespace of its own, whose maps are still empty.
+///
+/// # Errors
+/// unshare(2), with why the kernel refuses and what to do about it.
+pub fn unshare() -> Result<()> {
+    process::unshare(libc::CLONE_NEWUSER).map_err(refused)?;
+    entered();
+    Ok(())
+}
+
+/// Moves this process to a user namespace that is there.
+///
+/// # Errors
+/// open(2), setns(2).
+pub fn join(pid: u32) -> Result<()> {
+    let namespace = file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)?;
+    process::setns(namespace.by_ref(), libc::CLONE_NEWUSER)?;
+    entered();
+    Ok(())
+}
+
+/// The file of a store that tells which processes work on it in a user namespace: those have its first byte locked. Who has
+/// the second locked looks for them, or becomes the first.
+pub const PLACE: &CStr = c"users";
+
+/// Waits until nobody else looks for a namespace to join, or makes one. This process's turn ends when what is returned goes.
+///
+/// # Errors
+/// fcntl(2).
+pub fn take_turn(place: FdRef<'_>) -> Result<Turn<'_>> {
+    file::lock_byte(place, 1, Lock::Exclusive)?;
+    Ok(Turn(place))
+}
+
+/// See [`take_turn`].
+pub struct Turn<'a>(FdRef<'a>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // It also ends with the process.
+        let _ = file::unlock_byte(self.0, 1);
+    }
+}
+
+/// A process that works on a store.
+///
+/// # Errors
+/// fcntl(2).
+pub fn who_stays(place: FdRef<'_>) -> Result<Option<u32>> {
+    file::holder_of_byte(place, 0)
+}
+
+/// Tells others that this process works on a store, for as long as it lives and has the file open.
+///
+/// # Errors
+/// fcntl(2).
+pub fn stay(place: FdRef<'_>) -> Result<()> {
+    file::lock_byte(place, 0, Lock::Shared)
+}
+
+/// The same for a process that begins its work in such a namespace already; any other does nothing.
+pub fn stay_too(root: FdRef<'_>) {
+    if is_confined()
+        && let Ok(place) = file::open(root, PLACE, libc::O_RDWR)
+    {
+        let _ = stay(place.keep());
+    }
+}
+
+/// What a file of `/proc/sys` says; 1 if there is none.
+fn setting(path: &str) -> u32 {
+    let text = file::path(path).and_then(|path| file::read_file(CWD, path, 64)).unwrap_or_default();
+    core::str::from_utf8(&text).ok().and_then(|text| decimal_u32(text.trim_ascii())).unwrap_or(1)
+}
+
+/// Says why there can be no user namespace, each reason with its remedy.
+#[cold]
+fn refused(error: Error) -> Error {
+    let hint = match error.errno() {
+        Errno::ENOSYS | Errno::EINVAL => {
+            phrase!("the kernel has no user namespaces (CONFIG_USER_NS); run vial as root")
+        }
+        Errno::ENOSPC if setting("/proc/sys/user/max_user_namespaces") == 0 => {
+            phrase!("the host allows no user namespaces; root changes that: sysctl user.max_user_namespaces=10000")
+        }
+        Errno::ENOSPC | Errno::EUSERS => {
+            phrase!("there are too many user namespaces, or too many within each other; see user.max_user_namespaces")
+        }
+        _ if setting("/proc/sys/kernel/unprivileged_userns_clone") == 0 => {
+            phrase!(
+                "the host keeps user namespaces for root, who changes that: sysctl kernel.unprivileged_userns_clone=1"
+            )
+        }
+        _ => phrase!(
+            "something forbids user namespaces: a chroot, a sandbox's filter of system calls, or a security module; run vial as root"
+        ),
+    };
+    error.hint(hint)
+}
+
+/// Says why the IDs of a new user namespace could not be set.
+#[cold]
+fn restricted(error: Error) -> Error {
+    if setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1
+        && file::exists(CWD, c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    {
+        return error.hint(phrase!(
+            "AppArmor gives programs without a profile no rights in user namespaces; root changes that: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile for vial that allows userns"
+        ));
+    }
+    error
+}
+
+/// A line of a map: the first ID inside, the first outside, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first ID in the namespace.
+    pub inside: u32,
+    /// The first ID in the namespace above.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// The ranges that a user may have besides the own ID, from the text of `/etc/subuid` or `/etc/subgid`: those of the name
+/// and those of the number.
+#[must_use]
+pub fn subordinate(text: &str, name: &str, uid: u32) -> Vec<(u32, u32)> {
+    let mut ranges = Vec::new();
+    for line in text.parts(b'\n') {
+        let mut fields = line.trim_ascii().parts(b':');
+        let (Some(user), Some(first), Some(count)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let is_own = user == name && !name.is_empty() || decimal_u32(user) == Some(uid);
+        if let (true, Some(first), Some(count @ 1..)) = (is_own, decimal_u32(first), decimal_u32(count))
+            && first.checked_add(count).is_some()
+        {
+            ranges.push((first, count));
+        }
+    }
+    ranges
+}
+
+/// The map of a normal user: root is the user, and the ranges follow one after the other.
+#[must_use]
+pub fn own_map(id: u32, ranges: &[(u32, u32)]) -> Vec<Range> {
+    let mut map = alloc::vec![Range { inside: 0, outside: id, count: 1 }];
+    let mut next = 1u32;
+    for &(outside, count) in ranges {
+        // The last ID is none: it means "no change" to the kernel.
+        let count = count.min(u32::MAX - next);
+        if count > 0 {
+            map.push(Range { inside: next, outside, count });
+            next += count;
+        }
+    }
+    map
+}
+
+/// Sets this process's own map, of its own user and group only, which needs nobody's help. It can't change groups then.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn map_alone(uid: u32, gid: u32) -> Result<()> {
+    let write = |path, text: &str| file::write_value(CWD, path, text.as_bytes()).map_err(restricted);
+    write(c"/proc/self/setgroups", "deny")?;
+    write(c"/proc/self/uid_map", join!("0 {} 1", uid))?;
+    write(c"/proc/self/gid_map", join!("0 {} 1", gid))
+}
+
+/// Whether this process may not change its groups, since nobody with the right to has mapped them.
+#[must_use]
+pub fn keeps_groups() -> bool {
+    file::read_file(CWD, c"/proc/self/setgroups", 16).is_ok_and(|text| text.starts_with(b"deny"))
+}
+
+/// Whether an ID has a place in a map of this process, `uid_map` or `gid_map`.
+#[must_use]
+pub fn has(map: &str, id: u32) -> bool {
+    let Ok(path) = file::path(join!("/proc/self/{}", map)) else { return true };
+    let Ok(text) = file::read_file(CWD, path, 1 << 16) else { return true };
+    let text = alloc::string::String::from_utf8_lossy(&text).into_owned();
+    text.parts(b'\n').any(|line| {
+        let mut fields = line.words().map(decimal_u32);
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(Some(inside)), Some(_), Some(Some(count))) => id >= inside && id - inside < count,
+            _ => false,
+        }
+    })
+}
+
+/// What to do about an ID that has no place.
+pub const UNMAPPED: Phrase = phrase!(
+    "that user or group has no place in the user namespace; a range of IDs gives it one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER, with newuidmap installed (package uidmap)"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subordinate_ranges_are_those_of_the_name_and_of_the_number() {
+        let text =
+            "other:100000:65536\nme:165536:65536\n1000:300000:10\n\nme:x:1\nme:4294967295:2\nme:5:0\nme:7\n10000:1:1\n";
+        assert_eq!(subordinate(text, "me", 1000), [(165_536, 65_536), (300_000, 10)]);
+        assert_eq!(subordinate(text, "", 7), []);
+        assert_eq!(subordinate(":1:2\n", "", 7), []);
+    }
+
+    #[test]
+    fn in_a_users_own_map_root_is_the_user_and_the_ranges_follow() {
+        let range = |inside, outside, count| Range { inside, outside, count };
+        assert_eq!(own_map(1000, &[]), [range(0, 1000, 1)]);
+        let expected = [range(0, 1000, 1), range(1, 100_000, 65_536), range(65_537, 300_000, 10)];
+        assert_eq!(own_map(1000, &[(100_000, 65_536), (300_000, 10)]), expected);
+        let huge = own_map(5, &[(1, u32::MAX - 1), (9, 9)]);
+        assert_eq!(huge, [range(0, 5, 1), range(1, 1, u32::MAX - 1)]);
+    }
+}
