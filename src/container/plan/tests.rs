@@ -149,7 +149,7 @@ fn what_is_unknown_is_refused_by_member() {
 #[test]
 fn in_a_user_namespace_devices_are_the_hosts_and_proc_is_made_while_the_hosts_can_be_seen() {
     let mut spec = spec();
-    let device = |path, kind| Device { path, kind, ..Default::default() };
+    let device = |path, kind| Device { kind, path, ..Default::default() };
     if let Some(linux) = &mut spec.linux {
         linux.devices = alloc::vec![device("/dev/fuse", DeviceKind::Char), device("/dev/pipe", DeviceKind::Fifo)];
     }
