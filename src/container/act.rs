@@ -106,11 +106,13 @@ impl<'a> Actor<'a> {
             }
             Action::Enter { container, kinds } => enter(container, kinds),
             Action::Console { first } => self.console(first),
-            Action::Become { bounding, effective, permitted, inheritable, ambient } => {
+            Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
                 let sets = Capabilities { effective, permitted, inheritable };
-                self.become_user(bounding, sets, ambient)
+                self.become_user(bounding, sets, ambient, temporary)
             }
             Action::WorkingDirectory { path } => working_directory(path),
+            // The last thing, which comes when all else is done.
+            Action::Confine(_) => Ok(()),
             _ => simple(action),
         }
     }
@@ -136,9 +138,10 @@ impl<'a> Actor<'a> {
     }
 
     /// Becomes the workload's user. The order matters: the bounding set while `CAP_SETPCAP` is there, groups before the user
-    /// while `CAP_SETGID` is, the rest last.
+    /// while `CAP_SETGID` is, the rest last. `temporary` is kept until the workload is executed: being in none of the sets that
+    /// outlast that, it ends then, capabilities(7).
     #[inline(never)]
-    fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64) -> Result<()> {
+    fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64, temporary: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
         let Identity { uid, gid, ref groups, .. } = self.identity;
@@ -147,7 +150,9 @@ impl<'a> Actor<'a> {
                 break;
             }
         }
-        let keep = uid != 0 && (sets.permitted != 0 && ambient != 0);
+        // Another user than root keeps none unless they are ambient.
+        let own = if uid == 0 || ambient != 0 { sets } else { Capabilities::default() };
+        let keep = uid != 0 && own.permitted | temporary != 0;
         if keep {
             process::prctl_keep_capabilities()?;
         }
@@ -159,9 +164,9 @@ impl<'a> Actor<'a> {
         security::setresuid(uid)?;
         if uid == 0 || keep {
             security::capset(Capabilities {
-                effective: sets.effective & caps::ALL,
-                permitted: sets.permitted & caps::ALL,
-                inheritable: sets.inheritable & caps::ALL,
+                effective: (own.effective | temporary) & caps::ALL,
+                permitted: (own.permitted | temporary) & caps::ALL,
+                inheritable: own.inheritable & caps::ALL,
             })
             .map_err(|error| capability_hint(error, sets.permitted))?;
         }

@@ -4,6 +4,7 @@ pub mod act;
 pub mod bundle;
 pub mod changes;
 pub mod child;
+mod confine;
 pub mod connect;
 pub mod connections;
 pub mod control;

@@ -4,6 +4,8 @@ use core::ffi::CStr;
 
 use super::act::{ERROR, GO, HEIR, READY, TERMINAL};
 use super::child::{self, Job};
+use super::confine::WARNING;
+use super::life;
 use super::plan::Step;
 use super::relay;
 use super::spec::Spec;
@@ -177,6 +179,7 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
             None => break,
             Some((&TERMINAL, _)) => master = file,
             Some((&READY, _)) => ready = true,
+            Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
             Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;
                 pid = u32::from_le_bytes([a, b, c, d]);

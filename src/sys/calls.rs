@@ -182,6 +182,7 @@ calls! {
     setresgid [Int, Int, Int] "become the workload's group";
     setresuid [Int, Int, Int] "become the workload's user";
     seccomp [Int, Hex, Memory] "give up system calls";
+    keyctl [Int, Hex] "keep the host's keys from the container";
     bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
     // Signals and waiting.
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";

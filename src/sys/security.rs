@@ -127,6 +127,34 @@ pub fn seccomp_set_filter(program: &[libc::sock_filter]) -> Result<()> {
         .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
 }
 
+/// As [`seccomp_set_filter`], with flags (`SECCOMP_FILTER_FLAG_*`) and a program whose instructions are words of 64 bits. What
+/// comes back is the listener, if that flag asks for one.
+///
+/// # Errors
+/// seccomp(2), as above.
+pub fn seccomp_set(flags: u32, program: &[u64]) -> Result<Option<Fd>> {
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr() as *mut libc::sock_filter };
+    // SAFETY: the kernel only reads the program, which is alive and that long.
+    unsafe { sys!(seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) }
+        .map(|listener| (listener != 0).then(|| Fd::from_kernel(listener)))
+        .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
+}
+
+/// Gets a session keyring of its own in the place of the one that was inherited.
+///
+/// # Errors
+/// keyctl(2): `ENOSYS` on a kernel without keys, which nobody can use then; `EPERM` where it is filtered, for whatever this
+/// process starts as well.
+pub fn keyctl_join_session_keyring() -> Result<()> {
+    /// `KEYCTL_JOIN_SESSION_KEYRING`; the null name is that of a new one.
+    const JOIN: usize = 1;
+    // SAFETY: numbers only.
+    match unsafe { sys!(keyctl, JOIN, 0) } {
+        Ok(_) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        Err(errno) => Err(fail_on(errno, phrase!("make a session keyring"), "")),
+    }
+}
+
 /// `union bpf_attr` for `BPF_PROG_LOAD`, as far as it is used here, bpf(2).
 #[repr(C)]
 #[derive(Default)]

@@ -79,6 +79,7 @@ static NOTES: &[&str] = &[
     remains::VOLUMES,
     launch::STOP_SIGNAL,
     launch::RESOLV,
+    launch::SECCOMP,
 ];
 
 /// What the specification has no member for, but a later start needs, as far as flags alone don't say it.
@@ -123,6 +124,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         parts.sources.unnamed.join(",").leak(),
         signal,
         resolver,
+        "default",
     ];
     for (name, value) in NOTES.iter().zip(values) {
         if !value.is_empty() {

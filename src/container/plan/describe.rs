@@ -52,6 +52,7 @@ impl Display for Action {
             Action::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft} (hard: {hard})"),
             Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),
             Action::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Action::Confine(what) => write!(f, "set a seccomp filter of {} instructions", what.filter.program.len()),
             Action::MakeWorkingDirectory { path } => write!(f, "make {} if it is missing", Path(path)),
             Action::WorkingDirectory { path } => write!(f, "change directory to {}", Path(path)),
         }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{Action, Planner, Step, process_limits, process_rights};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
-use crate::container::spec::Process;
+use crate::container::spec::{Process, Spec};
 
 /// A process of a container that runs, to be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Entered {
 ///
 /// # Errors
 /// What the specification asks for and can't be done.
-pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
+pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY }));
     process_limits(plan, process)?;
     plan.why =
@@ -41,6 +41,6 @@ pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
         plan.why = phrase!("make a terminal of the container's own");
         plan.add(Action::Console { first: false });
     }
-    process_rights(plan, process)?;
+    process_rights(plan, spec, process)?;
     Ok(&plan.steps)
 }

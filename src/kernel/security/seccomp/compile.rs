@@ -150,7 +150,10 @@ impl Tables<'_> {
             let allows = rule.get("action").text() == "SCMP_ACT_ALLOW";
             let includes = capabilities(rule.get("includes").get("caps"), self.known);
             if includes != 0 {
-                assert!(allows && rule.get("args").list().is_empty() && includes.is_power_of_two(), "a new kind of rule");
+                assert!(
+                    allows && rule.get("args").list().is_empty() && includes.is_power_of_two(),
+                    "a new kind of rule"
+                );
                 with |= includes;
             } else if let [arg] = rule.get("args").list() {
                 assert!(allows && at.is_none_or(|at| Some(at) == arg.get("index").number()), "a new kind of rule");
@@ -193,7 +196,8 @@ pub fn tables(processor: &str, caps: &str) -> String {
     };
     let profile = parse(&mut &*PROFILE);
     assert!(profile.get("defaultErrnoRet").number() == Some(1), "the profile's refusal is EPERM");
-    let known = caps.split_once("NAMES: &str = \"").and_then(|(_, rest)| rest.split_once('"')).expect("the list of names").0;
+    let known =
+        caps.split_once("NAMES: &str = \"").and_then(|(_, rest)| rest.split_once('"')).expect("the list of names").0;
     let known: Vec<&str> = known.split_whitespace().filter(|word| *word != "\\").collect();
     let rules = profile.get("syscalls").list();
     let mut tables = Tables { rules, known: &known, arch, classes: FIXED.to_vec(), checks: Vec::new() };

@@ -3,8 +3,8 @@
 //! The default one is docker's, by which images are made. Its tables come with the binary (`compile.rs`), so that making a program
 //! of them takes microseconds.
 
-mod tables;
 mod search;
+mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -102,7 +102,8 @@ const HERE: (&str, usize, Option<usize>) = if cfg!(target_arch = "x86_64") {
 };
 
 /// First arguments: the flags of clone, families of sockets, personalities, and what is beside them.
-const FIRST: &[u64] = &[0, 1, 2, 8, 16, 17, 37, 38, 39, 40, 41, 131_072, 131_080, 0x1000_0000, 0x7e02_0000, 0x0001_1200, 0xffff_ffff];
+const FIRST: &[u64] =
+    &[0, 1, 2, 8, 16, 17, 37, 38, 39, 40, 41, 131_072, 131_080, 0x1000_0000, 0x7e02_0000, 0x0001_1200, 0xffff_ffff];
 
 #[test]
 fn every_call_is_decided_as_by_dockers_profile() {
@@ -112,7 +113,9 @@ fn every_call_is_decided_as_by_dockers_profile() {
     for capabilities in single.chain([0, caps::DEFAULT, caps::ALL, caps::ALL & !(1 << 21)]) {
         let program = default_filter(capabilities).program;
         let tables = [(NATIVE, Some(native)), (COMPAT_ARCHITECTURE, compat)];
-        for (architecture, column) in tables.into_iter().filter_map(|(architecture, column)| Some((architecture, column?))) {
+        for (architecture, column) in
+            tables.into_iter().filter_map(|(architecture, column)| Some((architecture, column?)))
+        {
             let calls = calls(column);
             for number in (0..1200).chain([0x000f_0001, 0x000f_0005, 0x000f_0009, 0x3fff_ffff, 0x8000_0000, u32::MAX]) {
                 for &first in FIRST {
@@ -124,7 +127,10 @@ fn every_call_is_decided_as_by_dockers_profile() {
                         None => ENOSYS,
                     };
                     let name = calls.get(&number);
-                    assert_eq!(verdict, wanted, "{architecture:#x} {number} {name:?}({first:#x}) with {capabilities:#x}");
+                    assert_eq!(
+                        verdict, wanted,
+                        "{architecture:#x} {number} {name:?}({first:#x}) with {capabilities:#x}"
+                    );
                 }
             }
         }
@@ -154,11 +160,19 @@ fn calls_of_x32_are_decided_as_the_processors_own() {
 fn the_upper_half_of_an_argument_that_the_kernel_does_not_take_counts_for_nothing() {
     let program = default_filter(caps::DEFAULT).program;
     let number = |name: &str| calls(HERE.1).into_iter().find(|(_, known)| *known == name).unwrap().0;
-    for (name, low, wanted) in
-        [("socket", 38, EPERM), ("socket", 40, EPERM), ("socket", 2, ALLOW), ("personality", 1, EPERM), ("clone", 0x1000_0000, EPERM)]
-    {
+    for (name, low, wanted) in [
+        ("socket", 38, EPERM),
+        ("socket", 40, EPERM),
+        ("socket", 2, ALLOW),
+        ("personality", 1, EPERM),
+        ("clone", 0x1000_0000, EPERM),
+    ] {
         for high in [0, 1 << 32, 0xffff_ffff << 32] {
-            assert_eq!(run(program, NATIVE, number(name), [high | low, 0, 0, 0, 0, 0]).0, wanted, "{name} {low} {high:#x}");
+            assert_eq!(
+                run(program, NATIVE, number(name), [high | low, 0, 0, 0, 0, 0]).0,
+                wanted,
+                "{name} {low} {high:#x}"
+            );
         }
     }
 }
@@ -179,12 +193,16 @@ fn a_search_is_short() {
     let steps: Vec<usize> = calls(HERE.1).into_keys().map(|number| run(program, NATIVE, number, [0; 6]).1).collect();
     let (most, sum) = (*steps.iter().max().unwrap(), steps.iter().sum::<usize>());
     let common = ["read", "write", "openat", "close", "futex", "mmap", "epoll_pwait", "recvmsg", "clock_gettime"];
-    let numbers: BTreeMap<String, u32> = calls(HERE.1).into_iter().map(|(number, name)| (name.to_string(), number)).collect();
+    let numbers: BTreeMap<String, u32> =
+        calls(HERE.1).into_iter().map(|(number, name)| (name.to_string(), number)).collect();
     for name in common {
         let (verdict, steps) = run(program, NATIVE, numbers[name], [0; 6]);
         assert!(verdict == ALLOW && steps <= 12, "{name}: {steps}");
     }
     assert!(most <= 18, "{most}");
     assert!(program.len() < 400, "{} instructions", program.len());
-    std::println!("{}", format!("{} instructions, {:.1} on average, {most} at most", program.len(), sum as f64 / steps.len() as f64));
+    std::println!(
+        "{}",
+        format!("{} instructions, {:.1} on average, {most} at most", program.len(), sum as f64 / steps.len() as f64)
+    );
 }

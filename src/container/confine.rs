@@ -1,0 +1,72 @@
+//! The last thing before a workload is executed: it gives up what it may not do.
+//!
+//! A filter holds for vial's own process too, from the moment at which it is set. So nothing comes after it but execve(2), except
+//! where that would give the container a process to look into that has more rights than it has itself (`exposed`).
+
+use super::plan::{Action, Confinement, Step};
+use crate::base::errno::Errno;
+use crate::base::error::{Error, Result};
+use crate::kernel::security::seccomp::Filter;
+use crate::sys::fd::Fd;
+use crate::sys::security::{self, Capabilities};
+use crate::sys::{because, net, process};
+
+/// The message that says what can't be had and is not insisted on: an error's wire form.
+pub const WARNING: u8 = b'W';
+
+/// What confines the workload.
+#[must_use]
+pub fn wanted(steps: &[Step]) -> Option<&'static Confinement> {
+    steps.iter().rev().find_map(|step| if let Action::Confine(what) = step.action { Some(what) } else { None })
+}
+
+/// Sets the filter.
+///
+/// # Errors
+/// seccomp(2); on a kernel without filters only if that is to stop it.
+pub fn confine(what: &Confinement, channel: &Fd) -> Result<()> {
+    let why = phrase!("let the workload make no system calls but those that its profile allows");
+    let _why = because(why);
+    let Filter { program, flags } = what.filter;
+    match security::seccomp_set(flags, program) {
+        Err(error) if [Errno::ENOSYS, Errno::EINVAL].contains(&error.errno()) => {
+            let error = error.because(why).hint(phrase!(
+                "the kernel has no filters (CONFIG_SECCOMP_FILTER); --best-effort or --security-opt seccomp=unconfined does without"
+            ));
+            if !what.best_effort {
+                return Err(error);
+            }
+            net::send(channel.by_ref(), &[&[WARNING], &*error.encode()].concat(), None)
+        }
+        result => result.map(drop),
+    }
+}
+
+/// The same for a process that stays what it is: it is never executed, so it gives up by hand what execve(2) takes from the others.
+///
+/// # Errors
+/// As [`confine`]; prctl(2), capset(2).
+pub fn confine_for_good(what: &Confinement, channel: &Fd) -> Result<()> {
+    if what.temporary != 0 {
+        process::prctl_no_new_privs()?;
+        lower(what)?;
+    }
+    confine(what, channel)
+}
+
+/// Gives up the capabilities that only the filter took.
+///
+/// # Errors
+/// capset(2); a profile may refuse it.
+pub fn lower(what: &Confinement) -> Result<()> {
+    let own = security::capget()?;
+    let permitted = own.permitted & !what.temporary;
+    security::capset(Capabilities { permitted, effective: own.effective & permitted, ..own })
+}
+
+/// What to do about a profile that refuses what vial itself does after it.
+pub fn hint(error: Error) -> Error {
+    error.hint(phrase!(
+        "the profile refuses what vial still has to do; --security-opt no-new-privileges has it set last"
+    ))
+}

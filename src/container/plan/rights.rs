@@ -1,0 +1,77 @@
+//! What a process of the container may do: user, capabilities, and what confines it as the last thing before it is executed.
+
+use alloc::boxed::Box;
+
+use super::{Action, Planner};
+use crate::base::error::{Error, Result};
+use crate::container::launch;
+use crate::container::spec::{Capabilities, Process, Spec};
+use crate::kernel::security::caps;
+use crate::kernel::security::seccomp::{self, Filter};
+use crate::sys::file;
+
+/// What a process takes upon itself just before it becomes the workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// The filter of system calls.
+    pub filter: Filter,
+    /// Capabilities that it has for that alone: it is executed without them, since they are in none of the sets that last.
+    pub temporary: u64,
+    /// Whether the container's processes may be able to trace it while it has those.
+    pub exposed: bool,
+    /// Whether a kernel that has no filters is no reason to stop.
+    pub best_effort: bool,
+}
+
+/// Plans all that gives rights or takes them, in this order: the user changes while that is allowed, and what confines comes last.
+#[inline(never)]
+pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process) -> Result<()> {
+    let none = Capabilities::default();
+    let sets = process.capabilities.as_ref().unwrap_or(&none);
+    let (bounding, permitted) = (capability_set(&sets.bounding)?, capability_set(&sets.permitted)?);
+    let filter = filter(spec, bounding);
+    // Without no_new_privs a filter takes this capability, seccomp(2).
+    let temporary = if filter.is_some() && !process.no_new_privileges { caps::SYS_ADMIN & !permitted } else { 0 };
+    plan.why = phrase!("become the workload's user, with no more rights than it needs");
+    plan.add(Action::Become {
+        bounding,
+        effective: capability_set(&sets.effective)?,
+        permitted,
+        inheritable: capability_set(&sets.inheritable)?,
+        ambient: capability_set(&sets.ambient)?,
+        temporary,
+    });
+    if process.no_new_privileges {
+        plan.add(Action::NoNewPrivileges);
+    }
+    plan.why = phrase!("go to the workload's directory");
+    plan.add(Action::WorkingDirectory { path: file::path(process.cwd)? });
+    if let Some(filter) = filter {
+        plan.why = phrase!("let the workload make no system calls but those that its profile allows");
+        plan.add(Action::Confine(Box::leak(Box::new(Confinement {
+            filter,
+            temporary,
+            exposed: temporary != 0 && bounding & caps::SYS_PTRACE != 0,
+            best_effort: !launch::annotation(spec, launch::BEST_EFFORT).is_empty(),
+        }))));
+    }
+    Ok(())
+}
+
+/// The filter of a container whose processes can't get more than these capabilities.
+fn filter(spec: &Spec, bounding: u64) -> Option<Filter> {
+    (launch::annotation(spec, launch::SECCOMP) == "default").then(|| seccomp::default_filter(bounding))
+}
+
+/// Names to bits. Unknown ones are ignored with the kernel's blessing only if it does not have them either, so: refused.
+#[inline(never)]
+fn capability_set(names: &[&str]) -> Result<u64> {
+    let mut set = 0;
+    for name in names {
+        match caps::number(name) {
+            Some(number) => set |= 1 << number,
+            None => return Err(Error::new(say!("process.capabilities: unknown capability {}", name))),
+        }
+    }
+    Ok(set)
+}
