@@ -29,7 +29,7 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
     let none = Capabilities::default();
     let sets = process.capabilities.as_ref().unwrap_or(&none);
     let (bounding, permitted) = (capability_set(&sets.bounding)?, capability_set(&sets.permitted)?);
-    let filter = filter(spec, bounding);
+    let filter = filter(spec, bounding)?;
     // Without no_new_privs a filter takes this capability, seccomp(2).
     let temporary = if filter.is_some() && !process.no_new_privileges { caps::SYS_ADMIN & !permitted } else { 0 };
     plan.why = phrase!("become the workload's user, with no more rights than it needs");
@@ -59,8 +59,12 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
 }
 
 /// The filter of a container whose processes can't get more than these capabilities.
-fn filter(spec: &Spec, bounding: u64) -> Option<Filter> {
-    (launch::annotation(spec, launch::SECCOMP) == "default").then(|| seccomp::default_filter(bounding))
+fn filter(spec: &Spec, bounding: u64) -> Result<Option<Filter>> {
+    if let Some(seccomp) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
+        return Ok(Some(seccomp::compile(&seccomp.0)?.0));
+    }
+    let is_default = launch::annotation(spec, launch::SECCOMP) == "default";
+    Ok(is_default.then(|| seccomp::default_filter(bounding)))
 }
 
 /// Names to bits. Unknown ones are ignored with the kernel's blessing only if it does not have them either, so: refused.

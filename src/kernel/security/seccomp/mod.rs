@@ -3,6 +3,8 @@
 //! The default one is docker's, by which images are made. Its tables come with the binary (`compile.rs`), so that making a program
 //! of them takes microseconds.
 
+mod docker;
+mod profile;
 mod search;
 mod tables;
 #[cfg(test)]
@@ -10,6 +12,9 @@ mod tests;
 
 use super::filter::{ALLOW, NATIVE, fail};
 use crate::base::errno::Errno;
+use crate::base::error::Result;
+use crate::base::json::Value;
+use crate::sys::cold::Gate;
 use search::{AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUALS, HAS, LOAD, NUMBER, Parts, Program, add_part};
 use tables::{CHECKS, CLASSES, COMPAT, Check, Class, X32};
 
@@ -30,6 +35,30 @@ const KILL_THREAD: u32 = 0;
 const COMPAT_ARCHITECTURE: u32 = if cfg!(target_arch = "x86_64") { 0x4000_0003 } else { 0x4000_0028 };
 /// What numbers of x32 have more than those of the processor's own calls.
 const X32_BIT: u32 = 0x4000_0000;
+
+/// What is made of a specification's filter.
+type Compile = fn(&Value) -> Result<(Filter, bool)>;
+/// What is made of a profile of docker's form.
+type Resolve = fn(&Value, u64, &str) -> Result<Value>;
+
+static COLD_GATE_COMPILE: Gate<Compile> = Gate(profile::compile);
+static COLD_GATE_RESOLVE: Gate<Resolve> = Gate(docker::resolve);
+
+/// The filter that a specification's `linux.seccomp` asks for, and whether a process outside decides about some calls.
+///
+/// # Errors
+/// Names the member whose value is not one of the specification's.
+pub fn compile(seccomp: &Value) -> Result<(Filter, bool)> {
+    COLD_GATE_COMPILE.open()?(seccomp)
+}
+
+/// The `linux.seccomp` that a profile of docker's form comes to, for a container with these capabilities on this kernel.
+///
+/// # Errors
+/// What is no profile.
+pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value> {
+    COLD_GATE_RESOLVE.open()?(profile, capabilities, kernel)
+}
 
 /// The default profile, for a container with these capabilities at most.
 #[must_use]

@@ -102,6 +102,11 @@ impl Program {
         self.branch(AT_LEAST, upper[0].0, yes, no)
     }
 
+    /// Has keys stand for something else from now on.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// The program, its beginning first.
     pub fn finish(mut self) -> &'static [u64] {
         self.code.reverse();
