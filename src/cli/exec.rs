@@ -84,6 +84,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
     }
     if parsed.on(Id::Privileged) {
         grant(&mut process, security::capget()?.permitted);
+        process.apparmor_profile = None;
     }
     let tty: &[&CStr] = if tty { &[c"TERM=xterm"] } else { &[] };
     let mut env = Environment::of(&mut launch.env.iter().chain(tty).map(|line| line.to_bytes()));

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::confine::heed;
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::user::{self, Identity, Wanted};
@@ -12,7 +13,7 @@ use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{Datagram, Socket, link};
-use crate::kernel::security::caps;
+use crate::kernel::security::{caps, lsm};
 use crate::kernel::tty;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
@@ -111,6 +112,7 @@ impl<'a> Actor<'a> {
                 self.become_user(bounding, sets, ambient, temporary)
             }
             Action::WorkingDirectory { path } => working_directory(path),
+            Action::AppArmor { profile, best_effort } => heed(best_effort, self.channel, lsm::apparmor(profile)),
             // The last thing, which comes when all else is done.
             Action::Confine(_) => Ok(()),
             _ => simple(action),

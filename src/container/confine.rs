@@ -6,7 +6,8 @@
 use super::plan::{Action, Confinement, Step};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
-use crate::kernel::security::seccomp::Filter;
+use crate::kernel::security::landlock;
+use crate::sys::cold::Gate;
 use crate::sys::fd::Fd;
 use crate::sys::security::{self, Capabilities};
 use crate::sys::{because, net, process};
@@ -14,31 +15,54 @@ use crate::sys::{because, net, process};
 /// The message that says what can't be had and is not insisted on: an error's wire form.
 pub const WARNING: u8 = b'W';
 
+static COLD_GATE_LANDLOCK: Gate<fn(&str, bool) -> Result<()>> = Gate(landlock::restrict);
+
 /// What confines the workload.
 #[must_use]
 pub fn wanted(steps: &[Step]) -> Option<&'static Confinement> {
     steps.iter().rev().find_map(|step| if let Action::Confine(what) = step.action { Some(what) } else { None })
 }
 
-/// Sets the filter.
+/// Gives up files and calls.
 ///
 /// # Errors
-/// seccomp(2); on a kernel without filters only if that is to stop it.
+/// landlock(7), seccomp(2); on a kernel without these only if that is to stop it.
+#[inline(never)]
 pub fn confine(what: &Confinement, channel: &Fd) -> Result<()> {
-    let why = phrase!("let the workload make no system calls but those that its profile allows");
+    let why = phrase!("let the workload use nothing but the system calls and files that it is to have");
     let _why = because(why);
-    let Filter { program, flags } = what.filter;
-    match security::seccomp_set(flags, program) {
-        Err(error) if [Errno::ENOSYS, Errno::EINVAL].contains(&error.errno()) => {
-            let error = error.because(why).hint(phrase!(
-                "the kernel has no filters (CONFIG_SECCOMP_FILTER); --best-effort or --security-opt seccomp=unconfined does without"
-            ));
-            if !what.best_effort {
-                return Err(error);
-            }
+    if !what.landlock.is_empty() {
+        let restrict = COLD_GATE_LANDLOCK.open()?;
+        heed(
+            what.best_effort,
+            channel,
+            restrict(what.landlock, !what.best_effort).map_err(|error| error.because(why)),
+        )?;
+    }
+    let Some(filter) = what.filter else { return Ok(()) };
+    let set = security::seccomp_set(filter.flags, filter.program).map_err(|error| {
+        let error = error.because(why);
+        match error.errno() {
+            Errno::ENOSYS | Errno::EINVAL => error.hint(phrase!(
+                "the kernel has no filters of system calls (CONFIG_SECCOMP_FILTER) or not the profile's flags; --best-effort or \
+                 --security-opt seccomp=unconfined does without"
+            )),
+            _ => error,
+        }
+    });
+    heed(what.best_effort, channel, set.map(drop))
+}
+
+/// Lets what a kernel does not have be no more than a warning, if that is wanted.
+///
+/// # Errors
+/// That of the result, if it is not wanted.
+pub fn heed(best_effort: bool, channel: &Fd, result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if best_effort && [Errno::ENOSYS, Errno::EINVAL, Errno::EOPNOTSUPP].contains(&error.errno()) => {
             net::send(channel.by_ref(), &[&[WARNING], &*error.encode()].concat(), None)
         }
-        result => result.map(drop),
+        result => result,
     }
 }
 

@@ -95,6 +95,8 @@ pub enum Action {
     MakeWorkingDirectory { path: &'static CStr },
     /// Goes to the working directory.
     WorkingDirectory { path: &'static CStr },
+    /// Has the workload get this profile of AppArmor's when it is executed.
+    AppArmor { profile: &'static str, best_effort: bool },
     /// Gives up what the workload may not do, just before it is executed.
     Confine(&'static Confinement),
 }
@@ -175,6 +177,7 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     restrictions(plan, spec)?;
     if let Some(process) = &spec.process {
         process_limits(plan, process)?;
+        rights::apparmor(plan, spec, process);
         process_rights(plan, spec, process)?;
     }
     Ok(&plan.steps)

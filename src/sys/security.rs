@@ -140,6 +140,55 @@ pub fn seccomp_set(flags: u32, program: &[u64]) -> Result<Option<Fd>> {
         .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
 }
 
+/// The version of the kernel's interface to Landlock.
+///
+/// # Errors
+/// `landlock_create_ruleset(2)`: `ENOSYS`, or `EOPNOTSUPP` if it is turned off.
+pub fn landlock_version() -> Result<usize> {
+    // SAFETY: `LANDLOCK_CREATE_RULESET_VERSION` takes no memory.
+    unsafe { sys!(landlock_create_ruleset, 0, 0, 1) }
+        .map_err(|errno| fail_on(errno, phrase!("restrict files by Landlock"), ""))
+}
+
+/// Makes a set of rules that decides about these accesses (`LANDLOCK_ACCESS_FS_*`).
+///
+/// # Errors
+/// `landlock_create_ruleset(2)`.
+pub fn landlock_create_ruleset(handled: u64) -> Result<Fd> {
+    // SAFETY: the attributes are readable: `struct landlock_ruleset_attr`, of which the first member is enough.
+    unsafe { sys!(landlock_create_ruleset, &raw const handled, size_of_val(&handled), 0) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("make rules of Landlock"), ""))
+}
+
+/// Allows accesses below a file that is open.
+///
+/// # Errors
+/// `landlock_add_rule(2)`.
+pub fn landlock_add_rule(ruleset: super::FdRef<'_>, allowed: u64, below: super::FdRef<'_>) -> Result<()> {
+    /// `LANDLOCK_RULE_PATH_BENEATH`.
+    const PATH_BENEATH: usize = 1;
+    /// `struct landlock_path_beneath_attr`.
+    #[repr(C, packed)]
+    struct PathBeneath(u64, i32);
+    let rule = PathBeneath(allowed, below.number());
+    // SAFETY: the rule is readable.
+    unsafe { sys!(landlock_add_rule, ruleset.number(), PATH_BENEATH, &raw const rule, 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("add a rule of Landlock"), ""))
+}
+
+/// Has a set of rules decide for this process and all that it starts.
+///
+/// # Errors
+/// `landlock_restrict_self(2)`.
+pub fn landlock_restrict_self(ruleset: super::FdRef<'_>) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(landlock_restrict_self, ruleset.number(), 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("restrict files by Landlock"), ""))
+}
+
 /// Gets a session keyring of its own in the place of the one that was inherited.
 ///
 /// # Errors

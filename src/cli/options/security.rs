@@ -1,17 +1,37 @@
-//! Capabilities and privileges.
+//! Capabilities, and what else confines a container.
 
-use super::{Read, RunOptions, conflict};
+use alloc::vec::Vec;
+
+use super::{Read, RunOptions, conflict, find};
 use crate::base::error::Result;
+use crate::base::json::Value;
 use crate::base::keep;
-use crate::base::text;
+use crate::base::text::{self, Cut};
+use crate::cli::flags::Id;
 use crate::cli::parse::Given;
-use crate::kernel::security::caps;
+use crate::container::launch;
+use crate::kernel::security::{caps, landlock};
 
-impl RunOptions<'_> {
+/// What `--security-opt` asks for, as far as the specification has no place for it.
+#[derive(Default)]
+pub struct Asked<'a> {
+    /// The seccomp profile: `default`, `unconfined` or a file; empty if nothing is said.
+    pub seccomp: &'a str,
+    /// Paths to hide besides.
+    pub mask: Vec<&'a str>,
+    /// Paths not to hide and not to make read-only; a star at the end stands for anything, and alone for all.
+    pub unmask: Vec<&'a str>,
+}
+
+impl<'a> RunOptions<'a> {
     /// The capabilities that the flags make of the default ones.
     #[must_use]
     pub fn capabilities(&self) -> u64 {
-        caps::tweak(caps::DEFAULT, self.cap_add, self.cap_drop)
+        if self.parsed.on(Id::RunPrivileged) {
+            caps::ALL
+        } else {
+            caps::tweak(caps::DEFAULT, self.cap_add, self.cap_drop)
+        }
     }
 
     pub(super) fn check_capabilities(&self) -> Result<()> {
@@ -20,15 +40,59 @@ impl RunOptions<'_> {
         }
         Ok(())
     }
-}
 
-/// `--security-opt`, of which there is one.
-pub(super) fn option(text: &str) -> Read<&'static str> {
-    let on = text.strip_prefix("no-new-privileges").and_then(|rest| match rest {
-        "" => Some(true),
-        _ => text::boolean(rest.strip_prefix(['=', ':'])?),
-    });
-    on.map(|on| if on { "true" } else { "false" }).ok_or(phrase!("no such option"))
+    /// `--security-opt`: `NAME=VALUE` or, as docker once had it, `NAME:VALUE`.
+    #[inline(never)]
+    pub(super) fn security_option(&mut self, text: &'a str) -> Read<&'a str> {
+        let end = text.bytes().position(|byte| matches!(byte, b'=' | b':'));
+        let (name, value) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
+        let asked = &mut self.security;
+        let fits = match (name, value) {
+            ("no-new-privileges", _) => {
+                let Some(on) = value.map_or(Some(true), text::boolean) else {
+                    return Err(phrase!("neither true nor false"));
+                };
+                *find(self.spec.get_mut(), "process noNewPrivileges") = if on { true.into() } else { Value::Null };
+                true
+            }
+            ("seccomp", Some(value)) => {
+                asked.seccomp = if value == "builtin" { "default" } else { value };
+                !value.is_empty()
+            }
+            ("apparmor", Some(value)) => {
+                let profile = if value == "unconfined" { Value::Null } else { keep::copy(value).into() };
+                *find(self.spec.get_mut(), "process apparmorProfile") = profile;
+                !value.is_empty()
+            }
+            // It sets none anyway.
+            ("label", Some("disable")) => true,
+            ("label", _) => return Err(phrase!("vial sets no SELinux labels")),
+            ("systempaths", Some("unconfined")) | ("unmask", Some("ALL" | "all")) => {
+                asked.unmask.push("*");
+                true
+            }
+            ("mask" | "unmask", Some(value)) => {
+                let list = if name == "mask" { &mut asked.mask } else { &mut asked.unmask };
+                let before = list.len();
+                list.extend(value.parts(b':'));
+                list[before..].iter().all(|path| path.starts_with('/'))
+            }
+            _ => return Err(phrase!("no such option")),
+        };
+        if fits { Ok("") } else { Err(phrase!("no value, or not an absolute path")) }
+    }
+
+    /// `--landlock`: its rules are noted one behind the other.
+    #[inline(never)]
+    pub(super) fn landlock(&mut self, text: &'a str) -> Read<&'a str> {
+        if !landlock::rules(text).all(|rule| rule.is_some()) {
+            return Err(phrase!("not a list of ro: or rw: and absolute paths"));
+        }
+        let noted = find(self.spec.get_mut(), "annotations").member(launch::LANDLOCK);
+        let before = noted.as_str().map_or("", |before| join!("{},", before));
+        *noted = join!("{}{}", before, text).into();
+        Ok("")
+    }
 }
 
 /// Adds the bit of a capability, all for `ALL`, to a set.

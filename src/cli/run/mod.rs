@@ -4,6 +4,7 @@ mod environment;
 
 mod image;
 mod record;
+mod rights;
 mod sources;
 mod specification;
 
@@ -14,9 +15,10 @@ use core::fmt::Write;
 
 pub(super) use environment::{Environment, variables};
 use image::Found;
+pub(super) use rights::grant;
 use sources::Sources;
 use specification::Parts;
-pub(super) use specification::{devices, grant};
+pub(super) use specification::devices;
 
 use super::context::Context;
 use super::flags::Id;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::image::Found;
 use super::sources::{self, Sources};
-use super::{Options, Words, environment};
+use super::{Options, Words, environment, rights};
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::text;
@@ -17,8 +17,6 @@ use crate::container::files::Servers;
 use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::container::user::Wanted;
 use crate::container::{defaults, launch, remains};
-use crate::kernel::security::caps;
-use crate::sys::security;
 
 /// What a specification is made of.
 pub(super) struct Parts<'a> {
@@ -59,6 +57,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     if let Some(asked) = &mut spec.linux {
         linux(parts, asked, &mut spec.annotations)?;
     }
+    rights::apply(options, spec)?;
     Ok(spec)
 }
 
@@ -79,7 +78,6 @@ static NOTES: &[&str] = &[
     remains::VOLUMES,
     launch::STOP_SIGNAL,
     launch::RESOLV,
-    launch::SECCOMP,
 ];
 
 /// What the specification has no member for, but a later start needs, as far as flags alone don't say it.
@@ -124,7 +122,6 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
         parts.sources.unnamed.join(",").leak(),
         signal,
         resolver,
-        "default",
     ];
     for (name, value) in NOTES.iter().zip(values) {
         if !value.is_empty() {
@@ -141,26 +138,7 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
     if options.parsed.text(Id::Workdir).is_empty() && parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
-    let mut granted = options.capabilities();
-    if options.cap_add == caps::ALL {
-        // All that there is to give: this kernel or whoever started vial may know fewer.
-        granted &= security::capget()?.permitted;
-    }
-    grant(process, granted);
     Ok(())
-}
-
-/// Gives a process these capabilities and no others.
-#[inline(never)]
-pub(in crate::cli) fn grant(process: &mut Process, granted: u64) {
-    let mut names = Vec::new();
-    for number in 0..caps::COUNT {
-        if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
-            names.push(join!("CAP_{}", name));
-        }
-    }
-    let sets = process.capabilities.get_or_insert_default();
-    (sets.bounding, sets.effective, sets.permitted) = (names.clone(), names.clone(), names);
 }
 
 fn mount(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {

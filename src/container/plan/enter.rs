@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Action, Planner, Step, process_limits, process_rights};
+use super::rights::{apparmor, process_rights};
+use super::{Action, Planner, Step, process_limits};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
 use crate::container::spec::{Process, Spec};
@@ -28,6 +29,7 @@ pub struct Entered {
 pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY }));
     process_limits(plan, process)?;
+    apparmor(plan, spec, process);
     plan.why =
         phrase!("move to the container's namespaces, the mounts last: from then on all paths are the container's");
     let kinds = libc::CLONE_NEWUTS

@@ -14,7 +14,9 @@ use crate::sys::file;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confinement {
     /// The filter of system calls.
-    pub filter: Filter,
+    pub filter: Option<Filter>,
+    /// The paths below which it may use files, with Landlock's rules; empty for no such bounds.
+    pub landlock: &'static str,
     /// Capabilities that it has for that alone: it is executed without them, since they are in none of the sets that last.
     pub temporary: u64,
     /// Whether the container's processes may be able to trace it while it has those.
@@ -30,8 +32,10 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
     let sets = process.capabilities.as_ref().unwrap_or(&none);
     let (bounding, permitted) = (capability_set(&sets.bounding)?, capability_set(&sets.permitted)?);
     let filter = filter(spec, bounding)?;
-    // Without no_new_privs a filter takes this capability, seccomp(2).
-    let temporary = if filter.is_some() && !process.no_new_privileges { caps::SYS_ADMIN & !permitted } else { 0 };
+    // Without no_new_privs this capability is needed, seccomp(2), landlock(7).
+    let landlock = launch::annotation(spec, launch::LANDLOCK);
+    let confined = filter.is_some() || !landlock.is_empty();
+    let temporary = if confined && !process.no_new_privileges { caps::SYS_ADMIN & !permitted } else { 0 };
     plan.why = phrase!("become the workload's user, with no more rights than it needs");
     plan.add(Action::Become {
         bounding,
@@ -46,16 +50,30 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
     }
     plan.why = phrase!("go to the workload's directory");
     plan.add(Action::WorkingDirectory { path: file::path(process.cwd)? });
-    if let Some(filter) = filter {
-        plan.why = phrase!("let the workload make no system calls but those that its profile allows");
+    if confined {
+        plan.why = phrase!("let the workload use nothing but the system calls and files that it is to have");
         plan.add(Action::Confine(Box::leak(Box::new(Confinement {
             filter,
+            landlock,
             temporary,
             exposed: temporary != 0 && bounding & caps::SYS_PTRACE != 0,
-            best_effort: !launch::annotation(spec, launch::BEST_EFFORT).is_empty(),
+            best_effort: best_effort(spec),
         }))));
     }
     Ok(())
+}
+
+/// Whether what the kernel lacks is a warning.
+fn best_effort(spec: &Spec) -> bool {
+    !launch::annotation(spec, launch::BEST_EFFORT).is_empty()
+}
+
+/// Plans to take an AppArmor profile, where `/proc` shows this process to itself.
+pub(super) fn apparmor(plan: &mut Planner, spec: &Spec, process: &Process) {
+    if let Some(profile) = process.apparmor_profile.filter(|profile| !matches!(*profile, "" | "unconfined")) {
+        plan.why = phrase!("have the workload confined by AppArmor");
+        plan.add(Action::AppArmor { profile, best_effort: best_effort(spec) });
+    }
 }
 
 /// The filter of a container whose processes can't get more than these capabilities.
