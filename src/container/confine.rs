@@ -14,6 +14,8 @@ use crate::sys::{because, net, process};
 
 /// The message that says what can't be had and is not insisted on: an error's wire form.
 pub const WARNING: u8 = b'W';
+/// The message that carries the listener of a filter that has a process outside decide.
+pub const LISTENER: u8 = b'L';
 
 static COLD_GATE_LANDLOCK: Gate<fn(&str, bool) -> Result<()>> = Gate(landlock::restrict);
 
@@ -50,7 +52,16 @@ pub fn confine(what: &Confinement, channel: &Fd) -> Result<()> {
             _ => error,
         }
     });
-    heed(what.best_effort, channel, set.map(drop))
+    let mut sent = Ok(());
+    let set = set.map(|listener| {
+        if let Some(listener) = listener {
+            sent = net::send(channel.by_ref(), &[LISTENER], Some(listener.by_ref()));
+            // It goes on execve: a call more might be asked about.
+            let _ = listener.leak();
+        }
+    });
+    heed(what.best_effort, channel, set)?;
+    sent
 }
 
 /// Lets what a kernel does not have be no more than a warning, if that is wanted.

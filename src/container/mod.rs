@@ -16,6 +16,7 @@ pub mod launch;
 pub mod life;
 pub mod log;
 pub mod monitor;
+mod notify;
 pub mod plan;
 pub mod process;
 pub(crate) mod publish;

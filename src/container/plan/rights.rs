@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::{Action, Planner};
 use crate::base::error::{Error, Result};
+use crate::base::json::Value;
 use crate::container::launch;
 use crate::container::spec::{Capabilities, Process, Spec};
 use crate::kernel::security::caps;
@@ -79,7 +80,14 @@ pub(super) fn apparmor(plan: &mut Planner, spec: &Spec, process: &Process) {
 /// The filter of a container whose processes can't get more than these capabilities.
 fn filter(spec: &Spec, bounding: u64) -> Result<Option<Filter>> {
     if let Some(seccomp) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) {
-        return Ok(Some(seccomp::compile(&seccomp.0)?.0));
+        let (filter, notifies) = seccomp::compile(&seccomp.0)?;
+        let listens = seccomp.0.get("listenerPath").and_then(Value::as_str).is_some_and(|path| path.starts_with('/'));
+        if notifies && (!listens || !launch::annotation(spec, launch::INIT).is_empty()) {
+            return Err(Error::new(phrase!(
+                "linux.seccomp: SCMP_ACT_NOTIFY needs a listenerPath, absolute, and a container without --init"
+            )));
+        }
+        return Ok(Some(filter));
     }
     let is_default = launch::annotation(spec, launch::SECCOMP) == "default";
     Ok(is_default.then(|| seccomp::default_filter(bounding)))
