@@ -50,6 +50,8 @@ mod published;
 mod pull;
 mod restarts;
 mod save;
+mod seccomp;
+mod security_options;
 mod self_contained;
 mod service;
 mod stats;
@@ -120,6 +122,8 @@ fn main() -> ExitCode {
         update::trials(),
         restarts::trials(),
         save::trials(),
+        seccomp::trials(),
+        security_options::trials(),
         self_contained::trials(),
         service::trials(),
         vm::harness::trials(),

@@ -15,6 +15,7 @@ use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::kernel::security::{caps, lsm};
 use crate::kernel::tty;
+use crate::sys::cold::Gate;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
@@ -36,6 +37,8 @@ pub struct Actor<'a> {
     pub identity: Identity,
     trees: Vec<Option<Tree>>,
 }
+
+static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
 
 /// The message that carries the terminal's master side.
 pub const TERMINAL: u8 = b'T';
@@ -112,7 +115,9 @@ impl<'a> Actor<'a> {
                 self.become_user(bounding, sets, ambient, temporary)
             }
             Action::WorkingDirectory { path } => working_directory(path),
-            Action::AppArmor { profile, best_effort } => heed(best_effort, self.channel, lsm::apparmor(profile)),
+            Action::AppArmor { profile, best_effort } => {
+                heed(best_effort, self.channel, COLD_GATE_APPARMOR.open().and_then(|apparmor| apparmor(profile)))
+            }
             // The last thing, which comes when all else is done.
             Action::Confine(_) => Ok(()),
             _ => simple(action),

@@ -11,6 +11,7 @@ use crate::cli::flags::Id;
 use crate::cli::parse::Given;
 use crate::container::launch;
 use crate::kernel::security::{caps, landlock};
+use crate::sys::cold::Gate;
 
 /// What `--security-opt` asks for, as far as the specification has no place for it.
 #[derive(Default)]
@@ -41,58 +42,70 @@ impl<'a> RunOptions<'a> {
         Ok(())
     }
 
-    /// `--security-opt`: `NAME=VALUE` or, as docker once had it, `NAME:VALUE`.
-    #[inline(never)]
-    pub(super) fn security_option(&mut self, text: &'a str) -> Read<&'a str> {
-        let end = text.bytes().position(|byte| matches!(byte, b'=' | b':'));
-        let (name, value) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
-        let asked = &mut self.security;
-        let fits = match (name, value) {
-            ("no-new-privileges", _) => {
-                let Some(on) = value.map_or(Some(true), text::boolean) else {
-                    return Err(phrase!("neither true nor false"));
-                };
-                *find(self.spec.get_mut(), "process noNewPrivileges") = if on { true.into() } else { Value::Null };
-                true
-            }
-            ("seccomp", Some(value)) => {
-                asked.seccomp = if value == "builtin" { "default" } else { value };
-                !value.is_empty()
-            }
-            ("apparmor", Some(value)) => {
-                let profile = if value == "unconfined" { Value::Null } else { keep::copy(value).into() };
-                *find(self.spec.get_mut(), "process apparmorProfile") = profile;
-                !value.is_empty()
-            }
-            // It sets none anyway.
-            ("label", Some("disable")) => true,
-            ("label", _) => return Err(phrase!("vial sets no SELinux labels")),
-            ("systempaths", Some("unconfined")) | ("unmask", Some("ALL" | "all")) => {
-                asked.unmask.push("*");
-                true
-            }
-            ("mask" | "unmask", Some(value)) => {
-                let list = if name == "mask" { &mut asked.mask } else { &mut asked.unmask };
-                let before = list.len();
-                list.extend(value.parts(b':'));
-                list[before..].iter().all(|path| path.starts_with('/'))
-            }
-            _ => return Err(phrase!("no such option")),
-        };
-        if fits { Ok("") } else { Err(phrase!("no value, or not an absolute path")) }
+    /// `--security-opt` and `--landlock`.
+    pub(super) fn confinement(&mut self, id: Id, text: &'a str) -> Read<&'static str> {
+        let Ok(read) = COLD_GATE.open() else { return Err(phrase!("a part of vial can't be unpacked")) };
+        read(self, id, text)
     }
+}
 
-    /// `--landlock`: its rules are noted one behind the other.
-    #[inline(never)]
-    pub(super) fn landlock(&mut self, text: &'a str) -> Read<&'a str> {
+/// Takes in what is asked for.
+type Take = for<'o, 'a> fn(&'o mut RunOptions<'a>, Id, &'a str) -> Read<&'static str>;
+
+static COLD_GATE: Gate<Take> = Gate(take);
+
+/// `NAME=VALUE` or, as docker once had it, `NAME:VALUE`; rules of Landlock are noted one behind the other.
+fn take<'a>(options: &mut RunOptions<'a>, id: Id, text: &'a str) -> Read<&'static str> {
+    let (asked, spec) = (&mut options.security, options.spec.get_mut());
+    if id == Id::Landlock {
         if !landlock::rules(text).all(|rule| rule.is_some()) {
             return Err(phrase!("not a list of ro: or rw: and absolute paths"));
         }
-        let noted = find(self.spec.get_mut(), "annotations").member(launch::LANDLOCK);
-        let before = noted.as_str().map_or("", |before| join!("{},", before));
-        *noted = join!("{}{}", before, text).into();
-        Ok("")
+        let noted = find(spec, "annotations").member(launch::LANDLOCK);
+        *noted = match noted.as_str() {
+            Some(before) => join!("{},{}", before, text).into(),
+            None => keep::copy(text).into(),
+        };
+        return Ok("");
     }
+    let end = text.bytes().position(|byte| matches!(byte, b'=' | b':'));
+    let (name, value) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
+    let fits = match (name, value) {
+        ("no-new-privileges", _) => {
+            let Some(on) = value.map_or(Some(true), text::boolean) else {
+                return Err(phrase!("neither true nor false"));
+            };
+            *find(spec, "process noNewPrivileges") = if on { true.into() } else { Value::Null };
+            true
+        }
+        ("seccomp", Some(value)) => {
+            asked.seccomp = if value == "builtin" { "default" } else { value };
+            !value.is_empty()
+        }
+        ("apparmor", Some(value)) => {
+            let profile = if value == "unconfined" { Value::Null } else { keep::copy(value).into() };
+            *find(spec, "process apparmorProfile") = profile;
+            !value.is_empty()
+        }
+        // It sets none anyway.
+        ("label", Some("disable")) => true,
+        ("label", _) => return Err(phrase!("vial sets no SELinux labels")),
+        ("systempaths", Some("unconfined")) | ("unmask", Some("ALL" | "all")) => {
+            asked.unmask.push("*");
+            true
+        }
+        ("mask" | "unmask", Some(value)) => {
+            let list = if name == "mask" { &mut asked.mask } else { &mut asked.unmask };
+            let mut fits = true;
+            for path in value.parts(b':') {
+                fits &= path.starts_with('/');
+                list.push(path);
+            }
+            fits
+        }
+        _ => return Err(phrase!("no such option")),
+    };
+    if fits { Ok("") } else { Err(phrase!("no value, or not an absolute path")) }
 }
 
 /// Adds the bit of a capability, all for `ALL`, to a set.

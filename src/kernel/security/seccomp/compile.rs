@@ -236,15 +236,34 @@ pub fn tables(processor: &str, caps: &str) -> String {
         format!("Check({at}, &[{tests}], {then}, {otherwise})")
     });
     let _ = writeln!(source, "pub(super) static CHECKS: &[Check] = &[{}];", checks.collect::<Vec<_>>().join(", "));
-    // Names, for profiles of the user's own.
-    let mut seen = BTreeSet::new();
-    let mut lines = String::new();
-    for row in rows.iter().filter(|row| columns.iter().any(|column| *column != 0 && number(row, *column).is_some())) {
-        assert!(seen.insert(row[0]), "{} has two rows", row[0]);
-        let numbers: Vec<&str> =
-            columns.iter().map(|column| if *column == 0 || row[*column] == "-" { "" } else { row[*column] }).collect();
-        let _ = write!(lines, "{} {}\\n", row[0], numbers.join(" ").trim_end());
-    }
-    let _ = writeln!(source, "pub(super) static NAMES: &str = \"{lines}\";");
+    let _ = writeln!(source, "pub(super) static NAMES: &str = {:?};", names(&rows, columns));
     source
+}
+
+/// Names and numbers for profiles of the user's own, a line each, by the first of their numbers. A number is left out if it is one
+/// more than the one before,.
+fn names(rows: &[Vec<&str>], columns: [usize; 3]) -> String {
+    let number = |row: &[&str], column: usize| row[column].parse::<u32>().ok().filter(|_| column != 0);
+    let mut rows: Vec<&Vec<&str>> =
+        rows.iter().filter(|row| columns.iter().any(|column| number(row, *column).is_some())).collect();
+    rows.sort_by_key(|row| columns.map(|column| number(row, column).unwrap_or(u32::MAX)));
+    let (mut lines, mut expected, mut seen) = (String::new(), [0; 3], BTreeSet::new());
+    for row in rows {
+        assert!(seen.insert(row[0]), "{} has two rows", row[0]);
+        lines.push_str(row[0]);
+        for (place, column) in columns.into_iter().enumerate().filter(|(_, column)| *column != 0) {
+            let number = number(row, column);
+            let expected = &mut expected[place];
+            let _ = match number {
+                None => write!(lines, " -"),
+                Some(number) if number == *expected => write!(lines, " "),
+                Some(number) => write!(lines, " {number}"),
+            };
+            if let Some(number) = number {
+                *expected = number + 1;
+            }
+        }
+        lines = lines.trim_end().to_owned() + "\n";
+    }
+    lines
 }

@@ -192,11 +192,18 @@ impl<'a> Table<'a> {
             0x7ff0_0000.. => self.default,
             _ => fail(Errno::ENOSYS),
         };
-        let mut calls = Vec::new();
+        let (mut calls, mut next) = (Vec::new(), 0);
         for line in NAMES.parts(b'\n') {
-            let (name, numbers) = line.cut(b' ').unwrap_or_default();
-            if let Some(number) = numbers.parts(b' ').nth(column).and_then(decimal_u64) {
+            let mut words = line.parts(b' ');
+            let name = words.next().unwrap_or_default();
+            // What is left out is one more than the one before.
+            let number = match words.nth(column).unwrap_or_default() {
+                "" => Some(next),
+                number => decimal_u64(number),
+            };
+            if let Some(number) = number.filter(|_| !name.is_empty()) {
                 calls.push((number as u32, name));
+                next = number + 1;
             }
         }
         calls.sort_unstable();

@@ -43,6 +43,9 @@ pub struct Program {
     known: Vec<(u32, usize)>,
 }
 
+/// How many numbers the last part counts for, which has no end.
+const WIDTH: u32 = 8;
+
 /// Where parts begin, and a key for what becomes of the calls in each.
 pub type Parts = Vec<(u32, u32)>;
 
@@ -96,7 +99,13 @@ impl Program {
             self.known.push((key, at));
             return at;
         }
-        let (lower, upper) = parts.split_at(parts.len() / 2);
+        // The halves have as many numbers, not as many parts: large parts are what programs call most, and the kernel, when it
+        // takes a filter, runs it once for each number.
+        let (first, last) = (parts[0].0, parts[parts.len() - 1].0.saturating_add(WIDTH));
+        let middle = first + (last - first) / 2;
+        let above = parts.iter().position(|part| part.0 > middle).unwrap_or(parts.len());
+        let nearer = above > 1 && (above == parts.len() || middle - parts[above - 1].0 < parts[above].0 - middle);
+        let (lower, upper) = parts.split_at((above - usize::from(nearer)).max(1));
         let yes = self.search(upper, write);
         let no = self.search(lower, write);
         self.branch(AT_LEAST, upper[0].0, yes, no)
