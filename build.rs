@@ -9,7 +9,7 @@
 //!
 //! What most commands never execute is packed when a release is linked (`src/rt/cold_link.rs`).
 //!
-//! It also packs the phrases that the sources hold (`base::phrase`).
+//! It also packs the phrases that the sources hold (`base::phrase`), and makes tables of the default seccomp profile.
 
 use std::{env, fmt::Write, fs, path::Path, process::ExitCode};
 
@@ -19,6 +19,8 @@ mod cold_link;
 mod find;
 #[path = "src/base/phrase/pack.rs"]
 mod pack;
+#[path = "src/kernel/security/seccomp/compile.rs"]
+mod seccomp;
 
 /// The libraries that the `libc` crate and the musl targets name on the linker's command line.
 const EMPTY: &[&str] = &["c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_s", "gcc_eh", "unwind"];
@@ -64,6 +66,10 @@ fn main() -> ExitCode {
         println!("cargo:rustc-link-arg-bins={prefix}{argument}");
     }
     fs::write(Path::new(&out).join("phrases.rs"), phrases()).expect("write the packed phrases");
+    let processor = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the processor for build scripts");
+    let names = fs::read_to_string("src/kernel/security/caps.rs").expect("read the names of capabilities");
+    let tables = seccomp::tables(&processor, &names);
+    fs::write(Path::new(&out).join("seccomp.rs"), tables).expect("write the tables of the default profile");
     let own = env::current_exe().expect("this program has a path");
     fs::copy(own, Path::new(&out).join("link")).expect("copy this program");
     ExitCode::SUCCESS

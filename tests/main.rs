@@ -51,6 +51,8 @@ mod pull;
 mod restarts;
 mod rootless;
 mod save;
+mod seccomp;
+mod security_options;
 mod self_contained;
 mod service;
 mod stats;
@@ -122,6 +124,8 @@ fn main() -> ExitCode {
         restarts::trials(),
         rootless::trials(),
         save::trials(),
+        seccomp::trials(),
+        security_options::trials(),
         self_contained::trials(),
         service::trials(),
         vm::harness::trials(),

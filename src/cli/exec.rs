@@ -73,7 +73,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
         words.push(file::path(word)?);
     }
     let args: Words = words.into_inner().leak();
-    let Some(process) = &mut launch.spec.process else {
+    let Some(mut process) = launch.spec.process.take() else {
         return Err(Error::new(phrase!("the container has no process")));
     };
     process.terminal = tty;
@@ -83,13 +83,15 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
         process.cwd = workdir;
     }
     if parsed.on(Id::Privileged) {
-        grant(process, security::capget()?.permitted);
+        grant(&mut process, security::capget()?.permitted);
+        process.apparmor_profile = None;
     }
     let tty: &[&CStr] = if tty { &[c"TERM=xterm"] } else { &[] };
     let mut env = Environment::of(&mut launch.env.iter().chain(tty).map(|line| line.to_bytes()));
     env.change(context, variables);
     let env = env.lines();
-    let steps = plan::enter(process, Entered { held, pid, then })?;
+    let steps = plan::enter(launch.spec, &process, Entered { held, pid, then })?;
+    launch.spec.process = Some(process);
     let mut group = remains::group_of(&seen.config()?)?;
     // Another user has groups of its own.
     let own = if parsed.last(Id::User).is_none() { launch.wanted } else { Wanted::default() };

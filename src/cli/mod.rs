@@ -131,9 +131,9 @@ acts! {
     "attach"         attach::attach;
     "exec"           exec::exec;
     "boot"           lifecycle::start_all;
-    "logs"           logs::logs;
     "rm"             rm::remove;
     packed:
+    "logs"           logs::logs;
     "rename"         lifecycle::rename;
     "port"           port::port;
     "ps"             ps::list;

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::confine::heed;
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::user::{self, Identity, Wanted};
@@ -12,8 +13,9 @@ use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
 use crate::kernel::netlink::{Datagram, Socket, link};
-use crate::kernel::security::caps;
+use crate::kernel::security::{caps, lsm};
 use crate::kernel::{tty, users};
+use crate::sys::cold::Gate;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
@@ -38,6 +40,8 @@ pub struct Actor<'a> {
     keeps_groups: bool,
     trees: Vec<Option<Tree>>,
 }
+
+static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
 
 /// The message that carries the terminal's master side.
 pub const TERMINAL: u8 = b'T';
@@ -111,11 +115,16 @@ impl<'a> Actor<'a> {
             }
             Action::Enter { container, kinds } => enter(container, kinds),
             Action::Console { first } => self.console(first),
-            Action::Become { bounding, effective, permitted, inheritable, ambient } => {
+            Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
                 let sets = Capabilities { effective, permitted, inheritable };
-                self.become_user(bounding, sets, ambient)
+                self.become_user(bounding, sets, ambient, temporary)
             }
             Action::WorkingDirectory { path } => working_directory(path),
+            Action::AppArmor { profile, best_effort } => {
+                heed(best_effort, self.channel, COLD_GATE_APPARMOR.open().and_then(|apparmor| apparmor(profile)))
+            }
+            // The last thing, which comes when all else is done.
+            Action::Confine(_) => Ok(()),
             _ => simple(action),
         }
     }
@@ -148,9 +157,10 @@ impl<'a> Actor<'a> {
     }
 
     /// Becomes the workload's user. The order matters: the bounding set while `CAP_SETPCAP` is there, groups before the user
-    /// while `CAP_SETGID` is, the rest last.
+    /// while `CAP_SETGID` is, the rest last. `temporary` is kept until the workload is executed: being in none of the sets that
+    /// outlast that, it ends then, capabilities(7).
     #[inline(never)]
-    fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64) -> Result<()> {
+    fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64, temporary: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
         let Identity { uid, gid, ref groups, .. } = self.identity;
@@ -159,7 +169,9 @@ impl<'a> Actor<'a> {
                 break;
             }
         }
-        let keep = uid != 0 && (sets.permitted != 0 && ambient != 0);
+        // Another user than root keeps none unless they are ambient.
+        let own = if uid == 0 || ambient != 0 { sets } else { Capabilities::default() };
+        let keep = uid != 0 && own.permitted | temporary != 0;
         if keep {
             process::prctl_keep_capabilities()?;
         }
@@ -175,9 +187,9 @@ impl<'a> Actor<'a> {
         security::setresuid(uid).map_err(unmapped)?;
         if uid == 0 || keep {
             security::capset(Capabilities {
-                effective: sets.effective & caps::ALL,
-                permitted: sets.permitted & caps::ALL,
-                inheritable: sets.inheritable & caps::ALL,
+                effective: (own.effective | temporary) & caps::ALL,
+                permitted: (own.permitted | temporary) & caps::ALL,
+                inheritable: own.inheritable & caps::ALL,
             })
             .map_err(|error| capability_hint(error, sets.permitted))?;
         }

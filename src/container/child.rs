@@ -4,8 +4,9 @@ use alloc::string::String;
 use core::ffi::CStr;
 
 use super::act::{Actor, ERROR, HEIR, READY};
+use super::confine::{self, confine};
 use super::init;
-use super::plan::{Action, Entered, Step};
+use super::plan::{Action, Confinement, Entered, Step};
 use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
@@ -16,7 +17,7 @@ use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::process::{self, Side, Strings};
 use crate::sys::uapi::WindowSize;
-use crate::sys::{because, file, net, poll, terminal};
+use crate::sys::{because, file, net, poll, security, terminal};
 
 /// All that the first process needs to know.
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing that the user asked for or not")]
@@ -77,6 +78,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         process::prctl_die_with_parent(libc::SIGKILL)?;
         process::prctl_not_dumpable()?;
         process::setsid()?;
+        security::keyctl_join_session_keyring()?;
         file::umask(0);
         for (file, place) in job.surroundings.standard.iter().zip([fd::STDIN, fd::STDOUT, fd::STDERR]) {
             if let Some(file) = file {
@@ -118,8 +120,13 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     if stays {
         process::prctl_die_with_parent(0)?;
     }
+    let mut confinement = confine::wanted(job.steps);
     if let Some(container) = entered(job) {
         drop(Fd::from_number(container.held));
+        if let Some(what) = confinement.take_if(|what| what.exposed) {
+            confine(what, channel)?;
+            confine::lower(what).map_err(confine::hint)?;
+        }
         // Only now, with no more rights than the workload, is a process where the container's processes can see it. It takes
         // this one's place with the parent.
         // ENOMEM also says that process 1 has ended, pid_namespaces(7).
@@ -140,12 +147,15 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     }
     if job.init {
         if let Side::Parent(pid) = process::clone(0, Role::Workload)? {
+            if let Some(what) = confinement {
+                confine::confine_for_good(what, channel)?;
+            }
             init::run(pid);
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
     net::send(channel.by_ref(), &[READY], None)?;
-    Err(execute(job, actor.identity.home))
+    Err(execute(job, actor.identity.home, confinement, channel))
 }
 
 /// How many steps come before the control group is joined: up to the last that needs a device that its members may not have.
@@ -204,7 +214,7 @@ fn close_all_but(one: i32, other: i32) -> Result<()> {
 
 /// Executes the workload; returns why that failed.
 #[inline(never)]
-fn execute(job: &Job<'_>, home: &str) -> Error {
+fn execute(job: &Job<'_>, home: &str, confinement: Option<&Confinement>, channel: &Fd) -> Error {
     let mut env = job.env.to_vec();
     if !env.iter().any(|variable| variable.to_bytes().starts_with(b"HOME=")) {
         env.extend(file::path(join!("HOME={}", home)));
@@ -215,6 +225,9 @@ fn execute(job: &Job<'_>, home: &str) -> Error {
         return Error::new(phrase!("the container has no command")).hint(phrase!("give one after the image"));
     };
     if let Err(error) = poll::block_signals(job.surroundings.signals) {
+        return error;
+    }
+    if let Some(Err(error)) = confinement.map(|what| confine(what, channel)) {
         return error;
     }
     if program.to_bytes().contains(&b'/') {

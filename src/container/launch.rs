@@ -51,6 +51,10 @@ pub const INIT: &str = "vial.init";
 pub const INPUT: &str = "vial.stdin";
 /// Set if what can't be enforced is a warning.
 pub const BEST_EFFORT: &str = "vial.bestEffort";
+/// `default` if its processes make the system calls of the default profile only; one of the user's own stands in `linux.seccomp`.
+pub const SECCOMP: &str = "vial.seccomp";
+/// The only paths below which its processes use files, as `--landlock` has them.
+pub const LANDLOCK: &str = "vial.landlock";
 /// Set if the command holds bytes that the specification can't.
 pub const LOSSY: &str = "vial.lossy";
 

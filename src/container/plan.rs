@@ -8,21 +8,24 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 pub(super) use self::layers::{overlay, short};
-use super::spec::{Capabilities, Mount, Namespace, NamespaceKind, Process, Spec};
+use super::spec::{Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::place;
 use crate::kernel::mounts::Options;
-use crate::kernel::security::caps;
 use crate::sys::file;
 
 mod describe;
 mod devices;
 mod enter;
 
-pub use enter::{Entered, enter};
 mod layers;
+mod rights;
+
+pub use enter::{Entered, enter};
+pub use rights::Confinement;
+use rights::process_rights;
 
 /// Where a file system image that is the lowest layer is mounted: on a file system in memory, which the root then covers.
 pub(super) const MOUNTED: &CStr = c"rootfs/image";
@@ -87,13 +90,17 @@ pub enum Action {
     /// Sets a resource limit.
     Limit { name: &'static str, resource: u32, soft: u64, hard: u64 },
     /// Looks up who the workload is, becomes that user with these capabilities.
-    Become { bounding: u64, effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
+    Become { bounding: u64, effective: u64, permitted: u64, inheritable: u64, ambient: u64, temporary: u64 },
     /// Ignores set-user-ID and file capabilities from now on.
     NoNewPrivileges,
     /// Makes the working directory if it is missing.
     MakeWorkingDirectory { path: &'static CStr },
     /// Goes to the working directory.
     WorkingDirectory { path: &'static CStr },
+    /// Has the workload get this profile of AppArmor's when it is executed.
+    AppArmor { profile: &'static str, best_effort: bool },
+    /// Gives up what the workload may not do, just before it is executed.
+    Confine(&'static Confinement),
 }
 
 /// An action and why it is done, in words for a newcomer.
@@ -177,7 +184,8 @@ pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     restrictions(plan, spec)?;
     if let Some(process) = &spec.process {
         process_limits(plan, process)?;
-        process_rights(plan, process)?;
+        rights::apparmor(plan, spec, process);
+        process_rights(plan, spec, process)?;
     }
     Ok(&plan.steps)
 }
@@ -401,39 +409,6 @@ fn process_limits(plan: &mut Planner, process: &Process) -> Result<()> {
         plan.add(Action::Limit { name, resource: resource as u32, soft: limit.soft, hard: limit.hard });
     }
     Ok(())
-}
-
-#[inline(never)]
-fn process_rights(plan: &mut Planner, process: &Process) -> Result<()> {
-    plan.why = phrase!("become the workload's user, with no more rights than it needs");
-    let none = Capabilities::default();
-    let sets = process.capabilities.as_ref().unwrap_or(&none);
-    plan.add(Action::Become {
-        bounding: capability_set(&sets.bounding)?,
-        effective: capability_set(&sets.effective)?,
-        permitted: capability_set(&sets.permitted)?,
-        inheritable: capability_set(&sets.inheritable)?,
-        ambient: capability_set(&sets.ambient)?,
-    });
-    if process.no_new_privileges {
-        plan.add(Action::NoNewPrivileges);
-    }
-    plan.why = phrase!("go to the workload's directory");
-    plan.add(Action::WorkingDirectory { path: file::path(process.cwd)? });
-    Ok(())
-}
-
-/// Names to bits. Unknown ones are ignored with the kernel's blessing only if it does not have them either, so: refused.
-#[inline(never)]
-fn capability_set(names: &[&str]) -> Result<u64> {
-    let mut set = 0;
-    for name in names {
-        match caps::number(name) {
-            Some(number) => set |= 1 << number,
-            None => return Err(Error::new(say!("process.capabilities: unknown capability {}", name))),
-        }
-    }
-    Ok(set)
 }
 
 #[cfg(test)]

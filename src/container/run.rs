@@ -4,10 +4,12 @@ use core::ffi::CStr;
 
 use super::act::{ERROR, GO, HEIR, READY, TERMINAL};
 use super::child::{self, Job};
+use super::confine::{LISTENER, WARNING};
 use super::plan::Step;
 use super::relay;
 use super::spec::Spec;
 use super::user::Wanted;
+use super::{life, notify};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::kernel::cgroup::Group;
@@ -136,7 +138,7 @@ pub fn start(
     {
         let _ = process::kill(pid, libc::SIGKILL);
         // That process may have ended before, and has said why then.
-        let reported = await_execution(pid, &here).err().filter(|_| error.is(Errno::ENOENT));
+        let reported = await_execution(pid, &here, container).err().filter(|_| error.is(Errno::ENOENT));
         return Err(reported.unwrap_or(error));
     }
     if surroundings.stays {
@@ -146,7 +148,11 @@ pub fn start(
         // Should it fail, that process has ended, and has said why.
         let _ = net::send(here.by_ref(), &[GO], None);
     }
-    await_execution(pid, &here).map(|(pid, master)| Running { pid, master, interactive: container.interactive })
+    await_execution(pid, &here, container).map(|(pid, master)| Running {
+        pid,
+        master,
+        interactive: container.interactive,
+    })
 }
 
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
@@ -167,7 +173,7 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
 /// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
 /// process is the workload.
 #[inline(never)]
-fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
+fn await_execution(mut pid: u32, channel: &Fd, container: &Container<'_>) -> Result<(u32, Option<Fd>)> {
     let _why = because!("wait until the container's first process has become the workload, or says why not");
     let (mut master, mut ready, mut failed) = (None, false, None);
     let mut message = alloc::vec![0u8; 8 << 10];
@@ -177,6 +183,15 @@ fn await_execution(mut pid: u32, channel: &Fd) -> Result<(u32, Option<Fd>)> {
             None => break,
             Some((&TERMINAL, _)) => master = file,
             Some((&READY, _)) => ready = true,
+            Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
+            Some((&LISTENER, _)) => {
+                let handed =
+                    file.map_or(Ok(()), |file| notify::hand_over(container.spec, container.directory, pid, &file));
+                if let Err(error) = handed {
+                    Running::kill(pid);
+                    return Err(error);
+                }
+            }
             Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;
                 pid = u32::from_le_bytes([a, b, c, d]);

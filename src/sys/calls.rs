@@ -183,6 +183,10 @@ calls! {
     setresgid [Int, Int, Int] "become the workload's group";
     setresuid [Int, Int, Int] "become the workload's user";
     seccomp [Int, Hex, Memory] "give up system calls";
+    landlock_create_ruleset [Memory, Int, Hex] "make rules about files";
+    landlock_add_rule [Fd, Int, Memory, Hex] "let files below a path be used";
+    landlock_restrict_self [Fd, Hex] "give up all other files";
+    keyctl [Int, Hex] "keep the host's keys from the container";
     bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
     // Signals and waiting.
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";

@@ -61,9 +61,9 @@ fn address(dir: FdRef<'_>, name: &str) -> Address {
     address
 }
 
-fn local_socket() -> Result<Fd> {
+fn local_socket(kind: i32) -> Result<Fd> {
     // SAFETY: no memory is involved.
-    unsafe { sys!(socket, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) }
+    unsafe { sys!(socket, libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) }
         .map(Fd::from_kernel)
         .map_err(|errno| fail_on(errno, phrase!("open a socket"), ""))
 }
@@ -73,7 +73,7 @@ fn local_socket() -> Result<Fd> {
 /// # Errors
 /// bind(2): `EADDRINUSE` if the name is taken; `ENOENT` without `/proc`.
 pub fn listen_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
-    let (socket, address) = (local_socket()?, address(dir, name));
+    let (socket, address) = (local_socket(libc::SOCK_SEQPACKET)?, address(dir, name));
     // SAFETY: the address is readable.
     unsafe { sys!(bind, socket.number(), &raw const address, size_of::<Address>()) }
         // SAFETY: no memory is involved.
@@ -98,7 +98,19 @@ pub fn accept(socket: FdRef<'_>) -> Result<Fd> {
 /// # Errors
 /// connect(2): `ENOENT` if there is none, `ECONNREFUSED` if nobody listens any more.
 pub fn connect_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
-    let (socket, address) = (local_socket()?, address(dir, name));
+    connect(dir, name, libc::SOCK_SEQPACKET)
+}
+
+/// Connects to a socket in a directory that takes a stream of bytes.
+///
+/// # Errors
+/// connect(2).
+pub fn connect_stream_at(dir: FdRef<'_>, name: &str) -> Result<Fd> {
+    connect(dir, name, libc::SOCK_STREAM)
+}
+
+fn connect(dir: FdRef<'_>, name: &str, kind: i32) -> Result<Fd> {
+    let (socket, address) = (local_socket(kind)?, address(dir, name));
     // SAFETY: the address is readable.
     unsafe { sys!(connect, socket.number(), &raw const address, size_of::<Address>()) }
         .map_err(|errno| fail_on(errno, phrase!("connect to the socket"), name))?;

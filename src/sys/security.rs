@@ -127,6 +127,83 @@ pub fn seccomp_set_filter(program: &[libc::sock_filter]) -> Result<()> {
         .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
 }
 
+/// As [`seccomp_set_filter`], with flags (`SECCOMP_FILTER_FLAG_*`) and a program whose instructions are words of 64 bits. What
+/// comes back is the listener, if that flag asks for one.
+///
+/// # Errors
+/// seccomp(2), as above.
+pub fn seccomp_set(flags: u32, program: &[u64]) -> Result<Option<Fd>> {
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr() as *mut libc::sock_filter };
+    // SAFETY: the kernel only reads the program, which is alive and that long.
+    unsafe { sys!(seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) }
+        .map(|listener| (listener != 0).then(|| Fd::from_kernel(listener)))
+        .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
+}
+
+/// The version of the kernel's interface to Landlock.
+///
+/// # Errors
+/// `landlock_create_ruleset(2)`: `ENOSYS`, or `EOPNOTSUPP` if it is turned off.
+pub fn landlock_version() -> Result<usize> {
+    // SAFETY: `LANDLOCK_CREATE_RULESET_VERSION` takes no memory.
+    unsafe { sys!(landlock_create_ruleset, 0, 0, 1) }
+        .map_err(|errno| fail_on(errno, phrase!("restrict files by Landlock"), ""))
+}
+
+/// Makes a set of rules that decides about these accesses (`LANDLOCK_ACCESS_FS_*`).
+///
+/// # Errors
+/// `landlock_create_ruleset(2)`.
+pub fn landlock_create_ruleset(handled: u64) -> Result<Fd> {
+    // SAFETY: the attributes are readable: `struct landlock_ruleset_attr`, of which the first member is enough.
+    unsafe { sys!(landlock_create_ruleset, &raw const handled, size_of_val(&handled), 0) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("make rules of Landlock"), ""))
+}
+
+/// Allows accesses below a file that is open.
+///
+/// # Errors
+/// `landlock_add_rule(2)`.
+pub fn landlock_add_rule(ruleset: super::FdRef<'_>, allowed: u64, below: super::FdRef<'_>) -> Result<()> {
+    /// `LANDLOCK_RULE_PATH_BENEATH`.
+    const PATH_BENEATH: usize = 1;
+    /// `struct landlock_path_beneath_attr`.
+    #[repr(C, packed)]
+    struct PathBeneath(u64, i32);
+    let rule = PathBeneath(allowed, below.number());
+    // SAFETY: the rule is readable.
+    unsafe { sys!(landlock_add_rule, ruleset.number(), PATH_BENEATH, &raw const rule, 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("add a rule of Landlock"), ""))
+}
+
+/// Has a set of rules decide for this process and all that it starts.
+///
+/// # Errors
+/// `landlock_restrict_self(2)`.
+pub fn landlock_restrict_self(ruleset: super::FdRef<'_>) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { sys!(landlock_restrict_self, ruleset.number(), 0) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("restrict files by Landlock"), ""))
+}
+
+/// Gets a session keyring of its own in the place of the one that was inherited.
+///
+/// # Errors
+/// keyctl(2): `ENOSYS` on a kernel without keys, which nobody can use then; `EPERM` where it is filtered, for whatever this
+/// process starts as well.
+pub fn keyctl_join_session_keyring() -> Result<()> {
+    /// `KEYCTL_JOIN_SESSION_KEYRING`; the null name is that of a new one.
+    const JOIN: usize = 1;
+    // SAFETY: numbers only.
+    match unsafe { sys!(keyctl, JOIN, 0) } {
+        Ok(_) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        Err(errno) => Err(fail_on(errno, phrase!("make a session keyring"), "")),
+    }
+}
+
 /// `union bpf_attr` for `BPF_PROG_LOAD`, as far as it is used here, bpf(2).
 #[repr(C)]
 #[derive(Default)]

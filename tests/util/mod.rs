@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod archive;
+pub mod bpf;
 pub mod command;
 pub mod container;
 pub mod detached;

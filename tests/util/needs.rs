@@ -21,6 +21,8 @@ pub enum Need {
     Busybox,
     /// A file system or a module of the kernel.
     Kernel(&'static str),
+    /// A module of Python 3's.
+    Python(&'static str),
     /// Rust's libraries for a target.
     Target(&'static str),
     /// A controller of cgroup v1.
@@ -46,6 +48,7 @@ impl Need {
             }
             Need::Busybox => busybox().is_none().then(|| "needs a static busybox".to_owned()),
             Need::Kernel(name) => (!kernel_has(name)).then(|| format!("needs {name} in the kernel")),
+            Need::Python(name) => (!has_module(name)).then(|| format!("needs python3's module {name}")),
             Need::Target(name) => (!has_target(name)).then(|| format!("needs Rust's target {name}")),
             Need::CgroupV1(name) => {
                 (!has_v1_controller(name)).then(|| format!("needs the controller {name} of cgroup v1"))
@@ -95,6 +98,12 @@ fn kernel_has(name: &str) -> bool {
 fn no_kernel() -> Option<String> {
     (kernel().is_none() || !cfg!(target_arch = "x86_64"))
         .then(|| "needs a kernel to boot, which tests/run fetches on x86_64".to_owned())
+}
+
+fn has_module(name: &str) -> bool {
+    let import = format!("import {name}");
+    let status = Command::new("python3").args(["-c", &import]).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn has_target(name: &str) -> bool {

@@ -9,7 +9,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod network;
 pub mod process;
-mod security;
+pub mod security;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -65,6 +65,8 @@ pub struct RunOptions<'a> {
     pub cap_add: u64,
     /// `--cap-drop`, likewise.
     pub cap_drop: u64,
+    /// `--security-opt`.
+    pub security: security::Asked<'a>,
 }
 
 impl<'a> RunOptions<'a> {
@@ -83,6 +85,7 @@ impl<'a> RunOptions<'a> {
             mounts: Vec::new(),
             cap_add: 0,
             cap_drop: 0,
+            security: security::Asked::default(),
         }))
     }
 
@@ -169,7 +172,7 @@ impl<'a> RunOptions<'a> {
             Id::Workdir => (text.starts_with('/'), phrase!("not absolute")),
             Id::User | Id::GroupAdd => return process::who(id, text),
             Id::Ulimit => return process::ulimit(spec, text),
-            Id::SecurityOpt => return security::option(text),
+            Id::SecurityOpt | Id::Landlock => return self.confinement(id, text),
             Id::CapAdd => return security::capability(text, &mut self.cap_add),
             Id::CapDrop => return security::capability(text, &mut self.cap_drop),
             Id::Volume | Id::Mount | Id::Tmpfs => return self.mount(id, text),
@@ -285,6 +288,11 @@ fn accepted(id: Id) -> Phrase {
             phrase!("TYPE MAJOR:MINOR ACCESS: a, b or c, numbers or *, letters of rwm, such as 'c 1:3 rwm'")
         }
         Id::CgroupParent => phrase!("a path without . and .., such as /jobs"),
+        Id::SecurityOpt => phrase!(
+            "no-new-privileges[=true|false], seccomp=FILE|default|unconfined, apparmor=PROFILE|unconfined, label=disable, \
+             systempaths=unconfined, mask=PATH[:PATH], unmask=ALL|PATH[:PATH]"
+        ),
+        Id::Landlock => phrase!("ro:PATH or rw:PATH with commas between them, such as ro:/,rw:/tmp,rw:/dev"),
         Id::CapAdd | Id::CapDrop => {
             phrase!("ALL, or a capability with or without CAP_, such as NET_ADMIN; capabilities(7) lists them")
         }
@@ -304,7 +312,6 @@ fn place(id: Id) -> Phrase {
         Id::Tty => phrase!("#process terminal"),
         Id::Workdir => phrase!("process cwd"),
         Id::OomScoreAdj => phrase!("#process oomScoreAdj"),
-        Id::SecurityOpt => phrase!("#process noNewPrivileges"),
         Id::ReadOnly => phrase!("#root readonly"),
         Id::Domainname => phrase!("domainname"),
         Id::Memory => phrase!("#linux resources memory limit"),
@@ -416,7 +423,7 @@ fn refuse(given: &Given<'_>, why: Phrase) -> Error {
         phrase!("one mount for each target").into()
     } else if id == Id::Sysctl {
         say!("NAME=VALUE with NAME one of {}, fs.mqueue.* or net.*", namespaces::SYSCTLS).into()
-    } else if id == Id::SecurityOpt || accepted.is_empty() {
+    } else if accepted.is_empty() {
         given.flag.help().into()
     } else {
         accepted.into()

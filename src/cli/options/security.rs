@@ -1,17 +1,38 @@
-//! Capabilities and privileges.
+//! Capabilities, and what else confines a container.
 
-use super::{Read, RunOptions, conflict};
+use alloc::vec::Vec;
+
+use super::{Read, RunOptions, conflict, find};
 use crate::base::error::Result;
+use crate::base::json::Value;
 use crate::base::keep;
-use crate::base::text;
+use crate::base::text::{self, Cut};
+use crate::cli::flags::Id;
 use crate::cli::parse::Given;
-use crate::kernel::security::caps;
+use crate::container::launch;
+use crate::kernel::security::{caps, landlock};
+use crate::sys::cold::Gate;
 
-impl RunOptions<'_> {
+/// What `--security-opt` asks for, as far as the specification has no place for it.
+#[derive(Default)]
+pub struct Asked<'a> {
+    /// The seccomp profile: `default`, `unconfined` or a file; empty if nothing is said.
+    pub seccomp: &'a str,
+    /// Paths to hide besides.
+    pub mask: Vec<&'a str>,
+    /// Paths not to hide and not to make read-only; a star at the end stands for anything, and alone for all.
+    pub unmask: Vec<&'a str>,
+}
+
+impl<'a> RunOptions<'a> {
     /// The capabilities that the flags make of the default ones.
     #[must_use]
     pub fn capabilities(&self) -> u64 {
-        caps::tweak(caps::DEFAULT, self.cap_add, self.cap_drop)
+        if self.parsed.on(Id::RunPrivileged) {
+            caps::ALL
+        } else {
+            caps::tweak(caps::DEFAULT, self.cap_add, self.cap_drop)
+        }
     }
 
     pub(super) fn check_capabilities(&self) -> Result<()> {
@@ -20,15 +41,71 @@ impl RunOptions<'_> {
         }
         Ok(())
     }
+
+    /// `--security-opt` and `--landlock`.
+    pub(super) fn confinement(&mut self, id: Id, text: &'a str) -> Read<&'static str> {
+        let Ok(read) = COLD_GATE.open() else { return Err(phrase!("a part of vial can't be unpacked")) };
+        read(self, id, text)
+    }
 }
 
-/// `--security-opt`, of which there is one.
-pub(super) fn option(text: &str) -> Read<&'static str> {
-    let on = text.strip_prefix("no-new-privileges").and_then(|rest| match rest {
-        "" => Some(true),
-        _ => text::boolean(rest.strip_prefix(['=', ':'])?),
-    });
-    on.map(|on| if on { "true" } else { "false" }).ok_or(phrase!("no such option"))
+/// Takes in what is asked for.
+type Take = for<'o, 'a> fn(&'o mut RunOptions<'a>, Id, &'a str) -> Read<&'static str>;
+
+static COLD_GATE: Gate<Take> = Gate(take);
+
+/// `NAME=VALUE` or, as docker once had it, `NAME:VALUE`; rules of Landlock are noted one behind the other.
+fn take<'a>(options: &mut RunOptions<'a>, id: Id, text: &'a str) -> Read<&'static str> {
+    let (asked, spec) = (&mut options.security, options.spec.get_mut());
+    if id == Id::Landlock {
+        if !landlock::rules(text).all(|rule| rule.is_some()) {
+            return Err(phrase!("not a list of ro: or rw: and absolute paths"));
+        }
+        let noted = find(spec, "annotations").member(launch::LANDLOCK);
+        *noted = match noted.as_str() {
+            Some(before) => join!("{},{}", before, text).into(),
+            None => keep::copy(text).into(),
+        };
+        return Ok("");
+    }
+    let end = text.bytes().position(|byte| matches!(byte, b'=' | b':'));
+    let (name, value) = end.map_or((text, None), |end| (&text[..end], Some(&text[end + 1..])));
+    let fits = match (name, value) {
+        ("no-new-privileges", _) => {
+            let Some(on) = value.map_or(Some(true), text::boolean) else {
+                return Err(phrase!("neither true nor false"));
+            };
+            *find(spec, "process noNewPrivileges") = if on { true.into() } else { Value::Null };
+            true
+        }
+        ("seccomp", Some(value)) => {
+            asked.seccomp = if value == "builtin" { "default" } else { value };
+            !value.is_empty()
+        }
+        ("apparmor", Some(value)) => {
+            let profile = if value == "unconfined" { Value::Null } else { keep::copy(value).into() };
+            *find(spec, "process apparmorProfile") = profile;
+            !value.is_empty()
+        }
+        // It sets none anyway.
+        ("label", Some("disable")) => true,
+        ("label", _) => return Err(phrase!("vial sets no SELinux labels")),
+        ("systempaths", Some("unconfined")) | ("unmask", Some("ALL" | "all")) => {
+            asked.unmask.push("*");
+            true
+        }
+        ("mask" | "unmask", Some(value)) => {
+            let list = if name == "mask" { &mut asked.mask } else { &mut asked.unmask };
+            let mut fits = true;
+            for path in value.parts(b':') {
+                fits &= path.starts_with('/');
+                list.push(path);
+            }
+            fits
+        }
+        _ => return Err(phrase!("no such option")),
+    };
+    if fits { Ok("") } else { Err(phrase!("no value, or not an absolute path")) }
 }
 
 /// Adds the bit of a capability, all for `ALL`, to a set.

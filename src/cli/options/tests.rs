@@ -63,7 +63,7 @@ fn every_flag_of_run_is_taken_in_by_someone() {
     let switches = command("run").unwrap().flags().filter(|flag| flag.takes == Takes::Switch).count();
     // --sig-proxy is on if it is not said.
     assert!(parsed.on(Id::Detach) && run("").manner.proxy && !run("--sig-proxy=false").manner.proxy);
-    assert_eq!(switches, 10);
+    assert_eq!(switches, 11);
     assert_eq!(table::GLOBAL.flags().len(), 7);
 }
 

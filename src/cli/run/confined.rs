@@ -6,13 +6,15 @@ use crate::cli::flags::Id;
 use crate::cli::options::{mounts, namespaces};
 use crate::container::spec::{Mount, Spec};
 use crate::kernel::users;
+use crate::sys::cold::Gate;
+
+pub(super) static COLD_GATE: Gate<fn(Options, &mut Spec) -> Result<()>> = Gate(adapt);
 
 /// Changes the specification accordingly.
 ///
 /// # Errors
 /// What was asked for and only the host's root can do.
-#[inline(never)]
-pub(super) fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
+fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
     if options.parsed.last(Id::DeviceCgroupRule).is_some() {
         return Err(Error::new(phrase!(
             "--device-cgroup-rule needs root: in a user namespace nobody can make devices"
@@ -20,8 +22,10 @@ pub(super) fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
         .hint(phrase!("--device gives the container one of the host's")));
     }
     let linux = spec.linux.get_or_insert_default();
-    // There are the devices that the container is given and no others.
-    linux.devices.clear();
+    // There are the devices that the container is given and no others: those of the host's, under their own names.
+    if !options.parsed.on(Id::RunPrivileged) {
+        linux.devices.clear();
+    }
     if let Some(resources) = &mut linux.resources {
         resources.0.remove("devices");
     }
@@ -39,6 +43,7 @@ pub(super) fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
     }
     for given in options.parsed.flags.iter().filter(|given| given.flag.id == Id::Device) {
         if let Ok(device) = mounts::device(given.text()?) {
+            linux.devices.retain(|known| known.path != device.container);
             spec.mounts.push(Mount {
                 destination: device.container,
                 kind: Some("bind"),

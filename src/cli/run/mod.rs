@@ -5,6 +5,7 @@ mod environment;
 
 mod image;
 mod record;
+mod rights;
 mod sources;
 mod specification;
 
@@ -15,9 +16,10 @@ use core::fmt::Write;
 
 pub(super) use environment::{Environment, variables};
 use image::Found;
+pub(super) use rights::grant;
 use sources::Sources;
 use specification::Parts;
-pub(super) use specification::{devices, grant};
+pub(super) use specification::devices;
 
 use super::context::Context;
 use super::flags::Id;
@@ -48,6 +50,7 @@ use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
 use crate::image::land::full;
 use crate::network::{DEFAULT, Networks};
+use crate::sys::cold::Gate;
 use crate::sys::poll;
 use crate::sys::process::Ended;
 use crate::sys::{FdRef, because, fd, file, terminal, users};
@@ -83,7 +86,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
             .hint(phrase!("leave out -t to pipe data in: vial run -i ...")));
     }
     if parsed.on(Id::DryRun) {
-        return describe(context, options);
+        return COLD_GATE.open()?(context, options);
     }
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
@@ -330,8 +333,9 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     Ok(ended.code())
 }
 
+static COLD_GATE: Gate<fn(&Context<'static>, Options) -> Result<u8>> = Gate(describe);
+
 /// Prints the plan and does nothing.
-#[inline(never)]
 fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
     let found = image::find(context, &options.image, false, &mut None)?;
     let storage = match context.look_for_root()? {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::image::Found;
 use super::sources::{self, Sources};
-use super::{Options, Words, confined, environment};
+use super::{Options, Words, confined, environment, rights};
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::text;
@@ -17,8 +17,7 @@ use crate::container::files::Servers;
 use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::container::user::Wanted;
 use crate::container::{defaults, launch, remains};
-use crate::kernel::security::caps;
-use crate::sys::{security, users};
+use crate::sys::users;
 
 /// What a specification is made of.
 pub(super) struct Parts<'a> {
@@ -59,8 +58,9 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     if let Some(asked) = &mut spec.linux {
         linux(parts, asked, &mut spec.annotations)?;
     }
+    rights::apply(options, spec)?;
     if users::is_confined() {
-        confined::adapt(options, spec)?;
+        confined::COLD_GATE.open()?(options, spec)?;
     }
     Ok(spec)
 }
@@ -142,26 +142,7 @@ fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
     if options.parsed.text(Id::Workdir).is_empty() && parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
-    let mut granted = options.capabilities();
-    if options.cap_add == caps::ALL {
-        // All that there is to give: this kernel or whoever started vial may know fewer.
-        granted &= security::capget()?.permitted;
-    }
-    grant(process, granted);
     Ok(())
-}
-
-/// Gives a process these capabilities and no others.
-#[inline(never)]
-pub(in crate::cli) fn grant(process: &mut Process, granted: u64) {
-    let mut names = Vec::new();
-    for number in 0..caps::COUNT {
-        if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
-            names.push(join!("CAP_{}", name));
-        }
-    }
-    let sets = process.capabilities.get_or_insert_default();
-    (sets.bounding, sets.effective, sets.permitted) = (names.clone(), names.clone(), names);
 }
 
 fn mount(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {

@@ -53,6 +53,15 @@ impl Display for Action {
             Action::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft} (hard: {hard})"),
             Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),
             Action::NoNewPrivileges => f.write_str("set no_new_privs"),
+            Action::AppArmor { profile, .. } => write!(f, "take the AppArmor profile {profile}"),
+            Action::Confine(what) => {
+                if !what.landlock.is_empty() {
+                    write!(f, "use files as these rules allow: {}", what.landlock)?;
+                }
+                let Some(filter) = what.filter else { return Ok(()) };
+                let and = if what.landlock.is_empty() { "" } else { "; " };
+                write!(f, "{and}set a seccomp filter of {} instructions", filter.program.len())
+            }
             Action::MakeWorkingDirectory { path } => write!(f, "make {} if it is missing", Path(path)),
             Action::WorkingDirectory { path } => write!(f, "change directory to {}", Path(path)),
         }

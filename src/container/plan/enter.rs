@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Action, Planner, Step, oom_score, process_limits, process_rights};
+use super::rights::{apparmor, process_rights};
+use super::{Action, Planner, Step, oom_score, process_limits};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
-use crate::container::spec::Process;
+use crate::container::spec::{Process, Spec};
 
 /// A process of a container that runs, to be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,11 @@ pub struct Entered {
 ///
 /// # Errors
 /// What the specification asks for and can't be done.
-pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
+pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'static [Step]> {
     let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY, slot: 0 }));
     oom_score(plan, Some(process));
     process_limits(plan, process)?;
+    apparmor(plan, spec, process);
     plan.why =
         phrase!("move to the container's namespaces, the mounts last: from then on all paths are the container's");
     let kinds = libc::CLONE_NEWUTS
@@ -42,6 +44,6 @@ pub fn enter(process: &Process, container: Entered) -> Result<&'static [Step]> {
         plan.why = phrase!("make a terminal of the container's own");
         plan.add(Action::Console { first: false });
     }
-    process_rights(plan, process)?;
+    process_rights(plan, spec, process)?;
     Ok(&plan.steps)
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{IdMapping, Resources};
+use super::{IdMapping, Resources, Seccomp};
 use crate::base::json::record::{names, record};
 
 record! {
@@ -20,6 +20,8 @@ record! {
         cgroups_path: Option<&'static str> = Optional "cgroupsPath",
         /// The limits that the cgroup enforces.
         resources: Option<Resources> = Optional "resources",
+        /// The filter of system calls.
+        seccomp: Option<Seccomp> = Optional "seccomp",
         /// Kernel parameters: names with dots, values.
         sysctl: Vec<(&'static str, &'static str)> = Optional "sysctl",
         /// How mounts travel between the root and the host: `private`, `shared`, `slave` or `unbindable`. Still text here,

@@ -10,7 +10,7 @@
 
 mod linux;
 mod process;
-mod resources;
+mod shaped;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use crate::base::json::record::{read, record, write};
 
 pub use linux::*;
 pub use process::*;
-pub use resources::Resources;
+pub use shaped::{Resources, Seccomp};
 
 /// The version of the specification that documents by vial comply with.
 pub const OCI_VERSION: &str = "1.3.0";

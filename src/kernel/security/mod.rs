@@ -2,3 +2,6 @@
 
 pub mod caps;
 pub mod filter;
+pub mod landlock;
+pub mod lsm;
+pub mod seccomp;

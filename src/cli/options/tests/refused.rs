@@ -111,7 +111,11 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("stop-timeout", &["x", "1.5"], "not a whole number", "from -1"),
     ("detach-keys", &["", "ctrl-P", "ab"], "not keys", "ctrl-LETTER"),
     ("cap-drop", &["", "FOO"], "no such capability", "capabilities(7)"),
-    ("security-opt", &["", "seccomp=unconfined", "no-new-privileges=maybe", "no-new-privilegesx", "no-new-privileges="], "no such option", "no-new-privileges[=true|false]"),
+    ("security-opt", &["", "no-new-privilegesx", "systempaths=x", "systempaths", "seccomp", "mask", "x=y"], "no such option", "no-new-privileges[=true|false]"),
+    ("security-opt", &["no-new-privileges=maybe", "no-new-privileges="], "neither true nor false", "no-new-privileges[=true|false]"),
+    ("security-opt", &["seccomp=", "apparmor=", "mask=", "mask=proc", "unmask=/a:b", "unmask:/a:"], "no value, or not an absolute path", "unmask=ALL|PATH[:PATH]"),
+    ("security-opt", &["label=type:x", "label=user:x", "label"], "vial sets no SELinux labels", "label=disable"),
+    ("landlock", &["", "/usr", "ro:usr", "rx:/usr", "ro:/usr,"], "not a list of ro: or rw: and absolute paths", "ro:/,rw:/tmp"),
 ];
 
 const THROTTLES: [&str; 4] = ["device-read-bps", "device-write-bps", "device-read-iops", "device-write-iops"];

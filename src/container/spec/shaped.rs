@@ -1,5 +1,5 @@
-//! `linux.resources`: what the control group enforces. Nothing here looks at it but the code that makes the group, which takes
-//! JSON; so it stays JSON, and is only made sure of.
+//! `linux.resources`, what the control group enforces, and `linux.seccomp`. Nothing here looks at them but the code that makes
+//! the group and the filter, which takes JSON; so they stay JSON, and are only made sure of.
 
 use alloc::vec::Vec;
 
@@ -8,8 +8,8 @@ use crate::base::json::{Value, object};
 use crate::base::text::Cut;
 
 /// A line for each kind of object: its name, then its members with their types. An exclamation mark stands before what it must
-/// have, a star before the type of a list's elements. What is no object is one letter: an integer, an unsigned one, half of one
-/// (16 bits), a truth value, text, or an object of texts. Where a value is a cgroup v1 file's, v2 has it converted.
+/// have, a star before the type of a list's elements. What is no object is one letter: an integer, an unsigned one, a narrower
+/// one (32 bits: n, 16: h), a truth value, text, or an object of texts. Where a value is a cgroup v1 file's, v2 has it converted.
 const SHAPES: &str = "\
 resources devices:*rule memory:memory cpu:cpu pids:pids blockIO:block hugepageLimits:*hugepages unified:o
 rule !allow:b type:t major:i minor:i access:t
@@ -20,7 +20,10 @@ block weight:h leafWeight:h weightDevice:*weight throttleReadBpsDevice:*rate thr
 throttleReadIOPSDevice:*rate throttleWriteIOPSDevice:*rate
 weight !major:i !minor:i weight:h leafWeight:h
 rate !major:i !minor:i !rate:u
-hugepages !pageSize:t !limit:u";
+hugepages !pageSize:t !limit:u
+seccomp !defaultAction:t defaultErrnoRet:n architectures:*t flags:*t listenerPath:t listenerMetadata:t syscalls:*call
+call !names:*t !action:t errnoRet:n args:*argument
+argument !index:n !value:u valueTwo:u !op:t";
 
 /// The limits, as JSON that holds nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +31,23 @@ pub struct Resources(pub Value);
 
 impl Field for Resources {
     fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
-        let Some(value) = way.turn(self.0.clone()) else { return Ok(()) };
-        shaped("resources", value, &mut self.0)
+        pass("resources", &mut self.0, way)
     }
+}
+
+/// The filter of system calls, as JSON that holds nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seccomp(pub Value);
+
+impl Field for Seccomp {
+    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+        pass("seccomp", &mut self.0, way)
+    }
+}
+
+fn pass(shape: &str, out: &mut Value, way: &mut Way<'_>) -> Result<(), Wrong> {
+    let Some(value) = way.turn(out.clone()) else { return Ok(()) };
+    shaped(shape, value, out)
 }
 
 /// Takes the value over without what is not in its shape.
@@ -54,6 +71,7 @@ fn shaped(shape: &str, value: &Value, out: &mut Value) -> Result<(), Wrong> {
         return match shape.as_bytes() {
             b"i" => 0_i64.pass(way),
             b"u" => 0_u64.pass(way),
+            b"n" => 0_u32.pass(way),
             b"h" => 0_u16.pass(way),
             b"b" => false.pass(way),
             b"t" => "".pass(way),

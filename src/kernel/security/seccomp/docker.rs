@@ -1,0 +1,99 @@
+//! Profiles in docker's form, for `--security-opt seccomp=FILE`: rules that ask for capabilities, architectures and kernels
+//! become a specification's `linux.seccomp` for a container and a kernel.
+//!
+//! # Source
+//! `profiles/seccomp/seccomp.go` of moby, as documented in docker's manual, "Seccomp security profiles for Docker".
+
+use alloc::vec::Vec;
+
+use crate::base::error::{Error, Result};
+use crate::base::json::{Value, object};
+use crate::base::text::{Cut, decimal_u64};
+use crate::kernel::security::caps;
+
+/// What docker calls this processor.
+const ARCH: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "arm"
+};
+/// And its architecture in a profile.
+const NATIVE: &str = if cfg!(target_arch = "x86_64") {
+    "SCMP_ARCH_X86_64"
+} else if cfg!(target_arch = "aarch64") {
+    "SCMP_ARCH_AARCH64"
+} else {
+    "SCMP_ARCH_ARM"
+};
+
+fn texts(of: Option<&Value>) -> impl Iterator<Item = &'static str> {
+    of.and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str)
+}
+
+/// A version of a kernel as a number.
+fn version(text: &str) -> u64 {
+    let mut parts = text.parts(b'.').map(|part| {
+        let end = part.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(part.len());
+        decimal_u64(&part[..end]).unwrap_or(0)
+    });
+    parts.next().unwrap_or(0) << 32 | parts.next().unwrap_or(0)
+}
+
+/// Whether a rule is for a container with these capabilities on this kernel.
+fn is_here(rule: &Value, capabilities: u64, kernel: &str) -> bool {
+    let held = |name: &str| caps::number(name).is_some_and(|number| capabilities & 1 << number != 0);
+    let part = |part, member| rule.at(&[part, member]);
+    let least = |name| part(name, "minKernel").and_then(Value::as_str).map(|least| version(kernel) >= version(least));
+    let named = |name| texts(part(name, "arches")).any(|arch| arch == ARCH);
+    let any = texts(part("includes", "arches")).next().is_none();
+    !named("excludes")
+        && !texts(part("excludes", "caps")).any(held)
+        && least("excludes") != Some(true)
+        && (any || named("includes"))
+        && texts(part("includes", "caps")).all(held)
+        && least("includes") != Some(false)
+}
+
+/// The `linux.seccomp` that a profile comes to, for a container with these capabilities and a kernel of this release.
+///
+/// # Errors
+/// What is no profile.
+pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value> {
+    if profile.get("defaultAction").and_then(Value::as_str).is_none() {
+        return Err(Error::new(phrase!("the profile has no defaultAction")));
+    }
+    let mut seccomp = object([]);
+    let plain = ["defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata"];
+    for name in plain {
+        if let Some(value) = profile.get(name) {
+            seccomp.set(name, value.clone());
+        }
+    }
+    for map in profile.get("archMap").and_then(Value::as_array).unwrap_or_default() {
+        if map.get("architecture").and_then(Value::as_str) == Some(NATIVE) {
+            let mut all = [NATIVE].to_vec();
+            all.extend(texts(map.get("subArchitectures")));
+            seccomp.set("architectures", Value::texts(&all, ""));
+        }
+    }
+    let mut calls = Vec::new();
+    for rule in profile.get("syscalls").and_then(Value::as_array).unwrap_or_default() {
+        if !is_here(rule, capabilities, kernel) {
+            continue;
+        }
+        let mut call = object([]);
+        // The older form has one name.
+        let names = rule.get("names").cloned().or_else(|| Some([rule.get("name")?.clone()].to_vec().into()));
+        call.set("names", names.unwrap_or_default());
+        for name in ["action", "errnoRet", "args"] {
+            if let Some(value) = rule.get(name).filter(|value| **value != Value::Null) {
+                call.set(name, value.clone());
+            }
+        }
+        calls.push(call);
+    }
+    seccomp.set("syscalls", calls.into());
+    Ok(seccomp)
+}
