@@ -8,9 +8,8 @@
 //! The System V ABI, "Object Files"; `elf.h`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 /// Names the linker that this stands before.
@@ -262,17 +261,7 @@ fn filter(code: &mut [u8], address: u32) {
 }
 
 fn compress(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = Command::new("gzip")
-        .args(["-9", "-n", "-c"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("run gzip, which packs what most commands never execute");
-    let mut input = gzip.stdin.take().expect("its input is a pipe");
-    let bytes = bytes.to_vec();
-    let feeder = std::thread::spawn(move || input.write_all(&bytes));
-    let output = gzip.wait_with_output().expect("wait for gzip");
-    feeder.join().expect("feed gzip").expect("feed gzip");
-    assert!(output.status.success(), "gzip failed");
-    output.stdout
+    let mut packed = Vec::new();
+    zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, bytes, &mut packed).expect("pack what is cold");
+    packed
 }
