@@ -58,6 +58,7 @@ mod service;
 mod stats;
 mod storage;
 mod update;
+mod user_namespaces;
 mod vm;
 mod whiteouts;
 mod workload;
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         stats::trials(),
         storage::trials(),
         update::trials(),
+        user_namespaces::trials(),
         restarts::trials(),
         rootless::trials(),
         save::trials(),

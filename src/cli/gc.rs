@@ -14,6 +14,7 @@ use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::disconnect;
 use crate::container::monitor;
+use crate::container::ranges;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
@@ -56,6 +57,9 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     collector.note(result);
     let result = if all { collector.networks() } else { Ok(()) };
     collector.note(result);
+    for range in ranges::collect(collector.root, collector.bundles, collector.dry)? {
+        say("range", range)?;
+    }
     let result = collector.images(context);
     collector.note(result);
     Ok(collector.code)

@@ -8,7 +8,7 @@ use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
@@ -17,6 +17,8 @@ use crate::kernel::security::{caps, lsm};
 use crate::kernel::{tty, users};
 use crate::sys::cold::Gate;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
+use crate::sys::ledger::Role;
+use crate::sys::process::Side;
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::users::is_confined;
@@ -39,6 +41,15 @@ pub struct Actor<'a> {
     /// Whether groups can't be changed, as in a user namespace without `newgidmap`; the container's `/proc` does not tell.
     keeps_groups: bool,
     trees: Vec<Option<Tree>>,
+    /// The container's user namespace, while it is not entered yet.
+    pub users: Option<Fd>,
+}
+
+/// Becomes root of the user namespace that this process has entered: so far it is nobody there, though nothing is forbidden to it.
+fn become_root() -> Result<()> {
+    security::setgroups(&[])?;
+    security::setresgid(0)?;
+    security::setresuid(0)
 }
 
 static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
@@ -67,6 +78,7 @@ impl<'a> Actor<'a> {
             identity: Identity::default(),
             keeps_groups: is_confined() && users::keeps_groups(),
             trees: Vec::new(),
+            users: None,
         }
     }
 
@@ -96,6 +108,22 @@ impl<'a> Actor<'a> {
                 self.hold(slot, Tree::take(source, recursive)?);
                 Ok(())
             }
+            Action::Users { uids, gids } => {
+                self.users = Some(users::make(uids, gids)?);
+                Ok(())
+            }
+            Action::MapOwners { slot } => {
+                let mapped = self.tree(slot)?.map_owners(self.users()?);
+                mapped.map_err(|error| {
+                    error.hint(phrase!("the file system or the kernel (before 5.12) can't map owners"))
+                })
+            }
+            Action::Place { slot, target } => self.tree(slot)?.put(target),
+            Action::EnterUsers { kinds, directory } => self.enter_users(kinds, directory),
+            Action::EnterTree { slot } => {
+                self.tree(slot)?.go_into()?;
+                mounts::enter()
+            }
             Action::Make { slot, kind, options } => {
                 self.hold(slot, Tree::make(kind, options)?);
                 Ok(())
@@ -104,16 +132,16 @@ impl<'a> Actor<'a> {
                 Some(tree) => tree.attach(target, options),
                 None => Err(Error::new(phrase!("the plan attaches a tree that it did not take"))),
             },
-            Action::Fill { slot, path } => match self.trees.get(slot) {
-                Some(Some(tree)) => tree.fill_from(path),
-                _ => Err(Error::new(phrase!("the plan fills a tree that it did not take"))),
-            },
+            Action::Fill { slot, path } => self.tree(slot)?.fill_from(path),
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
                 file::chdir(target)?;
                 mounts::enter()
             }
-            Action::Enter { container, kinds } => enter(container, kinds),
+            Action::Enter { container, kinds } => {
+                enter(container, kinds)?;
+                if kinds & libc::CLONE_NEWUSER == 0 { Ok(()) } else { become_root() }
+            }
             Action::Console { first } => self.console(first),
             Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
                 let sets = Capabilities { effective, permitted, inheritable };
@@ -127,6 +155,40 @@ impl<'a> Actor<'a> {
             Action::Confine(_) => Ok(()),
             _ => simple(action),
         }
+    }
+
+    fn tree(&self, slot: usize) -> Result<&Tree> {
+        let missing = || Error::new(phrase!("the plan uses a tree that it did not take"));
+        self.trees.get(slot).and_then(Option::as_ref).ok_or_else(missing)
+    }
+
+    /// The container's user namespace.
+    fn users(&self) -> Result<FdRef<'_>> {
+        let missing = || Error::new(phrase!("the plan enters a user namespace that it did not make"));
+        self.users.as_ref().map(Fd::by_ref).ok_or_else(missing)
+    }
+
+    /// Goes on as a process that is root in the user namespace. It takes this one's place with the parent.
+    fn enter_users(&mut self, kinds: i32, directory: &CStr) -> Result<()> {
+        // There the root is going to be, whose way may be closed to the other process.
+        file::chdir(directory)?;
+        process::setns(self.users()?, libc::CLONE_NEWUSER)?;
+        let (announced, announce) = file::pipe()?;
+        if let Side::Parent(pid) = process::clone(kinds | libc::CLONE_PARENT, Role::Container)? {
+            let [a, b, c, d] = pid.to_le_bytes();
+            net::send(self.channel.by_ref(), &[HEIR, a, b, c, d], None)?;
+            file::write_all(announce.by_ref(), b"1")?;
+            process::exit(0);
+        }
+        process::prctl_die_with_parent(libc::SIGKILL)?;
+        process::setsid()?;
+        drop(announce);
+        // Whatever it says comes after the parent was told who it is.
+        if file::read(announced.by_ref(), &mut [0])? == 0 {
+            process::exit(EXIT_FAILURE);
+        }
+        self.users = None;
+        become_root()
     }
 
     fn hold(&mut self, slot: usize, tree: Tree) {
@@ -199,7 +261,8 @@ impl<'a> Actor<'a> {
 }
 
 /// Namespaces in the order in which they are entered one by one, as `/proc` calls them.
-const KINDS: [(&str, i32); 6] = [
+const KINDS: [(&str, i32); 7] = [
+    ("user", libc::CLONE_NEWUSER),
     ("uts", libc::CLONE_NEWUTS),
     ("ipc", libc::CLONE_NEWIPC),
     ("net", libc::CLONE_NEWNET),
@@ -244,7 +307,13 @@ fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),
         Action::Image { file } => loopdev::mount_image(file, plan::MOUNTED, plan::NODE),
-        Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
+        Action::Overlay { target, data, volatile, owner: (0, 0) } => overlay(target, data, volatile),
+        Action::Overlay { target, data, volatile, owner: (uid, gid) } => {
+            // The overlay keeps the rights of whoever mounts it, and makes files as that one.
+            security::own_files_as(uid, gid)?;
+            overlay(target, data, volatile)?;
+            security::own_files_as(0, 0)
+        }
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }

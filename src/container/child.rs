@@ -70,7 +70,8 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let mut actor = Actor::new(job.wanted, channel);
-    let open = job.steps.iter().take_while(|step| matches!(step.action, Action::OomScore { .. })).count();
+    let is_open = |step: &&Step| matches!(step.action, Action::OomScore { .. } | Action::Users { .. });
+    let open = job.steps.iter().take_while(is_open).count();
     let (open, steps) = job.steps.split_at(open);
     actor.perform(open)?;
     {
@@ -86,7 +87,8 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
             }
         }
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
-        close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
+        let held = entered(job).map(|container| container.held).or(actor.users.as_ref().map(Fd::number));
+        close_all_but(channel.number(), held.unwrap_or(-1))?;
     }
     actor.default_user = job.default_user;
     actor.groups = job.groups;

@@ -20,6 +20,7 @@ mod notify;
 pub mod plan;
 pub mod process;
 pub(crate) mod publish;
+pub mod ranges;
 mod relay;
 pub mod remains;
 pub mod root;

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::bundle::{Bundles, read_json};
 use super::control::PARENTS;
 use super::disconnect;
+use super::launch::RANGE;
 use super::process;
+use super::ranges;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
@@ -143,6 +145,8 @@ pub fn discard(root: FdRef<'_>, bundles: &Bundles, (id, name): (&str, &str), wit
                 owned.remove(volume, bundles, id)?;
             }
         }
+        let range = config.at(&["annotations", RANGE]).and_then(Value::as_str).unwrap_or_default();
+        ranges::release(root, range, id)?;
     }
     bundles.remove(id, name)
 }

@@ -165,6 +165,8 @@ calls! {
     getpid [] "find out this process's ID";
     getppid [] "see whether the parent is still there";
     geteuid [] "find out which user runs vial";
+    setfsuid [Int] "own the files of a user namespace's root";
+    setfsgid [Int] "own the files of a user namespace's root";
     getegid [] "find out which group runs vial";
     setsid [] "start a session of its own";
     prctl [One(Names::Prctl), Hex, Hex, Hex, Hex] "change a property of this process";

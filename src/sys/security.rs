@@ -115,6 +115,21 @@ pub fn setresuid(uid: u32) -> Result<()> {
     unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, phrase!("become user"), uid))
 }
 
+/// Has this process own the files that it makes as another user and group, without losing rights over any.
+///
+/// # Errors
+/// capset(2), capget(2). The calls for users and groups themselves tell of none, setfsuid(2).
+pub fn own_files_as(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe {
+        let _ = sys!(setfsgid, gid);
+        let _ = sys!(setfsuid, uid);
+    }
+    // Whoever is not root for files loses the rights over those of others, capabilities(7).
+    let own = capget()?;
+    capset(Capabilities { effective: own.permitted, ..own })
+}
+
 /// Has every call of this process, and of all that it starts, decided by a program.
 ///
 /// # Errors

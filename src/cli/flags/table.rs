@@ -142,6 +142,9 @@ flags! {
         Ipc               b' ' "ipc"                One      "MODE"           "private, shareable, none, host or container:ID";
         Uts               b' ' "uts"                One      "MODE"           "private, host or container:ID";
         CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
+        UserNs            b' ' "userns"             One      "MODE"           "auto (IDs of its own) or host";
+        UidMap            b' ' "uidmap"             Many     "IN:OUT:COUNT"   "User IDs inside and what they are outside";
+        GidMap            b' ' "gidmap"             Many     "IN:OUT:COUNT"   "The same for groups";
         Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
     }
     /// What cgroups enforce, and what can be changed while a container runs.

@@ -3,6 +3,7 @@
 mod confined;
 mod environment;
 
+mod ids;
 mod image;
 mod record;
 mod rights;
@@ -42,6 +43,7 @@ use crate::container::life::Life;
 use crate::container::monitor;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
+use crate::container::ranges;
 use crate::container::remains::{self, With};
 use crate::container::root;
 use crate::container::run::{self, Surroundings};
@@ -178,6 +180,7 @@ fn create(context: &Context<'static>, options: Options) -> Result<&'static mut C
         Ok((launch, state)) => Ok(Box::leak(Box::new(Created { root, bundles, bundle, launch, state }))),
         Err(error) => {
             let _ = bundles.remove(bundle.id, bundle.name);
+            let _ = ranges::collect(root, bundles, false);
             Err(error)
         }
     }
@@ -206,14 +209,17 @@ fn fill_in(
     let id = bundle.id;
     let mut state = record::prepared(options, found)?;
     let made = make(context, options, (found, storage), id, true)?;
+    ids::apply(options, made.spec, Some(context.open_root()?), id)?;
     state.command = lossy(made.command);
     if context.parsed.last(Id::CgroupParent).is_some() {
         Control::note_parents(made.spec)?;
     }
     write_bundle(bundle, options, id, made.spec)?;
-    if !storage.is_empty() {
+    if !launch::annotation(made.spec, launch::STORAGE).is_empty() {
         let store = images::store(context)?;
-        root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name))?;
+        let (uids, gids) = ids::shift(made.spec);
+        let maps = if uids.is_empty() { None } else { Some((&uids[..], &gids[..])) };
+        root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name), maps)?;
     }
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
@@ -343,11 +349,14 @@ fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
         None => "",
     };
     let made = make(context, options, (found, storage), text!("{:064}", 0), false)?;
+    ids::apply(options, made.spec, None, "")?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
     let root = launch.root(options.parsed.on(Id::Remove));
-    for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined() })? {
+    for step in
+        plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined(), shifted: false })?
+    {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");

@@ -7,6 +7,7 @@
 mod copy;
 mod mask;
 pub mod options;
+mod owners;
 mod place;
 mod root;
 mod tree;
@@ -14,6 +15,7 @@ mod tree;
 pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
 pub use mask::{mask, read_only, seal};
 pub use options::Options;
+pub use owners::{Part, shift_owners};
 pub use place::{Kind, find, make};
 pub use root::{enter, make_private};
 pub use tree::{Tree, carry, mounts_below};

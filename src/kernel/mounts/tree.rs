@@ -12,7 +12,7 @@ use crate::base::error::Result;
 use crate::base::text::{Cut, unescape_octal};
 use crate::sys::fd::CWD;
 use crate::sys::uapi::MountAttr;
-use crate::sys::{Fd, file, mount, uapi};
+use crate::sys::{Fd, FdRef, file, mount, uapi};
 
 /// A tree that was taken in hand before the change of root.
 pub struct Tree {
@@ -54,6 +54,45 @@ impl Tree {
         mount::fsconfig_create(context.by_ref())?;
         let file = mount::fsmount(context.by_ref(), 0)?;
         Ok(Tree { file, detached: true, recursive: false, kind: Kind::Directory })
+    }
+
+    /// Takes the mount that an open directory is the root of, or lies in, in hand from there on, without those below.
+    ///
+    /// # Errors
+    /// `open_tree(2)`.
+    pub fn take_open(directory: FdRef<'_>) -> Result<Tree> {
+        let file = mount::open_tree(directory, c"", false)?;
+        Ok(Tree { file, detached: true, recursive: false, kind: Kind::Directory })
+    }
+
+    /// Has the tree show owners as a user namespace has them: what belongs to root on the disk belongs to that one's root.
+    ///
+    /// # Errors
+    /// `mount_setattr(2)`: `EINVAL` where the file system can't, `ENOSYS` before Linux 5.12.
+    pub fn map_owners(&self, users: FdRef<'_>) -> Result<()> {
+        let attributes = MountAttr {
+            attr_set: uapi::MOUNT_ATTR_IDMAP.into(),
+            userns_fd: users.number() as u64,
+            ..MountAttr::default()
+        };
+        mount::mount_setattr(self.file.by_ref(), c"", &attributes, self.recursive)
+    }
+
+    /// Puts the tree, as it is, at a place of the host's mounts as this process sees them.
+    ///
+    /// # Errors
+    /// `move_mount(2)`.
+    pub fn put(&self, place: &CStr) -> Result<()> {
+        mount::attach(self.file.by_ref(), place)
+    }
+
+    /// Puts the tree on the current directory, and goes into it.
+    ///
+    /// # Errors
+    /// `move_mount(2)`, fchdir(2).
+    pub fn go_into(&self) -> Result<()> {
+        mount::attach_on(self.file.by_ref(), CWD)?;
+        file::fchdir(self.file.by_ref())
     }
 
     /// Fills the tree, which is an empty directory, with what the new root has at a path; nothing if that is no directory.
