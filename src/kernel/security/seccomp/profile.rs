@@ -17,6 +17,7 @@ use super::{COMPAT_ARCHITECTURE, Filter, KILL_THREAD, NATIVE, SPEC_ALLOW, X32_BI
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::sort::sort;
 use crate::base::text::{Cut, decimal_u64, place};
 use crate::kernel::security::filter::{ALLOW, fail};
 
@@ -206,7 +207,7 @@ impl<'a> Table<'a> {
                 next = number + 1;
             }
         }
-        calls.sort_unstable();
+        sort(&mut calls, |one, other| one.0 < other.0);
         self.part(base, (Vec::new(), unknown));
         let mut index = 0;
         while let Some(&(number, _)) = calls.get(index) {
