@@ -44,6 +44,8 @@ fn every_process_of_a_container_is_filtered_and_has_the_capabilities_asked_for(s
         (&["--init"], ROOT),
         (&["-u", "user"], &user),
         (&["-u", "user", "--init"], &user),
+        (&["-u", "user", "--init", "--cap-add", "SYS_ADMIN"], &user.replace("a80425fb", "a82425fb")),
+        (&["--init", "--cap-add", "SYS_ADMIN"], &ROOT.replace("a80425fb", "a82425fb")),
         (&["--security-opt", "no-new-privileges"], &ROOT.replace("0 2 ", "1 2 ")),
         (&["--security-opt", "seccomp=unconfined"], &ROOT.replace("0 2 ", "0 0 ")),
         (&["--security-opt", "seccomp:default"], ROOT),

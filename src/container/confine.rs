@@ -95,7 +95,8 @@ pub fn confine_for_good(what: &Confinement, channel: &Fd) -> Result<()> {
 /// capset(2); a profile may refuse it.
 pub fn lower(what: &Confinement) -> Result<()> {
     let own = security::capget()?;
-    let permitted = own.permitted & !what.temporary;
+    let lasting = if process::geteuid() == 0 { what.granted } else { what.ambient };
+    let permitted = own.permitted & (!what.temporary | lasting);
     security::capset(Capabilities { permitted, effective: own.effective & permitted, ..own })
 }
 
