@@ -24,6 +24,9 @@ for number, profile in enumerate(json.load(sys.stdin)):
         if then == default:
             continue
         for name in call["names"]:
+            if seccomp.resolve_syscall(seccomp.Arch(), name) == -1:
+                # Newer than the library.
+                continue
             args = [seccomp.Arg(a["index"], OPERATORS[a["op"].removeprefix("SCMP_CMP_")], a["value"], a.get("valueTwo", 0))
                     for a in call.get("args") or []]
             made.add_rule(then, name, *args)
