@@ -169,13 +169,20 @@ impl<'a> Actor<'a> {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
         security::setresuid(uid)?;
+        let wanted = Capabilities {
+            effective: (own.effective | temporary) & caps::ALL,
+            permitted: (own.permitted | temporary) & caps::ALL,
+            inheritable: own.inheritable & caps::ALL,
+        };
         if uid == 0 || keep {
-            security::capset(Capabilities {
-                effective: (own.effective | temporary) & caps::ALL,
-                permitted: (own.permitted | temporary) & caps::ALL,
-                inheritable: own.inheritable & caps::ALL,
-            })
-            .map_err(|error| capability_hint(error, sets.permitted))?;
+            security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
+        }
+        // They may be left as they are by setresuid(2), if whoever started vial wanted that (`SECBIT_NO_SETUID_FIXUP`).
+        let now = security::capget()?;
+        if (now.effective, now.permitted) != (wanted.effective, wanted.permitted) {
+            return Err(Error::new(phrase!("the workload would have other capabilities than those asked for")).hint(
+                phrase!("vial was started with secure bits that keep capabilities: setpriv --securebits clears them"),
+            ));
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)

@@ -24,8 +24,6 @@ pub struct Confinement {
     pub granted: u64,
     /// And as another user.
     pub ambient: u64,
-    /// Whether the container's processes may be able to trace it while it has those.
-    pub exposed: bool,
     /// Whether a kernel that has no filters is no reason to stop.
     pub best_effort: bool,
 }
@@ -64,7 +62,6 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
             temporary,
             granted: permitted,
             ambient,
-            exposed: temporary & !permitted != 0 && bounding & caps::SYS_PTRACE != 0,
             best_effort: best_effort(spec),
         }))));
     }
