@@ -174,15 +174,11 @@ impl<'a> Actor<'a> {
             permitted: (own.permitted | temporary) & caps::ALL,
             inheritable: own.inheritable & caps::ALL,
         };
-        if uid == 0 || keep {
-            security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
-        }
-        // They may be left as they are by setresuid(2), if whoever started vial wanted that (`SECBIT_NO_SETUID_FIXUP`).
+        // Also where setresuid(2) takes all: whoever started vial may have it not do so (`SECBIT_NO_SETUID_FIXUP`).
+        security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
         let now = security::capget()?;
         if (now.effective, now.permitted) != (wanted.effective, wanted.permitted) {
-            return Err(Error::new(phrase!("the workload would have other capabilities than those asked for")).hint(
-                phrase!("vial was started with secure bits that keep capabilities: setpriv --securebits clears them"),
-            ));
+            return Err(Error::new(phrase!("the workload would have other capabilities than those asked for")));
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)

@@ -80,7 +80,7 @@ pub fn default_filter(capabilities: u64) -> Filter {
     if cfg!(target_arch = "x86_64") {
         // Calls of x32 are the processor's own, but for some that have other numbers.
         let other = program.search(&parts(&X32), &write);
-        let branch = program.branch(AT_LEAST, u32::from(X32[1] >> 5), other, native);
+        let branch = program.branch(AT_LEAST, u32::from(X32.get(1).map_or(0, |part| part >> 5)), other, native);
         let x32 = program.before(AND, X32_BIT - 1, branch);
         let none = program.verdict(fail(Errno::ENOSYS));
         let x32 = program.branch(AT_LEAST, 2 * X32_BIT, none, x32);
