@@ -447,12 +447,12 @@ const NEWER: [u32; 2] = [335, 336];
 fn random(dice: &mut Dice, names: &[String]) -> Value {
     const ACTIONS: [&str; 7] = ["ALLOW", "ERRNO", "KILL", "KILL_PROCESS", "TRAP", "TRACE", "LOG"];
     let mut rules = Vec::new();
-    for _ in 0..dice.throw(30) + 1 {
+    for _ in 0..=dice.throw(30) {
         let (name, action, errno) = (dice.one(names).clone(), *dice.one(&ACTIONS), dice.throw(200));
         if rules.iter().any(|rule: &Value| rule["names"][0] == name.as_str()) {
             continue;
         }
-        for _ in 0..dice.throw(3) + 1 {
+        for _ in 0..=dice.throw(3) {
             let mut args = Vec::new();
             for index in 0..6 {
                 if dice.throw(5) == 0 {

@@ -27,6 +27,7 @@ pub fn hand_over(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>)
 }
 
 fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
     let _why =
         because!("hand over who decides about the container's system calls, to the listener that its profile names");
     let seccomp = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
@@ -55,5 +56,5 @@ fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Resul
     let failed = |error: Error| error.hint(phrase!("linux.seccomp.listenerPath is a socket that somebody listens at"));
     let directory = file::open(CWD, file::path(directory)?, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
     let socket = net::connect_stream_at(directory.by_ref(), name).map_err(failed)?;
-    net::send(socket.by_ref(), message.to_compact().as_bytes(), listener.as_ref().map(Fd::by_ref))
+    net::send(socket.by_ref(), message.to_compact().as_bytes(), Some(listener.by_ref()))
 }

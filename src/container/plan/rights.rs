@@ -73,7 +73,7 @@ fn best_effort(spec: &Spec) -> bool {
     !launch::annotation(spec, launch::BEST_EFFORT).is_empty()
 }
 
-/// Plans to take an AppArmor profile, where `/proc` shows this process to itself.
+/// Plans to take an `AppArmor` profile, where `/proc` shows this process to itself.
 pub(super) fn apparmor(plan: &mut Planner, spec: &Spec, process: &Process) {
     if let Some(profile) = process.apparmor_profile.filter(|profile| !matches!(*profile, "" | "unconfined")) {
         plan.why = phrase!("have the workload confined by AppArmor");

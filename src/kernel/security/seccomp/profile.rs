@@ -76,7 +76,7 @@ fn list<'a>(of: &'a Value, member: &str) -> &'a [Value] {
 }
 
 /// The rules in the order of the profile; conditions of one rule on the same argument are rules of their own, as with runc.
-fn rules<'a>(seccomp: &'a Value) -> Result<Vec<Rule<'a>>> {
+fn rules(seccomp: &Value) -> Result<Vec<Rule<'_>>> {
     let mut rules = Vec::new();
     for call in list(seccomp, "syscalls") {
         let (names, verdict) = (list(call, "names"), verdict(call, "action", "errnoRet")?);
