@@ -247,13 +247,16 @@ impl<'a> Actor<'a> {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
         security::setresuid(uid).map_err(unmapped)?;
-        if uid == 0 || keep {
-            security::capset(Capabilities {
-                effective: (own.effective | temporary) & caps::ALL,
-                permitted: (own.permitted | temporary) & caps::ALL,
-                inheritable: own.inheritable & caps::ALL,
-            })
-            .map_err(|error| capability_hint(error, sets.permitted))?;
+        let wanted = Capabilities {
+            effective: (own.effective | temporary) & caps::ALL,
+            permitted: (own.permitted | temporary) & caps::ALL,
+            inheritable: own.inheritable & caps::ALL,
+        };
+        // Also where setresuid(2) takes all: whoever started vial may have it not do so (`SECBIT_NO_SETUID_FIXUP`).
+        security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
+        let now = security::capget()?;
+        if (now.effective, now.permitted) != (wanted.effective, wanted.permitted) {
+            return Err(Error::new(phrase!("the workload would have other capabilities than those asked for")));
         }
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)

@@ -125,7 +125,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let mut confinement = confine::wanted(job.steps);
     if let Some(container) = entered(job) {
         drop(Fd::from_number(container.held));
-        if let Some(what) = confinement.take_if(|what| what.exposed) {
+        if let Some(what) = confinement.take_if(|what| confine::temporary(what) != 0) {
             confine(what, channel)?;
             confine::lower(what).map_err(confine::hint)?;
         }

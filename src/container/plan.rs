@@ -110,7 +110,7 @@ pub enum Action {
     MakeWorkingDirectory { path: &'static CStr },
     /// Goes to the working directory.
     WorkingDirectory { path: &'static CStr },
-    /// Has the workload get this profile of AppArmor's when it is executed.
+    /// Has the workload get this profile of `AppArmor`'s when it is executed.
     AppArmor { profile: &'static str, best_effort: bool },
     /// Gives up what the workload may not do, just before it is executed.
     Confine(&'static Confinement),

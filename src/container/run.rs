@@ -211,12 +211,8 @@ fn await_execution(mut pid: u32, channel: &Fd, container: &Container<'_>) -> Res
             Some((&READY, _)) => ready = true,
             Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
             Some((&LISTENER, _)) => {
-                let handed =
-                    file.map_or(Ok(()), |file| notify::hand_over(container.spec, container.directory, pid, &file));
-                if let Err(error) = handed {
-                    Running::kill(pid);
-                    return Err(error);
-                }
+                let handed = notify::hand_over(container.spec, container.directory, pid, file);
+                handed.inspect_err(|_| Running::kill(pid))?;
             }
             Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;

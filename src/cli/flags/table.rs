@@ -177,7 +177,7 @@ flags! {
     SECURITY "Security" {
         CapAdd            b' ' "cap-add"            Many     "NAME"           "Grant a capability, or ALL";
         CapDrop           b' ' "cap-drop"           Many     "NAME"           "Take a capability away, or ALL";
-        SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "seccomp=, apparmor=, mask=, unmask=, no-new-privileges ..";
+        SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "seccomp=, apparmor=, mask=, unmask= or no-new-privileges";
         Landlock          b' ' "landlock"           Many     "ro:PATH,rw:PATH" "Let only files below these paths be used";
         RunPrivileged     b' ' "privileged"         Switch   ""               "Grant all capabilities and devices, hide nothing";
     }

@@ -53,7 +53,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     annotations(parts, &mut spec.annotations);
     // The defaults have both.
     if let Some(asked) = &mut spec.process {
-        process(parts, asked)?;
+        process(parts, asked);
     }
     if let Some(asked) = &mut spec.linux {
         linux(parts, asked, &mut spec.annotations)?;
@@ -135,14 +135,13 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
 }
 
 #[inline(never)]
-fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
+fn process(parts: &Parts<'_>, process: &mut Process) {
     let options = parts.options;
     process.args = super::lossy(parts.command);
     process.env = super::lossy(parts.env);
     if options.parsed.text(Id::Workdir).is_empty() && parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
-    Ok(())
 }
 
 fn mount(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {

@@ -15,10 +15,10 @@ const PROC: usize = 0x9fa0;
 /// `SYSFS_MAGIC`.
 const SYSFS: usize = 0x6265_6572;
 
-/// Has this process get a profile of AppArmor's when it executes something.
+/// Has this process get a profile of `AppArmor`'s when it executes something.
 ///
 /// # Errors
-/// There is no AppArmor, or no such profile.
+/// There is no `AppArmor`, or no such profile.
 pub fn apparmor(profile: &str) -> Result<()> {
     let write = |path: &CStr| {
         let opened = file::open(CWD, path, libc::O_WRONLY)?;
@@ -51,7 +51,7 @@ pub fn apparmor(profile: &str) -> Result<()> {
     }
 }
 
-/// Whether AppArmor is in force.
+/// Whether `AppArmor` is in force.
 fn is_enabled() -> bool {
     let path = c"/sys/module/apparmor/parameters/enabled";
     let Ok(opened) = file::open(CWD, path, libc::O_RDONLY) else { return false };
