@@ -18,7 +18,7 @@ use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
 use crate::image::remove::Sweep;
-use crate::network::{Networks, address_text, bridge, ipam, names};
+use crate::network::{Networks, address_text, bridge, ipam, names, sweeper};
 use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, fd, file, process};
 
@@ -129,7 +129,7 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if !self.dry {
-            disconnect::release(self.root, id)?;
+            sweeper::start(&disconnect::release(self.root, id)?);
         }
         if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
             state.abandon();

@@ -23,7 +23,7 @@ use crate::kernel::netlink::link::{self, New};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::network::bridge::{self, Notes};
 use crate::network::relay;
-use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets};
+use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets, sweeper};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, file, mount, process};
@@ -74,7 +74,7 @@ struct Making<'a> {
 #[inline(never)]
 pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     // What the last start has left, if its owner was killed.
-    release(whose.root, whose.id)?;
+    sweeper::start(&release(whose.root, whose.id)?);
     let mut whose = *whose;
     if whose.name.is_empty() {
         // A monitor that starts it does not know how it is called by now.
@@ -177,7 +177,7 @@ impl<'a> Making<'a> {
         let mut connection = Connection {
             network: name,
             interface: join!("eth{}", number),
-            link: if network.driver == "bridge" { join!("vl{}{}", short(10), letter) } else { "" },
+            link: if network.driver == "bridge" { join!("vl{}{}{}", short(5), self.pid, letter) } else { "" },
             ..Connection::default()
         };
         let (mut wanted, mut mac) = ([None; 2], "");

@@ -1,12 +1,14 @@
 //! Taking a container off networks: when it ends, and while it runs.
 
+use alloc::vec::Vec;
+
 use super::connect::{NAMED, inside, namespace_of};
 use super::connections::{Connection, Connections};
 use super::publish;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
-use crate::kernel::netlink::{Socket, link};
+use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::network::{Networks, ipam, names};
 use crate::sys::fd::CWD;
 use crate::sys::{FdRef, because, file, mount};
@@ -26,34 +28,43 @@ pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, pid: u32, network: &str) -> 
     if connection.link.is_empty() {
         link::remove(&inside(&namespace_of(pid)?)?, connection.interface)?;
     }
-    take_off(&networks, &Socket::route()?, &connection)?;
+    let socket = Socket::route()?;
+    if !connection.link.is_empty() {
+        link::remove(&socket, connection.link)?;
+    }
+    take_off(&networks, &connection)?;
     all.networks.remove(at);
     all.write(directory)
 }
 
-/// Takes down what was put up for a container on networks; that there is nothing is fine.
+/// Takes down what was put up for a container on networks; that there is nothing is fine. What is left are interfaces that
+/// lead nowhere, these ones, and go by themselves as soon as nobody is in the container's namespace any more.
 ///
 /// # Errors
 /// The first that fails: what tells of the rest stays.
 #[inline(never)]
-pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
+pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
+    let mut links = Vec::new();
     let directory = match file::open(root, file::path(join!("containers/{}", id))?, libc::O_RDONLY | libc::O_DIRECTORY)
     {
-        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
+        Err(error) if error.is(Errno::ENOENT) => return Ok(links),
         directory => directory?,
     };
     let mut all = Connections::read(directory.by_ref());
     if all == Connections::default() {
-        return Ok(());
+        return Ok(links);
     }
     let _why = because!("take the container off its networks");
     let networks = Networks::open(root)?;
     publish::take_back(&networks, &all, None)?;
     // The ports are free when nothing that comes there goes astray.
     publish::end_relay(all.relay)?;
-    let socket = Socket::route()?;
+    for connection in all.networks.iter().filter(|connection| !connection.link.is_empty()) {
+        links.push(connection.link);
+    }
+    cut_off(&links)?;
     for connection in &all.networks {
-        take_off(&networks, &socket, connection)?;
+        take_off(&networks, connection)?;
     }
     if !all.netns.is_empty() {
         let place = file::path(join!("{}/{}", NAMED, all.netns))?;
@@ -64,11 +75,31 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<()> {
         }
     }
     all = Connections::default();
-    all.write(directory.by_ref())
+    all.write(directory.by_ref()).map(|()| links)
+}
+
+/// Separates the interfaces of a container that has ended from their bridges, so that its addresses can be somebody else's at
+/// once; see [`crate::network::sweeper`] for what becomes of them.
+fn cut_off(links: &[&str]) -> Result<()> {
+    let _why = because!("separate the container's interfaces from their bridges; they go with its network namespace");
+    if links.is_empty() {
+        return Ok(());
+    }
+    let mut datagram = Datagram::default();
+    for link in links {
+        datagram.cut_off(link);
+    }
+    datagram.acknowledge();
+    if Socket::route()?.request(&mut datagram, phrase!("separate interfaces from their bridges")).is_ok() {
+        return Ok(());
+    }
+    // Of some that are gone already, or that somebody has changed.
+    let socket = Socket::route()?;
+    links.iter().try_for_each(|link| link::remove(&socket, link))
 }
 
 /// Leaves a network: names first, so that nobody is led to an address that another one has by then.
-fn take_off(networks: &Networks, socket: &Socket, connection: &Connection) -> Result<()> {
+fn take_off(networks: &Networks, connection: &Connection) -> Result<()> {
     let addresses = [connection.address, connection.address6];
     let directory = networks.directory(connection.network).ok();
     for address in addresses.into_iter().filter_map(text::address) {
@@ -77,9 +108,6 @@ fn take_off(networks: &Networks, socket: &Socket, connection: &Connection) -> Re
                 names::remove(directory.by_ref(), name, &address);
             }
         }
-    }
-    if !connection.link.is_empty() {
-        link::remove(socket, connection.link)?;
     }
     for address in addresses.into_iter().filter_map(text::address) {
         if let Some(directory) = &directory {

@@ -22,10 +22,12 @@ const INFO: u16 = 18;
 const NAMESPACE: u16 = 28;
 const KIND: u16 = 1;
 const DATA: u16 = 2;
-/// `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, and in that `IFLA_BRPORT_MODE`.
+/// `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, and in that `IFLA_BRPORT_STATE`, `IFLA_BRPORT_MODE` and `IFLA_BRPORT_FLUSH`.
 const SLAVE_KIND: u16 = 4;
 const SLAVE_DATA: u16 = 5;
+const STATE: u16 = 1;
 const HAIRPIN: u16 = 4;
+const FLUSH: u16 = 24;
 /// `VETH_INFO_PEER`, `linux/veth.h`.
 const PEER: u16 = 1;
 /// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
@@ -121,12 +123,26 @@ impl Datagram {
         self.close(info);
         // Who asks for a port of the host's that leads to itself gets there also where br_netfilter has the packet translated
         // on its way through the bridge, which sends nothing back to where it comes from unless it is told to.
+        self.at_bridge(outer.name, HAIRPIN, &[1]);
+    }
+
+    /// Lets nothing more through between an interface and its bridge, which forgets who was there. That takes no time, unlike
+    /// the removal of an interface.
+    pub fn cut_off(&mut self, name: &str) {
+        // `BR_STATE_DISABLED`, `linux/if_bridge.h`.
+        self.at_bridge(name, STATE, &[0]);
+        self.at_bridge(name, FLUSH, &[]);
+    }
+
+    /// Says something about how an interface is at its bridge.
+    #[inline(never)]
+    fn at_bridge(&mut self, name: &str, kind: u16, value: &[u8]) {
         self.message(libc::RTM_NEWLINK, 0, &interface(0, false));
-        self.text(NAME, outer.name);
+        self.text(NAME, name);
         let info = self.open(INFO);
         self.text(SLAVE_KIND, "bridge");
         let data = self.open(SLAVE_DATA);
-        self.attribute(HAIRPIN, &[1]);
+        self.attribute(kind, value);
         self.close(data);
         self.close(info);
     }
