@@ -277,9 +277,12 @@ fn interfaces_go_though_others_are_in_their_namespace(scene: &Scene) {
     let web = host.container("web", ALL, STAY);
     let hold = |web: &Guest<'_>| File::open(format!("/proc/{}/ns/net", web.0.pid())).expect("open a namespace");
     let (held, own) = (hold(&web), web.own());
+    let server = host.place().listen(By::Tcp, "10.118.0.1", 7000);
     host.vial(["stop", "-t", "0", web.name()]).ok();
+    Place::held(&held).must_not_reach(By::Tcp, "10.118.0.1", 7000);
     // What is in there is not in the way of who has the address now, though it may be there for a moment.
     let other = host.container("other", &["--ip", &own[0]], STAY);
+    drop(server);
     let server = other.place().listen(By::Tcp, "::", 80);
     for _ in 0..50 {
         let asked = host.place().try_ask(By::Tcp, &own[0], 80, b"who am I?", Duration::from_secs(5));
@@ -288,7 +291,6 @@ fn interfaces_go_though_others_are_in_their_namespace(scene: &Scene) {
     eventually("the first one's interfaces are gone", || {
         (host.interfaces().iter().filter(|name| name.starts_with("vl")).count() == 1).then_some(())
     });
-    Place::held(&held).must_not_reach(By::Tcp, "10.118.0.1", 53);
     drop(server);
     let held = [held, hold(&other)];
     other.0.kill_all();

@@ -85,17 +85,19 @@ fn cut_off(links: &[&str]) -> Result<()> {
     if links.is_empty() {
         return Ok(());
     }
-    let mut datagram = Datagram::default();
-    for link in links {
-        datagram.cut_off(link);
-    }
-    datagram.acknowledge();
-    if Socket::route()?.request(&mut datagram, phrase!("separate interfaces from their bridges")).is_ok() {
-        return Ok(());
-    }
-    // Of some that are gone already, or that somebody has changed.
     let socket = Socket::route()?;
-    links.iter().try_for_each(|link| link::remove(&socket, link))
+    for link in links {
+        let Some(there) = link::find(&socket, link, 0)? else { continue };
+        let mut datagram = Datagram::default();
+        datagram.cut_off(there.index);
+        datagram.acknowledge();
+        let asked = socket.request(&mut datagram, phrase!("separate an interface from its bridge"));
+        if asked.is_err() {
+            // Somebody has changed it.
+            link::remove(&socket, link)?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves a network: names first, so that nobody is led to an address that another one has by then.

@@ -22,11 +22,13 @@ const INFO: u16 = 18;
 const NAMESPACE: u16 = 28;
 const KIND: u16 = 1;
 const DATA: u16 = 2;
-/// `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, and in that `IFLA_BRPORT_STATE`, `IFLA_BRPORT_MODE` and `IFLA_BRPORT_FLUSH`.
+/// `IFLA_INFO_SLAVE_KIND`, `IFLA_INFO_SLAVE_DATA`, and in that `IFLA_BRPORT_MODE`.
 const SLAVE_KIND: u16 = 4;
 const SLAVE_DATA: u16 = 5;
-const STATE: u16 = 1;
 const HAIRPIN: u16 = 4;
+/// `IFLA_PROTINFO`, and in that `IFLA_BRPORT_STATE` and `IFLA_BRPORT_FLUSH`.
+const PORT: u16 = 12;
+const STATE: u16 = 1;
 const FLUSH: u16 = 24;
 /// `VETH_INFO_PEER`, `linux/veth.h`.
 const PEER: u16 = 1;
@@ -123,28 +125,28 @@ impl Datagram {
         self.close(info);
         // Who asks for a port of the host's that leads to itself gets there also where br_netfilter has the packet translated
         // on its way through the bridge, which sends nothing back to where it comes from unless it is told to.
-        self.at_bridge(outer.name, HAIRPIN, &[1]);
+        self.message(libc::RTM_NEWLINK, 0, &interface(0, false));
+        self.text(NAME, outer.name);
+        let info = self.open(INFO);
+        self.text(SLAVE_KIND, "bridge");
+        let data = self.open(SLAVE_DATA);
+        self.attribute(HAIRPIN, &[1]);
+        self.close(data);
+        self.close(info);
     }
 
     /// Lets nothing more through between an interface and its bridge, which forgets who was there. That takes no time, unlike
     /// the removal of an interface.
-    pub fn cut_off(&mut self, name: &str) {
+    pub fn cut_off(&mut self, index: u32) {
+        // A bridge's own kind of this message, of whose effects nobody is told: who hears of a change enables the port again.
+        let mut fixed = interface(index, false);
+        fixed[0] = libc::AF_BRIDGE as u8;
+        self.message(libc::RTM_SETLINK, 0, &fixed);
+        let port = self.open(PORT);
         // `BR_STATE_DISABLED`, `linux/if_bridge.h`.
-        self.at_bridge(name, STATE, &[0]);
-        self.at_bridge(name, FLUSH, &[]);
-    }
-
-    /// Says something about how an interface is at its bridge.
-    #[inline(never)]
-    fn at_bridge(&mut self, name: &str, kind: u16, value: &[u8]) {
-        self.message(libc::RTM_NEWLINK, 0, &interface(0, false));
-        self.text(NAME, name);
-        let info = self.open(INFO);
-        self.text(SLAVE_KIND, "bridge");
-        let data = self.open(SLAVE_DATA);
-        self.attribute(kind, value);
-        self.close(data);
-        self.close(info);
+        self.attribute(STATE, &[0]);
+        self.attribute(FLUSH, &[]);
+        self.close(port);
     }
 
     /// Makes an interface in another namespace that has an own hardware address on one of the host's.
