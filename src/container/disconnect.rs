@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::connect::{NAMED, inside, namespace_of};
+use super::connect::{First, NAMED, inside, namespace_of};
 use super::connections::{Connection, Connections};
 use super::publish;
 use crate::base::errno::Errno;
@@ -17,7 +17,7 @@ use crate::sys::{FdRef, because, file, mount};
 ///
 /// # Errors
 /// It is not on it; the first thing that can't be taken down.
-pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, pid: u32, network: &str) -> Result<()> {
+pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, first: First, network: &str) -> Result<()> {
     let mut all = Connections::read(directory);
     let Some(at) = all.networks.iter().position(|connection| connection.network == network) else {
         return Err(Error::new(say!("the container is not on the network {}", network)));
@@ -26,7 +26,7 @@ pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, pid: u32, network: &str) -> 
     let connection = all.networks[at];
     publish::take_back(&networks, &all, Some(network))?;
     if connection.link.is_empty() {
-        link::remove(&inside(&namespace_of(pid)?)?, connection.interface)?;
+        link::remove(&inside(&namespace_of(first)?)?, connection.interface)?;
     }
     let socket = Socket::route()?;
     if !connection.link.is_empty() {
