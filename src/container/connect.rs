@@ -26,7 +26,7 @@ use crate::network::relay;
 use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets, sweeper};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
-use crate::sys::{Fd, FdRef, because, file, mount, process};
+use crate::sys::{Fd, FdRef, because, file, process};
 
 /// Where network namespaces have names, ip-netns(8).
 pub(super) const NAMED: &str = "/run/netns";
@@ -339,7 +339,8 @@ impl<'a> Making<'a> {
         inner.request(&mut datagram, phrase!("give the interface its addresses"))
     }
 
-    /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it.
+    /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it: a link to the first process's. A mount,
+    /// as that command makes, would be copied for each container that is started while this one runs.
     fn name(&mut self) -> Result<()> {
         let name = if self.whose.name.is_empty() { self.whose.id } else { self.whose.name };
         let _why = because!("name the container's network namespace, for ip netns");
@@ -350,18 +351,17 @@ impl<'a> Making<'a> {
         if !file::exists(CWD, place) {
             self.made.netns = keep::copy(name);
             self.write()?;
+            // That of a container whose owner was killed leads nowhere.
+            let _ = file::unlink(CWD, place);
         }
-        let flags = libc::O_RDONLY | libc::O_CREAT | libc::O_EXCL;
-        match file::create(CWD, place, flags, 0o444) {
+        match file::symlink(file::path(namespace_path(self.first.0, "network"))?, CWD, place) {
             Err(error) if error.is(Errno::EEXIST) => {
                 self.notes.push(say!("{} is there already: the network namespace has no name", path));
                 self.made.netns = "";
-                return self.write();
+                self.write()
             }
-            result => result.map(drop)?,
+            result => result,
         }
-        let source = file::path(namespace_path(self.first.0, "network"))?;
-        mount::mount(Some(source), place, None, libc::MS_BIND, None)
     }
 
     /// Tells the container its address, its name servers, and what was added.

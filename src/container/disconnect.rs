@@ -11,7 +11,7 @@ use crate::base::text::{self, Cut};
 use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::network::{Networks, ipam, names};
 use crate::sys::fd::CWD;
-use crate::sys::{FdRef, because, file, mount};
+use crate::sys::{FdRef, because, file};
 
 /// Takes a container that runs off one of its networks.
 ///
@@ -68,7 +68,6 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
     }
     if !all.netns.is_empty() {
         let place = file::path(join!("{}/{}", NAMED, all.netns))?;
-        let _ = mount::detach(place);
         match file::unlink(CWD, place) {
             Err(error) if !error.is(Errno::ENOENT) => return Err(error),
             _ => {}

@@ -315,3 +315,6 @@ pub fn mac_text(mac: [u8; 6]) -> &'static str {
     }
     text.leak()
 }
+
+#[cfg(test)]
+mod tests;
