@@ -8,3 +8,4 @@ pub mod netlink;
 pub mod program;
 pub mod security;
 pub mod tty;
+pub mod xtables;
