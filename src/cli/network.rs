@@ -266,7 +266,7 @@ pub(super) fn prune(context: &Context<'_>) -> Result<u8> {
         ).kept())?;
         let mut answer = [0; 16];
         let length = file::read(fd::STDIN, &mut answer)?;
-        if length == 0 || answer[0].to_ascii_lowercase() != b'y' {
+        if length == 0 || !matches!(answer[0], b'y' | b'Y') {
             return Ok(0);
         }
     }
