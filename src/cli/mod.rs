@@ -164,6 +164,7 @@ acts! {
     "network ls"     network::list;
     "network inspect" inspect::networks;
     "network rm"     network::remove;
+    "network prune"  network::prune;
     "network connect" connect::connect;
     "network disconnect" connect::disconnect;
     "gc"             gc::collect;

@@ -16,6 +16,7 @@ use crate::base::json::{self, Value};
 use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
+use crate::network::sweeper;
 use crate::sys::{FdRef, because, process as kernel};
 
 /// Rounds of 5 ms for which an owner without its lock may still be there.
@@ -138,7 +139,7 @@ pub fn volumes(config: &Value) -> Vec<&str> {
 pub fn discard(root: FdRef<'_>, bundles: &Bundles, (id, name): (&str, &str), with: &With<'_>) -> Result<()> {
     if let Some(config) = with.config {
         remove_group(config, id, with.state, false)?;
-        disconnect::release(root, id)?;
+        sweeper::start(&disconnect::release(root, id)?);
         if with.volumes {
             let owned = Volumes::open(root)?;
             for volume in volumes(config) {

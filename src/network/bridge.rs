@@ -14,6 +14,7 @@ use crate::base::text::{self, Address};
 use crate::kernel::netlink::link::{self, Link, New, family};
 use crate::kernel::netlink::nft::{self, Filter};
 use crate::kernel::netlink::{Datagram, Socket};
+use crate::kernel::xtables;
 use crate::sys::fd::CWD;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, because};
@@ -262,6 +263,14 @@ fn keep_routers() -> Result<()> {
 
 /// Notes whose filters drop what passes through the host unless they know it.
 fn foreign(bridge: &str, notes: &mut Notes) {
+    for (is_ipv6, program) in [(false, "iptables-legacy"), (true, "ip6tables-legacy")] {
+        if xtables::drops(is_ipv6) {
+            notes.push(say!(
+                "another firewall drops what it does not know: chain FORWARD of {}; let it pass: '{} -I FORWARD -i {} -j ACCEPT; {} -I FORWARD -o {} -j ACCEPT'",
+                program, program, bridge, program, bridge
+            ));
+        }
+    }
     let mut datagram = Datagram::default();
     datagram.list_chains();
     let Ok(socket) = Socket::netfilter() else { return };

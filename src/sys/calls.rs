@@ -203,6 +203,7 @@ calls! {
     connect [Fd, Memory, Int] "connect to a container, its monitor, a registry or a name server";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
+    getsockopt [Fd, Int, Int, Memory, Memory] "read the policies of older packet filters";
     setsockopt [Fd, Int, Int, Memory, Int] "say how a netlink socket answers, or who shares an address and a port";
     shutdown [Fd, Int] "pass on that a connection has ended in one direction";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message or a datagram";

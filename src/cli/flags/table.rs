@@ -351,6 +351,10 @@ flags! {
     VOLUME_RM "Options" {
         ForceVolume       b'f' "force"              Switch   ""               "Do not fail on what is missing";
     }
+    /// `network prune`.
+    PRUNE "Options" {
+        ForcePrune        b'f' "force"              Switch   ""               "Do not ask first";
+    }
     /// `gc`.
     GC "Options" {
         GcDryRun          b' ' "dry-run"            Switch   ""               "Print what would be removed";

@@ -51,7 +51,7 @@ use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
 use crate::image::land::full;
-use crate::network::{DEFAULT, Networks};
+use crate::network::{DEFAULT, Networks, sweeper};
 use crate::sys::cold::Gate;
 use crate::sys::poll;
 use crate::sys::process::Ended;
@@ -323,10 +323,13 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let control = life.control.as_ref();
     let oom = control.is_some_and(|control| result.is_ok() && control.was_oom_killed());
     let whole = result.is_err() || life.state.remove;
+    let mut links = Vec::new();
     let cleaned = control
         .map_or(Ok(()), Control::remove)
         .and_then(|()| disconnect::release(life.root, life.id))
+        .map(|left| links = left)
         .and_then(|()| if whole { life.discard() } else { Ok(()) });
+    sweeper::start(&links);
     let ended = result?;
     cleaned?;
     if oom {

@@ -11,6 +11,7 @@ use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_u32};
 use crate::container::log::{Stream, write::Log};
 use crate::container::{launch, process as known, remains, run};
+use crate::network::sweeper;
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
@@ -317,6 +318,8 @@ impl Monitor {
         loop {
             self.settle();
             if self.queue.is_empty() {
+                self.clients.clear();
+                sweeper::sweep(&self.links);
                 process::exit(0);
             }
             let mut files = Vec::new();
