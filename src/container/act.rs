@@ -5,6 +5,7 @@ use core::ffi::CStr;
 
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
+use super::readback::Rights;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
@@ -33,6 +34,8 @@ pub struct Actor<'a> {
     pub channel: &'a Fd,
     /// Who the workload turned out to be.
     pub identity: Identity,
+    /// What the workload may do.
+    pub rights: Rights,
     trees: Vec<Option<Tree>>,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Actor<'a> {
             size: None,
             channel,
             identity: Identity::default(),
+            rights: Rights::default(),
             trees: Vec::new(),
         }
     }
@@ -111,6 +115,10 @@ impl<'a> Actor<'a> {
                 self.become_user(bounding, sets, ambient)
             }
             Action::WorkingDirectory { path } => working_directory(path),
+            Action::NoNewPrivileges => {
+                self.rights.no_new_privileges = true;
+                process::prctl_no_new_privs()
+            }
             _ => simple(action),
         }
     }
@@ -157,7 +165,9 @@ impl<'a> Actor<'a> {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
         security::setresuid(uid)?;
+        self.rights.sets = [0, 0, 0, bounding, ambient];
         if uid == 0 || keep {
+            self.rights.sets[..3].copy_from_slice(&[sets.inheritable, sets.permitted, sets.effective]);
             security::capset(Capabilities {
                 effective: sets.effective & caps::ALL,
                 permitted: sets.permitted & caps::ALL,
@@ -245,7 +255,6 @@ fn simple(action: &Action) -> Result<()> {
         Action::Limit { name, resource, soft, hard } => {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
-        Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
 }

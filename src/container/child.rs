@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use super::act::{Actor, ERROR, HEIR, READY};
 use super::init;
 use super::plan::{Action, Entered, Step};
+use super::readback;
 use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
@@ -82,6 +83,11 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
         close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
     }
+    // While it is the host that says what it is; on one without /proc nothing is told.
+    let status = match file::open(CWD, c"/proc/self/status", libc::O_RDONLY) {
+        Err(error) if error.is(Errno::ENOENT) => None,
+        result => Some(result?),
+    };
     let mut actor = Actor::new(job.wanted, channel);
     actor.default_user = job.default_user;
     actor.groups = job.groups;
@@ -96,6 +102,9 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
     }
     actor.perform(late)?;
+    if let Some(status) = status {
+        readback::check(&status, &actor.rights, &actor.identity)?;
+    }
     let _why = because!("become the workload");
     let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {

@@ -95,7 +95,7 @@ pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
 /// # Errors
 /// As for [`connect`].
 pub fn join(whose: &Whose<'_>, pid: u32, line: &'static str) -> Result<Notes> {
-    let before = Connections::read(whose.directory);
+    let before = Connections::read(whose.directory)?;
     let mut making = Making::new(*whose, pid, before.clone())?;
     for connection in &before.networks {
         if let Some(network) = making.networks.load(connection.network)? {
@@ -343,7 +343,7 @@ impl<'a> Making<'a> {
         let path = join!("{}/{}", NAMED, name);
         let place = file::path(path)?;
         // Whoever takes the container off its networks removes what is written down, so that must not be another's.
-        if !file::exists(CWD, place) {
+        if !file::is_there(CWD, place)? {
             self.made.netns = keep::copy(name);
             self.write()?;
         }

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod plan;
 pub mod process;
 pub(crate) mod publish;
+pub mod readback;
 mod relay;
 pub mod remains;
 pub mod root;

@@ -51,7 +51,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
         spec.hostname = Some(parts.hostname);
     }
     mount(parts, &mut spec.mounts);
-    annotations(parts, &mut spec.annotations);
+    annotations(parts, &mut spec.annotations)?;
     // The defaults have both.
     if let Some(asked) = &mut spec.process {
         process(parts, asked)?;
@@ -83,7 +83,7 @@ static NOTES: &[&str] = &[
 
 /// What the specification has no member for, but a later start needs, as far as flags alone don't say it.
 #[inline(never)]
-fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
+fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
     let parsed = parts.options.parsed;
     let input = match (parsed.on(Id::Interactive), parsed.on(Id::Detach)) {
         (false, _) => "",
@@ -103,7 +103,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
             let exposed = network::exposed(parsed, &parts.found.exposed);
             network::publish_all(exposed, &mut annotations[place].1);
         }
-        environment::resolver(parts.options, Servers::Not)
+        environment::resolver(parts.options, Servers::Not)?
     } else {
         ""
     };
@@ -129,6 +129,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
             annotations.push((*name, value));
         }
     }
+    Ok(())
 }
 
 #[inline(never)]
