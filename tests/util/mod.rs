@@ -8,6 +8,7 @@ pub mod detached;
 pub mod disk;
 pub mod dns;
 pub mod elf;
+pub mod faults;
 pub mod image;
 pub mod killer;
 pub mod leaks;
@@ -18,6 +19,7 @@ pub mod rootfs;
 pub mod scene;
 pub mod source;
 pub mod strace;
+pub mod tracer;
 pub mod traffic;
 pub mod tree;
 
