@@ -19,6 +19,7 @@ mod debian;
 mod detached;
 mod diff_export;
 mod exec;
+mod faults;
 mod filesystem_images;
 mod flat;
 mod floors;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         crowd::trials(),
         debian::trials(),
         exec::trials(),
+        faults::trials(),
         detached::trials(),
         diff_export::trials(),
         filesystem_images::trials(),

@@ -115,7 +115,7 @@ pub(super) fn disconnect(context: &Context<'static>) -> Result<u8> {
             .hint(phrase!("connect it to another one first")));
     }
     let directory = named.seen.directory.by_ref();
-    let is_up = Connections::read(directory).networks.iter().any(|connection| connection.network == named.network);
+    let is_up = Connections::read(directory)?.networks.iter().any(|connection| connection.network == named.network);
     if named.seen.condition.is_running() && is_up {
         leave(named.root, directory, named.first(), named.network)?;
     }

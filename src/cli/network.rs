@@ -225,7 +225,7 @@ fn on(
     let bundles = Bundles::open(context.open_root()?)?;
     for &(id, name) in bundles.list()? {
         if let Some((directory, _)) = bundles.look(id)? {
-            for connection in &mut Connections::read(directory.by_ref()).networks {
+            for connection in &mut Connections::read(directory.by_ref())?.networks {
                 if connection.network == network {
                     take(id, name, connection);
                 }

@@ -15,9 +15,10 @@ use crate::container::launch::{NETWORKS, PORTS};
 use crate::container::state::Seen;
 use crate::network::Networks;
 
-/// What is put up for a container; nothing if it does not run.
+/// What is put up for a container, to be shown; nothing if it does not run.
 fn connections(seen: &Seen) -> Connections {
-    if seen.condition.is_running() { Connections::read(seen.directory.by_ref()) } else { Connections::default() }
+    let running = seen.condition.is_running();
+    if running { Connections::read(seen.directory.by_ref()).unwrap_or_default() } else { Connections::default() }
 }
 
 /// `80/tcp`.

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use super::confine::heed;
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
+use super::readback::Rights;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
@@ -40,6 +41,10 @@ pub struct Actor<'a> {
     pub identity: Identity,
     /// Whether groups can't be changed, as in a user namespace without `newgidmap`; the container's `/proc` does not tell.
     keeps_groups: bool,
+    /// What the workload may do.
+    pub rights: Rights,
+    /// What tells what this process may do, opened while the container had no say in what that is.
+    pub status: Option<Fd>,
     trees: Vec<Option<Tree>>,
     /// The container's user namespace, while it is not entered yet.
     pub users: Option<Fd>,
@@ -77,6 +82,8 @@ impl<'a> Actor<'a> {
             channel,
             identity: Identity::default(),
             keeps_groups: is_confined() && users::keeps_groups(),
+            rights: Rights::default(),
+            status: None,
             trees: Vec::new(),
             users: None,
         }
@@ -140,7 +147,12 @@ impl<'a> Actor<'a> {
             }
             Action::Enter { container, kinds } => {
                 enter(container, kinds)?;
-                if kinds & libc::CLONE_NEWUSER == 0 { Ok(()) } else { become_root() }
+                if kinds & libc::CLONE_NEWUSER == 0 {
+                    return Ok(());
+                }
+                // The host tells its own IDs.
+                self.rights.other_ids = true;
+                become_root()
             }
             Action::Console { first } => self.console(first),
             Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
@@ -153,8 +165,21 @@ impl<'a> Actor<'a> {
             }
             // The last thing, which comes when all else is done.
             Action::Confine(_) => Ok(()),
+            Action::NoNewPrivileges => {
+                self.rights.no_new_privileges = true;
+                process::prctl_no_new_privs()
+            }
             _ => simple(action),
         }
+    }
+
+    /// Opens what tells what this process may do.
+    pub fn open_status(&mut self) -> Result<()> {
+        self.status = match file::open(CWD, c"/proc/self/status", libc::O_RDONLY) {
+            Err(error) if error.is(Errno::ENOENT) => None,
+            result => Some(result?),
+        };
+        Ok(())
     }
 
     fn tree(&self, slot: usize) -> Result<&Tree> {
@@ -188,7 +213,9 @@ impl<'a> Actor<'a> {
             process::exit(EXIT_FAILURE);
         }
         self.users = None;
-        become_root()
+        become_root()?;
+        // It tells of another process than before.
+        self.open_status()
     }
 
     fn hold(&mut self, slot: usize, tree: Tree) {
@@ -254,10 +281,7 @@ impl<'a> Actor<'a> {
         };
         // Also where setresuid(2) takes all: whoever started vial may have it not do so (`SECBIT_NO_SETUID_FIXUP`).
         security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
-        let now = security::capget()?;
-        if (now.effective, now.permitted) != (wanted.effective, wanted.permitted) {
-            return Err(Error::new(phrase!("the workload would have other capabilities than those asked for")));
-        }
+        self.rights.sets = [wanted.inheritable, wanted.permitted, wanted.effective, bounding, ambient];
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
     }
@@ -360,7 +384,6 @@ fn simple(action: &Action) -> Result<()> {
         Action::Limit { name, resource, soft, hard } => {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
-        Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
 }

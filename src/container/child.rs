@@ -7,6 +7,7 @@ use super::act::{Actor, ERROR, HEIR, READY};
 use super::confine::{self, confine};
 use super::init;
 use super::plan::{Action, Confinement, Entered, Step};
+use super::readback;
 use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
@@ -90,6 +91,8 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         let held = entered(job).map(|container| container.held).or(actor.users.as_ref().map(Fd::number));
         close_all_but(channel.number(), held.unwrap_or(-1))?;
     }
+    // While it is the host that says what it is; on one without /proc nothing is told.
+    actor.open_status()?;
     actor.default_user = job.default_user;
     actor.groups = job.groups;
     actor.size = job.size;
@@ -103,6 +106,9 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
     }
     actor.perform(late)?;
+    if let Some(status) = &actor.status {
+        readback::check(status, &actor.rights, &actor.identity)?;
+    }
     let _why = because!("become the workload");
     let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {

@@ -99,7 +99,7 @@ pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
 /// # Errors
 /// As for [`connect`].
 pub fn join(whose: &Whose<'_>, first: First, line: &'static str) -> Result<Notes> {
-    let before = Connections::read(whose.directory);
+    let before = Connections::read(whose.directory)?;
     let mut making = Making::new(*whose, first, before.clone())?;
     for connection in &before.networks {
         if let Some(network) = making.networks.load(connection.network)? {
@@ -348,7 +348,7 @@ impl<'a> Making<'a> {
         let path = join!("{}/{}", NAMED, name);
         let place = file::path(path)?;
         // Whoever takes the container off its networks removes what is written down, so that must not be another's.
-        if !file::exists(CWD, place) {
+        if !file::is_there(CWD, place)? {
             self.made.netns = keep::copy(name);
             self.write()?;
             // That of a container whose owner was killed leads nowhere.

@@ -18,7 +18,7 @@ use crate::sys::{FdRef, because, file};
 /// # Errors
 /// It is not on it; the first thing that can't be taken down.
 pub fn leave(root: FdRef<'_>, directory: FdRef<'_>, first: First, network: &str) -> Result<()> {
-    let mut all = Connections::read(directory);
+    let mut all = Connections::read(directory)?;
     let Some(at) = all.networks.iter().position(|connection| connection.network == network) else {
         return Err(Error::new(say!("the container is not on the network {}", network)));
     };
@@ -50,7 +50,7 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
         Err(error) if error.is(Errno::ENOENT) => return Ok(links),
         directory => directory?,
     };
-    let mut all = Connections::read(directory.by_ref());
+    let mut all = Connections::read(directory.by_ref())?;
     if all == Connections::default() {
         return Ok(links);
     }
@@ -102,7 +102,11 @@ fn cut_off(links: &[&str]) -> Result<()> {
 /// Leaves a network: names first, so that nobody is led to an address that another one has by then.
 fn take_off(networks: &Networks, connection: &Connection) -> Result<()> {
     let addresses = [connection.address, connection.address6];
-    let directory = networks.directory(connection.network).ok();
+    let directory = match networks.directory(connection.network) {
+        // There is no such network any more.
+        Err(error) if error.is(Errno::NONE) => None,
+        directory => Some(directory?),
+    };
     for address in addresses.into_iter().filter_map(text::address) {
         for name in connection.names.parts(b',') {
             if let Some(directory) = &directory {

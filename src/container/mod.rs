@@ -21,6 +21,7 @@ pub mod plan;
 pub mod process;
 pub(crate) mod publish;
 pub mod ranges;
+pub mod readback;
 mod relay;
 pub mod remains;
 pub mod root;

@@ -235,7 +235,7 @@ pub(super) fn end_relay((pid, began): (u32, u64)) -> Result<()> {
 /// # Errors
 /// A port is taken meanwhile.
 pub fn resume(root: FdRef<'_>, directory: FdRef<'_>) -> Result<()> {
-    let mut all = Connections::read(directory);
+    let mut all = Connections::read(directory)?;
     if all.relay.0 == 0 {
         return Ok(());
     }

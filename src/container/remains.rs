@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::control::PARENTS;
+use super::control::{PARENTS, remove_parents};
 use super::disconnect;
 use super::launch::RANGE;
 use super::process;
@@ -118,10 +118,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     // Its directories may be gone while those above them, made for it, are not.
     Group::everywhere(&hierarchies, path).remove()?;
     let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
-    // Those below come after those above.
-    for parent in parents.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {
-        Group::remove_parent(parent)?;
-    }
+    remove_parents(parents)?;
     Ok(found)
 }
 

@@ -150,9 +150,13 @@ pub fn start(
     if surroundings.stays {
         note(pid).inspect_err(|_| Running::kill(pid))?;
     }
-    if job.waits {
-        // Should it fail, that process has ended, and has said why.
-        let _ = net::send(here.by_ref(), &[GO], None);
+    if job.waits
+        && let Err(error) = net::send(here.by_ref(), &[GO], None)
+    {
+        // If that process has ended it has said why; else it would wait for ever.
+        let gone = error.is(Errno::EPIPE) || error.is(Errno::ECONNRESET);
+        let _ = process::kill(pid, libc::SIGKILL);
+        return Err(await_execution(pid, &here, container).err().filter(|_| gone).unwrap_or(error));
     }
     await_execution(pid, &here, container).map(|(pid, master)| Running {
         pid,

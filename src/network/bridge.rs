@@ -33,11 +33,14 @@ fn turn() -> Result<Fd> {
     Ok(namespace)
 }
 
-/// Whether the kernel has IPv6, and new interfaces do.
+/// Whether the kernel has IPv6, and new interfaces do. Where that can't be read it counts as there, and what can't be done then
+/// tells.
 #[must_use]
 pub fn has_ipv6() -> bool {
-    let disabled = file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16);
-    disabled.is_ok_and(|value| value.first() == Some(&b'0'))
+    match file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16) {
+        Ok(value) => value.first() == Some(&b'0'),
+        Err(error) => !error.is(Errno::ENOENT),
+    }
 }
 
 /// The name of a network's interface on the host, and of its tables.

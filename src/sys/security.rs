@@ -59,7 +59,9 @@ pub fn drop_from_bounding_set(capability: u32) -> Result<bool> {
     // SAFETY: numbers only.
     match unsafe { sys!(prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } {
         Ok(_) => Ok(true),
-        Err(Errno::EINVAL) => Ok(false),
+        // Should the kernel know it, it was not dropped.
+        // SAFETY: numbers only.
+        Err(Errno::EINVAL) if unsafe { sys!(prctl, libc::PR_CAPBSET_READ, capability, 0, 0, 0) }.is_err() => Ok(false),
         Err(errno) => Err(fail_on(errno, phrase!("drop from the bounding set capability"), capability)),
     }
 }

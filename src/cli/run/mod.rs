@@ -312,7 +312,7 @@ fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut 
     for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
         file::mkdir(bundle.directory.by_ref(), name, *mode)?;
     }
-    for (name, content) in environment::files(environment::hostname(options, id), options) {
+    for (name, content) in environment::files(environment::hostname(options, id), options)? {
         bundle.write(name, content)?;
     }
     Ok(())

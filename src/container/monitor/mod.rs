@@ -53,6 +53,9 @@ pub const STOPPED: &CStr = c"stopped";
 /// The mark that it is about to be started again.
 pub const RESTARTING: &CStr = c"restarting";
 
+/// How often a monitor tries to tell that a container runs.
+const TRIES: u32 = 3;
+
 /// How a container is started.
 #[derive(Clone, Copy)]
 pub struct How {
@@ -206,7 +209,13 @@ impl Monitor {
     fn report(result: Result<()>, channel: &Fd) {
         let _why = because!("tell the command that started the container");
         match result {
-            Ok(()) => drop(net::send(channel.by_ref(), &[READY], None)),
+            Ok(()) => {
+                // The container runs, and the command would say that it does not. Should that be gone, nobody is told.
+                let mut tries = TRIES;
+                while tries > 0 && net::send(channel.by_ref(), &[READY], None).is_err() {
+                    tries -= 1;
+                }
+            }
             Err(error) => {
                 let mut message = alloc::vec![ERROR];
                 message.extend(error.encode());

@@ -3,7 +3,8 @@
 use core::ffi::CStr;
 
 use crate::base::errno::Errno;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
+use crate::base::keep;
 use crate::sys::fd::CWD;
 use crate::sys::{file, mount};
 
@@ -19,7 +20,8 @@ pub fn mask(path: &CStr) -> Result<()> {
         Err(error) if error.is(Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),
         Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => {
-            mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))
+            mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))?;
+            read_back(path, libc::MS_RDONLY)
         }
         Ok(_) => mount::mount(Some(c"/dev/null"), path, None, libc::MS_BIND, None),
     }
@@ -44,5 +46,24 @@ pub fn read_only(path: &CStr) -> Result<()> {
 pub fn seal(path: &CStr) -> Result<()> {
     // A remount sets all flags anew. The root keeps its programs, devices and set-user-ID bits.
     let kept = if path == c"/" { 0 } else { libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC };
-    mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept, None)
+    let flags = libc::MS_RDONLY | kept;
+    mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
+    read_back(path, flags)
+}
+
+/// Looks whether what a path leads to now is restricted as it was asked for, whatever the calls seemed to do.
+///
+/// # Errors
+/// It is not.
+#[inline(never)]
+pub fn read_back(path: &CStr, flags: libc::c_ulong) -> Result<()> {
+    let asked = flags & (libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC);
+    if asked == 0 {
+        return Ok(());
+    }
+    let place = file::open(CWD, path, libc::O_PATH)?;
+    if asked as usize & !file::mount_flags(place.by_ref())? == 0 {
+        return Ok(());
+    }
+    Err(Error::new(say!("the kernel does not restrict {} as it was asked to", keep::lossy(path.to_bytes()))))
 }

@@ -37,6 +37,7 @@ pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulon
         make(target, Kind::Directory)?;
         result = mount::mount(Some(source), target, Some(kind), flags, data);
     }
+    let result = result.and_then(|()| mask::read_back(target, flags));
     result.map_err(|error| match error.errno() {
         Errno::ENODEV => {
             error.hint(phrase!("the kernel has no such file system; see CONFIG_*_FS in its configuration"))

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::copy;
+use super::mask::read_back;
 use super::options::Options;
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
@@ -119,6 +120,8 @@ impl Tree {
     /// What making the place, `move_mount(2)`, mount(2) and `mount_setattr(2)` refuse.
     pub fn attach(self, target: &CStr, options: &Options) -> Result<()> {
         let place = place::make(target, self.kind)?;
+        let recursive = if options.recursive & u64::from(uapi::MOUNT_ATTR_RDONLY) != 0 { libc::MS_RDONLY } else { 0 };
+        let asked = options.set | recursive;
         if self.detached {
             // Restricted while nobody can reach it yet.
             let attributes = attributes(options);
@@ -129,14 +132,15 @@ impl Tree {
             if !done {
                 restrict_each(target, options, propagation)?;
             }
-            return Ok(());
+            return read_back(target, asked);
         }
         let source = descriptor_path(&self.file)?;
         let depth = if self.recursive { libc::MS_REC } else { 0 };
         let onto = descriptor_path(&place)?;
         mount::mount(Some(source), onto, None, libc::MS_BIND | depth, None)?;
         mount::detach(source)?;
-        restrict_each(target, options, options.propagation)
+        restrict_each(target, options, options.propagation)?;
+        read_back(target, asked)
     }
 }
 
