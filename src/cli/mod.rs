@@ -128,11 +128,11 @@ acts! {
     "restart"        lifecycle::restart;
     "kill"           lifecycle::kill;
     "wait"           |context| Ok(lifecycle::wait(context));
-    "attach"         attach::attach;
     "exec"           exec::exec;
-    "boot"           lifecycle::start_all;
     "rm"             rm::remove;
     packed:
+    "attach"         attach::attach;
+    "boot"           lifecycle::start_all;
     "logs"           logs::logs;
     "rename"         lifecycle::rename;
     "port"           port::port;

@@ -174,6 +174,9 @@ impl<'a> Actor<'a> {
     }
 
     /// Opens what tells what this process may do.
+    ///
+    /// # Errors
+    /// open(2).
     pub fn open_status(&mut self) -> Result<()> {
         self.status = match file::open(CWD, c"/proc/self/status", libc::O_RDONLY) {
             Err(error) if error.is(Errno::ENOENT) => None,

@@ -18,6 +18,7 @@ use crate::image::resolve::{self, Place};
 use crate::image::store::Store;
 use crate::kernel::{loopdev, mounts, users as kernel_users};
 use crate::storage::{BTRFS, Trees};
+use crate::sys::cold::Gate;
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::uapi::Statx;
@@ -115,12 +116,11 @@ impl Files {
             return Ok(());
         }
         let _why = because!("see owners of files as the container does");
-        let namespace = match &self.process {
-            Some(process) => file::open(process.by_ref(), c"ns/user", libc::O_RDONLY)?,
-            None => {
-                let linux = Spec::from_json(self.config).ok().and_then(|spec| spec.linux).unwrap_or_default();
-                kernel_users::make(plan::map_text(&linux.uid_mappings), plan::map_text(&linux.gid_mappings))?
-            }
+        let namespace = if let Some(process) = &self.process {
+            file::open(process.by_ref(), c"ns/user", libc::O_RDONLY)?
+        } else {
+            let linux = Spec::from_json(self.config).ok().and_then(|spec| spec.linux).unwrap_or_default();
+            kernel_users::make(plan::map_text(&linux.uid_mappings), plan::map_text(&linux.gid_mappings))?
         };
         sys::process::setns(namespace.by_ref(), libc::CLONE_NEWUSER)
     }
@@ -314,12 +314,18 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
 /// # Errors
 /// What the file system refuses.
 #[inline(never)]
-pub fn make_tree(
-    store: &Store,
-    directory: &Fd,
-    annotation: &dyn Fn(&str) -> &'static str,
-    maps: Option<(&[mounts::Part], &[mounts::Part])>,
-) -> Result<()> {
+pub fn make_tree(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
+    COLD_GATE.open()?(store, directory, annotation, maps)
+}
+
+/// What an annotation says.
+type Annotation<'a> = &'a dyn Fn(&str) -> &'static str;
+/// Maps of users and of groups.
+type Maps<'a> = Option<(&'a [mounts::Part], &'a [mounts::Part])>;
+
+static COLD_GATE: Gate<fn(&Store, &Fd, Annotation<'_>, Maps<'_>) -> Result<()>> = Gate(make_one);
+
+fn make_one(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
     let mut helper = Helper::start(&mut |_| {
         let base = base(store, directory, annotation)?;
         let btrfs = annotation(STORAGE) == BTRFS;

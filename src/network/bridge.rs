@@ -15,6 +15,7 @@ use crate::kernel::netlink::link::{self, Link, New, family};
 use crate::kernel::netlink::nft::{self, Filter};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::kernel::xtables;
+use crate::sys::cold::Gate;
 use crate::sys::fd::CWD;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, because};
@@ -62,8 +63,13 @@ fn mac(network: &Network) -> [u8; 6] {
 ///
 /// # Errors
 /// What the kernel or the file system refuses.
-#[inline(never)]
 pub fn make_default(networks: &Networks) -> Result<()> {
+    COLD_GATE_DEFAULT.open()?(networks)
+}
+
+static COLD_GATE_DEFAULT: Gate<fn(&Networks) -> Result<()>> = Gate(make_default_once);
+
+fn make_default_once(networks: &Networks) -> Result<()> {
     let _why = because!("make the network that containers are on unless told otherwise");
     let _turn = turn()?;
     let socket = Socket::route()?;
@@ -117,9 +123,19 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<L
     let name = interface(network);
     let mac = mac(network);
     match link::find(socket, name, 0)? {
-        Some(link) if link.up && link.mac == mac => return Ok(link),
-        _ => {}
+        Some(link) if link.up && link.mac == mac => Ok(link),
+        _ => COLD_GATE.open()?(socket, network, notes),
     }
+}
+
+type Make = fn(&Socket, &Network, &mut Notes) -> Result<Link>;
+
+/// Only the first container needs it.
+static COLD_GATE: Gate<Make> = Gate(make);
+
+/// Makes the bridge.
+fn make(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<Link> {
+    let (name, mac) = (interface(network), mac(network));
     let _turn = turn()?;
     if let Some(link) = link::find(socket, name, 0)? {
         if link.mac != mac {

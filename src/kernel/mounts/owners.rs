@@ -53,9 +53,9 @@ impl Shift<'_> {
         }
         let (uid, gid) = (map(self.uids, stat.uid)?, map(self.gids, stat.gid)?);
         if name.is_empty() {
-            file::chown(directory, uid, gid)?
+            file::chown(directory, uid, gid)?;
         } else {
-            file::chown_at(directory, name, uid, gid)?
+            file::chown_at(directory, name, uid, gid)?;
         }
         // A change of owner takes them away, chown(2).
         if mode & 0o6000 != 0 && kind == libc::S_IFREG {
