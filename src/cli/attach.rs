@@ -107,7 +107,9 @@ pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8
     COLD_GATE.open()?(session, directory, manner)
 }
 
-static COLD_GATE: Gate<fn(&Fd, &Fd, &Manner) -> Result<u8>> = Gate(pass_on);
+type Follow = fn(&Fd, &Fd, &Manner) -> Result<u8>;
+
+static COLD_GATE: Gate<Follow> = Gate(pass_on);
 
 fn pass_on(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
     let _why = because!("pass on what goes to and comes from the container, until it has ended");

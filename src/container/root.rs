@@ -323,7 +323,9 @@ type Annotation<'a> = &'a dyn Fn(&str) -> &'static str;
 /// Maps of users and of groups.
 type Maps<'a> = Option<(&'a [mounts::Part], &'a [mounts::Part])>;
 
-static COLD_GATE: Gate<fn(&Store, &Fd, Annotation<'_>, Maps<'_>) -> Result<()>> = Gate(make_one);
+type MakeTree = fn(&Store, &Fd, Annotation<'_>, Maps<'_>) -> Result<()>;
+
+static COLD_GATE: Gate<MakeTree> = Gate(make_one);
 
 fn make_one(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
     let mut helper = Helper::start(&mut |_| {

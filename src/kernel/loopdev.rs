@@ -60,7 +60,9 @@ pub fn mount_image(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()
     COLD_GATE.open()?(path, target, node)
 }
 
-static COLD_GATE: Gate<fn(&CStr, &CStr, &'static CStr) -> Result<()>> = Gate(mount_one);
+type Mount = fn(&CStr, &CStr, &'static CStr) -> Result<()>;
+
+static COLD_GATE: Gate<Mount> = Gate(mount_one);
 
 fn mount_one(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()> {
     let (image, kind) = open(path)?;

@@ -59,7 +59,9 @@ fn copy(from: FdRef<'_>, to: FdRef<'_>, except: Option<Identity>) -> Result<()> 
     COLD_GATE.open()?(from, to, except)
 }
 
-static COLD_GATE: Gate<fn(FdRef<'_>, FdRef<'_>, Option<Identity>) -> Result<()>> = Gate(copy_all);
+type CopyTree = fn(FdRef<'_>, FdRef<'_>, Option<Identity>) -> Result<()>;
+
+static COLD_GATE: Gate<CopyTree> = Gate(copy_all);
 
 fn copy_all(from: FdRef<'_>, to: FdRef<'_>, except: Option<Identity>) -> Result<()> {
     let stat = file::stat(from, c"")?;
