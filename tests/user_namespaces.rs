@@ -46,7 +46,7 @@ fn root_in_a_container_is_nobody_outside(scene: &Scene) {
     scene.vial(["run", "-d", "--name", "two", "--userns", "auto", &rootfs, "sleep", "4321"]).ok();
     let first: u32 = ranges(scene).first().unwrap().parse().unwrap();
     let of = |pattern: &str| {
-        let found = Command::new("pgrep").args(["-u", &pattern.to_owned(), "sleep"]).output().unwrap().stdout;
+        let found = Command::new("pgrep").args(["-u", pattern, "sleep"]).output().unwrap().stdout;
         String::from_utf8_lossy(&found).lines().count()
     };
     assert_eq!(of(&first.to_string()), 1);
