@@ -20,7 +20,7 @@ use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::users::is_confined;
-use crate::sys::{because, file, mount, net, process, terminal};
+use crate::sys::{because, file, mount, net, process, procfs, terminal};
 
 /// What the actions need besides themselves, and what they leave behind.
 pub struct Actor<'a> {
@@ -39,6 +39,8 @@ pub struct Actor<'a> {
     /// Whether groups can't be changed, as in a user namespace without `newgidmap`; the container's `/proc` does not tell.
     keeps_groups: bool,
     trees: Vec<Option<Tree>>,
+    /// The container's null device, once something is hidden behind it.
+    null: Option<Fd>,
 }
 
 static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
@@ -67,6 +69,7 @@ impl<'a> Actor<'a> {
             identity: Identity::default(),
             keeps_groups: is_confined() && users::keeps_groups(),
             trees: Vec::new(),
+            null: None,
         }
     }
 
@@ -77,6 +80,8 @@ impl<'a> Actor<'a> {
     pub fn perform(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             let _why = because(step.why);
+            #[cfg(feature = "weakened")]
+            let step = &Step { why: step.why, action: super::weakened::late(&step.action)? };
             self.act(&step.action).map_err(|error| error.because(step.why))?;
         }
         Ok(())
@@ -111,8 +116,13 @@ impl<'a> Actor<'a> {
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
                 file::chdir(target)?;
-                mounts::enter()
+                if weak!("root") {
+                    return Ok(());
+                }
+                mounts::enter()?;
+                mounts::refuse_links()
             }
+            Action::Mask { path } => mounts::mask(path, &mut self.null),
             Action::Enter { container, kinds } => enter(container, kinds),
             Action::Console { first } => self.console(first),
             Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
@@ -141,10 +151,8 @@ impl<'a> Actor<'a> {
     fn console(&mut self, first: bool) -> Result<()> {
         let pair = tty::open_pair(self.size)?;
         if first {
-            let number = terminal::number(pair.master.by_ref())?;
-            drop(mounts::make(c"/dev/console", Kind::File)?);
-            let slave = file::path(join!("/dev/pts/{}", number))?;
-            mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
+            let console = mounts::make(c"/dev/console", Kind::File)?;
+            mounts::put(&pair.slave, &console)?;
         }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         if first {
@@ -163,7 +171,17 @@ impl<'a> Actor<'a> {
     fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64, temporary: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
-        let Identity { uid, gid, ref groups, .. } = self.identity;
+        let Identity { uid, gid, ref mut groups, .. } = self.identity;
+        // To the kernel the last ID is none: nothing would change, and root stay root, setresuid(2).
+        if (uid == u32::MAX || gid == u32::MAX || groups.contains(&u32::MAX)) && !weak!("ids") {
+            return Err(Error::new(phrase!(
+                "process.user: an ID is 4294967295, which stands for no user and no group"
+            )));
+        }
+        // So that no program with a set-group-ID bit takes it away from the workload (CVE-2022-36109).
+        if !self.keeps_groups && !groups.contains(&gid) {
+            groups.push(gid);
+        }
         for capability in 0..64 {
             if bounding & 1 << capability == 0 && !security::drop_from_bounding_set(capability)? {
                 break;
@@ -172,10 +190,10 @@ impl<'a> Actor<'a> {
         // Another user than root keeps none unless they are ambient.
         let own = if uid == 0 || ambient != 0 { sets } else { Capabilities::default() };
         let keep = uid != 0 && own.permitted | temporary != 0;
-        if keep {
+        if keep || weak!("inheritable") {
             process::prctl_keep_capabilities()?;
         }
-        match security::setgroups(groups) {
+        match if weak!("groups") { Ok(()) } else { security::setgroups(groups) } {
             // Nobody with the right to it has mapped groups; then there are none that could be given away.
             Err(error) if error.is(Errno::EPERM) && groups.is_empty() && self.keeps_groups => {}
             result => result.map_err(unmapped)?,
@@ -185,11 +203,11 @@ impl<'a> Actor<'a> {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
         security::setresuid(uid).map_err(unmapped)?;
-        if uid == 0 || keep {
+        if uid == 0 || keep || weak!("inheritable") {
             security::capset(Capabilities {
                 effective: (own.effective | temporary) & caps::ALL,
                 permitted: (own.permitted | temporary) & caps::ALL,
-                inheritable: own.inheritable & caps::ALL,
+                inheritable: if weak!("inheritable") { bounding & sets.permitted } else { own.inheritable } & caps::ALL,
             })
             .map_err(|error| capability_hint(error, sets.permitted))?;
         }
@@ -258,7 +276,6 @@ fn simple(action: &Action) -> Result<()> {
             result => result,
         },
         Action::MakeWorkingDirectory { path } => make_working_directory(path),
-        Action::Mask { path } => mounts::mask(path),
         Action::ReadOnly { path } => mounts::read_only(path),
         Action::Seal { path } => mounts::seal(path),
         Action::HostName { name } => process::sethostname(name),
@@ -269,7 +286,7 @@ fn simple(action: &Action) -> Result<()> {
             datagram.acknowledge();
             Socket::route()?.request(&mut datagram, phrase!("set the loopback interface up"))
         }
-        Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
+        Action::Sysctl { path, value } => sysctl(path, value).map_err(|error| {
             if error.is(Errno::ENOENT) {
                 error.hint(phrase!("--sysctl: the kernel has no such parameter, or not in this namespace"))
             } else {
@@ -291,6 +308,11 @@ fn simple(action: &Action) -> Result<()> {
         Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
+}
+
+/// Sets a kernel parameter, by its path in the kernel's own `/proc`.
+fn sysctl(path: &str, value: &str) -> Result<()> {
+    file::write_one_of_values(procfs::open(path)?.by_ref(), file::path(path)?, value.as_bytes())
 }
 
 /// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
@@ -380,7 +402,7 @@ fn working_directory(path: &CStr) -> Result<()> {
     file::chdir(path).map_err(|error| error.hint(hint))?;
     // A current directory outside the root would show as "(unreachable)", getcwd(2).
     let current = file::getcwd()?;
-    if current.to_bytes().first() == Some(&b'/') {
+    if current.to_bytes().first() == Some(&b'/') || weak!("cwd") {
         Ok(())
     } else {
         Err(Error::os(Errno::ELOOP, phrase!("change directory to"), keep::lossy(path.to_bytes()))

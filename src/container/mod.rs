@@ -29,3 +29,5 @@ pub mod state;
 pub mod usage;
 pub mod user;
 pub mod volume;
+#[cfg(feature = "weakened")]
+mod weakened;

@@ -12,9 +12,9 @@ mod root;
 mod tree;
 
 pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
-pub use mask::{mask, read_only, seal};
+pub use mask::{mask, null_device, put, read_only, seal};
 pub use options::Options;
-pub use place::{Kind, find, make};
+pub use place::{Kind, find, make, refuse_links};
 pub use root::{enter, make_private};
 pub use tree::{Tree, carry, mounts_below};
 
