@@ -22,6 +22,7 @@ pub mod strace;
 pub mod traffic;
 pub mod tree;
 pub mod user;
+pub mod weak;
 
 use std::cell::RefCell;
 use std::fs::File;
