@@ -20,6 +20,7 @@ use crate::import::Member;
 use crate::util::command::{Cmd, Output};
 use crate::util::container::{Container, eventually};
 use crate::util::detached::Detached;
+use crate::util::scene::work_directory;
 use crate::util::user::User;
 use crate::util::weak::{Victim, only_without, weakened};
 use crate::util::{Scene, archive, image, needs, rootfs, tree};
@@ -558,17 +559,39 @@ fn nothing_is_typed_into_the_callers_terminal(scene: &Scene) {
     scene.vial(["rm", "-f", "c"]).ok();
 }
 
+/// A hierarchy of control groups of the test's own, with no controller, by its name.
+struct Hierarchy(String);
+
+impl Drop for Hierarchy {
+    fn drop(&mut self) {
+        // It goes with its last mount, unless a group in it has yet to go.
+        let script = "mount -t cgroup -o none,name=$0 none . && rmdir x; sleep 0.1; umount -l .";
+        let is_there = || fs::read_to_string("/proc/self/cgroup").is_ok_and(|table| table.contains(&self.0));
+        for _ in 0..20 {
+            if !is_there() {
+                break;
+            }
+            let place = work_directory().join(&self.0);
+            let _ = fs::create_dir(&place);
+            let mut command = std::process::Command::new("unshare");
+            let command = command.args(["-m", "sh", "-c", &format!("cd {} && {script}", place.display()), &self.0]);
+            let _ = command.stderr(std::process::Stdio::null()).status();
+            let _ = fs::remove_dir(&place);
+        }
+    }
+}
+
 fn no_control_group_can_be_written_and_no_release_agent_set(scene: &Scene) {
     let agent = scene.path("agent");
     let canary = scene.path("escaped");
     fs::write(&agent, format!("#!/bin/sh\necho escaped >{}\n", canary.display())).expect("write a script");
     fs::set_permissions(&agent, PermissionsExt::from_mode(0o755)).expect("set a mode");
-    // A hierarchy of the test's own, with no controller, which goes with its mount.
+    let hierarchy = Hierarchy(format!("vial-cves-{}", std::process::id()));
     let script = format!(
-        "mkdir /tmp/h && mount -t cgroup -o none,name=vial-cves-{} none /tmp/h && mkdir /tmp/h/x && cd /tmp/h && \
+        "mkdir /tmp/h && mount -t cgroup -o none,name={} none /tmp/h && mkdir /tmp/h/x && cd /tmp/h && \
          echo 1 >x/notify_on_release && echo {} >release_agent && sh -c 'echo $$ >x/cgroup.procs' && sleep 0.3; \
          cd /; rmdir /tmp/h/x; umount /tmp/h",
-        std::process::id(),
+        hierarchy.0,
         agent.display()
     );
     let attack = |options: &[&str], script: &str| {
@@ -598,6 +621,10 @@ fn no_control_group_can_be_written_and_no_release_agent_set(scene: &Scene) {
         assert!(!output.stdout.is_empty(), "there are none: {}", output.shown());
     }
     attack(&["--privileged"], script).ends(0).shows("made");
+    let name = hierarchy.0.clone();
+    drop(hierarchy);
+    let table = fs::read_to_string("/proc/self/cgroup").expect("read the own groups");
+    assert!(!table.contains(&name), "the hierarchy is left: {table}");
     let user = User::new(scene);
     let output = user.vial(["run", "--rm", &user.rootfs(), "sh", "-c", script]).ok();
     assert!(!output.stdout.contains("wrote") && !output.stdout.contains("made"), "{}", output.shown());
