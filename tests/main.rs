@@ -20,6 +20,7 @@ mod debian;
 mod detached;
 mod diff_export;
 mod exec;
+mod faults;
 mod filesystem_images;
 mod flat;
 mod floors;
@@ -59,6 +60,7 @@ mod service;
 mod stats;
 mod storage;
 mod update;
+mod user_namespaces;
 mod vm;
 mod whiteouts;
 mod workload;
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         cves::trials(),
         debian::trials(),
         exec::trials(),
+        faults::trials(),
         detached::trials(),
         diff_export::trials(),
         filesystem_images::trials(),
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
         stats::trials(),
         storage::trials(),
         update::trials(),
+        user_namespaces::trials(),
         restarts::trials(),
         rootless::trials(),
         save::trials(),

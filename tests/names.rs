@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::util::Scene;
-use crate::util::container::eventually;
+use crate::util::container::{eventually, signal};
+use crate::util::detached::is_gone;
 use crate::util::dns::{answer, resolve};
 use crate::util::network::{HOST, Host, REMOTE, STAY, WEB};
 use crate::util::traffic::{BOTH, By, Listener, Place};
@@ -15,6 +16,7 @@ trials! {
     names_of_another_network_are_not_answered [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     other_names_are_asked_of_the_servers_of_the_host [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     the_files_of_a_container_tell_its_address_and_what_was_added [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    names_are_answered_again_after_who_does_so_was_killed [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     one_name_leads_to_all_that_have_it [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
 }
 
@@ -228,6 +230,29 @@ fn one_name_leads_to_all_that_have_it(scene: &Scene) {
         if count > 1 {
             host.vial(["stop", "-t", "0", guests[count - 1].name()]).ok();
         }
+    }
+    host.end();
+}
+
+fn names_are_answered_again_after_who_does_so_was_killed(scene: &Scene) {
+    let host = Host::new(scene);
+    let web = host.container("web", &["--network-alias", "www"], STAY);
+    let server = &servers(&host, "web")[0];
+    let find_it = || {
+        let found = resolve(&web.place(), By::Udp, server, "www", false);
+        assert_eq!(found, Ok(vec![web.own()[0].parse().expect("an address")]));
+    };
+    let resolver = || {
+        let all = host.processes();
+        all.into_iter().find(|(_, line)| line.starts_with("vial-resolver")).map(|(id, _)| id)
+    };
+    find_it();
+    for command in [&["network", "ls"][..], &["network", "inspect", "bridge"], &["gc"]] {
+        let id = resolver().expect("there is one");
+        signal(id, "KILL");
+        eventually("it is gone", || is_gone(id).then_some(()));
+        host.vial(command).ok();
+        find_it();
     }
     host.end();
 }

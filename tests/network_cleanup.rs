@@ -1,6 +1,7 @@
 //! What is left of a container's networks when it has ended, however that was: nothing.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::Duration;
 
 use crate::util::Scene;
@@ -9,7 +10,7 @@ use crate::util::detached::is_gone;
 use crate::util::dns::resolve;
 use crate::util::killer;
 use crate::util::network::{Guest, HOST, Host, LOOPBACK, REMOTE, STAY};
-use crate::util::traffic::By;
+use crate::util::traffic::{By, Place};
 
 trials! {
     nothing_is_left_after_any_end [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
@@ -20,6 +21,8 @@ trials! {
     a_collection_removes_a_bridge_that_nobody_is_on [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     many_at_once_have_addresses_of_their_own [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     a_container_is_connected_and_taken_off_while_it_runs [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
+    what_has_ended_is_in_nobodys_way [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    interfaces_go_though_others_are_in_their_namespace [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     tables_that_another_firewall_threw_away_are_made_again [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
 }
 
@@ -243,6 +246,57 @@ fn many_at_once_have_addresses_of_their_own(scene: &Scene) {
         command.wait().ends(0);
     }
     host.assert_nothing_left();
+    host.end();
+}
+
+fn what_has_ended_is_in_nobodys_way(scene: &Scene) {
+    let host = Host::new(scene);
+    let (rootfs, name) = (scene.rootfs().display().to_string(), host.name("web"));
+    let words = ["--name", &name, "--ip", "10.118.0.7", "-p", "8080:80", "-p", "8081:81/udp"];
+    let run = |options: &[&str], command: &str| {
+        host.vial(["run"]).args(options).args(words).args([&rootfs, "sh", "-c", command]).ok();
+    };
+    for _ in 0..5 {
+        run(&["--rm"], "exit 0");
+        run(&["-d"], STAY);
+        let _server = host.guest("web").place().listen(By::Tcp, "::", 80);
+        assert_eq!(HOST.map(|own| host.remote().ask(By::Tcp, own, 8080)), REMOTE);
+        host.vial(["restart", "-t", "0", &name]).ok();
+        let _server = host.guest("web").place().listen(By::Tcp, "::", 80);
+        assert_eq!(HOST.map(|own| host.remote().ask(By::Tcp, own, 8080)), REMOTE);
+        host.vial(["rm", "-f", &name]).ok();
+    }
+    run(&["--rm"], "exit 0");
+    host.vial(["network", "rm", "bridge"]).ok();
+    host.assert_nothing_left();
+    host.end();
+}
+
+fn interfaces_go_though_others_are_in_their_namespace(scene: &Scene) {
+    let host = Host::new(scene);
+    let web = host.container("web", ALL, STAY);
+    let hold = |web: &Guest<'_>| File::open(format!("/proc/{}/ns/net", web.0.pid())).expect("open a namespace");
+    let (held, own) = (hold(&web), web.own());
+    let server = host.place().listen(By::Tcp, "10.118.0.1", 7000);
+    host.vial(["stop", "-t", "0", web.name()]).ok();
+    Place::held(&held).must_not_reach(By::Tcp, "10.118.0.1", 7000);
+    // What is in there is not in the way of who has the address now, though it may be there for a moment.
+    let other = host.container("other", &["--ip", &own[0]], STAY);
+    drop(server);
+    let server = other.place().listen(By::Tcp, "::", 80);
+    for _ in 0..50 {
+        let asked = host.place().try_ask(By::Tcp, &own[0], 80, b"who am I?", Duration::from_secs(5));
+        assert_eq!(asked.expect("an answer"), b"10.118.0.1");
+    }
+    eventually("the first one's interfaces are gone", || {
+        (host.interfaces().iter().filter(|name| name.starts_with("vl")).count() == 1).then_some(())
+    });
+    drop(server);
+    let held = [held, hold(&other)];
+    other.0.kill_all();
+    host.vial(["gc"]).ok();
+    host.assert_nothing_left_of("after a collection, while somebody holds the namespace");
+    drop(held);
     host.end();
 }
 

@@ -19,6 +19,7 @@ trials! {
     a_container_is_on_several_networks [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Command("network")];
     a_container_joins_a_namespace_that_has_a_name [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nsenter")];
     another_firewall_that_drops_is_named_with_what_to_do [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    an_older_firewall_that_drops_is_named_with_what_to_do [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Tool("iptables-legacy")];
     without_packet_filters_only_ports_are_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Tool("python3")];
 }
 
@@ -302,6 +303,27 @@ fn another_firewall_that_drops_is_named_with_what_to_do(scene: &Scene) {
     host.command("nft", [command]).ok();
     assert_eq!(web.place().ask(By::Tcp, REMOTE[0], 7000), HOST[0]);
     host.end();
+}
+
+fn an_older_firewall_that_drops_is_named_with_what_to_do(scene: &Scene) {
+    let host = Host::new(scene);
+    let programs = ["iptables-legacy", "ip6tables-legacy"];
+    // The table alone is no reason to say anything.
+    host.command(programs[0], ["-P", "FORWARD", "ACCEPT"]).ok();
+    host.container("first", &[], "exit 0").0.wait();
+    host.end();
+    for (family, program) in programs.into_iter().enumerate() {
+        host.command(program, ["-P", "FORWARD", "DROP"]).ok();
+        let output = host.start("web", &[], STAY).ok().says(&format!("chain FORWARD of {program}"));
+        let web = host.guest("web");
+        let _server = host.remote().listen(By::Tcp, REMOTE[family], 7000);
+        web.place().must_not_reach(By::Tcp, REMOTE[family], 7000);
+        let commands = output.stderr.split('\'').nth(1).expect("there are commands").to_owned();
+        host.command("sh", ["-c", &commands]).ok();
+        assert_eq!(web.place().ask(By::Tcp, REMOTE[family], 7000), HOST[family]);
+        host.command(program, ["-P", "FORWARD", "ACCEPT"]).ok();
+        host.end();
+    }
 }
 
 fn without_packet_filters_only_ports_are_refused(scene: &Scene) {

@@ -9,6 +9,8 @@ trials! {
     a_network_that_is_not_there_is_answered_with_those_that_are [Root];
     a_container_asks_for_networks_that_are_there [Root, Busybox, Kernel("overlay"), Command("create")];
     what_a_container_is_asked_to_be_on_networks_is_shown [Root, Busybox, Kernel("overlay"), Command("create")];
+    pruning_removes_networks_that_no_container_is_on [Root, Busybox, Kernel("overlay"), Command("create")];
+    a_container_that_does_not_run_shows_the_networks_that_it_will_be_on [Root, Busybox, Kernel("overlay"), Command("create")];
     the_variable_says_what_no_option_says [Root, Busybox, Kernel("overlay"), Command("create")];
 }
 
@@ -189,4 +191,46 @@ fn the_variable_says_what_no_option_says(scene: &Scene) {
     let words = ["run", "--rm", &rootfs, "true"];
     scene.vial(words).env("VIAL_NETWORK", "a/b").ends(125).says("\"a/b\" for VIAL_NETWORK").says("none, host");
     scene.vial(words).env("VIAL_NETWORK", "web").ends(125).says("no such network: web");
+}
+
+fn pruning_removes_networks_that_no_container_is_on(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    let names = || scene.vial(["network", "ls", "--format", "{{.Name}}"]).ok().stdout;
+    for name in ["back", "bridge", "front", "used"] {
+        scene.vial(["network", "create", name]).ok();
+    }
+    // One that does not run would have to do without it.
+    scene.vial(["create", "--name", "web", "--network", "used", &rootfs, "true"]).ok();
+    for answer in ["", "n\n", "\n"] {
+        let asked = scene.vial(["network", "prune"]).input(answer).ok();
+        asked.prints(
+            "WARNING! This will remove all custom networks not used by at least one container.\n\
+             Are you sure you want to continue? [y/N] ",
+        );
+    }
+    assert_eq!(names(), "back\nbridge\nfront\nused\n");
+    scene.vial(["network", "prune", "-f"]).ok().prints("Deleted Networks:\nback\nfront\n\n");
+    assert_eq!(names(), "bridge\nused\n");
+    scene.vial(["rm", "web"]).ok();
+    scene.vial(["network", "prune"]).input("y\n").ok().shows("Deleted Networks:\nused\n\n");
+    scene.vial(["network", "prune", "--force"]).ok().prints("");
+    assert_eq!(names(), "bridge\n");
+}
+
+fn a_container_that_does_not_run_shows_the_networks_that_it_will_be_on(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    let id = scene.vial(["network", "create", "back"]).ok().stdout;
+    let options = ["--network", "back", "--network-alias", "www", "--mac-address", "02:76:00:00:00:07"];
+    scene.vial(["create", "--name", "web"]).args(options).args([&rootfs, "true"]).ok();
+    let shown = |format: &str| scene.vial(["inspect", "-f", format, "web"]).ok().stdout;
+    let network = "{{.NetworkSettings.Networks.back.NetworkID}} {{.NetworkSettings.Networks.back.MacAddress}} \
+                   {{.NetworkSettings.Networks.back.Aliases}} {{.NetworkSettings.Networks.back.IPAddress}}";
+    assert_eq!(shown(network), format!("{} 02:76:00:00:00:07 [\"www\"] \n", id.trim_end()));
+    scene.vial(["network", "create", "front"]).ok();
+    scene.vial(["network", "connect", "front", "web"]).ok();
+    let networks = shown("{{.NetworkSettings.Networks}}");
+    assert!(networks.contains("\"back\":{") && networks.contains("\"front\":{"), "{networks}");
+    scene.vial(["create", "--name", "alone", "--network", "none", &rootfs, "true"]).ok();
+    scene.vial(["inspect", "-f", "{{.NetworkSettings.Networks}}", "alone"]).ok().prints("{}\n");
+    scene.vial(["rm", "web", "alone"]).ok();
 }

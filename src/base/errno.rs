@@ -64,6 +64,7 @@ errnos! {
     EDEADLK "Resource deadlock avoided",
     ENAMETOOLONG "File name too long",
     ENOSYS "Function not implemented",
+    ENOLCK "No locks available",
     ENOTEMPTY "Directory not empty",
     ELOOP "Too many levels of symbolic links",
     ENODATA "No data available",

@@ -14,6 +14,7 @@ use crate::container::state::{Condition, State};
 use crate::container::{process, run};
 use crate::image::helper::Helper;
 use crate::kernel::tty::{self, Raw};
+use crate::sys::cold::Gate;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{Fd, because, fd, file, ledger, net, terminal};
 
@@ -102,8 +103,15 @@ struct Input {
 }
 
 /// Passes on until the container has ended or the keys that detach are typed; the exit code.
-#[inline(never)]
 pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
+    COLD_GATE.open()?(session, directory, manner)
+}
+
+type Follow = fn(&Fd, &Fd, &Manner) -> Result<u8>;
+
+static COLD_GATE: Gate<Follow> = Gate(pass_on);
+
+fn pass_on(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
     let _why = because!("pass on what goes to and comes from the container, until it has ended");
     let before = poll::block_signals(run::watched_signals())?;
     let signals = poll::signalfd(run::watched_signals())?;

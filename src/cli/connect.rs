@@ -6,20 +6,19 @@ use alloc::vec::Vec;
 use super::context::Context;
 use super::flags::Id;
 use super::lifecycle;
-use super::network::find;
+use super::network::{self, find};
 use super::options::network::{DETAILS, is_detail};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep;
 use crate::base::text::{self, Cut};
 use crate::container::bundle::{Bundle, Durable, read_json};
-use crate::container::connect::{self as own, Whose};
+use crate::container::connect::{self as own, First, Whose};
 use crate::container::connections::Connections;
 use crate::container::disconnect::leave;
 use crate::container::launch::{Launch, NETWORKS};
 use crate::container::life;
 use crate::container::state::Seen;
-use crate::network::Networks;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, FdRef, because};
 
@@ -38,7 +37,7 @@ struct Named {
 fn look(context: &Context<'_>) -> Result<Named> {
     let (wanted, container) = (context.parsed.word(0), context.parsed.word(1));
     let (root, _, seen) = lifecycle::look(context, container)?;
-    let networks = Networks::open(root)?;
+    let networks = network::open(context)?;
     let Some((network, _)) = find(&networks, wanted)? else { return Err(networks.missing(wanted)) };
     let turn = file::open(seen.directory.by_ref(), c"rootfs", libc::O_RDONLY | libc::O_DIRECTORY)?;
     file::lock(turn.by_ref(), Lock::Exclusive)?;
@@ -56,6 +55,10 @@ impl Named {
     /// The place of the network among those of the container.
     fn place(&self) -> Option<usize> {
         self.lines.iter().position(|line| line.words().next() == Some(self.network))
+    }
+
+    fn first(&self) -> First {
+        First(self.seen.state.pid, self.seen.state.pid_start)
     }
 
     /// Writes down which networks the container is on when it is started.
@@ -90,7 +93,7 @@ pub(super) fn connect(context: &Context<'static>) -> Result<u8> {
         let directory = named.seen.directory.by_ref();
         let launch = Launch::read(directory)?;
         let whose = Whose { root: named.root, directory, id: named.seen.id, name: named.seen.name, spec: launch.spec };
-        for note in &own::join(&whose, named.seen.state.pid, line)? {
+        for note in &own::join(&whose, named.first(), line)? {
             life::warn(note);
         }
     }
@@ -112,9 +115,9 @@ pub(super) fn disconnect(context: &Context<'static>) -> Result<u8> {
             .hint(phrase!("connect it to another one first")));
     }
     let directory = named.seen.directory.by_ref();
-    let is_up = Connections::read(directory).networks.iter().any(|connection| connection.network == named.network);
+    let is_up = Connections::read(directory)?.networks.iter().any(|connection| connection.network == named.network);
     if named.seen.condition.is_running() && is_up {
-        leave(named.root, directory, named.seen.state.pid, named.network)?;
+        leave(named.root, directory, named.first(), named.network)?;
     }
     named.lines.remove(place);
     named.note()?;

@@ -23,7 +23,7 @@ use crate::image::resolve::{self, Place};
 use crate::image::stream::Output;
 use crate::image::walk::{self, What};
 use crate::sys::file::{self, Lock};
-use crate::sys::{Fd, FdRef, because, fd, terminal};
+use crate::sys::{Fd, FdRef, because, fd, security, terminal};
 
 /// One of the two words.
 struct Word<'a> {
@@ -132,15 +132,7 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     let root = context.open_root()?;
     let lock = if inward { Lock::Exclusive } else { Lock::Shared };
     let files = Files::hold(&Bundles::open(root)?, name, lock)?;
-    // docker's rule: what is copied belongs to root in the container, and to the user outside.
-    let owner = if parsed.on(Id::Archive) {
-        None
-    } else if inward {
-        Some((0, 0))
-    } else {
-        let own = file::stat(fd::CWD, c"/proc/self")?;
-        Some((own.uid, own.gid))
-    };
+    let owner = owner(&files, inward, parsed.on(Id::Archive))?;
     let how = How { owner, foreign: !inward, keep: true, ..How::default() };
     if source.is_stream() {
         let mut input = look(b"-")?;
@@ -168,6 +160,9 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
     // From here on it is this directory, whatever bears its name.
     let inner = if is_directory { Some(open(&found)?) } else { None };
     let produce = |name: &[u8], output: &mut Output| {
+        if !inward {
+            files.see_owners(true)?;
+        }
         let _why = because!("read and send what is to be copied");
         match &inner {
             Some(inner) => walk::archive(inner.by_ref(), c".", name, what, output),
@@ -207,6 +202,28 @@ pub(super) fn copy(context: &Context<'_>) -> Result<u8> {
             (file::duplicate(place.dir.by_ref())?, place.name.as_bytes())
         };
     finish(context, &target, &directory, how, &mut |output| produce(name, output))
+}
+
+/// Whose the copies are; those of everybody if they stay what they are. docker's rule: what is copied belongs to root in the
+/// container, and to the user outside.
+fn owner(files: &Files, inward: bool, archive: bool) -> Result<Option<(u32, u32)>> {
+    let own_root = files.own_root(true).filter(|_| inward);
+    if archive {
+        return match own_root {
+            None => Ok(None),
+            Some(_) => Err(Error::new(phrase!("--archive: the container has user IDs of its own (--userns)"))
+                .hint(phrase!("stop it first, or leave --archive out"))),
+        };
+    }
+    if let Some((uid, gid)) = own_root {
+        // There is no place for others' files in the container's root.
+        security::own_files_as(uid, gid)?;
+    }
+    if inward {
+        return Ok(Some(own_root.unwrap_or((0, 0))));
+    }
+    let own = file::stat(fd::CWD, c"/proc/self")?;
+    Ok(Some((own.uid, own.gid)))
 }
 
 fn open(place: &Place) -> Result<Fd> {

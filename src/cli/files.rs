@@ -12,7 +12,9 @@ use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::text;
 use crate::container::bundle::Bundles;
+use crate::container::launch::DIRECTORY;
 use crate::container::root::Files;
+use crate::image::helper::Helper;
 use crate::image::save::Plan;
 use crate::image::store::Store;
 use crate::image::stream::Output;
@@ -99,8 +101,19 @@ pub(super) fn export(context: &Context<'_>) -> Result<u8> {
     let files = hold(context)?;
     let root = files.merged()?;
     let _why = because!("write the container's root as an archive");
+    let through = files.tree().is_none() && !files.annotation(DIRECTORY).is_empty();
     target.write(&mut |file| {
-        Output::to(file, 0, &mut |output| walk::archive(root.by_ref(), c".", b".", What::default(), output))
+        let write = || {
+            files.see_owners(through)?;
+            Output::to(file::duplicate(file.by_ref())?, 0, &mut |output| {
+                walk::archive(root.by_ref(), c".", b".", What::default(), output)
+            })
+        };
+        if files.own_root(through).is_none() {
+            return write();
+        }
+        // Whoever sees owners as the container does may not write the file in its place.
+        Helper::start(&mut |_| write().map(|()| Vec::new()))?.conclude().map(drop)
     })?;
     Ok(0)
 }

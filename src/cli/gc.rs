@@ -14,11 +14,12 @@ use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::disconnect;
 use crate::container::monitor;
+use crate::container::ranges;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
 use crate::container::volume::Volumes;
 use crate::image::remove::Sweep;
-use crate::network::{Networks, address_text, bridge, ipam, names};
+use crate::network::{Networks, address_text, bridge, ipam, names, resolver, sweeper};
 use crate::sys::file::Lock;
 use crate::sys::{Fd, FdRef, because, fd, file, process};
 
@@ -56,6 +57,9 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     collector.note(result);
     let result = if all { collector.networks() } else { Ok(()) };
     collector.note(result);
+    for range in ranges::collect(collector.root, collector.bundles, collector.dry)? {
+        say("range", range)?;
+    }
     let result = collector.images(context);
     collector.note(result);
     Ok(collector.code)
@@ -129,7 +133,7 @@ impl Collector<'_> {
             say("control group of", id)?;
         }
         if !self.dry {
-            disconnect::release(self.root, id)?;
+            sweeper::start(&disconnect::release(self.root, id)?);
         }
         if matches!(state.status, Status::Running | Status::Restarting) && !self.dry {
             state.abandon();
@@ -188,7 +192,11 @@ impl Collector<'_> {
             }
             ipam::clean(directory.by_ref())?;
             names::clean(directory.by_ref(), &held)?;
-            if held.is_empty() && bridge::remove(&network)? {
+            if !held.is_empty() {
+                // Who answers names has the directory open too, and is not to have the lock.
+                file::unlock(directory.by_ref())?;
+                let _ = resolver::ensure(directory.by_ref(), &bridge::gateways(&network));
+            } else if bridge::remove(&network)? {
                 say("bridge", bridge::interface(&network))?;
             }
         }

@@ -189,7 +189,7 @@ fn stop_one(context: &Context<'_>, name: &str, how: &Stop) -> Result<()> {
             let _why = because!("ask the workload to stop, and kill it if it does not in time");
             process::signal(state.pid, state.pid_start, signal.unwrap_or(libc::SIGTERM))?;
             pause::let_go_on(&seen);
-            if !ends(state, seconds) {
+            if !ends(state, seconds)? {
                 remains::kill(&config, seen.id, state)?;
             }
         } else {
@@ -214,7 +214,7 @@ pub(super) fn mark(directory: &Fd, name: &core::ffi::CStr) -> Result<()> {
 }
 
 /// Waits for the end of the first process, so many seconds; -1 is as long as it takes.
-fn ends(state: &State, seconds: i64) -> bool {
+fn ends(state: &State, seconds: i64) -> Result<bool> {
     let Some(held) = process::hold(state.pid, state.pid_start) else {
         // Before Linux 5.3, or it has ended.
         let mut rounds = if seconds < 0 { i64::MAX } else { seconds * 100 };
@@ -222,14 +222,14 @@ fn ends(state: &State, seconds: i64) -> bool {
             rounds -= 1;
             kernel::sleep(10);
         }
-        return rounds > 0;
+        return Ok(rounds > 0);
     };
     let mut ready = [Waiting::readable(held.by_ref())];
-    let waited = match u64::try_from(seconds) {
-        Ok(seconds) => poll::poll_within(&mut ready, seconds.saturating_mul(1000)),
-        Err(_) => poll::poll(&mut ready),
-    };
-    waited.is_ok() && ready[0].is_ready()
+    match u64::try_from(seconds) {
+        Ok(seconds) => poll::poll_within(&mut ready, seconds.saturating_mul(1000))?,
+        Err(_) => poll::poll(&mut ready)?,
+    }
+    Ok(ready[0].is_ready())
 }
 
 /// Waits until the process that owns a container lets go of it, but no longer than that should take; whether it has.
@@ -309,7 +309,7 @@ fn wait_one(context: &Context<'_>, name: &str) -> Result<u32> {
         return wait_one(context, seen.id);
     }
     // It runs in the foreground of another vial, which lets go of its directory at the end.
-    ends(&seen.state, -1);
+    ends(&seen.state, -1)?;
     while !settle(&bundles, seen.id)? {}
     match State::load(seen.directory.by_ref())? {
         Some(state) => Ok(state.exit_code),

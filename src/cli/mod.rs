@@ -139,11 +139,11 @@ acts! {
     "restart"        lifecycle::restart;
     "kill"           lifecycle::kill;
     "wait"           |context| Ok(lifecycle::wait(context));
-    "attach"         attach::attach;
     "exec"           exec::exec;
-    "boot"           lifecycle::start_all;
     "rm"             rm::remove;
     packed:
+    "attach"         attach::attach;
+    "boot"           lifecycle::start_all;
     "logs"           logs::logs;
     "rename"         lifecycle::rename;
     "port"           port::port;
@@ -175,6 +175,7 @@ acts! {
     "network ls"     network::list;
     "network inspect" inspect::networks;
     "network rm"     network::remove;
+    "network prune"  network::prune;
     "network connect" connect::connect;
     "network disconnect" connect::disconnect;
     "gc"             gc::collect;

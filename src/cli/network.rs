@@ -1,4 +1,4 @@
-//! `vial network create`, `ls`, `inspect` and `rm`.
+//! `vial network create`, `ls`, `inspect`, `rm` and `prune`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,16 +9,34 @@ use super::output::{FLAGS, List};
 use super::parse::Given;
 use super::{each, print_line, ps};
 use crate::base::errno::Errno;
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::{Value, object, record};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::{self, Cut};
-use crate::container::bundle::Bundles;
+use crate::container::bundle::{Bundles, read_json};
 use crate::container::connections::{Connection, Connections};
-use crate::network::{self, Network, Networks, Subnet, address_text, bridge, is_ipv4};
+use crate::container::launch::NETWORKS;
+use crate::network::{self, DEFAULT, Network, Networks, Subnet, address_text, bridge, ipam, is_ipv4, resolver};
+use crate::sys::{fd, file};
 
-fn open(context: &Context<'_>) -> Result<Networks> {
-    Networks::open(context.open_root()?)
+pub(super) fn open(context: &Context<'_>) -> Result<Networks> {
+    let networks = Networks::open(context.open_root()?)?;
+    revive(&networks);
+    Ok(networks)
+}
+
+/// Sees to it that the names on all networks are answered, should somebody have killed who does so.
+fn revive(networks: &Networks) {
+    for (name, network) in networks.all().into_iter().flatten() {
+        if let Ok(directory) = networks.directory(name)
+            && network.driver == "bridge"
+            && ipam::leases(directory.by_ref()).is_ok_and(|leases| !leases.is_empty())
+        {
+            // Whoever starts a container there is told what is in the way.
+            let _ = resolver::ensure(directory.by_ref(), &bridge::gateways(network));
+        }
+    }
 }
 
 /// The network that is meant by its name, its ID, or the beginning of its ID.
@@ -207,7 +225,7 @@ fn on(
     let bundles = Bundles::open(context.open_root()?)?;
     for &(id, name) in bundles.list()? {
         if let Some((directory, _)) = bundles.look(id)? {
-            for connection in &mut Connections::read(directory.by_ref()).networks {
+            for connection in &mut Connections::read(directory.by_ref())?.networks {
                 if connection.network == network {
                     take(id, name, connection);
                 }
@@ -237,4 +255,46 @@ pub(super) fn remove(context: &Context<'_>) -> Result<u8> {
         None if context.parsed.on(Id::ForceVolume) => Ok(()),
         None => Err(networks.missing(wanted)),
     }))
+}
+
+/// Removes the networks that no container is on or would be; asks first, unless told not to. Words are docker's.
+#[inline(never)]
+pub(super) fn prune(context: &Context<'_>) -> Result<u8> {
+    if !context.parsed.on(Id::ForcePrune) {
+        super::print(phrase!(
+            "WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue? [y/N] "
+        ).kept())?;
+        let mut answer = [0; 16];
+        let length = file::read(fd::STDIN, &mut answer)?;
+        if length == 0 || !matches!(answer[0], b'y' | b'Y') {
+            return Ok(0);
+        }
+    }
+    let (networks, bundles) = (open(context)?, Bundles::open(context.open_root()?)?);
+    let mut used = Vec::from([DEFAULT]);
+    for &(id, _) in bundles.list()? {
+        let Some((directory, _)) = bundles.look(id)? else { continue };
+        let config = read_json(directory.by_ref(), c"config.json")?.unwrap_or_default();
+        let noted = config.at(&["annotations", NETWORKS]).and_then(Value::as_str).unwrap_or_default();
+        used.extend(keep::copy(noted).parts(b'\n').filter_map(|line| line.words().next()));
+    }
+    let (mut removed, mut code) = (String::new(), 0);
+    for name in networks.names()? {
+        if used.contains(&name) {
+            continue;
+        }
+        match networks.remove(name) {
+            Ok(()) => removed.push_str(join!("{}\n", name)),
+            // Somebody has come since.
+            Err(error) if error.is(Errno::ENOTEMPTY) => {}
+            Err(error) => {
+                super::report(&error);
+                code = EXIT_FAILURE;
+            }
+        }
+    }
+    if !removed.is_empty() {
+        print_line(join!("Deleted Networks:\n{}", &*removed))?;
+    }
+    Ok(code)
 }

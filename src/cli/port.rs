@@ -15,9 +15,10 @@ use crate::container::launch::{NETWORKS, PORTS};
 use crate::container::state::Seen;
 use crate::network::Networks;
 
-/// What is put up for a container; nothing if it does not run.
+/// What is put up for a container, to be shown; nothing if it does not run.
 fn connections(seen: &Seen) -> Connections {
-    if seen.condition.is_running() { Connections::read(seen.directory.by_ref()) } else { Connections::default() }
+    let running = seen.condition.is_running();
+    if running { Connections::read(seen.directory.by_ref()).unwrap_or_default() } else { Connections::default() }
 }
 
 /// `80/tcp`.
@@ -69,11 +70,26 @@ pub(super) fn shown(seen: &Seen) -> &'static str {
 pub(super) fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Result<Value> {
     let note = |name| config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
     let mut made = connections(seen);
-    let mut described = Value::Null;
+    let (mut described, mut future) = (Value::Null, Vec::new());
     let mut mode = config.at(&["modes", "network"]).and_then(Value::as_str).unwrap_or_default();
     if let Some(first) = note(NETWORKS).words().next() {
         mode = keep::copy(first);
     }
+    // Those that it will be on, if it does not run.
+    for line in note(NETWORKS).parts(b'\n').filter(|_| made.networks.is_empty() && !seen.condition.is_running()) {
+        let (mut words, mut names, mut mac) = (line.words(), Vec::new(), "");
+        let Some(network) = words.next() else { continue };
+        for word in words {
+            match word.cut(b'=') {
+                Some(("alias", alias)) => names.push(alias),
+                Some(("mac", address)) => mac = keep::copy(address),
+                _ => {}
+            }
+        }
+        let names = names.join(",").leak();
+        future.push(Connection { network: keep::copy(network), mac, names, ..Connection::default() });
+    }
+    made.networks.append(&mut future);
     let networks = Networks::open(context.open_root()?)?;
     for connection in &mut made.networks {
         let own = endpoint(connection, networks.load(connection.network)?.map_or("", |network| network.id));

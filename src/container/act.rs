@@ -4,11 +4,13 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::confine::heed;
+use super::paths::{device, make_working_directory, working_directory};
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
+use super::readback::Rights;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
-use crate::base::error::{Error, Result};
+use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
 use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
@@ -17,6 +19,8 @@ use crate::kernel::security::{caps, lsm};
 use crate::kernel::{tty, users};
 use crate::sys::cold::Gate;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
+use crate::sys::ledger::Role;
+use crate::sys::process::Side;
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::users::is_confined;
@@ -38,9 +42,22 @@ pub struct Actor<'a> {
     pub identity: Identity,
     /// Whether groups can't be changed, as in a user namespace without `newgidmap`; the container's `/proc` does not tell.
     keeps_groups: bool,
+    /// What the workload may do.
+    pub rights: Rights,
+    /// What tells what this process may do, opened while the container had no say in what that is.
+    pub status: Option<Fd>,
     trees: Vec<Option<Tree>>,
     /// The container's null device, once something is hidden behind it.
     null: Option<Fd>,
+    /// The container's user namespace, while it is not entered yet.
+    pub users: Option<Fd>,
+}
+
+/// Becomes root of the user namespace that this process has entered: so far it is nobody there, though nothing is forbidden to it.
+fn become_root() -> Result<()> {
+    security::setgroups(&[])?;
+    security::setresgid(0)?;
+    security::setresuid(0)
 }
 
 static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
@@ -68,8 +85,11 @@ impl<'a> Actor<'a> {
             channel,
             identity: Identity::default(),
             keeps_groups: is_confined() && users::keeps_groups(),
+            rights: Rights::default(),
+            status: None,
             trees: Vec::new(),
             null: None,
+            users: None,
         }
     }
 
@@ -101,6 +121,22 @@ impl<'a> Actor<'a> {
                 self.hold(slot, Tree::take(source, recursive)?);
                 Ok(())
             }
+            Action::Users { uids, gids } => {
+                self.users = Some(users::make(uids, gids)?);
+                Ok(())
+            }
+            Action::MapOwners { slot } => {
+                let mapped = self.tree(slot)?.map_owners(self.users()?);
+                mapped.map_err(|error| {
+                    error.hint(phrase!("the file system or the kernel (before 5.12) can't map owners"))
+                })
+            }
+            Action::Place { slot, target } => self.tree(slot)?.put(target),
+            Action::EnterUsers { kinds, directory } => self.enter_users(kinds, directory),
+            Action::EnterTree { slot } => {
+                self.tree(slot)?.go_into()?;
+                mounts::enter()
+            }
             Action::Make { slot, kind, options } => {
                 self.hold(slot, Tree::make(kind, options)?);
                 Ok(())
@@ -109,21 +145,22 @@ impl<'a> Actor<'a> {
                 Some(tree) => tree.attach(target, options),
                 None => Err(Error::new(phrase!("the plan attaches a tree that it did not take"))),
             },
-            Action::Fill { slot, path } => match self.trees.get(slot) {
-                Some(Some(tree)) => tree.fill_from(path),
-                _ => Err(Error::new(phrase!("the plan fills a tree that it did not take"))),
-            },
+            Action::Fill { slot, path } => self.tree(slot)?.fill_from(path),
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
                 file::chdir(target)?;
-                if weak!("root") {
-                    return Ok(());
-                }
-                mounts::enter()?;
-                mounts::refuse_links()
+                if weak!("root") { Ok(()) } else { mounts::enter() }
             }
             Action::Mask { path } => mounts::mask(path, &mut self.null),
-            Action::Enter { container, kinds } => enter(container, kinds),
+            Action::Enter { container, kinds } => {
+                enter(container, kinds)?;
+                if kinds & libc::CLONE_NEWUSER == 0 {
+                    return Ok(());
+                }
+                // The host tells its own IDs.
+                self.rights.other_ids = true;
+                become_root()
+            }
             Action::Console { first } => self.console(first),
             Action::Become { bounding, effective, permitted, inheritable, ambient, temporary } => {
                 let sets = Capabilities { effective, permitted, inheritable };
@@ -135,8 +172,60 @@ impl<'a> Actor<'a> {
             }
             // The last thing, which comes when all else is done.
             Action::Confine(_) => Ok(()),
+            Action::NoNewPrivileges => {
+                self.rights.no_new_privileges = true;
+                process::prctl_no_new_privs()
+            }
             _ => simple(action),
         }
+    }
+
+    /// Opens what tells what this process may do.
+    ///
+    /// # Errors
+    /// open(2).
+    pub fn open_status(&mut self) -> Result<()> {
+        self.status = match file::open(CWD, c"/proc/self/status", libc::O_RDONLY) {
+            Err(error) if error.is(Errno::ENOENT) => None,
+            result => Some(result?),
+        };
+        Ok(())
+    }
+
+    fn tree(&self, slot: usize) -> Result<&Tree> {
+        let missing = || Error::new(phrase!("the plan uses a tree that it did not take"));
+        self.trees.get(slot).and_then(Option::as_ref).ok_or_else(missing)
+    }
+
+    /// The container's user namespace.
+    fn users(&self) -> Result<FdRef<'_>> {
+        let missing = || Error::new(phrase!("the plan enters a user namespace that it did not make"));
+        self.users.as_ref().map(Fd::by_ref).ok_or_else(missing)
+    }
+
+    /// Goes on as a process that is root in the user namespace. It takes this one's place with the parent.
+    fn enter_users(&mut self, kinds: i32, directory: &CStr) -> Result<()> {
+        // There the root is going to be, whose way may be closed to the other process.
+        file::chdir(directory)?;
+        process::setns(self.users()?, libc::CLONE_NEWUSER)?;
+        let (announced, announce) = file::pipe()?;
+        if let Side::Parent(pid) = process::clone(kinds | libc::CLONE_PARENT, Role::Container)? {
+            let [a, b, c, d] = pid.to_le_bytes();
+            net::send(self.channel.by_ref(), &[HEIR, a, b, c, d], None)?;
+            file::write_all(announce.by_ref(), b"1")?;
+            process::exit(0);
+        }
+        process::prctl_die_with_parent(libc::SIGKILL)?;
+        process::setsid()?;
+        drop(announce);
+        // Whatever it says comes after the parent was told who it is.
+        if file::read(announced.by_ref(), &mut [0])? == 0 {
+            process::exit(EXIT_FAILURE);
+        }
+        self.users = None;
+        become_root()?;
+        // It tells of another process than before.
+        self.open_status()
     }
 
     fn hold(&mut self, slot: usize, tree: Tree) {
@@ -203,21 +292,22 @@ impl<'a> Actor<'a> {
             let _ = file::chown(fd::STDIN, uid, u32::MAX);
         }
         security::setresuid(uid).map_err(unmapped)?;
-        if uid == 0 || keep || weak!("inheritable") {
-            security::capset(Capabilities {
-                effective: (own.effective | temporary) & caps::ALL,
-                permitted: (own.permitted | temporary) & caps::ALL,
-                inheritable: if weak!("inheritable") { bounding & sets.permitted } else { own.inheritable } & caps::ALL,
-            })
-            .map_err(|error| capability_hint(error, sets.permitted))?;
-        }
+        let wanted = Capabilities {
+            effective: (own.effective | temporary) & caps::ALL,
+            permitted: (own.permitted | temporary) & caps::ALL,
+            inheritable: if weak!("inheritable") { bounding & sets.permitted } else { own.inheritable } & caps::ALL,
+        };
+        // Also where setresuid(2) takes all: whoever started vial may have it not do so (`SECBIT_NO_SETUID_FIXUP`).
+        security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
+        self.rights.sets = [wanted.inheritable, wanted.permitted, wanted.effective, bounding, ambient];
         security::clear_ambient_set()?;
         (0..64).filter(|number| ambient & 1 << number != 0).try_for_each(security::raise_ambient)
     }
 }
 
 /// Namespaces in the order in which they are entered one by one, as `/proc` calls them.
-const KINDS: [(&str, i32); 6] = [
+const KINDS: [(&str, i32); 7] = [
+    ("user", libc::CLONE_NEWUSER),
     ("uts", libc::CLONE_NEWUTS),
     ("ipc", libc::CLONE_NEWIPC),
     ("net", libc::CLONE_NEWNET),
@@ -262,7 +352,13 @@ fn simple(action: &Action) -> Result<()> {
     match *action {
         Action::Private => mounts::make_private(),
         Action::Image { file } => loopdev::mount_image(file, plan::MOUNTED, plan::NODE),
-        Action::Overlay { target, data, volatile } => overlay(target, data, volatile),
+        Action::Overlay { target, data, volatile, owner: (0, 0) } => overlay(target, data, volatile),
+        Action::Overlay { target, data, volatile, owner: (uid, gid) } => {
+            // The overlay keeps the rights of whoever mounts it, and makes files as that one.
+            security::own_files_as(uid, gid)?;
+            overlay(target, data, volatile)?;
+            security::own_files_as(0, 0)
+        }
         Action::BindRoot { source, target } => {
             mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
         }
@@ -305,7 +401,6 @@ fn simple(action: &Action) -> Result<()> {
         Action::Limit { name, resource, soft, hard } => {
             process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
         }
-        Action::NoNewPrivileges => process::prctl_no_new_privs(),
         _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
 }
@@ -362,50 +457,5 @@ fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
             error.hint(say!("vial's own hard limit is {}, and raising it needs CAP_SYS_RESOURCE", hard))
         }
         _ => error,
-    }
-}
-
-fn device(path: &CStr, mode: u32, number: (u32, u32), owner: (u32, u32)) -> Result<()> {
-    match file::mknod(CWD, path, mode, number) {
-        Err(error) if error.is(Errno::ENOENT) => {
-            // A device in a directory of its own, such as /dev/net/tun.
-            drop(mounts::make(parent(path)?, Kind::Directory)?);
-            file::mknod(CWD, path, mode, number)?;
-        }
-        Err(error) if error.is(Errno::EEXIST) => {
-            file::unlink(CWD, path)?;
-            file::mknod(CWD, path, mode, number)?;
-        }
-        result => result?,
-    }
-    if owner == (0, 0) { Ok(()) } else { file::chown_at(CWD, path, owner.0, owner.1) }
-}
-
-fn parent(path: &CStr) -> Result<&'static CStr> {
-    let bytes = path.to_bytes();
-    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    file::path(&bytes[..end.max(1)])
-}
-
-/// Makes the working directory if the image lacks it, as docker does: root's, and also where the root is to be read-only.
-fn make_working_directory(path: &CStr) -> Result<()> {
-    match mounts::find(path) {
-        Err(error) if error.is(Errno::ENOENT) => mounts::make(path, Kind::Directory).map(drop),
-        // Whatever else is wrong is told when the workload's user goes there.
-        _ => Ok(()),
-    }
-}
-
-/// Goes to the working directory, which must lie under the root.
-fn working_directory(path: &CStr) -> Result<()> {
-    let hint = phrase!("--workdir names a directory that the workload's user may enter; a missing one is made");
-    file::chdir(path).map_err(|error| error.hint(hint))?;
-    // A current directory outside the root would show as "(unreachable)", getcwd(2).
-    let current = file::getcwd()?;
-    if current.to_bytes().first() == Some(&b'/') || weak!("cwd") {
-        Ok(())
-    } else {
-        Err(Error::os(Errno::ELOOP, phrase!("change directory to"), keep::lossy(path.to_bytes()))
-            .hint(phrase!("the working directory lies outside the container's root")))
     }
 }

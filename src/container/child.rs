@@ -7,6 +7,7 @@ use super::act::{Actor, ERROR, HEIR, READY};
 use super::confine::{self, confine};
 use super::init;
 use super::plan::{Action, Confinement, Entered, Step};
+use super::readback;
 use super::run::Surroundings;
 use super::user::Wanted;
 use crate::base::errno::Errno;
@@ -71,7 +72,8 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let mut actor = Actor::new(job.wanted, channel);
-    let open = job.steps.iter().take_while(|step| matches!(step.action, Action::OomScore { .. })).count();
+    let is_open = |step: &&Step| matches!(step.action, Action::OomScore { .. } | Action::Users { .. });
+    let open = job.steps.iter().take_while(is_open).count();
     let (open, steps) = job.steps.split_at(open);
     actor.perform(open)?;
     {
@@ -91,10 +93,13 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
             }
         }
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
+        let held = entered(job).map(|container| container.held).or(actor.users.as_ref().map(Fd::number));
         if !weak!("fds") {
-            close_all_but(channel.number(), entered(job).map_or(-1, |container| container.held))?;
+            close_all_but(channel.number(), held.unwrap_or(-1))?;
         }
     }
+    // While it is the host that says what it is; on one without /proc nothing is told.
+    actor.open_status()?;
     actor.default_user = job.default_user;
     actor.groups = job.groups;
     actor.size = job.size;
@@ -108,6 +113,9 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
     }
     actor.perform(late)?;
+    if let Some(status) = &actor.status {
+        readback::check(status, &actor.rights, &actor.identity)?;
+    }
     let _why = because!("become the workload");
     let stays = job.surroundings.stays;
     if !job.interactive && !is_console(job) {
@@ -130,7 +138,7 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let mut confinement = confine::wanted(job.steps);
     if let Some(container) = entered(job) {
         drop(Fd::from_number(container.held));
-        if let Some(what) = confinement.take_if(|what| what.exposed) {
+        if let Some(what) = confinement.take_if(|what| confine::temporary(what) != 0) {
             confine(what, channel)?;
             confine::lower(what).map_err(confine::hint)?;
         }

@@ -1,7 +1,8 @@
 //! The last thing before a workload is executed: it gives up what it may not do.
 //!
 //! A filter holds for vial's own process too, from the moment at which it is set. So nothing comes after it but execve(2), except
-//! where that would give the container a process to look into that has more rights than it has itself (`exposed`).
+//! where the container would see a process meanwhile that has more rights than it has itself: what joins a container is filtered
+//! before it is in there.
 
 use super::plan::{Action, Confinement, Step};
 use crate::base::errno::Errno;
@@ -82,20 +83,26 @@ pub fn heed(best_effort: bool, channel: &Fd, result: Result<()>) -> Result<()> {
 /// # Errors
 /// As [`confine`]; prctl(2), capset(2).
 pub fn confine_for_good(what: &Confinement, channel: &Fd) -> Result<()> {
-    if what.temporary != 0 {
+    if temporary(what) != 0 {
         process::prctl_no_new_privs()?;
         lower(what)?;
     }
     confine(what, channel)
 }
 
-/// Gives up the capabilities that only the filter took.
+/// The capabilities that this process has for the sake of its confinement alone.
+#[must_use]
+pub fn temporary(what: &Confinement) -> u64 {
+    what.temporary & !if process::geteuid() == 0 { what.granted } else { what.ambient }
+}
+
+/// Gives them up.
 ///
 /// # Errors
 /// capset(2); a profile may refuse it.
 pub fn lower(what: &Confinement) -> Result<()> {
     let own = security::capget()?;
-    let permitted = own.permitted & !what.temporary;
+    let permitted = own.permitted & !temporary(what);
     security::capset(Capabilities { permitted, effective: own.effective & permitted, ..own })
 }
 

@@ -23,10 +23,10 @@ use crate::kernel::netlink::link::{self, New};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::network::bridge::{self, Notes};
 use crate::network::relay;
-use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets};
+use crate::network::{DEFAULT, Network, Networks, address_text, ipam, names, resolver, subnets, sweeper};
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
-use crate::sys::{Fd, FdRef, because, file, mount, process};
+use crate::sys::{Fd, FdRef, because, file, process};
 
 /// Where network namespaces have names, ip-netns(8).
 pub(super) const NAMED: &str = "/run/netns";
@@ -46,6 +46,10 @@ pub struct Whose<'a> {
     pub spec: &'a Spec,
 }
 
+/// A container's first process: its number, and when it began; 0 of a child of this process, whose number nobody else can have.
+#[derive(Clone, Copy)]
+pub struct First(pub u32, pub u64);
+
 /// Whether a container is on networks of vial's.
 #[must_use]
 pub fn is_wanted(spec: &Spec) -> bool {
@@ -60,7 +64,7 @@ struct Making<'a> {
     socket: Socket,
     /// The container's network namespace.
     namespace: Fd,
-    pid: u32,
+    first: First,
     made: Connections,
     notes: Notes,
     /// The gateways by which its names are answered.
@@ -74,13 +78,13 @@ struct Making<'a> {
 #[inline(never)]
 pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
     // What the last start has left, if its owner was killed.
-    release(whose.root, whose.id)?;
+    sweeper::start(&release(whose.root, whose.id)?);
     let mut whose = *whose;
     if whose.name.is_empty() {
         // A monitor that starts it does not know how it is called by now.
         whose.name = Bundles::open(whose.root)?.search(whose.id)?.map_or("", |(_, name)| name);
     }
-    let mut making = Making::new(whose, pid, Connections::default())?;
+    let mut making = Making::new(whose, First(pid, 0), Connections::default())?;
     match making.make() {
         Ok(()) => Ok(making.notes),
         Err(error) => {
@@ -94,9 +98,9 @@ pub fn connect(whose: &Whose<'_>, pid: u32) -> Result<Notes> {
 ///
 /// # Errors
 /// As for [`connect`].
-pub fn join(whose: &Whose<'_>, pid: u32, line: &'static str) -> Result<Notes> {
-    let before = Connections::read(whose.directory);
-    let mut making = Making::new(*whose, pid, before.clone())?;
+pub fn join(whose: &Whose<'_>, first: First, line: &'static str) -> Result<Notes> {
+    let before = Connections::read(whose.directory)?;
+    let mut making = Making::new(*whose, first, before.clone())?;
     for connection in &before.networks {
         if let Some(network) = making.networks.load(connection.network)? {
             making.servers.extend(if network.driver == "bridge" { bridge::gateways(&network) } else { Vec::new() });
@@ -104,21 +108,21 @@ pub fn join(whose: &Whose<'_>, pid: u32, line: &'static str) -> Result<Notes> {
     }
     if let Err(error) = making.join(line).and_then(|()| making.files()) {
         let name = line.words().next().unwrap_or_default();
-        let _ = disconnect::leave(whose.root, whose.directory, pid, name);
+        let _ = disconnect::leave(whose.root, whose.directory, first, name);
         return Err(error);
     }
     Ok(making.notes)
 }
 
 impl<'a> Making<'a> {
-    fn new(whose: Whose<'a>, pid: u32, made: Connections) -> Result<Making<'a>> {
-        let namespace = namespace_of(pid)?;
+    fn new(whose: Whose<'a>, first: First, made: Connections) -> Result<Making<'a>> {
+        let namespace = namespace_of(first)?;
         Ok(Making {
             whose,
             networks: Networks::open(whose.root)?,
             socket: Socket::route()?,
             namespace,
-            pid,
+            first,
             made,
             notes: Notes::default(),
             servers: Vec::new(),
@@ -177,7 +181,7 @@ impl<'a> Making<'a> {
         let mut connection = Connection {
             network: name,
             interface: join!("eth{}", number),
-            link: if network.driver == "bridge" { join!("vl{}{}", short(10), letter) } else { "" },
+            link: if network.driver == "bridge" { join!("vl{}{}{}", short(5), self.first.0, letter) } else { "" },
             ..Connection::default()
         };
         let (mut wanted, mut mac) = ([None; 2], "");
@@ -335,7 +339,8 @@ impl<'a> Making<'a> {
         inner.request(&mut datagram, phrase!("give the interface its addresses"))
     }
 
-    /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it.
+    /// Gives the network namespace a name that ip-netns(8) knows, if nobody else has it: a link to the first process's. A mount,
+    /// as that command makes, would be copied for each container that is started while this one runs.
     fn name(&mut self) -> Result<()> {
         let name = if self.whose.name.is_empty() { self.whose.id } else { self.whose.name };
         let _why = because!("name the container's network namespace, for ip netns");
@@ -343,21 +348,20 @@ impl<'a> Making<'a> {
         let path = join!("{}/{}", NAMED, name);
         let place = file::path(path)?;
         // Whoever takes the container off its networks removes what is written down, so that must not be another's.
-        if !file::exists(CWD, place) {
+        if !file::is_there(CWD, place)? {
             self.made.netns = keep::copy(name);
             self.write()?;
+            // That of a container whose owner was killed leads nowhere.
+            let _ = file::unlink(CWD, place);
         }
-        let flags = libc::O_RDONLY | libc::O_CREAT | libc::O_EXCL;
-        match file::create(CWD, place, flags, 0o444) {
+        match file::symlink(file::path(namespace_path(self.first.0, "network"))?, CWD, place) {
             Err(error) if error.is(Errno::EEXIST) => {
                 self.notes.push(say!("{} is there already: the network namespace has no name", path));
                 self.made.netns = "";
-                return self.write();
+                self.write()
             }
-            result => result.map(drop)?,
+            result => result,
         }
-        let source = file::path(namespace_path(self.pid, "network"))?;
-        mount::mount(Some(source), place, None, libc::MS_BIND, None)
     }
 
     /// Tells the container its address, its name servers, and what was added.
@@ -400,9 +404,14 @@ fn put(directory: FdRef<'_>, name: &CStr, content: &str) -> Result<()> {
 }
 
 /// A container's network namespace.
-pub(super) fn namespace_of(pid: u32) -> Result<Fd> {
+pub(super) fn namespace_of(First(pid, began): First) -> Result<Fd> {
     let _why = because!("open the container's network namespace");
-    file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)
+    let opened = file::open(CWD, file::path(namespace_path(pid, "network"))?, libc::O_RDONLY)?;
+    // A process that is there now is the one that was there then, or the number is another's.
+    if began != 0 && !known::is_alive(pid, began) {
+        return Err(Error::new(phrase!("the container has ended")));
+    }
+    Ok(opened)
 }
 
 /// A socket for the interfaces in another network namespace, to which this process goes for a moment.
@@ -412,4 +421,18 @@ pub(super) fn inside(namespace: &Fd) -> Result<Socket> {
     let socket = Socket::route();
     process::setns(own.by_ref(), libc::CLONE_NEWNET)?;
     socket
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_is_that_of_the_process_which_began_then() {
+        let own = std::process::id();
+        let began = known::began(own);
+        assert!(namespace_of(First(own, began)).is_ok() && namespace_of(First(own, 0)).is_ok());
+        let error = namespace_of(First(own, began + 1)).map(drop).unwrap_err().to_string();
+        assert!(error.contains("the container has ended"), "{error}");
+    }
 }

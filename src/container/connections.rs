@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::base::keep;
 use crate::base::text::{self, Cut};
@@ -88,11 +89,15 @@ impl Connection {
 
 impl Connections {
     /// Reads what is put up for a container; nothing if there is no such file.
-    #[must_use]
+    ///
+    /// # Errors
+    /// What keeps it from being read: then nobody may take it that nothing is put up.
     #[inline(never)]
-    pub fn read(directory: FdRef<'_>) -> Connections {
-        let content = file::read_file(directory, FILE, 1 << 20).unwrap_or_default();
-        Connections::parse(keep::lossy(&content))
+    pub fn read(directory: FdRef<'_>) -> Result<Connections> {
+        match file::read_file(directory, FILE, 1 << 20) {
+            Err(error) if error.is(Errno::ENOENT) => Ok(Connections::default()),
+            content => Ok(Connections::parse(keep::lossy(&content?))),
+        }
     }
 
     fn parse(content: &'static str) -> Connections {

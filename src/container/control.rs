@@ -8,6 +8,7 @@ use super::spec::{NamespaceKind, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::Kept;
+use crate::base::text::Cut;
 use crate::kernel::cgroup::{self, Directory, Group, GroupPath, Hierarchies, Version};
 use crate::sys::because;
 
@@ -20,6 +21,8 @@ pub struct Control {
     pub group: Option<Group>,
     /// What was asked for and can't be enforced here, if that was allowed.
     pub warnings: Kept<Vec<Error>>,
+    /// Directories above it that were going to be made for it, a line each.
+    parents: &'static str,
     /// Whether all processes end with the first one, because the PID namespace is theirs.
     end_together: bool,
 }
@@ -40,9 +43,13 @@ impl Control {
         let _why = because!("make the container's control group and set its limits, before anything of it runs");
         let (resources, path) = parts(spec)?;
         let hierarchies = Hierarchies::detect()?;
-        let (group, warnings) = Group::create(&hierarchies, &resources, path, best_effort)?;
+        let parents = super::launch::annotation(spec, PARENTS);
+        let (group, warnings) = Group::create(&hierarchies, &resources, path, best_effort).or_else(|error| {
+            remove_parents(parents)?;
+            Err(error)
+        })?;
         let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
-        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, end_together })
+        Ok(Control { group: (!group.directories().is_empty()).then_some(group), warnings, parents, end_together })
     }
 
     /// Notes in a specification which directories above the control group are going to be made for it: should vial be killed
@@ -84,7 +91,8 @@ impl Control {
             group.kill_all()?;
         }
         // `update` may have put it into further hierarchies meanwhile.
-        Group::everywhere(&Hierarchies::detect()?, group.path()).remove()
+        Group::everywhere(&Hierarchies::detect()?, group.path()).remove()?;
+        remove_parents(self.parents)
     }
 
     /// What `create` would do, in words, and what would be shown in the container.
@@ -106,6 +114,18 @@ impl Control {
         }
         Ok((text, mounts(&plan.directories)))
     }
+}
+
+/// Removes the directories above a control group that [`Control::note_parents`] noted, as far as nobody else is in them.
+///
+/// # Errors
+/// A path that can't be one.
+pub fn remove_parents(noted: &str) -> Result<()> {
+    // Those below come after those above.
+    for parent in noted.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {
+        Group::remove_parent(parent)?;
+    }
+    Ok(())
 }
 
 fn mounts(directories: &[Directory]) -> &'static [CgroupMount] {

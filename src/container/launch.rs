@@ -58,6 +58,11 @@ pub const LANDLOCK: &str = "vial.landlock";
 /// Set if the command holds bytes that the specification can't.
 pub const LOSSY: &str = "vial.lossy";
 
+/// The first ID of the range that was leased to the container ([`super::ranges`]).
+pub const RANGE: &str = "vial.range";
+/// Set if the files of the container's tree belong to the IDs of its user namespace, since mounts can't map them.
+pub const SHIFTED: &str = "vial.shifted";
+
 /// The networks that it is on, a line each: `NAME[ alias=A]...[ ip=A][ ip6=A][ mac=M]`.
 pub const NETWORKS: &str = "vial.networks";
 /// The ports that lead to it, a line each: `PROTOCOL ADDRESS HOSTPORT PORT`, with `*` for all addresses and 0 for a port that is

@@ -9,6 +9,7 @@ use super::control::Control;
 use super::launch::{self, Launch};
 use super::plan::{self, Setting};
 use super::process;
+use super::ranges;
 use super::remains;
 use super::run::{self, Container, Running, Surroundings};
 use super::state::{State, Status};
@@ -65,12 +66,14 @@ impl Life<'_> {
         for warning in &control.warnings {
             warn(warning);
         }
+        let shifted = !self.launch.annotation(launch::SHIFTED).is_empty();
         let spec = &*self.launch.spec;
         let setting = Setting {
             root: self.launch.root(self.state.remove),
             cgroups: control.mounts(),
             fills,
             confined: users::is_confined(),
+            shifted,
         };
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
@@ -126,6 +129,7 @@ impl Life<'_> {
         {
             Volumes::open(self.root)?.remove(volume, self.bundles, self.id)?;
         }
+        ranges::release_of(self.root, self.launch.spec, self.id)?;
         self.bundles.remove(self.id, self.name)
     }
 }

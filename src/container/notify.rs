@@ -6,7 +6,7 @@
 
 use super::spec::{OCI_VERSION, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
+use crate::base::json::Value;
 use crate::base::keep;
 use crate::base::text::Cut;
 use crate::sys::cold::Gate;
@@ -14,7 +14,7 @@ use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::{because, file, net};
 
 /// Hands a listener over.
-type Send = fn(&Spec, FdRef<'_>, u32, &Fd) -> Result<()>;
+type Send = fn(&Spec, FdRef<'_>, u32, Option<Fd>) -> Result<()>;
 
 static COLD_GATE_SEND: Gate<Send> = Gate(send);
 
@@ -22,11 +22,12 @@ static COLD_GATE_SEND: Gate<Send> = Gate(send);
 ///
 /// # Errors
 /// Nobody listens there.
-pub fn hand_over(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: &Fd) -> Result<()> {
+pub fn hand_over(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Result<()> {
     COLD_GATE_SEND.open()?(spec, bundle, pid, listener)
 }
 
-fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: &Fd) -> Result<()> {
+fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
     let _why =
         because!("hand over who decides about the container's system calls, to the listener that its profile names");
     let seccomp = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref());
@@ -37,25 +38,21 @@ fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: &Fd) -> Result<()> {
     let place = file::readlink(CWD, file::path(join!("/proc/self/fd/{}", bundle.number() as u64))?)?;
     let place = keep::lossy(place.to_bytes());
     let id = place.parts(b'/').last().unwrap_or_default();
-    let mut annotations = object([]);
+    let mut message = Value::Null;
+    message.text("ociVersion", OCI_VERSION);
+    message.set("fds", Value::texts(&["seccompFd"], ""));
+    message.set("pid", pid.into());
+    message.text("metadata", text("listenerMetadata"));
+    let state = message.member("state");
+    state.text("ociVersion", OCI_VERSION);
+    state.text("id", id);
+    state.text("status", "creating");
+    state.set("pid", pid.into());
+    state.text("bundle", place);
+    let annotations = state.member("annotations");
     for (name, value) in &spec.annotations {
         annotations.text(name, value);
     }
-    let state = object([
-        ("ociVersion", OCI_VERSION.into()),
-        ("id", id.into()),
-        ("status", "creating".into()),
-        ("pid", pid.into()),
-        ("bundle", place.into()),
-        ("annotations", annotations),
-    ]);
-    let message = object([
-        ("ociVersion", OCI_VERSION.into()),
-        ("fds", Value::texts(&["seccompFd"], "")),
-        ("pid", pid.into()),
-        ("metadata", text("listenerMetadata").into()),
-        ("state", state),
-    ]);
     let failed = |error: Error| error.hint(phrase!("linux.seccomp.listenerPath is a socket that somebody listens at"));
     let directory = file::open(CWD, file::path(directory)?, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
     let socket = net::connect_stream_at(directory.by_ref(), name).map_err(failed)?;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 pub(super) use self::layers::{overlay, short};
+pub(super) use self::users::text as map_text;
 use super::spec::{Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
@@ -22,6 +23,7 @@ mod enter;
 
 mod layers;
 mod rights;
+mod users;
 
 pub use enter::{Entered, enter};
 pub use rights::Confinement;
@@ -45,6 +47,16 @@ pub enum Action {
     Enter { container: Entered, kinds: i32 },
     /// Takes a tree of the host in hand.
     Take { slot: usize, source: &'static CStr, recursive: bool },
+    /// Makes the container's user namespace and takes it in hand.
+    Users { uids: &'static str, gids: &'static str },
+    /// Has a tree that was taken show owners as the container's user namespace has them.
+    MapOwners { slot: usize },
+    /// Puts a tree that was taken at a place of the host's, for this process alone.
+    Place { slot: usize, target: &'static CStr },
+    /// Goes on as another process, root in the container's user namespace, in new namespaces that belong to it.
+    EnterUsers { kinds: i32, directory: &'static CStr },
+    /// Makes a tree that was taken the root and lets go of the host's.
+    EnterTree { slot: usize },
     /// Makes a file system and takes it in hand.
     Make { slot: usize, kind: &'static CStr, options: &'static Options },
     /// Cuts the mounts off from the host's.
@@ -52,7 +64,8 @@ pub enum Action {
     /// Mounts a file system image, before the control group is joined, which keeps its members from the device.
     Image { file: &'static CStr },
     /// Mounts the layers as one file system; a volatile one never waits for the disk, since its changes are thrown away.
-    Overlay { target: &'static CStr, data: &'static CStr, volatile: bool },
+    /// It belongs to the root of the user namespace, if the container has one: whose IDs these are outside.
+    Overlay { target: &'static CStr, data: &'static CStr, volatile: bool, owner: (u32, u32) },
     /// Uses a directory as the root.
     BindRoot { source: &'static CStr, target: &'static CStr },
     /// Makes a mounted directory the root and lets go of the host's.
@@ -97,7 +110,7 @@ pub enum Action {
     MakeWorkingDirectory { path: &'static CStr },
     /// Goes to the working directory.
     WorkingDirectory { path: &'static CStr },
-    /// Has the workload get this profile of AppArmor's when it is executed.
+    /// Has the workload get this profile of `AppArmor`'s when it is executed.
     AppArmor { profile: &'static str, best_effort: bool },
     /// Gives up what the workload may not do, just before it is executed.
     Confine(&'static Confinement),
@@ -152,6 +165,8 @@ pub struct Setting<'a> {
     pub fills: &'a [&'static str],
     /// Whether vial is in a user namespace, where nobody can make devices.
     pub confined: bool,
+    /// Whether the files of a root that is no overlay belong to the IDs of the container's user namespace already.
+    pub shifted: bool,
 }
 
 struct Planner {
@@ -159,12 +174,35 @@ struct Planner {
     why: Phrase,
     /// The next slot with a device.
     slot: usize,
+    /// The next free slot.
+    free: usize,
+    /// Whether the container has a user namespace of its own.
+    users: bool,
+    /// File systems to make while the host's can be seen: the slot, the kind and the options of each.
+    makes: Vec<(usize, &'static CStr, &'static Options)>,
 }
 
 impl Planner {
+    fn new(steps: usize) -> &'static mut Planner {
+        Box::leak(Box::new(Planner {
+            steps: Vec::with_capacity(steps),
+            why: Phrase::EMPTY,
+            slot: 0,
+            free: 0,
+            users: false,
+            makes: Vec::new(),
+        }))
+    }
+
     #[inline(never)]
     fn add(&mut self, action: Action) {
         self.steps.push(Step { why: self.why, action });
+    }
+
+    /// The next free slot, to be used now.
+    fn next(&mut self) -> usize {
+        self.free += 1;
+        self.free - 1
     }
 }
 
@@ -173,11 +211,12 @@ impl Planner {
 /// # Errors
 /// What the specification asks for and can't be done: the error names the member.
 pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(96), why: Phrase::EMPTY, slot: 0 }));
+    let plan = Planner::new(96);
     oom_score(plan, spec.process.as_ref());
+    plan.users = users::wanted(plan, spec)?;
     join_namespaces(plan, spec)?;
     let taken = take_trees(plan, spec, setting)?;
-    layers::root(plan, setting)?;
+    layers::root(plan, spec, setting)?;
     names(plan, spec);
     mounts(plan, spec, setting, taken)?;
     devices::asked(plan, spec, setting)?;
@@ -256,28 +295,32 @@ type Taken = &'static [(&'static Options, Option<usize>)];
 fn take_trees(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Result<Taken> {
     plan.why = phrase!("take the host's files and directories that the container gets in hand, while they can be seen");
     let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
-    let mut slot = 0;
+    let confined = setting.confined || plan.users;
     for mount in &spec.mounts {
         let options: &Options = Box::leak(Box::new(Options::parse(mount.options.iter().copied())?));
         if options.is_bind() {
             let Some(source) = mount.source else { return Err(missing(mount, "source")) };
             let recursive = options.set & libc::MS_REC != 0;
+            let slot = plan.next();
             plan.add(Action::Take { slot, source: file::path(source)?, recursive });
+            if options.idmap {
+                if !plan.users {
+                    return Err(Error::new(say!("mounts: the mount at {} has the option idmap", mount.destination))
+                        .hint(phrase!("it needs a user namespace of the container's own: --userns auto")));
+                }
+                plan.add(Action::MapOwners { slot });
+            }
             taken.push((options, Some(slot)));
-            slot += 1;
-        } else if setting.confined
-            && let Some(kind @ ("proc" | "sysfs")) = mount.kind
-        {
-            // The kernel makes no new ones for those who don't see all of the host's, `user_namespaces(7)`.
-            plan.add(Action::Make { slot, kind: file::path(kind)?, options });
+        } else if confined && let Some(kind @ ("proc" | "sysfs")) = mount.kind {
+            let slot = plan.next();
+            plan.makes.push((slot, file::path(kind)?, options));
             taken.push((options, Some(slot)));
-            slot += 1;
         } else {
             taken.push((options, None));
         }
     }
-    if setting.confined {
-        devices::take(plan, spec, slot)?;
+    if confined {
+        devices::take(plan, spec)?;
     }
     Ok(taken)
 }
@@ -331,7 +374,7 @@ fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) 
             )));
         }
         if mount.destination == "/dev" {
-            devices::links(plan, setting.confined);
+            devices::links(plan, setting.confined || plan.users);
         }
     }
     Ok(())

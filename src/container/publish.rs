@@ -144,13 +144,12 @@ fn port_hint(error: Error) -> Error {
     }
 }
 
-/// Publishes ports, or takes that back.
+/// Publishes ports, all or none, or takes that back.
 fn translate(network: &Network, connection: &Connection, ports: &[Port], back: bool) -> Result<()> {
-    for own in [connection.address, connection.address6] {
-        let Some(to) = text::address(own) else { continue };
-        let mut datagram = Datagram::default();
-        datagram.begin_batch();
-        let mut any = false;
+    let mut datagram = Datagram::default();
+    datagram.begin_batch();
+    let (mut any, mut forgotten) = (false, Vec::new());
+    for to in [connection.address, connection.address6].into_iter().filter_map(text::address) {
         for port in ports {
             let Some(at) = text::address(port.host) else { continue };
             // The loopback is the relay's.
@@ -158,30 +157,31 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
                 continue;
             }
             any = true;
+            let is_udp = port.protocol == "udp";
             let published = Published {
-                protocol: if port.protocol == "tcp" { libc::IPPROTO_TCP } else { libc::IPPROTO_UDP } as u8,
+                protocol: if is_udp { libc::IPPROTO_UDP } else { libc::IPPROTO_TCP } as u8,
                 at: if ["0.0.0.0", "::"].contains(&port.host) { None } else { Some(&at) },
                 port: port.host_port,
                 to: &to,
                 to_port: port.port,
             };
             datagram.publish(bridge::interface(network), &published, back);
-        }
-        datagram.end_batch();
-        if any {
-            let done = Socket::netfilter()
-                .and_then(|socket| socket.request(&mut datagram, phrase!("publish the container's ports")));
-            if done.is_err() && !back && own == connection.address6 {
-                // All or none.
-                let _ = translate(network, &Connection { address6: "", ..*connection }, ports, true);
-            }
-            done?;
-            if back && ports.iter().any(|port| port.protocol == "udp") {
-                let mut datagram = Datagram::default();
-                datagram.forget(&to);
-                let _ = Socket::netfilter()?.request(&mut datagram, phrase!("forget who sent datagrams"));
+            if back && is_udp && !forgotten.contains(&to) {
+                forgotten.push(to);
             }
         }
+    }
+    if !any {
+        return Ok(());
+    }
+    datagram.end_batch();
+    let socket = Socket::filters()?;
+    socket.request(&mut datagram, phrase!("publish the container's ports")).inspect_err(|_| Socket::renew())?;
+    for to in forgotten {
+        let mut datagram = Datagram::default();
+        datagram.forget(&to);
+        let forgotten = socket.request(&mut datagram, phrase!("forget who sent datagrams"));
+        forgotten.unwrap_or_else(|_| Socket::renew());
     }
     Ok(())
 }
@@ -199,8 +199,14 @@ pub(super) fn take_back(networks: &Networks, made: &Connections, by: Option<&str
         return Ok(());
     }
     match translate(&network, &connection, &made.ports, true) {
-        // They had not been published yet, or somebody threw the tables away.
-        Err(error) if [Errno::ENOENT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(()),
+        // They had not been published yet, or somebody has thrown some away.
+        Err(error) if error.is(Errno::ENOENT) => {
+            for port in &made.ports {
+                let _ = translate(&network, &connection, core::slice::from_ref(port), true);
+            }
+            Ok(())
+        }
+        Err(error) if [Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP].contains(&error.errno()) => Ok(()),
         result => result,
     }
 }
@@ -229,7 +235,7 @@ pub(super) fn end_relay((pid, began): (u32, u64)) -> Result<()> {
 /// # Errors
 /// A port is taken meanwhile.
 pub fn resume(root: FdRef<'_>, directory: FdRef<'_>) -> Result<()> {
-    let mut all = Connections::read(directory);
+    let mut all = Connections::read(directory)?;
     if all.relay.0 == 0 {
         return Ok(());
     }

@@ -4,9 +4,11 @@
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::control::PARENTS;
+use super::control::{PARENTS, remove_parents};
 use super::disconnect;
+use super::launch::RANGE;
 use super::process;
+use super::ranges;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
@@ -14,6 +16,7 @@ use crate::base::json::{self, Value};
 use crate::base::keep::text;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
+use crate::network::sweeper;
 use crate::sys::{FdRef, because, process as kernel};
 
 /// Rounds of 5 ms for which an owner without its lock may still be there.
@@ -115,10 +118,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
     // Its directories may be gone while those above them, made for it, are not.
     Group::everywhere(&hierarchies, path).remove()?;
     let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
-    // Those below come after those above.
-    for parent in parents.parts(b'\n').filter(|parent| !parent.is_empty()).collect::<Vec<&str>>().into_iter().rev() {
-        Group::remove_parent(parent)?;
-    }
+    remove_parents(parents)?;
     Ok(found)
 }
 
@@ -136,13 +136,15 @@ pub fn volumes(config: &Value) -> Vec<&str> {
 pub fn discard(root: FdRef<'_>, bundles: &Bundles, (id, name): (&str, &str), with: &With<'_>) -> Result<()> {
     if let Some(config) = with.config {
         remove_group(config, id, with.state, false)?;
-        disconnect::release(root, id)?;
+        sweeper::start(&disconnect::release(root, id)?);
         if with.volumes {
             let owned = Volumes::open(root)?;
             for volume in volumes(config) {
                 owned.remove(volume, bundles, id)?;
             }
         }
+        let range = config.at(&["annotations", RANGE]).and_then(Value::as_str).unwrap_or_default();
+        ranges::release(root, range, id)?;
     }
     bundles.remove(id, name)
 }

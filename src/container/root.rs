@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use super::bundle::{Bundles, read_json};
 use super::changes::{self, Change};
 use super::launch::{self, FILE, STORAGE};
+use super::spec::Spec;
 use super::state::State;
 use super::{plan, process};
 use crate::base::error::{Error, Result};
@@ -15,8 +16,9 @@ use crate::base::json::Value;
 use crate::image::helper::Helper;
 use crate::image::resolve::{self, Place};
 use crate::image::store::Store;
-use crate::kernel::{loopdev, mounts};
+use crate::kernel::{loopdev, mounts, users as kernel_users};
 use crate::storage::{BTRFS, Trees};
+use crate::sys::cold::Gate;
 use crate::sys::fd::CWD;
 use crate::sys::file::Lock;
 use crate::sys::uapi::Statx;
@@ -95,6 +97,34 @@ impl Files {
         mounts.iter().filter_map(|mount| mount.get("destination")?.as_str()).collect()
     }
 
+    /// Whose the container's root is, if its files have owners of the container's own user namespace where they are looked at:
+    /// in its processes' root, or in a tree that was made for it.
+    #[must_use]
+    pub fn own_root(&self, through_process: bool) -> Option<(u32, u32)> {
+        let first = |map| self.config.at(&["linux", map])?.as_array()?.first()?.get("hostID")?.as_u64();
+        let shown = through_process && self.runs() || !self.annotation(launch::SHIFTED).is_empty();
+        let (uid, gid) = (first("uidMappings")?, first("gidMappings")?);
+        shown.then_some((uid as u32, gid as u32))
+    }
+
+    /// Has this process see owners of files as the container does, from now on; it does nothing else then.
+    ///
+    /// # Errors
+    /// setns(2), and what the kernel refuses of a user namespace.
+    pub fn see_owners(&self, through_process: bool) -> Result<()> {
+        if self.own_root(through_process).is_none() {
+            return Ok(());
+        }
+        let _why = because!("see owners of files as the container does");
+        let namespace = if let Some(process) = &self.process {
+            file::open(process.by_ref(), c"ns/user", libc::O_RDONLY)?
+        } else {
+            let linux = Spec::from_json(self.config).ok().and_then(|spec| spec.linux).unwrap_or_default();
+            kernel_users::make(plan::map_text(&linux.uid_mappings), plan::map_text(&linux.gid_mappings))?
+        };
+        sys::process::setns(namespace.by_ref(), libc::CLONE_NEWUSER)
+    }
+
     /// The root as the container's processes see it; of one that does not run, as they would, with the volumes and other files
     /// of the host's that are mounted there.
     ///
@@ -137,6 +167,12 @@ impl Files {
     /// # Errors
     /// mount(2); what can't be listed or, with some storage drivers, made in the store.
     pub fn changes(&self, store: &dyn Fn() -> Result<Store>) -> Result<(Vec<Change>, Fd)> {
+        if !self.annotation(launch::SHIFTED).is_empty() {
+            return Err(Error::new(phrase!(
+                "the container's files have owners of its own, so nothing can be compared with its image"
+            ))
+            .hint(phrase!("vial export has all files, with the owners that the container sees")));
+        }
         let tree = self.tree();
         let whole = tree.is_some();
         let (upper, below) = if let Some(tree) = tree {
@@ -273,17 +309,34 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
     }
 }
 
-/// Makes the tree of a container whose storage driver gives it one, in a process of its own, with which its mounts go.
+/// Makes the tree of a container whose storage driver gives it one, with other owners if there are `maps` of users and groups, in a process of its own, with which its mounts go.
 ///
 /// # Errors
 /// What the file system refuses.
 #[inline(never)]
-pub fn make_tree(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str) -> Result<()> {
+pub fn make_tree(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
+    COLD_GATE.open()?(store, directory, annotation, maps)
+}
+
+/// What an annotation says.
+type Annotation<'a> = &'a dyn Fn(&str) -> &'static str;
+/// Maps of users and of groups.
+type Maps<'a> = Option<(&'a [mounts::Part], &'a [mounts::Part])>;
+
+type MakeTree = fn(&Store, &Fd, Annotation<'_>, Maps<'_>) -> Result<()>;
+
+static COLD_GATE: Gate<MakeTree> = Gate(make_one);
+
+fn make_one(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
     let mut helper = Helper::start(&mut |_| {
         let base = base(store, directory, annotation)?;
         let btrfs = annotation(STORAGE) == BTRFS;
         let trees = Trees { root: store.root(), work: store.root(), btrfs, image: None };
         trees.make(&base, directory.by_ref(), btrfs && !annotation(launch::LAYERS).is_empty())?;
+        if let Some((uids, gids)) = maps {
+            let tree = file::open(directory.by_ref(), c"tree", OPEN)?;
+            mounts::shift_owners(tree.by_ref(), uids, gids)?;
+        }
         Ok(Vec::new())
     })?;
     helper.conclude().map(drop)

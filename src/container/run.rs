@@ -91,12 +91,15 @@ pub fn start(
     let process =
         container.spec.process.as_ref().ok_or_else(|| Error::new(phrase!("process: the specification has none")))?;
     let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
+    // The others are going to be made by a process in the user namespace, so that they belong to it.
+    let users = container.namespaces & libc::CLONE_NEWUSER != 0;
+    let namespaces = if users { libc::CLONE_NEWNS } else { container.namespaces };
     let mut job = Job {
         steps: container.steps,
         group: container.group,
         born_in_v2: false,
-        namespaces: container.namespaces & !libc::CLONE_NEWCGROUP,
-        own_cgroup_namespace: container.namespaces & libc::CLONE_NEWCGROUP != 0,
+        namespaces: namespaces & !libc::CLONE_NEWCGROUP,
+        own_cgroup_namespace: namespaces & libc::CLONE_NEWCGROUP != 0,
         args: container.args,
         env: container.env,
         wanted: container.wanted,
@@ -124,7 +127,7 @@ pub fn start(
         net::socket_pair()?
     };
     let side = clone(&mut job)?;
-    let pid = match side {
+    let mut pid = match side {
         Side::Child => {
             // Only so does a message to a vial that was killed before fail.
             drop(here);
@@ -133,6 +136,9 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
+    if users {
+        pid = await_heir(pid, &here)?;
+    }
     if let Some(connect) = connect
         && let Err(error) = connect(pid)
     {
@@ -144,9 +150,13 @@ pub fn start(
     if surroundings.stays {
         note(pid).inspect_err(|_| Running::kill(pid))?;
     }
-    if job.waits {
-        // Should it fail, that process has ended, and has said why.
-        let _ = net::send(here.by_ref(), &[GO], None);
+    if job.waits
+        && let Err(error) = net::send(here.by_ref(), &[GO], None)
+    {
+        // If that process has ended it has said why; else it would wait for ever.
+        let gone = error.is(Errno::EPIPE) || error.is(Errno::ECONNRESET);
+        let _ = process::kill(pid, libc::SIGKILL);
+        return Err(await_execution(pid, &here, container).err().filter(|_| gone).unwrap_or(error));
     }
     await_execution(pid, &here, container).map(|(pid, master)| Running {
         pid,
@@ -170,6 +180,26 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
     process::clone(job.namespaces, Role::Container)
 }
 
+/// Waits until another process has taken the first one's place; which that is.
+fn await_heir(pid: u32, channel: &Fd) -> Result<u32> {
+    let _why = because!("wait until the container's first process is in its user namespace, or says why not");
+    let mut message = alloc::vec![0u8; 8 << 10];
+    let length = net::receive(channel.by_ref(), &mut message)?.0;
+    process::wait(Some(pid), true)?;
+    match message[..length].split_first() {
+        Some((&HEIR, &[a, b, c, d])) => Ok(u32::from_le_bytes([a, b, c, d])),
+        Some((&ERROR, wire)) => Err(Error::decode(wire).unwrap_or_else(|| died("failed"))),
+        _ => Err(died("ended")),
+    }
+}
+
+/// The error of a first process that ended without saying why.
+#[cold]
+fn died(how: &str) -> Error {
+    Error::new(say!("the container's process {} before it became the workload", how))
+        .hint(phrase!("too little memory (--memory), or somebody killed it or the container"))
+}
+
 /// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
 /// process is the workload.
 #[inline(never)]
@@ -185,12 +215,8 @@ fn await_execution(mut pid: u32, channel: &Fd, container: &Container<'_>) -> Res
             Some((&READY, _)) => ready = true,
             Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
             Some((&LISTENER, _)) => {
-                let handed =
-                    file.map_or(Ok(()), |file| notify::hand_over(container.spec, container.directory, pid, &file));
-                if let Err(error) = handed {
-                    Running::kill(pid);
-                    return Err(error);
-                }
+                let handed = notify::hand_over(container.spec, container.directory, pid, file);
+                handed.inspect_err(|_| Running::kill(pid))?;
             }
             Some((&HEIR, &[a, b, c, d])) => {
                 process::wait(Some(pid), true)?;
@@ -215,8 +241,7 @@ fn await_execution(mut pid: u32, channel: &Fd, container: &Container<'_>) -> Res
         Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
         _ => "ended".into(),
     };
-    Err(Error::new(say!("the container's process {} before it became the workload", how))
-        .hint(phrase!("too little memory (--memory), or somebody killed it or the container")))
+    Err(died(&how))
 }
 
 impl Running {

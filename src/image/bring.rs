@@ -89,7 +89,7 @@ impl Store {
         }
         let mut jobs: Vec<Job> = Vec::new();
         for (layer, digest) in layers.iter().zip(digests) {
-            if !self.has_layer(digest) && !jobs.iter().any(|(_, known)| *known == digest) {
+            if !self.has_layer(digest)? && !jobs.iter().any(|(_, known)| *known == digest) {
                 jobs.push((*layer, digest));
             }
         }
@@ -112,7 +112,7 @@ impl Store {
             while next < jobs.len() && running.len() < most {
                 blobs.wait(&jobs[next].0)?;
                 // Another command may have brought it meanwhile, and have removed what it had downloaded for it.
-                if !self.has_layer(jobs[next].1) {
+                if !self.has_layer(jobs[next].1)? {
                     running.push((next, start(work, blobs, next, &jobs[next], wanted.max_size)?));
                 }
                 next += 1;

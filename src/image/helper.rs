@@ -3,11 +3,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::kernel::program::tie;
 use crate::sys::ledger::Role;
 use crate::sys::process::{self, Ended, Side};
-use crate::sys::{Fd, FdRef, file};
+use crate::sys::{Fd, FdRef, fd, file};
 
 /// What stands before the end of what a process says; before it are numbers.
 const END: u64 = u64::MAX;
@@ -43,6 +44,12 @@ impl Helper {
                 // If nobody listens any more there is nobody to tell.
                 let said = [&END.to_le_bytes()[..], &[word], &rest].concat();
                 let sent = file::write_all(report.by_ref(), &said);
+                if let Err(error) = &sent
+                    && !error.is(Errno::EPIPE)
+                {
+                    // Who listens is told that there was no word, and nobody but this process knows why.
+                    let _ = file::write_all(fd::STDERR, say!("vial: {}\n", error).as_bytes());
+                }
                 process::exit(u8::from(sent.is_err()));
             }
         }
@@ -98,8 +105,10 @@ impl Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         if let Some(child) = self.process.take() {
-            let _ = process::kill(child, libc::SIGKILL);
-            let _ = process::wait(Some(child), true);
+            // One that could not be killed would be waited for in vain; it ends with this process.
+            if process::kill(child, libc::SIGKILL).is_ok() {
+                let _ = process::wait(Some(child), true);
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ impl Store {
         if unpacked.entries == 0 {
             return Err(Error::new(phrase!("the archive holds no files")));
         }
-        if work.holds_image(layer) {
+        if work.holds_image(layer)? {
             return Err(Error::new(phrase!("this is no root file system, but images as other programs save them"))
                 .hint(phrase!("vial load FILE|DIR loads them")));
         }
@@ -94,11 +94,9 @@ impl Store {
 
 impl Workspace {
     /// Whether a layer that was unpacked is an archive of images: one of these files names them.
-    fn holds_image(&self, layer: &str) -> bool {
-        let has = |name: &str| {
-            file::path(join!("{}/diff/{}", layer, name)).is_ok_and(|path| file::exists(self.dir.by_ref(), path))
-        };
-        has("oci-layout") || has("repositories")
+    fn holds_image(&self, layer: &str) -> Result<bool> {
+        let has = |name: &str| file::is_there(self.dir.by_ref(), file::path(join!("{}/diff/{}", layer, name))?);
+        Ok(has("oci-layout")? || has("repositories")?)
     }
 }
 

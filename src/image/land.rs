@@ -85,7 +85,7 @@ impl Store {
             }
         }
         for layer in layers {
-            if !self.has_layer(layer) {
+            if !self.has_layer(layer)? {
                 // It was there when this began.
                 return Err(
                     Error::new(say!("layer {} was removed meanwhile", layer)).hint(phrase!("do the same again"))

@@ -180,7 +180,7 @@ impl Store {
     #[inline(never)]
     fn clean_trees(&self) -> Result<()> {
         for tree in self.directory(c"trees")? {
-            if !self.has_layer(tree.get(..64).unwrap_or_default()) {
+            if !self.has_layer(tree.get(..64).unwrap_or_default())? {
                 self.remove_layer(join!("trees/{}", tree))?;
             }
         }

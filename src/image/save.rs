@@ -112,7 +112,7 @@ impl Store {
         let _why = because!("see that the layers can be made again as they were");
         let (mut digests, mut members) = (Vec::new(), Vec::new());
         for layer in &image.layers {
-            if self.is_filesystem(layer) {
+            if self.is_filesystem(layer)? {
                 return Err(Error::new(say!("image {} is a file system image, not layers of archives", image.id))
                     .hint(phrase!(
                         "make one of layers: vial create IMAGE, then vial export CONTAINER | vial import - NAME"

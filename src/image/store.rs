@@ -170,8 +170,8 @@ impl Store {
         let id = self.resolve(image, &names)?;
         let mut found = self.image(id, &names)?;
         for layer in &found.layers {
-            if !self.has(layer, "diff") {
-                if Some(layer) == found.layers.first() && self.is_filesystem(layer) {
+            if !self.has(layer, "diff")? {
+                if Some(layer) == found.layers.first() && self.is_filesystem(layer)? {
                     found.on_filesystem = true;
                     continue;
                 }
@@ -209,30 +209,35 @@ impl Store {
             let content = file::read_file(self.root.by_ref(), file::path(join!("refs/{}", entry))?, 4096)?;
             // The first line is of an image that landed, or was about to when its import was killed: then the next one holds.
             let content = keep::copy(&String::from_utf8_lossy(&content));
-            if let Some(id) = content.parts(b'\n').find(|id| is_id(id) && self.has_image(id)) {
-                names.push((readable(entry), id));
+            for id in content.parts(b'\n').filter(|id| is_id(id)) {
+                if self.has_image(id)? {
+                    names.push((readable(entry), id));
+                    break;
+                }
             }
         }
         Ok(names)
     }
 
     /// Whether a layer is there.
-    pub(super) fn has_layer(&self, layer: &str) -> bool {
-        self.has(layer, "diff") || self.is_filesystem(layer)
+    pub(super) fn has_layer(&self, layer: &str) -> Result<bool> {
+        Ok(self.has(layer, "diff")? || self.is_filesystem(layer)?)
     }
 
     /// Whether a layer is a file system image, which has to be mounted, and not a directory.
-    #[must_use]
-    pub fn is_filesystem(&self, layer: &str) -> bool {
+    ///
+    /// # Errors
+    /// access(2).
+    pub fn is_filesystem(&self, layer: &str) -> Result<bool> {
         self.has(layer, "image")
     }
 
-    fn has(&self, layer: &str, form: &str) -> bool {
-        file::path(join!("layers/{}/{}", layer, form)).is_ok_and(|path| file::exists(self.root.by_ref(), path))
+    fn has(&self, layer: &str, form: &str) -> Result<bool> {
+        file::is_there(self.root.by_ref(), file::path(join!("layers/{}/{}", layer, form))?)
     }
 
-    fn has_image(&self, id: &str) -> bool {
-        file::path(image_path(id)).is_ok_and(|path| file::exists(self.root.by_ref(), path))
+    fn has_image(&self, id: &str) -> Result<bool> {
+        file::is_there(self.root.by_ref(), file::path(image_path(id))?)
     }
 
     /// The names in one of the store's directories.

@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
+use crate::sys::cold::Gate;
 use crate::sys::fd::CWD;
 use crate::sys::{Fd, device, file, mount};
 
@@ -56,6 +57,14 @@ pub fn open(path: &CStr) -> Result<(Fd, &'static CStr)> {
 /// As for [`open`]; there is no loop device; the kernel can't mount what the image holds.
 #[inline(never)]
 pub fn mount_image(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()> {
+    COLD_GATE.open()?(path, target, node)
+}
+
+type Mount = fn(&CStr, &CStr, &'static CStr) -> Result<()>;
+
+static COLD_GATE: Gate<Mount> = Gate(mount_one);
+
+fn mount_one(path: &CStr, target: &CStr, node: &'static CStr) -> Result<()> {
     let (image, kind) = open(path)?;
     let (device, source) = bind(&image, node)?;
     let mounted = mount::mount(Some(source), target, Some(kind), libc::MS_RDONLY, None);

@@ -9,3 +9,4 @@ pub mod program;
 pub mod security;
 pub mod tty;
 pub mod users;
+pub mod xtables;

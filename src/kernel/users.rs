@@ -10,9 +10,10 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, decimal_u32};
-use crate::sys::fd::{CWD, FdRef};
+use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::file::{self, Lock};
-use crate::sys::process;
+use crate::sys::ledger::Role;
+use crate::sys::process::{self, Side};
 use crate::sys::users::{entered, is_confined};
 
 /// Moves this process to a user namespace of its own, whose maps are still empty.
@@ -82,6 +83,40 @@ pub fn stay_too(root: FdRef<'_>) {
     {
         let _ = stay(place.keep());
     }
+}
+
+/// Makes a user namespace with these maps and takes it in hand. Its first process has ended when this returns.
+///
+/// # Errors
+/// clone(2), what the kernel refuses of the maps.
+pub fn make(uids: &str, gids: &str) -> Result<Fd> {
+    let (wait, go) = file::pipe()?;
+    let pid = match process::clone(libc::CLONE_NEWUSER, Role::Helper).map_err(refused)? {
+        Side::Parent(pid) => pid,
+        Side::Child => {
+            drop(go);
+            // Nothing is ever said: it ends with the process that made it.
+            let _ = file::read(wait.by_ref(), &mut [0]);
+            process::exit(0);
+        }
+    };
+    let made = map(pid, uids, gids);
+    drop(go);
+    process::wait(Some(pid), true)?;
+    made
+}
+
+/// Sets the maps of a process's user namespace, and opens it.
+fn map(pid: u32, uids: &str, gids: &str) -> Result<Fd> {
+    for (name, map) in [("uid_map", uids), ("gid_map", gids)] {
+        let path = file::path(join!("/proc/{}/{}", pid, name))?;
+        file::write_value(CWD, path, map.as_bytes()).map_err(|error| {
+            error.hint(phrase!(
+                "ranges must not overlap, and must be of IDs that this user may have (/etc/subuid, /etc/subgid)"
+            ))
+        })?;
+    }
+    file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)
 }
 
 /// What a file of `/proc/sys` says; 1 if there is none.

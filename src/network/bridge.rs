@@ -14,6 +14,8 @@ use crate::base::text::{self, Address};
 use crate::kernel::netlink::link::{self, Link, New, family};
 use crate::kernel::netlink::nft::{self, Filter};
 use crate::kernel::netlink::{Datagram, Socket};
+use crate::kernel::xtables;
+use crate::sys::cold::Gate;
 use crate::sys::fd::CWD;
 use crate::sys::file::{self, Lock};
 use crate::sys::{Fd, because};
@@ -32,11 +34,14 @@ fn turn() -> Result<Fd> {
     Ok(namespace)
 }
 
-/// Whether the kernel has IPv6, and new interfaces do.
+/// Whether the kernel has IPv6, and new interfaces do. Where that can't be read it counts as there, and what can't be done then
+/// tells.
 #[must_use]
 pub fn has_ipv6() -> bool {
-    let disabled = file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16);
-    disabled.is_ok_and(|value| value.first() == Some(&b'0'))
+    match file::read_file(CWD, c"/proc/sys/net/ipv6/conf/default/disable_ipv6", 16) {
+        Ok(value) => value.first() == Some(&b'0'),
+        Err(error) => !error.is(Errno::ENOENT),
+    }
 }
 
 /// The name of a network's interface on the host, and of its tables.
@@ -58,8 +63,13 @@ fn mac(network: &Network) -> [u8; 6] {
 ///
 /// # Errors
 /// What the kernel or the file system refuses.
-#[inline(never)]
 pub fn make_default(networks: &Networks) -> Result<()> {
+    COLD_GATE_DEFAULT.open()?(networks)
+}
+
+static COLD_GATE_DEFAULT: Gate<fn(&Networks) -> Result<()>> = Gate(make_default_once);
+
+fn make_default_once(networks: &Networks) -> Result<()> {
     let _why = because!("make the network that containers are on unless told otherwise");
     let _turn = turn()?;
     let socket = Socket::route()?;
@@ -113,9 +123,19 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<L
     let name = interface(network);
     let mac = mac(network);
     match link::find(socket, name, 0)? {
-        Some(link) if link.up && link.mac == mac => return Ok(link),
-        _ => {}
+        Some(link) if link.up && link.mac == mac => Ok(link),
+        _ => COLD_GATE.open()?(socket, network, notes),
     }
+}
+
+type Make = fn(&Socket, &Network, &mut Notes) -> Result<Link>;
+
+/// Only the first container needs it.
+static COLD_GATE: Gate<Make> = Gate(make);
+
+/// Makes the bridge.
+fn make(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<Link> {
+    let (name, mac) = (interface(network), mac(network));
     let _turn = turn()?;
     if let Some(link) = link::find(socket, name, 0)? {
         if link.mac != mac {
@@ -262,6 +282,14 @@ fn keep_routers() -> Result<()> {
 
 /// Notes whose filters drop what passes through the host unless they know it.
 fn foreign(bridge: &str, notes: &mut Notes) {
+    for (is_ipv6, program) in [(false, "iptables-legacy"), (true, "ip6tables-legacy")] {
+        if xtables::drops(is_ipv6) {
+            notes.push(say!(
+                "another firewall drops what it does not know: chain FORWARD of {}; let it pass: '{} -I FORWARD -i {} -j ACCEPT; {} -I FORWARD -o {} -j ACCEPT'",
+                program, program, bridge, program, bridge
+            ));
+        }
+    }
     let mut datagram = Datagram::default();
     datagram.list_chains();
     let Ok(socket) = Socket::netfilter() else { return };

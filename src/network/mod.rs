@@ -16,6 +16,7 @@ pub mod names;
 pub mod relay;
 pub mod resolver;
 mod server;
+pub mod sweeper;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -182,10 +183,11 @@ pub fn address_text(address: &Address) -> &'static str {
     address::text(address).leak()
 }
 
-/// Becomes the process that executed vial anew to serve a network or published ports, if these are its words.
+/// Becomes the process that executed vial anew to serve a network or published ports or to see to what is left, if these are its words.
 pub fn become_one(args: &'static [&'static CStr]) {
     resolver::become_one(args);
     relay::become_one(args);
+    sweeper::become_one(args);
 }
 
 /// The networks of a store.

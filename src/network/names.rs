@@ -60,6 +60,8 @@ pub fn clean(network: FdRef<'_>, held: &[Address]) -> Result<()> {
                 remove(network, name, &address);
             }
         }
+        // One that leads nowhere, because whoever gave it up could not remove it.
+        let _ = file::rmdir(network, file::path(directory(name))?);
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ mod memory;
 use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
-use vial::sys::{cold, fd, file, heap::Heap, process};
+use vial::sys::heap::{self, Heap};
+use vial::sys::{cold, fd, file, process};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -131,12 +132,14 @@ unsafe fn strings(mut array: *const *const c_char) -> alloc::vec::Vec<&'static C
     strings
 }
 
-/// Says that vial broke its own rules, and ends the process.
+/// Says that there is no memory or that vial broke its own rules, and ends the process.
 ///
 /// A debug build says how and where. That would be 10 KB of places and messages, which the release binary leaves out.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    if cfg!(debug_assertions) {
+    if heap::is_exhausted() {
+        let _ = file::write_all(fd::STDERR, b"vial: get memory: ENOMEM (Cannot allocate memory)\n");
+    } else if cfg!(debug_assertions) {
         let _ = file::write_all(fd::STDERR, alloc::format!("vial: internal error: {info}\n").as_bytes());
     } else {
         let _ = file::write_all(fd::STDERR, b"vial: internal error\n");

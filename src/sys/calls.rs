@@ -165,6 +165,8 @@ calls! {
     getpid [] "find out this process's ID";
     getppid [] "see whether the parent is still there";
     geteuid [] "find out which user runs vial";
+    setfsuid [Int] "own the files of a user namespace's root";
+    setfsgid [Int] "own the files of a user namespace's root";
     getegid [] "find out which group runs vial";
     setsid [] "start a session of its own";
     prctl [One(Names::Prctl), Hex, Hex, Hex, Hex] "change a property of this process";
@@ -201,6 +203,7 @@ calls! {
     connect [Fd, Memory, Int] "connect to a container, its monitor, a registry or a name server";
     sendmsg [Fd, Memory, Int] "send a message, perhaps with an open file";
     recvmsg [Fd, Memory, Int] "receive a message, perhaps with an open file";
+    getsockopt [Fd, Int, Int, Memory, Memory] "read the policies of older packet filters";
     setsockopt [Fd, Int, Int, Memory, Int] "say how a netlink socket answers, or who shares an address and a port";
     shutdown [Fd, Int] "pass on that a connection has ended in one direction";
     sendto [Fd, Memory, Int, Int, Memory, Int] "send a netlink message or a datagram";

@@ -14,6 +14,7 @@ use super::file::fail_on;
 use crate::base::bytes::Source;
 use crate::base::error::{Error, Result};
 use crate::base::inflate::Gzip;
+use crate::base::phrase::Phrase;
 use crate::sys::because;
 
 /// Where it is to be and how long it is, and where it is packed and how long that is; no length if there is nothing to unpack.
@@ -30,6 +31,9 @@ pub unsafe fn place(at: usize, length: usize, packed: usize, packed_length: usiz
     }
 }
 
+/// Why it is unpacked.
+pub(super) const WHY: Phrase = phrase!("unpack the part of vial that most commands never execute");
+
 /// What is left of the packed bytes.
 struct Packed(&'static [u8]);
 
@@ -45,6 +49,16 @@ impl Source for Packed {
     }
 }
 
+/// Unpacks it before there is a ledger that could tell of that; where it is and how long, if it was not there yet.
+///
+/// # Errors
+/// As for [`Gate::open`].
+pub(super) fn unpack_before() -> Result<Option<(usize, usize)>> {
+    let [at, length] = [0, 1].map(|which| PLACE[which].load(Ordering::Relaxed));
+    unpack()?;
+    Ok(if length == 0 { None } else { Some((at, length)) })
+}
+
 /// Unpacks it, if that was not done yet.
 ///
 /// # Errors
@@ -55,7 +69,7 @@ fn unpack() -> Result<()> {
     if length == 0 {
         return Ok(());
     }
-    let _why = because!("unpack the part of vial that most commands never execute");
+    let _why = because(WHY);
     let failed = |errno| fail_on(errno, phrase!("unpack a part of vial"), "");
     let (protection, flags) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);

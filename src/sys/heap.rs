@@ -7,6 +7,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::call::sys;
 
@@ -84,7 +85,18 @@ fn class(layout: Layout) -> Option<usize> {
 fn map(size: usize) -> Option<*mut u8> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a fresh anonymous mapping touches nothing that exists.
-    unsafe { sys!(mmap, 0, size, protection, flags, usize::MAX, 0) }.ok().map(|address| address as *mut u8)
+    let mapped = unsafe { sys!(mmap, 0, size, protection, flags, usize::MAX, 0) };
+    EXHAUSTED.store(mapped.is_err(), Ordering::Relaxed);
+    mapped.ok().map(|address| address as *mut u8)
+}
+
+/// Whether the kernel has refused memory, the last time that it was asked.
+static EXHAUSTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the process ends because the kernel refused it memory.
+#[must_use]
+pub fn is_exhausted() -> bool {
+    EXHAUSTED.load(Ordering::Relaxed)
 }
 
 // SAFETY: blocks come either from the region, cut once and reused only through the list of their size, or from the kernel.
@@ -137,8 +149,9 @@ unsafe impl GlobalAlloc for Heap {
             (Some(old), Some(new)) if old == new => return block,
             (None, None) => {
                 // SAFETY: `alloc` mapped exactly this; the kernel moves it if it must.
-                return unsafe { sys!(mremap, block as usize, layout.size(), size, libc::MREMAP_MAYMOVE) }
-                    .map_or(ptr::null_mut(), |address| address as *mut u8);
+                let moved = unsafe { sys!(mremap, block as usize, layout.size(), size, libc::MREMAP_MAYMOVE) };
+                EXHAUSTED.store(moved.is_err(), Ordering::Relaxed);
+                return moved.map_or(ptr::null_mut(), |address| address as *mut u8);
             }
             _ => {}
         }

@@ -157,6 +157,30 @@ pub fn shutdown(socket: FdRef<'_>, how: i32) {
     let _ = unsafe { sys!(shutdown, socket.number(), how) };
 }
 
+/// A socket by which tables of the older packet filters are read; it takes `CAP_NET_RAW`.
+///
+/// # Errors
+/// socket(2).
+pub fn raw(is_ipv6: bool) -> Result<Fd> {
+    let family = if is_ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+    // SAFETY: no memory is involved.
+    unsafe { sys!(socket, family, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("open a socket"), ""))
+}
+
+/// Reads something of a table: all of the buffer, whose beginning says which.
+///
+/// # Errors
+/// getsockopt(2).
+pub fn table(socket: FdRef<'_>, is_ipv6: bool, option: i32, buffer: &mut [u8]) -> Result<()> {
+    let (level, mut length) = (if is_ipv6 { libc::IPPROTO_IPV6 } else { libc::IPPROTO_IP }, buffer.len() as u32);
+    // SAFETY: the buffer is writable for its length, and so is that.
+    unsafe { sys!(getsockopt, socket.number(), level, option, buffer.as_mut_ptr(), &raw mut length) }
+        .map(drop)
+        .map_err(|errno| fail_on(errno, phrase!("read packet filters"), ""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use syscalls::Sysno;
 use super::arch;
 use super::call::{call, enter, outcome};
 use super::calls::{self, SEPARATOR, Text};
+use super::cold::{self, Gate};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
 
@@ -186,12 +187,22 @@ pub fn open(format: Format) -> Result<()> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let args = [0, length, protection as usize, flags as usize, usize::MAX, 0];
+    let first = arch::ticks();
+    // What writes a ledger down is packed; and a record of that is the first that is written.
+    let unpacked = cold::unpack_before()?;
     let begun = arch::ticks();
     // SAFETY: a fresh mapping touches nothing that exists.
     let address =
         unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, phrase!("mmap"), c"the ledger"))?;
     JSON.store(format == Format::Json, Ordering::Relaxed);
     SHARED.store(address as *mut Shared, Ordering::Relaxed);
+    if let Some((at, length)) = unpacked {
+        let _why = because(cold::WHY);
+        let (writable, executable) = (libc::PROT_READ | libc::PROT_WRITE, libc::PROT_READ | libc::PROT_EXEC);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        end(begin_at(Sysno::mmap, &[at, length, writable as usize, flags as usize, usize::MAX, 0], first), at);
+        end(begin_at(Sysno::mprotect, &[at, length, executable as usize, 0, 0, 0], first), 0);
+    }
     let record = begin_at(Sysno::mmap, &args, begun);
     end(record, address);
     if let Some(shared) = shared() {
@@ -229,7 +240,8 @@ pub(super) fn begin(nr: Sysno, args: &[usize; 6]) -> *mut u8 {
 fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
     let Some(shared) = shared() else { return ptr::null_mut() };
     let mut text = Text::new();
-    calls::describe(nr, args, &mut text);
+    let Ok(describe) = COLD_GATE_DESCRIBE.open() else { return ptr::null_mut() };
+    describe(nr, args, &mut text);
     let text = text.as_bytes();
     let length = (size_of::<Record>() + text.len()).next_multiple_of(16);
     let at = shared.head.fetch_add(length, Ordering::Relaxed);
@@ -378,13 +390,23 @@ pub(super) fn print_last(code: i32) {
 /// Prints everything and, as its last line, the execve by which this process is about to go on as another program.
 pub(super) fn print_replaced(args: &[usize; 6]) {
     let mut text = Text::new();
-    calls::describe(Sysno::execve, args, &mut text);
+    if let Ok(describe) = COLD_GATE_DESCRIBE.open() {
+        describe(Sysno::execve, args, &mut text);
+    }
     let args = core::str::from_utf8(text.as_bytes()).unwrap_or_default();
     print(Some(&Last { call: Sysno::execve, args, result: Some(0), why: reason() }));
 }
 
 fn print(last: Option<&Last<'_>>) {
-    let Some(shared) = shared() else { return };
+    if let (Some(shared), Ok(print)) = (shared(), COLD_GATE_PRINT.open()) {
+        print(shared, last);
+    }
+}
+
+static COLD_GATE_DESCRIBE: Gate<fn(Sysno, &[usize; 6], &mut Text)> = Gate(calls::describe);
+static COLD_GATE_PRINT: Gate<fn(&Shared, Option<&Last<'_>>)> = Gate(print_page);
+
+fn print_page(shared: &Shared, last: Option<&Last<'_>>) {
     let _why = because(print::OWN);
     let now = nanoseconds();
     let elapsed = now.saturating_sub(NANOSECONDS.load(Ordering::Relaxed));

@@ -59,7 +59,9 @@ pub fn drop_from_bounding_set(capability: u32) -> Result<bool> {
     // SAFETY: numbers only.
     match unsafe { sys!(prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } {
         Ok(_) => Ok(true),
-        Err(Errno::EINVAL) => Ok(false),
+        // Should the kernel know it, it was not dropped.
+        // SAFETY: numbers only.
+        Err(Errno::EINVAL) if unsafe { sys!(prctl, libc::PR_CAPBSET_READ, capability, 0, 0, 0) }.is_err() => Ok(false),
         Err(errno) => Err(fail_on(errno, phrase!("drop from the bounding set capability"), capability)),
     }
 }
@@ -113,6 +115,21 @@ pub fn setresgid(gid: u32) -> Result<()> {
 pub fn setresuid(uid: u32) -> Result<()> {
     // SAFETY: numbers only.
     unsafe { sys!(setresuid, uid, uid, uid) }.map(drop).map_err(|errno| fail_on(errno, phrase!("become user"), uid))
+}
+
+/// Has this process own the files that it makes as another user and group, without losing rights over any.
+///
+/// # Errors
+/// capset(2), capget(2). The calls for users and groups themselves tell of none, setfsuid(2).
+pub fn own_files_as(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe {
+        let _ = sys!(setfsgid, gid);
+        let _ = sys!(setfsuid, uid);
+    }
+    // Whoever is not root for files loses the rights over those of others, capabilities(7).
+    let own = capget()?;
+    capset(Capabilities { effective: own.permitted, ..own })
 }
 
 /// Has every call of this process, and of all that it starts, decided by a program.

@@ -64,6 +64,8 @@ pub const MOUNT_ATTR_NODEV: u32 = 4;
 pub const MOUNT_ATTR_NOEXEC: u32 = 8;
 /// Access times are not kept.
 pub const MOUNT_ATTR_NOATIME: u32 = 0x10;
+/// `mount_setattr(2)`: owners as a user namespace has them (Linux 5.12).
+pub const MOUNT_ATTR_IDMAP: u32 = 0x10_0000;
 
 /// The requests of `ioctl(2)` that vial makes.
 pub mod ioctl {

@@ -6,6 +6,7 @@
 //!     cargo bench -- load --rounds 3     # an image of three layers
 //!     cargo bench -- decode              # the decoders alone
 //!     cargo bench -- many --rounds 500   # so many detached containers at once
+//!     cargo bench -- network --rounds 20 # on a bridge, with published ports
 
 mod decode;
 mod import;
@@ -13,6 +14,7 @@ mod keepers;
 mod load;
 mod many;
 mod measure;
+mod network;
 mod peers;
 mod start;
 
@@ -41,7 +43,7 @@ struct Options {
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [--rounds N] [--archive FILE] [--directory DIR]"
         );
         return ExitCode::FAILURE;
     };
@@ -68,6 +70,9 @@ fn main() -> ExitCode {
     if wanted("many") {
         many::bench(&at("many"), rounds(500));
     }
+    if wanted("network") {
+        network::bench(&at("network"), rounds(20));
+    }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
@@ -80,7 +85,7 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" | "import" | "load" | "decode" | "many" => options.parts.push(arg),
+            "start" | "import" | "load" | "decode" | "many" | "network" => options.parts.push(arg),
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),

@@ -20,12 +20,15 @@ for number, profile in enumerate(json.load(sys.stdin)):
         if name != "X86_64":
             made.add_arch(getattr(seccomp.Arch, name))
     for call in profile["syscalls"]:
-        then = action(call["action"], call.get("errnoRet", 1))
+        then = action(call["action"], 1 if call.get("errnoRet") is None else call["errnoRet"])
         if then == default:
             continue
         for name in call["names"]:
+            if seccomp.resolve_syscall(seccomp.Arch(), name) == -1:
+                # Newer than the library.
+                continue
             args = [seccomp.Arg(a["index"], OPERATORS[a["op"].removeprefix("SCMP_CMP_")], a["value"], a.get("valueTwo", 0))
-                    for a in call.get("args", [])]
+                    for a in call.get("args") or []]
             made.add_rule(then, name, *args)
     with open(f"{sys.argv[1]}/{number}", "wb") as file:
         made.export_bpf(file)

@@ -8,6 +8,9 @@ use std::{env, fs};
 use super::elf::is_static;
 use crate::vm::{EMULATOR, kernel::kernel};
 
+/// The interpreter that the system's packages have modules for.
+pub const PYTHON: &str = "/usr/bin/python3";
+
 /// Something that not every machine has.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
@@ -21,7 +24,7 @@ pub enum Need {
     Busybox,
     /// A file system or a module of the kernel.
     Kernel(&'static str),
-    /// A module of Python 3's.
+    /// A module of the system's Python 3, see [`PYTHON`].
     Python(&'static str),
     /// Rust's libraries for a target.
     Target(&'static str),
@@ -102,7 +105,7 @@ fn no_kernel() -> Option<String> {
 
 fn has_module(name: &str) -> bool {
     let import = format!("import {name}");
-    let status = Command::new("python3").args(["-c", &import]).stderr(Stdio::null()).status();
+    let status = Command::new(PYTHON).args(["-c", &import]).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 

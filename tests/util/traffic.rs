@@ -1,8 +1,9 @@
 //! Bytes that go from one network namespace to another: who listens, and who asks, in threads of the test that are there.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Error, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,6 +45,11 @@ impl Place {
     /// The one of a process.
     pub fn of(pid: u32) -> Place {
         Place(format!("/proc/{pid}/ns/net").into())
+    }
+
+    /// The one that a file stands for, which the test has open.
+    pub fn held(file: &File) -> Place {
+        Place(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
     }
 
     /// Does something there, in a thread of its own. What fails is for the caller to tell: a panic would lose its words.

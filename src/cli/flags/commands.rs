@@ -2,8 +2,8 @@
 
 use super::table::{
     ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PS,
-    PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
+    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE,
+    PS, PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
     VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, BLANK, Command, EACH, Group};
@@ -434,6 +434,14 @@ pub static COMMANDS: &[Command] = &[
         examples: phrase!("network rm back"),
         groups: &[VOLUME_RM],
         ..EACH
+    },
+    Command {
+        names: "network prune",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Remove the networks that no container is on"),
+        examples: phrase!("network prune -f"),
+        groups: &[PRUNE],
+        ..BLANK
     },
     Command {
         names: "boot",

@@ -142,6 +142,9 @@ flags! {
         Ipc               b' ' "ipc"                One      "MODE"           "private, shareable, none, host or container:ID";
         Uts               b' ' "uts"                One      "MODE"           "private, host or container:ID";
         CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
+        UserNs            b' ' "userns"             One      "MODE"           "auto (IDs of its own) or host";
+        UidMap            b' ' "uidmap"             Many     "IN:OUT:COUNT"   "User IDs inside and what they are outside";
+        GidMap            b' ' "gidmap"             Many     "IN:OUT:COUNT"   "The same for groups";
         Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
     }
     /// What cgroups enforce, and what can be changed while a container runs.
@@ -174,7 +177,7 @@ flags! {
     SECURITY "Security" {
         CapAdd            b' ' "cap-add"            Many     "NAME"           "Grant a capability, or ALL";
         CapDrop           b' ' "cap-drop"           Many     "NAME"           "Take a capability away, or ALL";
-        SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "seccomp=, apparmor=, mask=, unmask=, no-new-privileges ..";
+        SecurityOpt       b' ' "security-opt"       Many     "OPTION"         "seccomp=, apparmor=, mask=, unmask= or no-new-privileges";
         Landlock          b' ' "landlock"           Many     "ro:PATH,rw:PATH" "Let only files below these paths be used";
         RunPrivileged     b' ' "privileged"         Switch   ""               "Grant all capabilities and devices, hide nothing";
     }
@@ -347,6 +350,10 @@ flags! {
     /// `volume rm`.
     VOLUME_RM "Options" {
         ForceVolume       b'f' "force"              Switch   ""               "Do not fail on what is missing";
+    }
+    /// `network prune`.
+    PRUNE "Options" {
+        ForcePrune        b'f' "force"              Switch   ""               "Do not ask first";
     }
     /// `gc`.
     GC "Options" {

@@ -188,6 +188,8 @@ impl<'a> RunOptions<'a> {
             | Id::AddHost
             | Id::Dns => return self.take_network(id, text).map(|()| text),
             Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => (namespaces::is_allowed(id, text), phrase!("no such mode")),
+            Id::UserNs => (text::place("host auto keep-id", text).is_some(), phrase!("no such mode")),
+            Id::UidMap | Id::GidMap => return Ok(""),
             Id::Hostname | Id::Domainname => (text::is_hostname(text), phrase!("not a host name")),
             Id::PublishAll => return Ok(text),
             Id::DnsSearch => (text == "." || text::is_hostname(text.trim_end_matches('.')), phrase!("not a domain")),
@@ -232,7 +234,7 @@ fn accepted(id: Id) -> Phrase {
         Id::OomScoreAdj => phrase!("a whole number from -1000 to 1000"),
         Id::Volume => phrase!(
             "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and not / or /proc; \
-             OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z"
+             OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z idmap"
         ),
         Id::Mount => phrase!(
             "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\

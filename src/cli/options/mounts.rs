@@ -74,6 +74,8 @@ pub struct Mount<'a> {
     pub target: &'static str,
     /// Nothing can be written.
     pub read_only: bool,
+    /// Owners are shown as the container's user namespace has them.
+    pub idmap: bool,
 }
 
 /// A device node of the host.
@@ -130,7 +132,7 @@ fn volume(text: &str) -> Read<Mount<'_>> {
         Some(name) if text::is_name(name) => Source::Volume { name, copy: true },
         Some(_) => return Err(phrase!("the source is neither a path nor a volume's name")),
     };
-    let mut mount = Mount { source, target, read_only: false };
+    let mut mount = Mount { source, target, read_only: false, idmap: false };
     let mut seen = 0;
     for option in options.parts(b',').filter(|_| !options.is_empty()) {
         let Some(kind) = volume_option(&mut mount, option) else {
@@ -146,7 +148,7 @@ fn volume(text: &str) -> Read<Mount<'_>> {
 
 /// Applies one option; gives a bit for what it was about, of which there may be only one.
 fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
-    let place = text::place("rw ro bind rbind nocopy z Z", option);
+    let place = text::place("rw ro bind rbind nocopy z Z idmap", option);
     let odd = place.is_some_and(|place| place % 2 == 1);
     Some(match (place, &mut mount.source) {
         (Some(0 | 1), _) => {
@@ -155,6 +157,10 @@ fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
         }
         // vial sets no SELinux labels on processes, so that there is nothing that files must be labelled to match.
         (Some(5 | 6), _) => 2,
+        (Some(7), Source::Bind { .. }) => {
+            mount.idmap = true;
+            32
+        }
         (Some(4), Source::Volume { copy, .. } | Source::Anonymous { copy }) => {
             *copy = false;
             4
@@ -184,7 +190,7 @@ fn tmpfs(text: &str) -> Read<Mount<'_>> {
             Some((name, value)) => tmpfs_option(&mut all, name, value).ok_or(UNKNOWN)?,
         }
     }
-    Ok(Mount { source: Source::Tmpfs(all.leak()), target, read_only })
+    Ok(Mount { source: Source::Tmpfs(all.leak()), target, read_only, idmap: false })
 }
 
 const UNKNOWN: Phrase = phrase!("an option is unknown or malformed");

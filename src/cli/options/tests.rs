@@ -185,7 +185,7 @@ fn mounts_are_host_paths_volumes_and_memory() {
             false,
         ),
     ] {
-        assert_eq!(run(flags).mounts, [Mount { source, target, read_only }], "{flags}");
+        assert_eq!(run(flags).mounts, [Mount { source, target, read_only, idmap: false }], "{flags}");
     }
     assert_eq!(Propagation::RShared.name(), "rshared");
 }

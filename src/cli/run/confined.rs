@@ -21,6 +21,7 @@ fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
         ))
         .hint(phrase!("--device gives the container one of the host's")));
     }
+    share_sysfs(options, spec);
     let linux = spec.linux.get_or_insert_default();
     // There are the devices that the container is given and no others: those of the host's, under their own names.
     if !options.parsed.on(Id::RunPrivileged) {
@@ -29,15 +30,9 @@ fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
     if let Some(resources) = &mut linux.resources {
         resources.0.remove("devices");
     }
-    let host_network = options.is(Id::Network, namespaces::HOST);
     let groups_lack = !users::has("gid_map", TTY);
     for mount in &mut spec.mounts {
-        if mount.kind == Some("sysfs") && host_network {
-            // It shows the network of whoever mounts it, and that is not this namespace's.
-            mount.kind = Some("bind");
-            mount.source = Some("/sys");
-            mount.options = alloc::vec!["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro", "rro"];
-        } else if mount.kind == Some("devpts") && groups_lack {
+        if mount.kind == Some("devpts") && groups_lack {
             mount.options.retain(|option| *option != "gid=5");
         }
     }
@@ -54,6 +49,16 @@ fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Shows the host's `/sys` to a container on the host's network: the kernel makes none for who has not made its network.
+pub(super) fn share_sysfs(options: Options, spec: &mut Spec) {
+    let host_network = options.is(Id::Network, namespaces::HOST);
+    for mount in spec.mounts.iter_mut().filter(|mount| host_network && mount.kind == Some("sysfs")) {
+        mount.kind = Some("bind");
+        mount.source = Some("/sys");
+        mount.options = alloc::vec!["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro", "rro"];
+    }
 }
 
 /// The group of terminals.

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 
 use super::image::Found;
 use super::{Options, Words};
+use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept};
 use crate::cli::context::Context;
@@ -122,7 +123,7 @@ pub(in crate::cli) fn option_file(path: &[u8], option: &str) -> Result<&'static 
 
 /// `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` by name and content.
 #[inline(never)]
-pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'static str); 3] {
+pub(super) fn files(hostname: &str, options: Options) -> Result<[(&'static CStr, &'static str); 3]> {
     let parsed = options.parsed;
     let mut added = Kept::new(Vec::new());
     for entry in parsed.texts(Id::AddHost) {
@@ -134,7 +135,7 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         }
     }
     let hosts = if options.is(Id::Network, HOST) {
-        let mut text = String::from(host_file(c"/etc/hosts"));
+        let mut text = String::from(host_file(c"/etc/hosts")?);
         for &(name, address) in &added {
             text.push_str(join!("{}\t{}\n", address, name));
         }
@@ -143,28 +144,30 @@ pub(super) fn files(hostname: &str, options: Options) -> [(&'static CStr, &'stat
         files::hosts(hostname, parsed.text(Id::Domainname), "127.0.1.1", &mut added.iter().copied())
     };
     let servers = if options.is(Id::Network, HOST | CONTAINER | PATH) { Servers::All } else { Servers::Reachable };
-    let resolv = resolver(options, servers);
-    [(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)]
+    let resolv = resolver(options, servers)?;
+    Ok([(c"hostname", join!("{}\n", hostname)), (c"hosts", hosts.leak()), (c"resolv.conf", resolv)])
 }
 
 /// `/etc/resolv.conf`.
 #[inline(never)]
-pub(super) fn resolver(options: Options, servers: Servers) -> &'static str {
+pub(super) fn resolver(options: Options, servers: Servers) -> Result<&'static str> {
     let parsed = options.parsed;
-    let mut resolv = host_file(c"/etc/resolv.conf");
+    let mut resolv = host_file(c"/etc/resolv.conf")?;
     if files::is_stub(resolv) {
-        resolv = host_file(c"/run/systemd/resolve/resolv.conf");
+        resolv = host_file(c"/run/systemd/resolve/resolv.conf")?;
     }
     let wanted = files::Resolver {
         servers: parsed.texts(Id::Dns),
         search: parsed.texts(Id::DnsSearch),
         options: parsed.texts(Id::DnsOption),
     };
-    files::resolv_conf(resolv, &wanted, servers).leak()
+    Ok(files::resolv_conf(resolv, &wanted, servers).leak())
 }
 
-/// A file of the host's, empty if it can't be read: a container can do without it.
-fn host_file(path: &CStr) -> &'static str {
-    let content = file::read_file(fd::CWD, path, LIMIT).unwrap_or_default();
-    keep::lossy(&content)
+/// A file of the host's, empty if there is none: a container can do without it.
+fn host_file(path: &CStr) -> Result<&'static str> {
+    match file::read_file(fd::CWD, path, LIMIT) {
+        Err(error) if error.is(Errno::ENOENT) => Ok(""),
+        content => content.map(|content| keep::lossy(&content)),
+    }
 }

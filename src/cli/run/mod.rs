@@ -3,6 +3,7 @@
 mod confined;
 mod environment;
 
+mod ids;
 mod image;
 mod record;
 mod rights;
@@ -42,6 +43,7 @@ use crate::container::life::Life;
 use crate::container::monitor;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
+use crate::container::ranges;
 use crate::container::remains::{self, With};
 use crate::container::root;
 use crate::container::run::{self, Surroundings};
@@ -49,7 +51,7 @@ use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
 use crate::image::land::full;
-use crate::network::{DEFAULT, Networks};
+use crate::network::{DEFAULT, Networks, sweeper};
 use crate::sys::cold::Gate;
 use crate::sys::poll;
 use crate::sys::process::Ended;
@@ -178,6 +180,7 @@ fn create(context: &Context<'static>, options: Options) -> Result<&'static mut C
         Ok((launch, state)) => Ok(Box::leak(Box::new(Created { root, bundles, bundle, launch, state }))),
         Err(error) => {
             let _ = bundles.remove(bundle.id, bundle.name);
+            let _ = ranges::collect(root, bundles, false);
             Err(error)
         }
     }
@@ -206,14 +209,17 @@ fn fill_in(
     let id = bundle.id;
     let mut state = record::prepared(options, found)?;
     let made = make(context, options, (found, storage), id, true)?;
+    ids::apply(options, made.spec, Some(context.open_root()?), id)?;
     state.command = lossy(made.command);
     if context.parsed.last(Id::CgroupParent).is_some() {
         Control::note_parents(made.spec)?;
     }
     write_bundle(bundle, options, id, made.spec)?;
-    if !storage.is_empty() {
+    if !launch::annotation(made.spec, launch::STORAGE).is_empty() {
         let store = images::store(context)?;
-        root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name))?;
+        let (uids, gids) = ids::shift(made.spec);
+        let maps = if uids.is_empty() { None } else { Some((&uids[..], &gids[..])) };
+        root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name), maps)?;
     }
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
@@ -306,7 +312,7 @@ fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut 
     for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
         file::mkdir(bundle.directory.by_ref(), name, *mode)?;
     }
-    for (name, content) in environment::files(environment::hostname(options, id), options) {
+    for (name, content) in environment::files(environment::hostname(options, id), options)? {
         bundle.write(name, content)?;
     }
     Ok(())
@@ -317,10 +323,13 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let control = life.control.as_ref();
     let oom = control.is_some_and(|control| result.is_ok() && control.was_oom_killed());
     let whole = result.is_err() || life.state.remove;
+    let mut links = Vec::new();
     let cleaned = control
         .map_or(Ok(()), Control::remove)
         .and_then(|()| disconnect::release(life.root, life.id))
+        .map(|left| links = left)
         .and_then(|()| if whole { life.discard() } else { Ok(()) });
+    sweeper::start(&links);
     let ended = result?;
     cleaned?;
     if oom {
@@ -343,11 +352,14 @@ fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
         None => "",
     };
     let made = make(context, options, (found, storage), text!("{:064}", 0), false)?;
+    ids::apply(options, made.spec, None, "")?;
     let (mut text, cgroups) = Control::describe(made.spec)?;
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
     let root = launch.root(options.parsed.on(Id::Remove));
-    for step in plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined() })? {
+    for step in
+        plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined(), shifted: false })?
+    {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");

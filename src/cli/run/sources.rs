@@ -69,6 +69,9 @@ impl Sources {
                     propagation.name(),
                     mount.read_only,
                 );
+                if let (true, Some(bound)) = (mount.idmap, self.mounts.get_mut().last_mut()) {
+                    bound.options.push("idmap");
+                }
             }
             Source::Volume { name, copy } => self.volume(name, target, *copy, mount.read_only),
             Source::Anonymous { copy } => self.anonymous(target, *copy, mount.read_only)?,

@@ -50,10 +50,10 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
         spec.hostname = Some(parts.hostname);
     }
     mount(parts, &mut spec.mounts);
-    annotations(parts, &mut spec.annotations);
+    annotations(parts, &mut spec.annotations)?;
     // The defaults have both.
     if let Some(asked) = &mut spec.process {
-        process(parts, asked)?;
+        process(parts, asked);
     }
     if let Some(asked) = &mut spec.linux {
         linux(parts, asked, &mut spec.annotations)?;
@@ -86,7 +86,7 @@ static NOTES: &[&str] = &[
 
 /// What the specification has no member for, but a later start needs, as far as flags alone don't say it.
 #[inline(never)]
-fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
+fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
     let parsed = parts.options.parsed;
     let input = match (parsed.on(Id::Interactive), parsed.on(Id::Detach)) {
         (false, _) => "",
@@ -106,7 +106,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
             let exposed = network::exposed(parsed, &parts.found.exposed);
             network::publish_all(exposed, &mut annotations[place].1);
         }
-        environment::resolver(parts.options, Servers::Not)
+        environment::resolver(parts.options, Servers::Not)?
     } else {
         ""
     };
@@ -132,17 +132,17 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) {
             annotations.push((*name, value));
         }
     }
+    Ok(())
 }
 
 #[inline(never)]
-fn process(parts: &Parts<'_>, process: &mut Process) -> Result<()> {
+fn process(parts: &Parts<'_>, process: &mut Process) {
     let options = parts.options;
     process.args = super::lossy(parts.command);
     process.env = super::lossy(parts.env);
     if options.parsed.text(Id::Workdir).is_empty() && parts.found.workdir.starts_with('/') {
         process.cwd = parts.found.workdir;
     }
-    Ok(())
 }
 
 fn mount(parts: &Parts<'_>, mounts: &mut Vec<Mount>) {

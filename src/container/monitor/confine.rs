@@ -28,9 +28,8 @@ pub const CALLS: &[Sysno] = &[
     Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
 ];
 
-/// Those that it makes in one way only: to tell the kernel what a container has of networks no more, and to give back the name of
-/// its network namespace.
-pub const WITH: &[With] = &[(Sysno::socket, 0, libc::AF_NETLINK as u32), (Sysno::umount2, 1, libc::MNT_DETACH as u32)];
+/// Those that it makes in one way only: to tell the kernel what a container has of networks no more.
+pub const WITH: &[With] = &[(Sysno::socket, 0, libc::AF_NETLINK as u32)];
 
 /// Gives up all other calls. A kernel without filters is no reason not to go on: the monitor is no workload.
 pub(super) fn confine() {

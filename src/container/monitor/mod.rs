@@ -32,6 +32,7 @@ use super::{disconnect, publish};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
 use crate::kernel::users;
+use crate::network::sweeper;
 use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals};
@@ -51,6 +52,9 @@ pub const SOCKET: &str = "attach";
 pub const STOPPED: &CStr = c"stopped";
 /// The mark that it is about to be started again.
 pub const RESTARTING: &CStr = c"restarting";
+
+/// How often a monitor tries to tell that a container runs.
+const TRIES: u32 = 3;
 
 /// How a container is started.
 #[derive(Clone, Copy)]
@@ -94,6 +98,8 @@ struct Monitor {
     log_options: LogOptions,
     /// The log, while there is something to be written to it.
     log: Option<Log>,
+    /// Interfaces that are to go by themselves.
+    links: Vec<&'static str>,
 }
 
 /// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
@@ -195,6 +201,7 @@ impl Monitor {
             handover,
             log_options: LogOptions::default(),
             log: None,
+            links: Vec::new(),
         }
     }
 
@@ -202,7 +209,13 @@ impl Monitor {
     fn report(result: Result<()>, channel: &Fd) {
         let _why = because!("tell the command that started the container");
         match result {
-            Ok(()) => drop(net::send(channel.by_ref(), &[READY], None)),
+            Ok(()) => {
+                // The container runs, and the command would say that it does not. Should that be gone, nobody is told.
+                let mut tries = TRIES;
+                while tries > 0 && net::send(channel.by_ref(), &[READY], None).is_err() {
+                    tries -= 1;
+                }
+            }
             Err(error) => {
                 let mut message = alloc::vec![ERROR];
                 message.extend(error.encode());
@@ -338,6 +351,7 @@ impl Monitor {
             self.say_end(code);
         }
         self.hand_over();
+        sweeper::sweep(&self.links);
         process::exit((self.failures + 1).min(policy::MOST_CODE))
     }
 
@@ -352,7 +366,7 @@ impl Monitor {
         let config = remains::config(self.directory.by_ref(), self.id);
         let oom_killed = remains::was_oom_killed(&config, self.id);
         let _ = remains::remove_group(&config, self.id, None, false);
-        let _ = disconnect::release(self.root.by_ref(), self.id);
+        self.links = disconnect::release(self.root.by_ref(), self.id).unwrap_or_default();
         self.drain();
         self.end_with(life::code(ended), oom_killed)
     }

@@ -11,6 +11,7 @@ use crate::base::keep::text;
 use crate::base::text::{Cut, decimal_u32};
 use crate::container::log::{Stream, write::Log};
 use crate::container::{launch, process as known, remains, run};
+use crate::network::sweeper;
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
@@ -24,6 +25,8 @@ const LAST: usize = 1 << 20;
 
 /// Milliseconds between two looks at a process that can't be held.
 const LOOK: u64 = 500;
+/// Milliseconds after which what the kernel refused is tried again.
+const AGAIN: u32 = 20;
 
 /// A process that somebody else is the parent of.
 struct Adopted {
@@ -80,7 +83,13 @@ impl Monitor {
     /// Watches until the workload has ended; `None` if nobody can tell how.
     pub(super) fn watch(&mut self) -> Option<Ended> {
         let _why = because!("watch the container: its output, its end, and who attaches");
-        let signals = poll::signalfd(run::watched_signals()).ok()?;
+        // The container is not to end because the kernel is short of something for a while: what it refuses is tried again.
+        let signals = loop {
+            match poll::signalfd(run::watched_signals()) {
+                Ok(signals) => break signals,
+                Err(_) => process::sleep(AGAIN),
+            }
+        };
         let adopted = if self.is_parent { None } else { Some(Adopted::find(self.pid)?) };
         let held = adopted.as_ref().and_then(|adopted| adopted.held.as_ref());
         self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
@@ -111,7 +120,10 @@ impl Monitor {
             }
             let looks = adopted.is_some() && held.is_none();
             let patience = self.patience();
-            poll::poll_within(&mut files, if looks { LOOK.min(patience) } else { patience }).ok()?;
+            if poll::poll_within(&mut files, if looks { LOOK.min(patience) } else { patience }).is_err() {
+                process::sleep(AGAIN);
+                continue;
+            }
             if self.patience() == 0 {
                 let _why = because!("kill the workload, which was asked to end and has not");
                 self.deadline = u64::MAX;
@@ -317,6 +329,8 @@ impl Monitor {
         loop {
             self.settle();
             if self.queue.is_empty() {
+                self.clients.clear();
+                sweeper::sweep(&self.links);
                 process::exit(0);
             }
             let mut files = Vec::new();

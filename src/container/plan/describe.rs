@@ -15,12 +15,28 @@ impl Display for Path<'_> {
     }
 }
 
+/// Lines with commas between.
+struct Lines<'a>(&'a str);
+
+impl Display for Lines<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.trim_ascii_end().replace('\n', ", "))
+    }
+}
+
 impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Action::Join { path, .. } => write!(f, "join the namespace {}", Path(path)),
             Action::Enter { container, .. } => write!(f, "join the namespaces of process {}", container.pid),
             Action::Take { source, .. } => write!(f, "take {}", Path(source)),
+            Action::Users { uids, gids } => {
+                write!(f, "make a user namespace of users {} and groups {}", Lines(uids), Lines(gids))
+            }
+            Action::MapOwners { .. } => f.write_str("have its owners mapped"),
+            Action::Place { target, .. } => write!(f, "put it at {}", Path(target)),
+            Action::EnterUsers { .. } => f.write_str("clone a process that is root in the user namespace"),
+            Action::EnterTree { .. } => f.write_str("pivot_root to it, unmount the host's root"),
             Action::Make { kind, .. } => write!(f, "make a file system {}", Path(kind)),
             Action::Private => f.write_str("make all mounts private"),
             Action::Image { file } => write!(f, "mount what is in {} on {}", Path(file), Path(super::MOUNTED)),

@@ -9,17 +9,17 @@ use crate::container::spec::{DeviceKind, Spec};
 use crate::kernel::mounts::Options;
 use crate::sys::file;
 
-/// Plans to take the host's in hand, from this slot on.
-pub(super) fn take(plan: &mut Planner, spec: &Spec, mut slot: usize) -> Result<()> {
-    plan.slot = slot;
+/// Plans to take the host's in hand.
+pub(super) fn take(plan: &mut Planner, spec: &Spec) -> Result<()> {
+    plan.slot = plan.free;
     plan.why = phrase!("take the host's devices in hand, since nobody can make any in a user namespace");
     for &(source, ..) in defaults::DEVICES {
+        let slot = plan.next();
         plan.add(Action::Take { slot, source, recursive: false });
-        slot += 1;
     }
     for device in spec.linux.iter().flat_map(|linux| &linux.devices).filter(|device| device.kind != DeviceKind::Fifo) {
+        let slot = plan.next();
         plan.add(Action::Take { slot, source: file::path(device.path)?, recursive: false });
-        slot += 1;
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ pub(super) fn asked(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> R
         let (Ok(major), Ok(minor)) = (number(device.major), number(device.minor)) else {
             return Err(Error::new(say!("linux.devices: {} has a device number out of range", device.path)));
         };
-        if setting.confined && kind != libc::S_IFIFO {
+        if (setting.confined || plan.users) && kind != libc::S_IFIFO {
             plan.attach_device(file::path(device.path)?);
             continue;
         }

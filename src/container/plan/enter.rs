@@ -1,13 +1,9 @@
 //! The plan of a further process in a container that runs.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-
 use super::rights::{apparmor, process_rights};
-use super::{Action, Planner, Step, oom_score, process_limits};
+use super::{Action, Planner, Step, has_own, oom_score, process_limits};
 use crate::base::error::Result;
-use crate::base::phrase::Phrase;
-use crate::container::spec::{Process, Spec};
+use crate::container::spec::{NamespaceKind, Process, Spec};
 
 /// A process of a container that runs, to be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +23,7 @@ pub struct Entered {
 /// # Errors
 /// What the specification asks for and can't be done.
 pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'static [Step]> {
-    let plan = Box::leak(Box::new(Planner { steps: Vec::with_capacity(32), why: Phrase::EMPTY, slot: 0 }));
+    let plan = Planner::new(32);
     oom_score(plan, Some(process));
     process_limits(plan, process)?;
     apparmor(plan, spec, process);
@@ -38,7 +34,8 @@ pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'sta
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWCGROUP
         | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNS;
+        | libc::CLONE_NEWNS
+        | if has_own(spec, NamespaceKind::User) { libc::CLONE_NEWUSER } else { 0 };
     plan.add(Action::Enter { container, kinds });
     if process.terminal {
         plan.why = phrase!("make a terminal of the container's own");

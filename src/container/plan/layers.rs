@@ -3,23 +3,24 @@
 use alloc::string::String;
 use core::ffi::CStr;
 
-use super::{Action, MOUNTED, Planner, Root, Setting};
+use super::{Action, MOUNTED, Planner, Root, Setting, users};
 use crate::base::error::Result;
+use crate::container::spec::Spec;
 use crate::sys::file;
 
 /// How many layers fit into the options of a mount by their own names, of 83 bytes each.
 const MANY: usize = 40;
 
 #[inline(never)]
-pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
+pub(super) fn root(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Result<()> {
     plan.why = phrase!("cut the container's mounts off from the host's, so that neither sees what the other mounts");
     plan.add(Action::Private);
     plan.why =
         phrase!("put the container's root together: the image's layers below, the container's own changes on top");
     let target = match setting.root {
-        Root::Overlay { layers, image, upper, work, target, volatile } => {
+        Root::Overlay { layers, image, mut upper, mut work, target, volatile } => {
             let target = file::path(target)?;
-            if !image.is_empty() || layers.len() > MANY {
+            if !image.is_empty() || layers.len() > MANY || plan.users {
                 // The root is going to cover it.
                 let kind = c"tmpfs";
                 plan.add(Action::Filesystem { source: kind, kind, target, flags: 0, data: c"mode=700" });
@@ -29,23 +30,63 @@ pub(super) fn root(plan: &mut Planner, setting: &Setting<'_>) -> Result<()> {
                 plan.add(Action::Image { file: file::path(image)? });
             }
             let mut layers = layers.to_vec();
-            short(&mut layers, &mut |target, path| {
-                plan.add(Action::Link { target, path });
-                Ok(())
-            })?;
+            if plan.users {
+                for (number, layer) in layers.iter_mut().enumerate() {
+                    *layer = plan.mapped(layer, join!("rootfs/{}", number))?;
+                }
+                plan.mapped(".", "rootfs/own")?;
+                (upper, work) = ("rootfs/own/upper", "rootfs/own/work");
+            } else {
+                short(&mut layers, &mut |target, path| {
+                    plan.add(Action::Link { target, path });
+                    Ok(())
+                })?;
+            }
             let data = overlay(&layers, upper, work, setting.confined);
-            plan.add(Action::Overlay { target, data: file::path(data)?, volatile });
+            plan.add(Action::Overlay { target, data: file::path(data)?, volatile, owner: users::root(spec) });
             target
         }
         Root::Directory(path) => {
             let place = file::path(path)?;
-            plan.add(Action::BindRoot { source: place, target: place });
+            if !plan.users {
+                plan.add(Action::BindRoot { source: place, target: place });
+            }
             place
         }
     };
+    let slot = plan.next();
+    if plan.users {
+        let recursive = matches!(setting.root, Root::Directory(_));
+        plan.add(Action::Take { slot, source: target, recursive });
+        if recursive && !setting.shifted {
+            plan.add(Action::MapOwners { slot });
+        }
+        users::enter(plan, spec, target)?;
+    }
+    plan.make();
     plan.why = phrase!("make it the root directory; from here on no path leads back to the host's files");
-    plan.add(Action::EnterRoot { target });
+    plan.add(if plan.users { Action::EnterTree { slot } } else { Action::EnterRoot { target } });
     Ok(())
+}
+
+impl Planner {
+    /// Plans to have a directory of the host's in a place where its owners are as the user namespace has them; that place.
+    fn mapped(&mut self, directory: &str, place: &'static str) -> Result<&'static str> {
+        let (slot, target) = (self.next(), file::path(place)?);
+        self.add(Action::Directory { path: target });
+        self.add(Action::Take { slot, source: file::path(directory)?, recursive: false });
+        self.add(Action::MapOwners { slot });
+        self.add(Action::Place { slot, target });
+        Ok(place)
+    }
+
+    /// Plans the file systems that the kernel makes only for those who see all of the host's, `user_namespaces(7)`.
+    fn make(&mut self) {
+        self.why = phrase!("make the container's own kernel files while the host's can be seen");
+        for (slot, kind, options) in core::mem::take(&mut self.makes) {
+            self.add(Action::Make { slot, kind, options });
+        }
+    }
 }
 
 /// Layers by names so short that all of them fit into the options of a mount, which are one page (mount(2)): for many, links in

@@ -18,10 +18,12 @@ pub struct Confinement {
     pub filter: Option<Filter>,
     /// The paths below which it may use files, with Landlock's rules; empty for no such bounds.
     pub landlock: &'static str,
-    /// Capabilities that it has for that alone: it is executed without them, since they are in none of the sets that last.
+    /// Capabilities that this takes: it is executed without them if they are in none of the sets that last.
     pub temporary: u64,
-    /// Whether the container's processes may be able to trace it while it has those.
-    pub exposed: bool,
+    /// The capabilities that it has besides, as root.
+    pub granted: u64,
+    /// And as another user.
+    pub ambient: u64,
     /// Whether a kernel that has no filters is no reason to stop.
     pub best_effort: bool,
 }
@@ -32,18 +34,19 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
     let none = Capabilities::default();
     let sets = process.capabilities.as_ref().unwrap_or(&none);
     let (bounding, permitted) = (capability_set(&sets.bounding)?, capability_set(&sets.permitted)?);
+    let ambient = capability_set(&sets.ambient)?;
     let filter = filter(spec, bounding)?;
     // Without no_new_privs this capability is needed, seccomp(2), landlock(7).
     let landlock = launch::annotation(spec, launch::LANDLOCK);
     let confined = filter.is_some() || !landlock.is_empty();
-    let temporary = if confined && !process.no_new_privileges { caps::SYS_ADMIN & !permitted } else { 0 };
+    let temporary = if confined && !process.no_new_privileges { caps::SYS_ADMIN } else { 0 };
     plan.why = phrase!("become the workload's user, with no more rights than it needs");
     plan.add(Action::Become {
         bounding,
         effective: capability_set(&sets.effective)?,
         permitted,
         inheritable: capability_set(&sets.inheritable)?,
-        ambient: capability_set(&sets.ambient)?,
+        ambient,
         temporary,
     });
     if process.no_new_privileges {
@@ -57,7 +60,8 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
             filter,
             landlock,
             temporary,
-            exposed: temporary != 0 && bounding & caps::SYS_PTRACE != 0,
+            granted: permitted,
+            ambient,
             best_effort: best_effort(spec),
         }))));
     }
@@ -69,7 +73,7 @@ fn best_effort(spec: &Spec) -> bool {
     !launch::annotation(spec, launch::BEST_EFFORT).is_empty()
 }
 
-/// Plans to take an AppArmor profile, where `/proc` shows this process to itself.
+/// Plans to take an `AppArmor` profile, where `/proc` shows this process to itself.
 pub(super) fn apparmor(plan: &mut Planner, spec: &Spec, process: &Process) {
     if let Some(profile) = process.apparmor_profile.filter(|profile| !matches!(*profile, "" | "unconfined")) {
         plan.why = phrase!("have the workload confined by AppArmor");

@@ -35,7 +35,7 @@ fn overlay() -> Root {
 }
 
 fn planned(spec: &Spec, cgroups: &[CgroupMount]) -> Vec<Action> {
-    let steps = plan(spec, &Setting { root: overlay(), cgroups, fills: &[], confined: false }).unwrap();
+    let steps = plan(spec, &Setting { root: overlay(), cgroups, fills: &[], confined: false, shifted: false }).unwrap();
     assert!(steps.iter().all(|step| !step.why.is_empty()), "every step has a reason");
     steps.iter().map(|step| step.action).collect()
 }
@@ -136,7 +136,9 @@ fn what_is_unknown_is_refused_by_member() {
     let refused = |change: fn(&mut Spec)| {
         let mut spec = spec();
         change(&mut spec);
-        plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[], confined: false }).unwrap_err().to_string()
+        plan(&spec, &Setting { root: overlay(), cgroups: &[], fills: &[], confined: false, shifted: false })
+            .unwrap_err()
+            .to_string()
     };
     let rlimit = refused(|spec| {
         let limit = crate::container::spec::Rlimit { kind: "RLIMIT_PUDDING", soft: 1, hard: 1 };
@@ -154,7 +156,7 @@ fn in_a_user_namespace_devices_are_the_hosts_and_proc_is_made_while_the_hosts_ca
     if let Some(linux) = &mut spec.linux {
         linux.devices = alloc::vec![device("/dev/fuse", DeviceKind::Char), device("/dev/pipe", DeviceKind::Fifo)];
     }
-    let setting = Setting { root: overlay(), cgroups: &[], fills: &[], confined: true };
+    let setting = Setting { root: overlay(), cgroups: &[], fills: &[], confined: true, shifted: false };
     let actions: Vec<Action> = plan(&spec, &setting).unwrap().iter().map(|step| step.action).collect();
     let leave = place(&actions, |action| matches!(action, Action::EnterRoot { .. }));
     let taken = |path| place(&actions, |action| matches!(action, Action::Take { source, .. } if *source == path));

@@ -181,7 +181,7 @@ impl Group {
             let path = below(directory.mount, parent)?;
             match file::mkdir(CWD, path, 0o755) {
                 Ok(()) if parent != DEFAULT_PARENT => {
-                    // Without the mark the directory stays when it is empty, which does no harm.
+                    // Without the mark it is removed by what the container notes, if nobody else is in it then.
                     let _ = file::set_xattr_at(path, MARK, b"1");
                 }
                 Ok(()) => {}
@@ -197,13 +197,13 @@ impl Group {
     /// Finds a group that was made before, in those hierarchies where it has a directory.
     ///
     /// # Errors
-    /// When a path has a zero byte, which [`GroupPath`] rules out.
+    /// What hides whether they are there.
     pub fn open_existing(hierarchies: &Hierarchies, path: GroupPath) -> Result<Group> {
         let _why = sys::because(phrase!("find the container's control groups"));
         let mut directories = Kept::new(Vec::new());
         for hierarchy in hierarchies.iter() {
             let directory = Directory::of(hierarchy, path);
-            if file::exists(CWD, file::path(directory.path)?) {
+            if file::is_there(CWD, file::path(directory.path)?)? {
                 directories.push(directory);
             }
         }
@@ -214,13 +214,13 @@ impl Group {
     /// among them: nobody else makes these, so they need no note.
     ///
     /// # Errors
-    /// When a path has a zero byte, which [`GroupPath`] rules out.
+    /// What hides whether they are there.
     pub fn missing_parents(hierarchies: &Hierarchies, path: GroupPath) -> Result<Vec<&'static str>> {
         let mut missing = Vec::new();
         for hierarchy in hierarchies.iter().filter(|_| !is_ours(path)) {
             for parent in path.parents() {
                 let directory = join!("{}/{}", hierarchy.mount, parent);
-                if !file::exists(CWD, file::path(directory)?) {
+                if !file::is_there(CWD, file::path(directory)?)? {
                     missing.push(directory);
                 }
             }
@@ -235,9 +235,12 @@ impl Group {
     /// When the path has a zero byte.
     pub fn remove_parent(directory: &str) -> Result<()> {
         let path = file::path(directory)?;
-        if file::rmdir(CWD, path).is_err() {
-            // It is gone, or the mark is there, or it stays when it is empty, which does no harm.
-            let _ = file::set_xattr_at(path, MARK, b"1");
+        match file::rmdir(CWD, path) {
+            Err(error) if !error.is(Errno::ENOENT) => {
+                // The mark is there already, or it stays when it is empty, which does no harm.
+                let _ = file::set_xattr_at(path, MARK, b"1");
+            }
+            _ => {}
         }
         Ok(())
     }

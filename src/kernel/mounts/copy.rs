@@ -6,6 +6,7 @@ use core::ffi::CStr;
 
 use crate::base::errno::Errno;
 use crate::base::error::Result;
+use crate::sys::cold::Gate;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, FdRef, data, device, file, ledger, users};
 
@@ -54,8 +55,15 @@ pub fn add_layer(from: FdRef<'_>, to: FdRef<'_>, except: Identity) -> Result<()>
     copy(from, to, Some(except))
 }
 
-#[inline(never)]
 fn copy(from: FdRef<'_>, to: FdRef<'_>, except: Option<Identity>) -> Result<()> {
+    COLD_GATE.open()?(from, to, except)
+}
+
+type CopyTree = fn(FdRef<'_>, FdRef<'_>, Option<Identity>) -> Result<()>;
+
+static COLD_GATE: Gate<CopyTree> = Gate(copy_all);
+
+fn copy_all(from: FdRef<'_>, to: FdRef<'_>, except: Option<Identity>) -> Result<()> {
     let stat = file::stat(from, c"")?;
     let layer = except.map(|except| ((stat.dev_major, stat.dev_minor), except));
     let mut copier = Copier { root: to, linked: Vec::new(), layer };

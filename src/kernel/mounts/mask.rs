@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use super::tree::descriptor_path;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::keep;
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::{file, mount};
 
@@ -51,7 +52,8 @@ pub fn mask(path: &CStr, null: &mut Option<Fd>) -> Result<()> {
         place => place?,
     };
     if u32::from(file::stat(place.by_ref(), c"")?.mode) & libc::S_IFMT == libc::S_IFDIR {
-        return mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"));
+        mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))?;
+        return read_back(path, libc::MS_RDONLY);
     }
     let null = match null {
         Some(null) => null,
@@ -79,5 +81,24 @@ pub fn read_only(path: &CStr) -> Result<()> {
 pub fn seal(path: &CStr) -> Result<()> {
     // A remount sets all flags anew. The root keeps its programs, devices and set-user-ID bits.
     let kept = if path == c"/" { 0 } else { libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC };
-    mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept, None)
+    let flags = libc::MS_RDONLY | kept;
+    mount::mount(None, path, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
+    read_back(path, flags)
+}
+
+/// Looks whether what a path leads to now is restricted as it was asked for, whatever the calls seemed to do.
+///
+/// # Errors
+/// It is not.
+#[inline(never)]
+pub fn read_back(path: &CStr, flags: libc::c_ulong) -> Result<()> {
+    let asked = flags & (libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC);
+    if asked == 0 {
+        return Ok(());
+    }
+    let place = file::open(CWD, path, libc::O_PATH)?;
+    if asked as usize & !file::mount_flags(place.by_ref())? == 0 {
+        return Ok(());
+    }
+    Err(Error::new(say!("the kernel does not restrict {} as it was asked to", keep::lossy(path.to_bytes()))))
 }

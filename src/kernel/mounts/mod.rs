@@ -7,6 +7,7 @@
 mod copy;
 mod mask;
 pub mod options;
+mod owners;
 mod place;
 mod root;
 mod tree;
@@ -14,7 +15,8 @@ mod tree;
 pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
 pub use mask::{mask, null_device, put, read_only, seal};
 pub use options::Options;
-pub use place::{Kind, find, make, refuse_links};
+pub use owners::{Part, shift_owners};
+pub use place::{Kind, find, make};
 pub use root::{enter, make_private};
 pub use tree::{Tree, carry, mounts_below};
 
@@ -35,6 +37,7 @@ pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulon
         make(target, Kind::Directory)?;
         result = mount::mount(Some(source), target, Some(kind), flags, data);
     }
+    let result = result.and_then(|()| mask::read_back(target, flags));
     result.map_err(|error| match error.errno() {
         Errno::ENODEV => {
             error.hint(phrase!("the kernel has no such file system; see CONFIG_*_FS in its configuration"))

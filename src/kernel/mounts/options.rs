@@ -20,14 +20,23 @@ pub struct Options {
     pub recursive: u64,
     /// Whether the content of the place is copied into the new tmpfs.
     pub copy_up: bool,
+    /// Whether owners are shown as the container's user namespace has them.
+    pub idmap: bool,
     /// What is left for the file system itself.
     pub data: Vec<String>,
 }
 
 impl Options {
     /// A bind mount, and nothing else.
-    pub const BIND: &Options =
-        &Options { set: libc::MS_BIND, cleared: 0, propagation: 0, recursive: 0, copy_up: false, data: Vec::new() };
+    pub const BIND: &Options = &Options {
+        set: libc::MS_BIND,
+        cleared: 0,
+        propagation: 0,
+        recursive: 0,
+        copy_up: false,
+        idmap: false,
+        data: Vec::new(),
+    };
 }
 
 /// Options that set or clear one flag.
@@ -98,6 +107,8 @@ impl Options {
                 parsed.recursive |= u64::from(*attribute);
             } else if option == "tmpcopyup" {
                 parsed.copy_up = true;
+            } else if matches!(option, "idmap" | "ridmap") {
+                parsed.idmap = true;
             } else if option.bytes().any(|byte| matches!(byte, 0 | b',')) {
                 return Err(Error::new(say!(
                     "invalid mount option {}: it holds a comma or a zero byte",

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::copy;
+use super::mask::read_back;
 use super::options::Options;
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
@@ -12,7 +13,7 @@ use crate::base::error::Result;
 use crate::base::text::{Cut, unescape_octal};
 use crate::sys::fd::CWD;
 use crate::sys::uapi::MountAttr;
-use crate::sys::{Fd, file, mount, uapi};
+use crate::sys::{Fd, FdRef, file, mount, uapi};
 
 /// A tree that was taken in hand before the change of root.
 pub struct Tree {
@@ -56,6 +57,45 @@ impl Tree {
         Ok(Tree { file, detached: true, recursive: false, kind: Kind::Directory })
     }
 
+    /// Takes the mount that an open directory is the root of, or lies in, in hand from there on, without those below.
+    ///
+    /// # Errors
+    /// `open_tree(2)`.
+    pub fn take_open(directory: FdRef<'_>) -> Result<Tree> {
+        let file = mount::open_tree(directory, c"", false)?;
+        Ok(Tree { file, detached: true, recursive: false, kind: Kind::Directory })
+    }
+
+    /// Has the tree show owners as a user namespace has them: what belongs to root on the disk belongs to that one's root.
+    ///
+    /// # Errors
+    /// `mount_setattr(2)`: `EINVAL` where the file system can't, `ENOSYS` before Linux 5.12.
+    pub fn map_owners(&self, users: FdRef<'_>) -> Result<()> {
+        let attributes = MountAttr {
+            attr_set: uapi::MOUNT_ATTR_IDMAP.into(),
+            userns_fd: users.number() as u64,
+            ..MountAttr::default()
+        };
+        mount::mount_setattr(self.file.by_ref(), c"", &attributes, self.recursive)
+    }
+
+    /// Puts the tree, as it is, at a place of the host's mounts as this process sees them.
+    ///
+    /// # Errors
+    /// `move_mount(2)`.
+    pub fn put(&self, place: &CStr) -> Result<()> {
+        mount::attach(self.file.by_ref(), place)
+    }
+
+    /// Puts the tree on the current directory, and goes into it.
+    ///
+    /// # Errors
+    /// `move_mount(2)`, fchdir(2).
+    pub fn go_into(&self) -> Result<()> {
+        mount::attach_on(self.file.by_ref(), CWD)?;
+        file::fchdir(self.file.by_ref())
+    }
+
     /// Fills the tree, which is an empty directory, with what the new root has at a path; nothing if that is no directory.
     ///
     /// # Errors
@@ -80,6 +120,8 @@ impl Tree {
     /// What making the place, `move_mount(2)`, mount(2) and `mount_setattr(2)` refuse.
     pub fn attach(self, target: &CStr, options: &Options) -> Result<()> {
         let place = place::make(target, self.kind)?;
+        let recursive = if options.recursive & u64::from(uapi::MOUNT_ATTR_RDONLY) != 0 { libc::MS_RDONLY } else { 0 };
+        let asked = options.set | recursive;
         if self.detached {
             // Restricted while nobody can reach it yet.
             let attributes = attributes(options);
@@ -90,14 +132,15 @@ impl Tree {
             if !done {
                 restrict_each(target, options, propagation)?;
             }
-            return Ok(());
+            return read_back(target, asked);
         }
         let source = descriptor_path(&self.file)?;
         let depth = if self.recursive { libc::MS_REC } else { 0 };
         let onto = descriptor_path(&place)?;
         mount::mount(Some(source), onto, None, libc::MS_BIND | depth, None)?;
         mount::detach(source)?;
-        restrict_each(target, options, options.propagation)
+        restrict_each(target, options, options.propagation)?;
+        read_back(target, asked)
     }
 }
 

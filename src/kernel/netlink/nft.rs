@@ -361,3 +361,6 @@ pub fn read_dropping(body: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let drops = hook == FORWARD && number(attributes, CHAIN_POLICY)? == 0;
     drops.then(|| (family, text(attribute(attributes, TABLE)), text(attribute(attributes, CHAIN_NAME))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,21 @@
 //! A conversation with the kernel over one netlink socket.
 
 use alloc::vec;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::wire::{self, DONE, Datagram, ERROR};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::phrase::Phrase;
-use crate::sys::{self, Fd, netlink};
+use crate::sys::{self, Fd, FdRef, netlink};
 
 /// What is read at a time: lists come in pieces that fit into what was offered before.
 const BUFFER: usize = 32 << 10;
+
+/// See [`Socket::filters`].
+static KEPT: AtomicI32 = AtomicI32::new(0);
 
 /// An open netlink socket.
 pub struct Socket(Fd);
@@ -32,6 +37,31 @@ impl Socket {
     /// socket(2).
     pub fn netfilter() -> Result<Socket> {
         netlink::open(libc::NETLINK_NETFILTER).map(Socket)
+    }
+
+    /// The socket for packet filters that stays open as long as this process: while something is being removed, each one that is
+    /// closed waits until nobody can look at that any more, which takes milliseconds.
+    ///
+    /// # Errors
+    /// socket(2).
+    pub fn filters() -> Result<ManuallyDrop<Socket>> {
+        let number = match KEPT.load(Ordering::Relaxed) {
+            0 => netlink::open(libc::NETLINK_NETFILTER)?.leak(),
+            number => number,
+        };
+        KEPT.store(number, Ordering::Relaxed);
+        Ok(ManuallyDrop::new(Socket(Fd::from_number(number))))
+    }
+
+    /// That socket, if there is one.
+    #[must_use]
+    pub fn kept() -> Option<FdRef<'static>> {
+        Some(KEPT.load(Ordering::Relaxed)).filter(|number| *number != 0).map(FdRef::from_number)
+    }
+
+    /// Has another one take that one's place: after a failure there is more to come than is waited for.
+    pub fn renew() {
+        KEPT.store(0, Ordering::Relaxed);
     }
 
     /// Sends messages and waits until the kernel has gone through all, the last of which asks for an acknowledgement.

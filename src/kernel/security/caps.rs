@@ -20,8 +20,6 @@ pub const ALL: u64 = (1 << COUNT) - 1;
 
 /// What a filter of system calls takes without `no_new_privs`, and mounts and much else do.
 pub const SYS_ADMIN: u64 = 1 << 21;
-/// To look into other processes and change them.
-pub const SYS_PTRACE: u64 = 1 << 19;
 
 /// The 14 that a container has unless told otherwise, as docker's.
 pub const DEFAULT: u64 = 1 << 0 // CHOWN

@@ -11,10 +11,10 @@ use crate::sys::{file, procfs};
 /// `SYSFS_MAGIC`.
 const SYSFS: usize = 0x6265_6572;
 
-/// Has this process get a profile of AppArmor's when it executes something.
+/// Has this process get a profile of `AppArmor`'s when it executes something.
 ///
 /// # Errors
-/// There is no AppArmor, or no such profile.
+/// There is no `AppArmor`, or no such profile.
 pub fn apparmor(profile: &str) -> Result<()> {
     let write = |path: &str| {
         // Something else in its place would take the words and do nothing.
@@ -42,7 +42,7 @@ pub fn apparmor(profile: &str) -> Result<()> {
     }
 }
 
-/// Whether AppArmor is in force.
+/// Whether `AppArmor` is in force.
 fn is_enabled() -> bool {
     let path = c"/sys/module/apparmor/parameters/enabled";
     let Ok(opened) = file::open(CWD, path, libc::O_RDONLY) else { return false };

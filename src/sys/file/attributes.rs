@@ -45,12 +45,28 @@ fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Box<Statx>> {
 /// # Errors
 /// fstatfs(2).
 pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
-    // `struct statfs` begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
-    let mut statfs = [0usize; 16];
+    statfs(file).map(|words| words[0])
+}
+
+/// `struct statfs`: it begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
+#[inline(never)]
+fn statfs(file: FdRef<'_>) -> Result<[usize; 16]> {
+    let mut words = [0usize; 16];
     // SAFETY: the buffer is at least as long as the kernel's structure.
-    unsafe { sys!(fstatfs, file.number(), statfs.as_mut_ptr()) }
+    unsafe { sys!(fstatfs, file.number(), words.as_mut_ptr()) }
         .map_err(|errno| fail_on(errno, phrase!("statfs"), ""))?;
-    Ok(statfs[0])
+    Ok(words)
+}
+
+/// The flags of the mount that an open file or path was found by, as mount(2) has them: `MS_RDONLY`, `MS_NOSUID`, `MS_NODEV`,
+/// `MS_NOEXEC`.
+///
+/// # Errors
+/// fstatfs(2).
+pub fn mount_flags(file: FdRef<'_>) -> Result<usize> {
+    /// Words before them in `struct statfs`, of which an ID has eight bytes.
+    const BEFORE: usize = 9 + 8 / size_of::<usize>();
+    statfs(file).map(|words| words[BEFORE])
 }
 
 /// The magic number of the file system that a path leads to, statfs(2).

@@ -43,7 +43,9 @@ pub fn try_lock(file: FdRef<'_>, lock: Lock) -> Result<bool> {
 /// flock(2).
 pub fn unlock(file: FdRef<'_>) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::flock, file, [libc::LOCK_UN as usize, 0, 0, 0], phrase!("unlock")) }.map(drop)
+    let unlock = || unsafe { on(Sysno::flock, file, [libc::LOCK_UN as usize, 0, 0, 0], phrase!("unlock")) };
+    // Not given up at once: a lock that stays is waited for by this very process.
+    unlock().or_else(|_| unlock()).map(drop)
 }
 
 fn flock(file: FdRef<'_>, lock: Lock, wait: i32) -> Result<bool> {

@@ -130,11 +130,23 @@ pub fn readlink(dir: FdRef<'_>, path: &CStr) -> Result<CString> {
     super::owned_path(&target)
 }
 
-/// Whether a path exists, links followed.
+/// Whether a path exists, links followed. What can't be looked at counts as there, so that nothing is left out because of it:
+/// whatever is done with it then tells why not.
 #[must_use]
 pub fn exists(dir: FdRef<'_>, path: &CStr) -> bool {
+    is_there(dir, path).unwrap_or(true)
+}
+
+/// Whether a path exists, links followed.
+///
+/// # Errors
+/// access(2), other than that it is not there.
+pub fn is_there(dir: FdRef<'_>, path: &CStr) -> Result<bool> {
     // SAFETY: `path` is a valid string.
-    unsafe { sys!(faccessat, dir.number(), path.as_ptr(), libc::F_OK) }.is_ok()
+    match unsafe { at(Sysno::faccessat, dir, path, [libc::F_OK as usize, 0, 0], phrase!("look for")) } {
+        Err(error) if [Errno::ENOENT, Errno::ENOTDIR].contains(&error.errno()) => Ok(false),
+        result => result.map(|_| true),
+    }
 }
 
 /// What a directory holds.

@@ -94,7 +94,7 @@ impl<'t> Draft<'t> {
             (_, Some(name)) if text::is_name(name) => Source::Volume { name, copy: self.copy },
             _ => return Err(NO_NAME),
         };
-        Ok(Mount { source, target, read_only: self.read_only })
+        Ok(Mount { source, target, read_only: self.read_only, idmap: false })
     }
 }
 

@@ -14,6 +14,9 @@ const NUMBERS: &str = include_str!("numbers.txt");
 /// The oldest kernel that vial runs on.
 const KERNEL: (u32, u32) = (4, 19);
 
+/// Where numbers begin that stand for those of Arm's own calls, from 0xf0000 on.
+const PRIVATE: u32 = 1536;
+
 /// Where classes begin that are the same for all: no such call, never, always.
 const FIXED: [Class; 3] = [(0, 2, 2), (0, 1, 1), (0, 0, 0)];
 
@@ -226,10 +229,23 @@ pub fn tables(processor: &str, caps: &str) -> String {
                 }
             }
         }
-        let words: Vec<u32> = parts.iter().map(|(start, class)| start << 8 | *class as u32).collect();
-        let _ = writeln!(source, "pub(super) static {name}: [u32; {}] = {words:?};", words.len());
+        // 16 bits for a part: its start, of which Arm's own calls lack the high bits, and below that its class.
+        let word = |&(start, class): &(u32, usize)| {
+            assert!(
+                class < 32 && (start < PRIVATE || start >> 16 == 0xf && start & 0xffff < 2048 - PRIVATE),
+                "{name}: {start}"
+            );
+            (if start < PRIVATE { start } else { PRIVATE + (start & 0xffff) }) << 5 | class as u32
+        };
+        let words: Vec<u32> = parts.iter().map(word).collect();
+        let _ = writeln!(source, "pub(super) static {name}: [u16; {}] = {words:?};", words.len());
     }
-    let classes = tables.classes.iter().map(|(caps, with, without)| format!("Class({caps}, {with}, {without})"));
+    let classes = tables.classes.iter().map(|(caps, with, without)| {
+        assert!(caps.count_ones() <= 2, "more capabilities than a class has room for");
+        // The lowest and the highest, which may be the same; 63 is none.
+        let (low, high) = (caps.trailing_zeros().min(63), 63 - caps.leading_zeros().min(63));
+        format!("Class({low}, {}, {with}, {without})", if *caps == 0 { 63 } else { high })
+    });
     let _ = writeln!(source, "pub(super) static CLASSES: &[Class] = &[{}];", classes.collect::<Vec<_>>().join(", "));
     let checks = tables.checks.iter().map(|(at, tests, then, otherwise)| {
         let tests = tests.iter().map(|(test, value)| format!("({test}, {value})")).collect::<Vec<_>>().join(", ");

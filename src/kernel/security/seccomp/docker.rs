@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
-use crate::base::json::{Value, object};
+use crate::base::json::Value;
 use crate::base::text::{Cut, decimal_u64};
 use crate::kernel::security::caps;
 
@@ -56,22 +56,18 @@ fn is_here(rule: &Value, capabilities: u64, kernel: &str) -> bool {
         && least("includes") != Some(false)
 }
 
-/// The `linux.seccomp` that a profile comes to, for a container with these capabilities and a kernel of this release.
+/// The `linux.seccomp` that a profile comes to, for a container with these capabilities and a kernel of this release, with members
+/// of the profile that this has none of.
 ///
 /// # Errors
 /// What is no profile.
 pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value> {
-    if profile.get("defaultAction").and_then(Value::as_str).is_none() {
+    if profile.get("defaultAction").is_none() {
         return Err(Error::new(phrase!("the profile has no defaultAction")));
     }
-    let mut seccomp = object([]);
-    let plain = ["defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata"];
-    for name in plain {
-        if let Some(value) = profile.get(name) {
-            seccomp.set(name, value.clone());
-        }
-    }
-    for map in profile.get("archMap").and_then(Value::as_array).unwrap_or_default() {
+    let list = |name| profile.get(name).and_then(Value::as_array).unwrap_or_default();
+    let mut seccomp = profile.clone();
+    for map in list("archMap") {
         if map.get("architecture").and_then(Value::as_str) == Some(NATIVE) {
             let mut all = [NATIVE].to_vec();
             all.extend(texts(map.get("subArchitectures")));
@@ -79,20 +75,15 @@ pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value
         }
     }
     let mut calls = Vec::new();
-    for rule in profile.get("syscalls").and_then(Value::as_array).unwrap_or_default() {
-        if !is_here(rule, capabilities, kernel) {
-            continue;
-        }
-        let mut call = object([]);
-        // The older form has one name.
-        let names = rule.get("names").cloned().or_else(|| Some([rule.get("name")?.clone()].to_vec().into()));
-        call.set("names", names.unwrap_or_default());
-        for name in ["action", "errnoRet", "args"] {
-            if let Some(value) = rule.get(name).filter(|value| **value != Value::Null) {
-                call.set(name, value.clone());
+    for rule in list("syscalls") {
+        if is_here(rule, capabilities, kernel) {
+            let mut call = rule.clone();
+            // The older form has one name.
+            if let Some(name) = rule.get("name").and_then(Value::as_str) {
+                call.set("names", Value::texts(&[name], ""));
             }
+            calls.push(call);
         }
-        calls.push(call);
     }
     seccomp.set("syscalls", calls.into());
     Ok(seccomp)

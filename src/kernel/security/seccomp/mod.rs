@@ -16,7 +16,7 @@ use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::sys::cold::Gate;
 use search::{AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUALS, HAS, LOAD, NUMBER, Parts, Program, add_part};
-use tables::{CHECKS, CLASSES, COMPAT, Check, Class, X32};
+use tables::{CHECKS, CLASSES, COMPAT, Check, Class, PRIVATE, X32};
 
 /// A program and how it is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +63,14 @@ pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value
 /// The default profile, for a container with these capabilities at most.
 #[must_use]
 pub fn default_filter(capabilities: u64) -> Filter {
-    let outcome = |word: &u32| {
-        let Class(caps, with, without) = CLASSES[(word & 0xff) as usize];
-        (word >> 8, u32::from(if capabilities & caps == 0 { without } else { with }))
-    };
-    let parts = |table: &[u32]| {
+    let parts = |table: &[u16]| {
         let mut parts = Parts::new();
         for word in table {
-            let (start, key) = outcome(word);
-            add_part(&mut parts, start, key);
+            let Class(one, other, with, without) = CLASSES[usize::from(word & 31)];
+            let has = capabilities & (1 << one | 1 << other) != 0;
+            let start = u32::from(word >> 5);
+            let start = if start < PRIVATE { start } else { start - PRIVATE + 0xf_0000 };
+            add_part(&mut parts, start, u32::from(if has { with } else { without }));
         }
         parts
     };
@@ -81,7 +80,7 @@ pub fn default_filter(capabilities: u64) -> Filter {
     if cfg!(target_arch = "x86_64") {
         // Calls of x32 are the processor's own, but for some that have other numbers.
         let other = program.search(&parts(&X32), &write);
-        let branch = program.branch(AT_LEAST, X32[1] >> 8, other, native);
+        let branch = program.branch(AT_LEAST, u32::from(X32.get(1).map_or(0, |part| part >> 5)), other, native);
         let x32 = program.before(AND, X32_BIT - 1, branch);
         let none = program.verdict(fail(Errno::ENOSYS));
         let x32 = program.branch(AT_LEAST, 2 * X32_BIT, none, x32);

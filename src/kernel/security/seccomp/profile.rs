@@ -1,7 +1,7 @@
 //! The filter of a specification's `linux.seccomp`.
 //!
-//! Whoever writes such a profile has libseccomp in mind, so it means what that library makes of it: 32-bit architectures have
-//! arguments of 32 bits, a rule without conditions goes before those with some, and calls of architectures that are not named
+//! Whoever writes such a profile has libseccomp in mind, so it means what that library makes of it: 32-bit architectures and
+//! x32 have arguments of 32 bits, a rule without conditions goes before those with some, and calls of architectures that are not named
 //! kill. Of the rules with conditions the first that fits counts. As with runc, a call that no table knows fails with `ENOSYS`
 //! unless it is allowed by default, so that programs look for another way, and names that this kernel's architectures don't have
 //! say nothing. Unlike there, a rule for `socket` says nothing about `socketcall`, which has a name of its own.
@@ -17,6 +17,7 @@ use super::{COMPAT_ARCHITECTURE, Filter, KILL_THREAD, NATIVE, SPEC_ALLOW, X32_BI
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::sort::sort;
 use crate::base::text::{Cut, decimal_u64, place};
 use crate::kernel::security::filter::{ALLOW, fail};
 
@@ -75,7 +76,7 @@ fn list<'a>(of: &'a Value, member: &str) -> &'a [Value] {
 }
 
 /// The rules in the order of the profile; conditions of one rule on the same argument are rules of their own, as with runc.
-fn rules<'a>(seccomp: &'a Value) -> Result<Vec<Rule<'a>>> {
+fn rules(seccomp: &Value) -> Result<Vec<Rule<'_>>> {
     let mut rules = Vec::new();
     for call in list(seccomp, "syscalls") {
         let (names, verdict) = (list(call, "names"), verdict(call, "action", "errnoRet")?);
@@ -127,15 +128,18 @@ pub fn compile(seccomp: &Value) -> Result<(Filter, bool)> {
     };
     let mut others = foreign;
     if named(1) {
-        let mut table = Table::new(default, false);
+        let mut table = Table::new(default);
         table.add(&rules, 1, 0);
         let compat = program.search(&table.parts, &|program, key| table.write(program, key));
         program.forget();
         let compat = program.before(LOAD, NUMBER, compat);
         others = program.branch(EQUALS, COMPAT_ARCHITECTURE, compat, foreign);
     }
-    let mut table = Table::new(default, cfg!(target_pointer_width = "64"));
+    let mut table = Table::new(default);
     table.add(&rules, 0, 0);
+    if cfg!(target_pointer_width = "64") {
+        table.wide = table.decisions.len();
+    }
     if cfg!(target_arch = "x86_64") {
         if named(2) {
             table.add(&rules, 2, X32_BIT);
@@ -177,13 +181,13 @@ struct Table<'a> {
     parts: Parts,
     decisions: Vec<Decision<'a>>,
     default: u32,
-    /// Whether arguments have two halves.
-    wide: bool,
+    /// How many of the decisions are about arguments that have two halves: those of x32, which come behind, have not.
+    wide: usize,
 }
 
 impl<'a> Table<'a> {
-    fn new(default: u32, wide: bool) -> Table<'a> {
-        Table { parts: Parts::new(), decisions: Vec::new(), default, wide }
+    fn new(default: u32) -> Table<'a> {
+        Table { parts: Parts::new(), decisions: Vec::new(), default, wide: 0 }
     }
 
     /// Adds the calls of a column of the tables, whose numbers have so many more.
@@ -206,7 +210,7 @@ impl<'a> Table<'a> {
                 next = number + 1;
             }
         }
-        calls.sort_unstable();
+        sort(&mut calls, |one, other| one.0 < other.0);
         self.part(base, (Vec::new(), unknown));
         let mut index = 0;
         while let Some(&(number, _)) = calls.get(index) {
@@ -253,45 +257,45 @@ impl<'a> Table<'a> {
         for (conditions, verdict) in rules.iter().rev() {
             let mut then = program.verdict(*verdict);
             for condition in conditions.iter().rev() {
-                then = self.condition(program, *condition, then, next);
+                then = compare(program, *condition, (key as usize) < self.wide, (then, next));
             }
             next = then;
         }
         next
     }
+}
 
-    /// Writes a comparison and where it leads to.
-    fn condition(&self, program: &mut Program, condition: Condition, then: usize, otherwise: usize) -> usize {
-        let Condition(argument, operator, one, two) = condition;
-        let at = ARGUMENTS + 8 * argument;
-        let (low, high) = (one as u32, (one >> 32) as u32);
-        // NE, LT and LE are the others the other way round.
-        let (operator, yes, no) = match operator {
-            0..=2 => ([3, 4, 5][operator], otherwise, then),
-            _ => (operator, then, otherwise),
-        };
-        let (value, mask) = if operator == 6 { (two, Some((low, high))) } else { (one, None) };
-        let last = match operator {
-            4 => AT_LEAST,
-            5 => ABOVE,
-            _ => EQUALS,
-        };
-        let mut next = program.branch(last, value as u32, yes, no);
-        if let Some((low, _)) = mask {
-            next = program.before(AND, low, next);
-        }
-        next = program.before(LOAD, at, next);
-        if !self.wide {
-            return next;
-        }
-        let upper = (value >> 32) as u32;
-        next = program.branch(EQUALS, upper, next, no);
-        if last != EQUALS {
-            next = program.branch(ABOVE, upper, yes, next);
-        }
-        if let Some((_, high)) = mask {
-            next = program.before(AND, high, next);
-        }
-        program.before(LOAD, at + 4, next)
+/// Writes a comparison and where it leads to.
+fn compare(program: &mut Program, condition: Condition, wide: bool, (then, otherwise): (usize, usize)) -> usize {
+    let Condition(argument, operator, one, two) = condition;
+    let at = ARGUMENTS + 8 * argument;
+    let (low, high) = (one as u32, (one >> 32) as u32);
+    // NE, LT and LE are the others the other way round.
+    let (operator, yes, no) = match operator {
+        0..=2 => ([3, 4, 5][operator], otherwise, then),
+        _ => (operator, then, otherwise),
+    };
+    let (value, mask) = if operator == 6 { (two, Some((low, high))) } else { (one, None) };
+    let last = match operator {
+        4 => AT_LEAST,
+        5 => ABOVE,
+        _ => EQUALS,
+    };
+    let mut next = program.branch(last, value as u32, yes, no);
+    if let Some((low, _)) = mask {
+        next = program.before(AND, low, next);
     }
+    next = program.before(LOAD, at, next);
+    if !wide {
+        return next;
+    }
+    let upper = (value >> 32) as u32;
+    next = program.branch(EQUALS, upper, next, no);
+    if last != EQUALS {
+        next = program.branch(ABOVE, upper, yes, next);
+    }
+    if let Some((_, high)) = mask {
+        next = program.before(AND, high, next);
+    }
+    program.before(LOAD, at + 4, next)
 }

@@ -3,10 +3,13 @@
 
 use super::search::{ABOVE as GT, AT_LEAST as LT, EQUALS as EQ, HAS as NONE};
 
-/// What becomes of the calls of a class: with one of these capabilities, and without. 0 it is made, 1 `EPERM`, 2 `ENOSYS`; above
+/// What becomes of the calls of a class: two capabilities (63 is none), the outcome with one of them, and without. 0 it is made, 1 `EPERM`, 2 `ENOSYS`; above
 /// that a check decides.
 #[derive(Clone, Copy)]
-pub(super) struct Class(pub(super) u64, pub(super) u8, pub(super) u8);
+pub(super) struct Class(pub(super) u8, pub(super) u8, pub(super) u8, pub(super) u8);
+
+/// Where numbers begin in the tables that stand for those of Arm's own calls, from 0xf0000 on.
+pub(super) const PRIVATE: u32 = 1536;
 
 /// An argument, counted from 0, and what its lower half is compared with, for the kernel takes no more of it (what would be
 /// compared with the whole could be passed by with bits that count for nothing): the outcome if one of the comparisons is true,

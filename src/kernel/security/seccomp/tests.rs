@@ -1,7 +1,6 @@
 //! The default profile against docker's, read by another reader, on every number; and how long a search is.
 
 use std::collections::BTreeMap;
-use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -117,8 +116,12 @@ fn every_call_is_decided_as_by_dockers_profile() {
             tables.into_iter().filter_map(|(architecture, column)| Some((architecture, column?)))
         {
             let calls = calls(column);
-            for number in (0..1200).chain([0x000f_0001, 0x000f_0005, 0x000f_0009, 0x3fff_ffff, 0x8000_0000, u32::MAX]) {
-                for &first in FIRST {
+            for number in
+                (0..600).chain([1000, 5000, 0x000f_0001, 0x000f_0005, 0x000f_0009, 0x3fff_ffff, 0x8000_0000, u32::MAX])
+            {
+                let by_argument = ["socket", "socketcall", "personality", "clone"];
+                let is_one = calls.get(&number).is_some_and(|name| by_argument.contains(name));
+                for &first in &FIRST[..if is_one { FIRST.len() } else { 2 }] {
                     let (verdict, _) = run(program, architecture, number, [first, 0, 0, 0, 0, 0]);
                     let wanted = match calls.get(&number) {
                         // Its arguments lie in memory: it is no way around the rule for `socket`.
@@ -197,13 +200,9 @@ fn a_search_is_short() {
         calls(HERE.1).into_iter().map(|(number, name)| (name.to_string(), number)).collect();
     for name in common {
         let (verdict, steps) = run(program, NATIVE, numbers[name], [0; 6]);
-        std::println!("{name} {steps}");
         assert!(verdict == ALLOW && steps <= 12, "{name}: {steps}");
     }
     assert!(most <= 18, "{most}");
     assert!(program.len() < 400, "{} instructions", program.len());
-    std::println!(
-        "{}",
-        format!("{} instructions, {:.1} on average, {most} at most", program.len(), sum as f64 / steps.len() as f64)
-    );
+    assert!(sum <= 12 * steps.len(), "{sum} for {} calls", steps.len());
 }

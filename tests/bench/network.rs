@@ -1,0 +1,183 @@
+//! Containers on a bridge with a published port: from start to exit beside podman, the netlink datagrams that it takes, and what
+//! a start costs when many are there. All of it in a network namespace of the bench's own.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio, id};
+use std::time::Duration;
+
+use super::VIAL;
+use super::measure::{command, installed, median_and_least, milliseconds, remove, time, version};
+use super::peers::make_rootfs;
+
+/// How many starts there are of each kind when many containers are there, and how many those are.
+const SOME: usize = 10;
+const PRESENT: [usize; 3] = [1, 100, 500];
+
+/// A network namespace, which goes with this.
+struct Namespace(String);
+
+impl Namespace {
+    fn new() -> Namespace {
+        let name = format!("vial-bench-{}", id());
+        run(&["ip", "netns", "add", &name]);
+        run(&["ip", "-n", &name, "link", "set", "lo", "up"]);
+        Namespace(name)
+    }
+
+    /// A command line in there; `ip netns exec` would make other mounts too.
+    fn line(&self, words: &[&str]) -> Vec<String> {
+        let enter = ["nsenter".to_owned(), format!("--net=/run/netns/{}", self.0)];
+        enter.into_iter().chain(words.iter().map(ToString::to_string)).collect()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
+fn run(words: &[&str]) {
+    time(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+/// Measures everything and prints tables.
+pub fn bench(directory: &Path, rounds: usize) {
+    if !installed("ip") || !installed("nsenter") {
+        println!("Containers on a network: iproute2 is not installed.\n");
+        return;
+    }
+    let (root, state) = (directory.join("rootfs").display().to_string(), directory.join("vial").display().to_string());
+    make_rootfs(Path::new(&root)).expect("make a root file system");
+    let host = Namespace::new();
+    let vial = |words: &[&str]| host.line(&[&[VIAL, "--root", &state], words].concat());
+    let once = |options: &[&str]| vial(&[&["run", "--rm"], options, &[&root, "/bin/true"]].concat());
+    let published = once(&["--network", "bridge", "-p", "18080:80"]);
+    let mut lines = vec![
+        ("vial, bridge and -p".to_owned(), published.clone()),
+        ("vial, bridge".to_owned(), once(&["--network", "bridge"])),
+        ("vial, --network none".to_owned(), once(&["--network", "none"])),
+    ];
+    let podman = Podman::new(directory, &root);
+    lines.extend(podman.iter().map(|podman| (version("podman"), podman.line(&host))));
+    for (_, line) in &lines {
+        // The first ones make bridges and find cold caches.
+        time(line);
+    }
+    let mut times = vec![Vec::new(); lines.len()];
+    for _ in 0..rounds {
+        for ((_, line), times) in lines.iter().zip(&mut times) {
+            times.push(time(line));
+        }
+    }
+    println!(
+        "Start to exit of /bin/true on a bridge, with one published port where that is said; {rounds} rounds in turn.\n"
+    );
+    println!("| | median ms | least ms | times vial |\n|---|---:|---:|---:|");
+    let base = median_and_least(times[0].clone()).0;
+    for ((name, _), times) in lines.iter().zip(times) {
+        let (median, least) = median_and_least(times);
+        let ratio = median.as_secs_f64() / base.as_secs_f64();
+        println!("| {name} | {} | {} | {ratio:.2} |", milliseconds(median), milliseconds(least));
+    }
+    println!();
+    if let Some([before, after]) = datagrams(directory, &published) {
+        println!(
+            "Netlink datagrams to the kernel, of all of vial's processes: {before} until the workload runs, {after} after.\n"
+        );
+    }
+    many(&vial, &root, &published);
+    drop(podman);
+}
+
+/// Datagrams before and after the workload is executed.
+fn datagrams(directory: &Path, line: &[String]) -> Option<[usize; 2]> {
+    if !installed("strace") {
+        return None;
+    }
+    let file = directory.join("datagrams");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-s", "64", "-e", "trace=sendto,sendmsg,execve", "-o"]).arg(&file).args(line);
+    let status = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.is_ok_and(|status| status.success()), "vial under strace");
+    let trace = fs::read_to_string(file).expect("read the trace");
+    let (before, after) = trace.split_once("execve(\"/bin/true\"")?;
+    let count = |part: &str| part.lines().filter(|line| line.contains("nlmsg_len=") && line.contains("send")).count();
+    Some([count(before), count(after)])
+}
+
+/// Starts more and more containers with published ports, and sees what a further one costs.
+fn many(vial: &dyn Fn(&[&str]) -> Vec<String>, root: &str, published: &[String]) {
+    println!("With so many containers on the bridge, each with a published port of its own; medians of {SOME}.\n");
+    println!("| present | start to exit of one more, ms | least ms |\n|---:|---:|---:|");
+    let mut started = 0;
+    for present in PRESENT {
+        while started < present {
+            let port = format!("{}:80", 20_000 + started);
+            time(&vial(&["run", "-d", "--network", "bridge", "-p", &port, root, "/bin/sleep", "86400"]));
+            started += 1;
+        }
+        let (median, least) = median_and_least((0..SOME).map(|_| time(published)).collect::<Vec<Duration>>());
+        println!("| {present} | {} | {} |", milliseconds(median), milliseconds(least));
+    }
+    println!();
+    let listed = command(&vial(&["ps", "-q"])).stdout(Stdio::piped()).output().expect("run vial ps");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let ids: Vec<&str> = listed.lines().collect();
+    time(&vial(&[&["rm", "-f"][..], &ids].concat()));
+}
+
+/// podman with a store of its own, and what it makes of its networks with the tools of the distribution (CNI or netavark).
+struct Podman {
+    fixed: Vec<String>,
+    run_root: String,
+}
+
+impl Podman {
+    fn new(directory: &Path, root: &str) -> Option<Podman> {
+        if !installed("podman") || !installed("conmon") || !installed("crun") {
+            return None;
+        }
+        let at = |name: &str| directory.join("podman").join(name).display().to_string();
+        // It takes no long path for what is not to outlive a boot.
+        let run_root = format!("/run/vial-bench-{}", id());
+        let words = [
+            "podman",
+            "--root",
+            &at("root"),
+            "--runroot",
+            &run_root,
+            "--tmpdir",
+            &at("tmp"),
+            "--network-config-dir",
+            &at("net"),
+            "--cgroup-manager",
+            "cgroupfs",
+            "--runtime",
+            "crun",
+        ];
+        let fixed = words.map(str::to_owned).to_vec();
+        let archive = directory.join("busybox.tar").display().to_string();
+        run(&["tar", "-C", root, "-cf", &archive, "."]);
+        let podman = Podman { fixed, run_root };
+        let import: Vec<String> =
+            podman.fixed.iter().cloned().chain(["import", "-q", &archive, "busybox"].map(str::to_owned)).collect();
+        time(&import);
+        Some(podman)
+    }
+
+    /// Its own limits are higher than root's are in some machines.
+    fn line(&self, host: &Namespace) -> Vec<String> {
+        let run = ["run", "--rm", "--network", "bridge", "-p", "18081:80", "--ulimit", "nofile=1024:1024"];
+        let rest = ["--ulimit", "nproc=1024:1024", "busybox", "/bin/true"];
+        let words: Vec<&str> = self.fixed.iter().map(String::as_str).chain(run).chain(rest).collect();
+        host.line(&words)
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        remove(Path::new(&self.run_root));
+    }
+}
