@@ -11,7 +11,7 @@ use super::text::{Cut, place};
 
 /// What can be turned off.
 const NAMES: &str = "secure exe fds cwd root resolve nofollow null proc kernel-files inheritable groups ids session passwd netlink \
-                     abstract overlay-attributes private-store start-time dumpable bombs pax volumes";
+                     abstract overlay-attributes private-store start-time dumpable bombs pax volumes read-back";
 
 /// The places in [`NAMES`] of what is turned off, a bit each.
 static OFF: AtomicU32 = AtomicU32::new(0);
