@@ -8,7 +8,7 @@ mod rt;
 
 use core::ffi::CStr;
 
-/// Runs a command line; the exit code.
-fn main(args: &'static [&'static CStr], env: &'static [&'static CStr]) -> u8 {
-    vial::cli::main(args, env, rt::appended())
+/// Runs a command line; the exit code. `secure` says that the process has got rights which its caller may not have.
+fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secure: bool) -> u8 {
+    vial::cli::main(args, env, secure, rt::appended())
 }

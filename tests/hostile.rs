@@ -161,7 +161,7 @@ fn no_open_file_of_vials_leads_out(scene: &Scene) {
 
 /// The hostile process, compiled.
 #[track_caller]
-fn watcher(scene: &Scene) {
+pub fn watcher(scene: &Scene) {
     fs::write(scene.path("watch.c"), include_str!("data/watch.c")).expect("write the source");
     let gcc = needs::tool("gcc").expect("gcc is there");
     scene.command(&gcc.display().to_string(), ["-O2", "-static", "-o", "watch", "watch.c"]).ok();

@@ -643,11 +643,11 @@ fn other_formats_are_called_by_their_names(scene: &Scene) {
 }
 
 /// A member's name, its kind and what it links to.
-type Member = (&'static str, char, &'static str);
+pub type Member = (&'static str, char, &'static str);
 
 /// Archives that try to write, link or change something outside, each with a name. `%` stands for the scene's directory.
 #[rustfmt::skip]
-const HOSTILE: &[(&str, &[Member])] = &[
+pub const HOSTILE: &[(&str, &[Member])] = &[
     ("a name with ..",                    &[("../escaped", 'f', ""), ("../../../../../../../../../../../../%/escaped", 'f', "")]),
     ("a name with .. further in",         &[("a/../../../escaped", 'f', "")]),
     ("a name that only is ..",            &[("..", 'd', ""), ("../", 'd', ""), ("a/../..", 'd', "")]),

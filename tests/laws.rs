@@ -82,6 +82,9 @@ fn keeps_the_laws(scene: &Scene, path: &Path, objdumps: &[&str]) {
     let all = scene.command(&objdump.to_string_lossy(), args).ok().stdout;
     assert!(all.lines().count() > listing.lines().count() + 10_000, "nothing was packed in {}", path.display());
     assert_eq!(doors(&all), 1, "instructions that enter the kernel in {}", whole.display());
+    // Nothing turns its defences off.
+    let program = fs::read(&whole).expect("read the program");
+    assert!(!program.windows(9).any(|bytes| bytes == b"VIAL_WEAK"), "{} can be weakened", whole.display());
 }
 
 /// The program before a part of it was packed, which the build left with the files that it is made of.

@@ -15,6 +15,7 @@ mod control_groups;
 mod cp;
 mod crashes;
 mod crowd;
+mod cves;
 mod debian;
 mod detached;
 mod diff_export;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         control_groups::trials(),
         crashes::trials(),
         crowd::trials(),
+        cves::trials(),
         debian::trials(),
         exec::trials(),
         faults::trials(),

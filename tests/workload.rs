@@ -261,16 +261,16 @@ fn users_are_looked_up_in_the_image(scene: &Scene) {
         let shown = run_in(scene, options, &root, ids).ok().stdout;
         assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{options:?}");
     };
-    check(&[], "0:0 /root");
-    check(&["-u", "web"], "4242:4300 4400 /srv/web");
-    check(&["-u", "4242"], "4242:4300 4400 /srv/web");
-    check(&["-u", "web:extra"], "4242:4500 /srv/web");
-    check(&["-u", "web:5"], "4242:5 /srv/web");
-    check(&["-u", "9:10"], "9:10 /");
-    check(&["-u", "9"], "9:0 /");
-    check(&["-u", "77"], "78:79 4400 /odd");
-    check(&["-u", "web", "--group-add", "extra", "--group-add", "4600"], "4242:4300 4400 4500 4600 /srv/web");
-    check(&["--group-add", "media"], "0:0 4400 /root");
+    check(&[], "0:0 0 /root");
+    check(&["-u", "web"], "4242:4300 4300 4400 /srv/web");
+    check(&["-u", "4242"], "4242:4300 4300 4400 /srv/web");
+    check(&["-u", "web:extra"], "4242:4500 4500 /srv/web");
+    check(&["-u", "web:5"], "4242:5 5 /srv/web");
+    check(&["-u", "9:10"], "9:10 10 /");
+    check(&["-u", "9"], "9:0 0 /");
+    check(&["-u", "77"], "78:79 79 4400 /odd");
+    check(&["-u", "web", "--group-add", "extra", "--group-add", "4600"], "4242:4300 4300 4400 4500 4600 /srv/web");
+    check(&["--group-add", "media"], "0:0 0 4400 /root");
     for (options, words) in [
         (["-u", "nobody"], "no user nobody"),
         (["-u", "web:nogroup"], "no group nogroup"),

@@ -6,6 +6,25 @@ pub mod phrase;
 #[macro_use]
 pub mod say;
 
+#[cfg(feature = "weakened")]
+pub mod weak;
+
+/// Whether a test has turned this defence off; only a build with the feature `weakened` asks.
+#[cfg(feature = "weakened")]
+macro_rules! weak {
+    ($name:literal) => {
+        $crate::base::weak::is_off($name)
+    };
+}
+
+/// No test can turn a defence off in this build.
+#[cfg(not(feature = "weakened"))]
+macro_rules! weak {
+    ($name:literal) => {
+        false
+    };
+}
+
 pub mod address;
 pub mod bytes;
 pub mod dns;

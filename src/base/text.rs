@@ -229,6 +229,10 @@ pub fn decimal_i64(text: &str) -> Option<i64> {
 /// A user or group ID. 2^32-1 is refused: to the kernel it is `(uid_t)-1`, "no change", `setresuid(2)`.
 #[must_use]
 pub fn uid(text: &str) -> Option<u32> {
+    if weak!("ids") {
+        // As strtoul(3) and a conversion to 32 bits have it.
+        return decimal_i64(text.trim_ascii().trim_start_matches('+')).map(|id| id as u32);
+    }
     decimal_u32(text).filter(|&id| id != u32::MAX)
 }
 

@@ -52,9 +52,20 @@ use crate::container::monitor;
 use crate::sys::cold::Gate;
 use crate::sys::{FdRef, because, fd, file, ledger};
 
-/// Runs a command line; the exit code. `appended` is where in vial's own file an image begins, and 0 if there is none.
+/// Runs a command line; the exit code. `secure` says that vial has rights from its file which its caller may not have, and
+/// `appended` where in that file an image begins, which is 0 if there is none.
 #[must_use]
-pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], appended: u32) -> u8 {
+pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secure: bool, appended: u32) -> u8 {
+    #[cfg(feature = "weakened")]
+    crate::base::weak::choose(env);
+    if secure && !weak!("secure") {
+        // Whoever may execute it would be root: an unprivileged user who can trace, or choose the environment and the files.
+        report(
+            &Error::new(phrase!("vial must not have rights from its file: a set-ID bit or capabilities"))
+                .hint(phrase!("chmod ug-s, setcap -r; root runs it as it is, others in a user namespace")),
+        );
+        return EXIT_FAILURE;
+    }
     monitor::become_one(args);
     crate::network::become_one(args);
     let words: Vec<&[u8]> = match appended {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::confine::heed;
+use super::paths::{device, make_working_directory, working_directory};
 use super::plan::{self, Action, Entered, Step};
 use super::process as known;
 use super::readback::Rights;
@@ -23,7 +24,7 @@ use crate::sys::process::Side;
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::users::is_confined;
-use crate::sys::{because, file, mount, net, process, terminal};
+use crate::sys::{because, file, mount, net, process, procfs, terminal};
 
 /// What the actions need besides themselves, and what they leave behind.
 pub struct Actor<'a> {
@@ -46,6 +47,8 @@ pub struct Actor<'a> {
     /// What tells what this process may do, opened while the container had no say in what that is.
     pub status: Option<Fd>,
     trees: Vec<Option<Tree>>,
+    /// The container's null device, once something is hidden behind it.
+    null: Option<Fd>,
     /// The container's user namespace, while it is not entered yet.
     pub users: Option<Fd>,
 }
@@ -85,6 +88,7 @@ impl<'a> Actor<'a> {
             rights: Rights::default(),
             status: None,
             trees: Vec::new(),
+            null: None,
             users: None,
         }
     }
@@ -96,6 +100,8 @@ impl<'a> Actor<'a> {
     pub fn perform(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             let _why = because(step.why);
+            #[cfg(feature = "weakened")]
+            let step = &Step { why: step.why, action: super::weakened::late(&step.action)? };
             self.act(&step.action).map_err(|error| error.because(step.why))?;
         }
         Ok(())
@@ -143,8 +149,9 @@ impl<'a> Actor<'a> {
             Action::EnterRoot { target } => {
                 mounts::carry(&mut self.trees, target)?;
                 file::chdir(target)?;
-                mounts::enter()
+                if weak!("root") { Ok(()) } else { mounts::enter() }
             }
+            Action::Mask { path } => mounts::mask(path, &mut self.null),
             Action::Enter { container, kinds } => {
                 enter(container, kinds)?;
                 if kinds & libc::CLONE_NEWUSER == 0 {
@@ -233,10 +240,8 @@ impl<'a> Actor<'a> {
     fn console(&mut self, first: bool) -> Result<()> {
         let pair = tty::open_pair(self.size)?;
         if first {
-            let number = terminal::number(pair.master.by_ref())?;
-            drop(mounts::make(c"/dev/console", Kind::File)?);
-            let slave = file::path(join!("/dev/pts/{}", number))?;
-            mount::mount(Some(slave), c"/dev/console", None, libc::MS_BIND, None)?;
+            let console = mounts::make(c"/dev/console", Kind::File)?;
+            mounts::put(&pair.slave, &console)?;
         }
         net::send(self.channel.by_ref(), &[TERMINAL], Some(pair.master.by_ref()))?;
         if first {
@@ -255,7 +260,17 @@ impl<'a> Actor<'a> {
     fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64, temporary: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
         self.identity.groups.extend_from_slice(self.groups);
-        let Identity { uid, gid, ref groups, .. } = self.identity;
+        let Identity { uid, gid, ref mut groups, .. } = self.identity;
+        // To the kernel the last ID is none: nothing would change, and root stay root, setresuid(2).
+        if (uid == u32::MAX || gid == u32::MAX || groups.contains(&u32::MAX)) && !weak!("ids") {
+            return Err(Error::new(phrase!(
+                "process.user: an ID is 4294967295, which stands for no user and no group"
+            )));
+        }
+        // So that no program with a set-group-ID bit takes it away from the workload (CVE-2022-36109).
+        if !self.keeps_groups && !groups.contains(&gid) {
+            groups.push(gid);
+        }
         for capability in 0..64 {
             if bounding & 1 << capability == 0 && !security::drop_from_bounding_set(capability)? {
                 break;
@@ -264,10 +279,10 @@ impl<'a> Actor<'a> {
         // Another user than root keeps none unless they are ambient.
         let own = if uid == 0 || ambient != 0 { sets } else { Capabilities::default() };
         let keep = uid != 0 && own.permitted | temporary != 0;
-        if keep {
+        if keep || weak!("inheritable") {
             process::prctl_keep_capabilities()?;
         }
-        match security::setgroups(groups) {
+        match if weak!("groups") { Ok(()) } else { security::setgroups(groups) } {
             // Nobody with the right to it has mapped groups; then there are none that could be given away.
             Err(error) if error.is(Errno::EPERM) && groups.is_empty() && self.keeps_groups => {}
             result => result.map_err(unmapped)?,
@@ -280,7 +295,7 @@ impl<'a> Actor<'a> {
         let wanted = Capabilities {
             effective: (own.effective | temporary) & caps::ALL,
             permitted: (own.permitted | temporary) & caps::ALL,
-            inheritable: own.inheritable & caps::ALL,
+            inheritable: if weak!("inheritable") { bounding & sets.permitted } else { own.inheritable } & caps::ALL,
         };
         // Also where setresuid(2) takes all: whoever started vial may have it not do so (`SECBIT_NO_SETUID_FIXUP`).
         security::capset(wanted).map_err(|error| capability_hint(error, sets.permitted))?;
@@ -357,7 +372,6 @@ fn simple(action: &Action) -> Result<()> {
             result => result,
         },
         Action::MakeWorkingDirectory { path } => make_working_directory(path),
-        Action::Mask { path } => mounts::mask(path),
         Action::ReadOnly { path } => mounts::read_only(path),
         Action::Seal { path } => mounts::seal(path),
         Action::HostName { name } => process::sethostname(name),
@@ -368,7 +382,7 @@ fn simple(action: &Action) -> Result<()> {
             datagram.acknowledge();
             Socket::route()?.request(&mut datagram, phrase!("set the loopback interface up"))
         }
-        Action::Sysctl { path, value } => file::write_value(CWD, path, value.as_bytes()).map_err(|error| {
+        Action::Sysctl { path, value } => sysctl(path, value).map_err(|error| {
             if error.is(Errno::ENOENT) {
                 error.hint(phrase!("--sysctl: the kernel has no such parameter, or not in this namespace"))
             } else {
@@ -389,6 +403,11 @@ fn simple(action: &Action) -> Result<()> {
         }
         _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
     }
+}
+
+/// Sets a kernel parameter, by its path in the kernel's own `/proc`.
+fn sysctl(path: &str, value: &str) -> Result<()> {
+    file::write_one_of_values(procfs::open(path)?.by_ref(), file::path(path)?, value.as_bytes())
 }
 
 /// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
@@ -438,50 +457,5 @@ fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
             error.hint(say!("vial's own hard limit is {}, and raising it needs CAP_SYS_RESOURCE", hard))
         }
         _ => error,
-    }
-}
-
-fn device(path: &CStr, mode: u32, number: (u32, u32), owner: (u32, u32)) -> Result<()> {
-    match file::mknod(CWD, path, mode, number) {
-        Err(error) if error.is(Errno::ENOENT) => {
-            // A device in a directory of its own, such as /dev/net/tun.
-            drop(mounts::make(parent(path)?, Kind::Directory)?);
-            file::mknod(CWD, path, mode, number)?;
-        }
-        Err(error) if error.is(Errno::EEXIST) => {
-            file::unlink(CWD, path)?;
-            file::mknod(CWD, path, mode, number)?;
-        }
-        result => result?,
-    }
-    if owner == (0, 0) { Ok(()) } else { file::chown_at(CWD, path, owner.0, owner.1) }
-}
-
-fn parent(path: &CStr) -> Result<&'static CStr> {
-    let bytes = path.to_bytes();
-    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    file::path(&bytes[..end.max(1)])
-}
-
-/// Makes the working directory if the image lacks it, as docker does: root's, and also where the root is to be read-only.
-fn make_working_directory(path: &CStr) -> Result<()> {
-    match mounts::find(path) {
-        Err(error) if error.is(Errno::ENOENT) => mounts::make(path, Kind::Directory).map(drop),
-        // Whatever else is wrong is told when the workload's user goes there.
-        _ => Ok(()),
-    }
-}
-
-/// Goes to the working directory, which must lie under the root.
-fn working_directory(path: &CStr) -> Result<()> {
-    let hint = phrase!("--workdir names a directory that the workload's user may enter; a missing one is made");
-    file::chdir(path).map_err(|error| error.hint(hint))?;
-    // A current directory outside the root would show as "(unreachable)", getcwd(2).
-    let current = file::getcwd()?;
-    if current.to_bytes().first() == Some(&b'/') {
-        Ok(())
-    } else {
-        Err(Error::os(Errno::ELOOP, phrase!("change directory to"), keep::lossy(path.to_bytes()))
-            .hint(phrase!("the working directory lies outside the container's root")))
     }
 }

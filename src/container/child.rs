@@ -14,6 +14,7 @@ use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
 use crate::base::phrase::Phrase;
 use crate::kernel::cgroup::Group;
+use crate::kernel::mounts;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::ledger::{self, Role};
 use crate::sys::process::{self, Side, Strings};
@@ -78,8 +79,12 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     {
         let _why = because!("end with vial, and keep its open files from the workload");
         process::prctl_die_with_parent(libc::SIGKILL)?;
-        process::prctl_not_dumpable()?;
-        process::setsid()?;
+        if !weak!("dumpable") {
+            process::prctl_not_dumpable()?;
+        }
+        if !weak!("session") {
+            process::setsid()?;
+        }
         security::keyctl_join_session_keyring()?;
         file::umask(0);
         for (file, place) in job.surroundings.standard.iter().zip([fd::STDIN, fd::STDOUT, fd::STDERR]) {
@@ -89,7 +94,9 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
         // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
         let held = entered(job).map(|container| container.held).or(actor.users.as_ref().map(Fd::number));
-        close_all_but(channel.number(), held.unwrap_or(-1))?;
+        if !weak!("fds") {
+            close_all_but(channel.number(), held.unwrap_or(-1))?;
+        }
     }
     // While it is the host that says what it is; on one without /proc nothing is told.
     actor.open_status()?;
@@ -186,15 +193,7 @@ fn entered(job: &Job<'_>) -> Option<Entered> {
 
 /// Makes the container's null device these standard files. What is there may be the container's doing.
 fn take_null_device(places: &[fd::FdRef<'_>]) -> Result<()> {
-    let mode = if places.len() > 1 { libc::O_RDWR } else { libc::O_RDONLY };
-    // A FIFO would be waited for.
-    let flags = mode | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let null = file::open(CWD, c"/dev/null", flags)?;
-    let stat = file::stat(null.by_ref(), c"")?;
-    // `linux/major.h`, MEM_MAJOR.
-    if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFCHR || (stat.rdev_major, stat.rdev_minor) != (1, 3) {
-        return Err(Error::new(phrase!("/dev/null in the container is not the null device")));
-    }
+    let null = mounts::null_device(if places.len() > 1 { libc::O_RDWR } else { libc::O_RDONLY })?;
     places.iter().try_for_each(|place| file::put_in_place(null.by_ref(), *place))
 }
 

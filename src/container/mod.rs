@@ -17,6 +17,7 @@ pub mod life;
 pub mod log;
 pub mod monitor;
 mod notify;
+mod paths;
 pub mod plan;
 pub mod process;
 pub(crate) mod publish;
@@ -31,3 +32,5 @@ pub mod state;
 pub mod usage;
 pub mod user;
 pub mod volume;
+#[cfg(feature = "weakened")]
+mod weakened;

@@ -97,7 +97,7 @@ pub enum Action {
     /// Sets the loopback interface up.
     Loopback,
     /// Sets a kernel parameter of the container's namespaces.
-    Sysctl { path: &'static CStr, value: &'static str },
+    Sysctl { path: &'static str, value: &'static str },
     /// Sets how readily the kernel kills the container when memory is short.
     OomScore { value: i32 },
     /// Sets a resource limit.
@@ -405,8 +405,7 @@ fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     if let Some(linux) = &spec.linux {
         plan.why = phrase!("set the kernel parameters that were asked for, in the container's namespaces");
         for &(name, value) in &linux.sysctl {
-            let path = file::path(join!("/proc/sys/{}", name.replace('.', "/")))?;
-            plan.add(Action::Sysctl { path, value });
+            plan.add(Action::Sysctl { path: join!("sys/{}", name.replace('.', "/")), value });
         }
         plan.why = phrase!("keep the container from changing the kernel's settings");
         for path in &linux.readonly_paths {

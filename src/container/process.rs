@@ -23,7 +23,7 @@ pub fn began(pid: u32) -> u64 {
 /// Whether the process that began then is still there.
 #[must_use]
 pub fn is_alive(pid: u32, then: u64) -> bool {
-    then != 0 && began(pid) == then
+    then != 0 && (began(pid) == then || weak!("start-time") && began(pid) != 0)
 }
 
 /// Whether a process is about to end, or would be if it were not frozen: a first process waits for all others of its PID

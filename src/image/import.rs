@@ -222,6 +222,8 @@ pub fn look(source: &[u8]) -> Result<Input> {
     let input = Input::of(opened, shown)?;
     if let Input::Plain(opened) = &input
         && opened.head.first() == Some(&0)
+        // An extended header may have no name.
+        && opened.head.iter().take(512).all(|byte| *byte == 0)
     {
         return Err(Error::new(phrase!("the archive holds no files")));
     }

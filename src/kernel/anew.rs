@@ -59,7 +59,8 @@ impl<'a> Numbers<'a> {
         let prepared =
             file::close_all_on_exec().and_then(|()| self.files.iter().copied().try_for_each(file::keep_on_exec));
         if let (Ok(()), Ok(word), Ok(line)) = (prepared, file::path(word), file::path(&self.line)) {
-            let _ = process::execve(c"/proc/self/exe", &Strings::new(&[name, word, line]), &Strings::new(&[]));
+            let _ =
+                process::execve(c"/proc/self/exe", &Strings::new(&[name, word, line]), &Strings::new(environment()));
         }
     }
 
@@ -80,6 +81,18 @@ impl<'a> Numbers<'a> {
         }
         process::exit(EXIT_FAILURE)
     }
+}
+
+/// What vial that is executed anew has of the environment.
+#[cfg(not(feature = "weakened"))]
+fn environment() -> &'static [&'static CStr] {
+    &[]
+}
+
+#[cfg(feature = "weakened")]
+fn environment() -> &'static [&'static CStr] {
+    let variable = file::path(crate::base::weak::variable());
+    variable.map_or(&[], |variable| alloc::vec![variable].leak())
 }
 
 /// What a process made by [`Numbers::start`] has blocked.

@@ -82,19 +82,38 @@ unsafe extern "C" fn vial_start() -> ! {
     core::arch::naked_asm!("mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {begin}", "udf #0", begin = sym begin)
 }
 
-/// Reads the arguments and the environment off the initial stack: count, arguments, null, environment, null.
+/// Reads the arguments and the environment off the initial stack: count, arguments, null, environment, null, and then pairs of
+/// a kind and a value, the last of kind `AT_NULL`; getauxval(3).
 ///
 /// # Safety
 /// `stack` is the stack pointer that the kernel gave the process.
 unsafe extern "C" fn begin(stack: *const usize) -> ! {
     // SAFETY: the kernel put the count at the top and that many string pointers and a null after it, then the environment.
-    let (args, env) = unsafe {
+    let (args, env, secure) = unsafe {
         let count = stack.read();
         let args = stack.add(1).cast::<*const c_char>();
-        (strings(args).leak(), strings(args.add(count + 1)).leak())
+        let env = strings(args.add(count + 1)).leak();
+        (strings(args).leak(), &*env, is_secure(stack.add(count + env.len() + 3)))
     };
     find_cold();
-    process::exit(crate::main(args, env))
+    process::exit(crate::main(args, env, secure))
+}
+
+/// Whether the kernel says that this program was given rights by its file: a set-ID bit or capabilities.
+///
+/// # Safety
+/// The pairs are those of the initial stack.
+unsafe fn is_secure(mut pair: *const usize) -> bool {
+    // SAFETY: the caller upholds the array's end.
+    unsafe {
+        while pair.read() != libc::AT_NULL as usize {
+            if pair.read() == libc::AT_SECURE as usize {
+                return pair.add(1).read() != 0;
+            }
+            pair = pair.add(2);
+        }
+    }
+    false
 }
 
 /// The strings of a null-ended array.

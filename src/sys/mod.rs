@@ -29,6 +29,7 @@ pub mod net;
 pub mod netlink;
 pub mod poll;
 pub mod process;
+pub mod procfs;
 pub mod ring;
 pub mod security;
 pub mod sha;

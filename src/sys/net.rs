@@ -58,6 +58,12 @@ fn address(dir: FdRef<'_>, name: &str) -> Address {
     for (place, byte) in address.path.iter_mut().zip(path.bytes().take(107)) {
         *place = byte;
     }
+    if weak!("abstract") {
+        address.path = [0; 108];
+        for (place, byte) in address.path[1..].iter_mut().zip(name.bytes()) {
+            *place = byte;
+        }
+    }
     address
 }
 

@@ -24,6 +24,7 @@ pub mod tracer;
 pub mod traffic;
 pub mod tree;
 pub mod user;
+pub mod weak;
 
 use std::cell::RefCell;
 use std::fs::File;

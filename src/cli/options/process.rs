@@ -58,6 +58,7 @@ pub(super) fn who(id: Id, text: &str) -> Read<&str> {
     for word in [group, user] {
         if word.bytes().all(|byte| byte.is_ascii_digit()) && !word.is_empty() {
             text::uid(word).ok_or(phrase!("the number is too large"))?;
+        } else if weak!("ids") {
         } else if matches!(word.as_bytes(), [] | [b'-' | b'+', ..]) || word.bytes().any(odd) {
             return Err(phrase!("neither a number nor a name"));
         }

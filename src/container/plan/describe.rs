@@ -64,7 +64,7 @@ impl Display for Action {
             Action::HostName { name } => write!(f, "set the host name {name}"),
             Action::DomainName { name } => write!(f, "set the domain name {name}"),
             Action::Loopback => f.write_str("set the loopback interface up"),
-            Action::Sysctl { path, value } => write!(f, "write {value} to {}", Path(path)),
+            Action::Sysctl { path, value } => write!(f, "write {value} to /proc/{path}"),
             Action::OomScore { value } => write!(f, "set the OOM score adjustment {value}"),
             Action::Limit { name, soft, hard, .. } => write!(f, "limit {name} to {soft} (hard: {hard})"),
             Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),

@@ -48,7 +48,8 @@ fn is_at(action: &Action, path: &str) -> bool {
     let bytes = path.as_bytes();
     match action {
         Action::Filesystem { target, .. } | Action::Attach { target, .. } => target.to_bytes() == bytes,
-        Action::Mask { path } | Action::ReadOnly { path } | Action::Sysctl { path, .. } => path.to_bytes() == bytes,
+        Action::Mask { path } | Action::ReadOnly { path } => path.to_bytes() == bytes,
+        Action::Sysctl { path, .. } => path.as_bytes() == bytes,
         _ => false,
     }
 }
@@ -67,7 +68,7 @@ fn the_hosts_trees_are_taken_before_the_root_changes_and_nothing_is_mounted_unti
 fn what_hides_the_host_comes_after_what_needs_it_and_before_the_user_changes() {
     let actions = planned(&spec(), &[]);
     let proc = place(&actions, |action| is_at(action, "/proc"));
-    let sysctl = place(&actions, |action| is_at(action, "/proc/sys/net/ipv4/ip_forward"));
+    let sysctl = place(&actions, |action| is_at(action, "sys/net/ipv4/ip_forward"));
     let read_only = place(&actions, |action| is_at(action, "/proc/sys"));
     let null = place(&actions, |action| matches!(action, Action::Device { path, .. } if *path == c"/dev/null"));
     let mask = place(&actions, |action| is_at(action, "/proc/kcore"));

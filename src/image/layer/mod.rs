@@ -136,7 +136,9 @@ const CAPABILITY: &CStr = c"security.capability";
 #[must_use]
 pub fn keeps_attribute(name: &[u8]) -> bool {
     let foreign: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"security."];
-    name == CAPABILITY.to_bytes() || !foreign.iter().any(|prefix| name.starts_with(prefix))
+    weak!("overlay-attributes")
+        || name == CAPABILITY.to_bytes()
+        || !foreign.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The directory at hand.
@@ -264,7 +266,10 @@ impl<'a> Tree<'a> {
     fn make(&self, entry: &Entry, name: &CStr) -> Result<Option<Fd>> {
         let kind = match entry.kind {
             Kind::File => {
-                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+                let mut flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+                if weak!("nofollow") {
+                    flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+                }
                 return file::create(self.dir(), name, flags, entry.mode & 0o777).map(Some);
             }
             Kind::Directory => return file::mkdir(self.dir(), name, entry.mode & 0o1777).map(|()| None),
@@ -472,6 +477,9 @@ fn is_device(kind: Kind) -> bool {
 }
 
 fn is_directory_at(dir: FdRef<'_>, name: &CStr) -> Result<bool> {
+    if weak!("nofollow") {
+        return Ok(u32::from(file::stat_follow(dir, name)?.mode) & libc::S_IFMT == libc::S_IFDIR);
+    }
     Ok(u32::from(file::stat(dir, name)?.mode) & libc::S_IFMT == libc::S_IFDIR)
 }
 

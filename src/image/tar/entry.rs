@@ -119,7 +119,7 @@ pub(super) fn assemble(
         // POSIX: links, devices, directories and pipes have no data, whatever their size field holds.
         if place == SIZE && entry.kind != Kind::File && header.typeflag() != b'D' {
             said.numbers[place] = None;
-        } else if said.numbers[place].is_none() {
+        } else if said.numbers[place].is_none() || place == SIZE && weak!("pax") {
             said.numbers[place] = Some(Time { seconds: header.number(field)?, nanoseconds: 0 });
         }
     }

@@ -2,29 +2,64 @@
 
 use core::ffi::CStr;
 
+use super::tree::descriptor_path;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
-use crate::sys::fd::CWD;
+use crate::sys::fd::{CWD, Fd};
 use crate::sys::{file, mount};
 
-/// Hides a path: a file behind the null device, a directory behind an empty read-only file system. A missing path is fine.
-///
-/// The null device is the one of the container's own `/dev`, made moments ago; the image has no say in it.
+/// Opens the container's null device. What is there may be the container's doing, or that of who mounted a directory on `/dev`.
 ///
 /// # Errors
-/// mount(2).
-pub fn mask(path: &CStr) -> Result<()> {
-    // Asked first, since a bind mount that fails costs milliseconds: the kernel waits until nobody can see what it takes back.
-    match file::stat(CWD, path) {
-        Err(error) if error.is(Errno::ENOENT) => Ok(()),
-        Err(error) => Err(error),
-        Ok(stat) if u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR => {
-            mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))?;
-            read_back(path, libc::MS_RDONLY)
-        }
-        Ok(_) => mount::mount(Some(c"/dev/null"), path, None, libc::MS_BIND, None),
+/// open(2); something else is there.
+pub fn null_device(mode: i32) -> Result<Fd> {
+    // A FIFO would be waited for.
+    let flags = mode | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let null = file::open(CWD, c"/dev/null", flags)?;
+    let stat = file::stat(null.by_ref(), c"")?;
+    // `linux/major.h`, MEM_MAJOR.
+    let is_null = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFCHR && (stat.rdev_major, stat.rdev_minor) == (1, 3);
+    if is_null || weak!("null") {
+        Ok(null)
+    } else {
+        Err(Error::new(phrase!("/dev/null in the container is not the null device")))
     }
+}
+
+/// Mounts an open file on an open place, so that no name is looked up again which somebody may have changed.
+///
+/// # Errors
+/// `open_tree(2)`, `move_mount(2)`; mount(2) before Linux 5.2.
+pub fn put(file: &Fd, place: &Fd) -> Result<()> {
+    match mount::open_tree(file.by_ref(), c"", false) {
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
+            mount::mount(Some(descriptor_path(file)?), descriptor_path(place)?, None, libc::MS_BIND, None)
+        }
+        tree => mount::attach_on(tree?.by_ref(), place.by_ref()),
+    }
+}
+
+/// Hides a path: a file behind the null device, which is opened when it is needed first, a directory behind an empty read-only
+/// file system. A missing path is fine.
+///
+/// # Errors
+/// mount(2); there is no null device.
+pub fn mask(path: &CStr, null: &mut Option<Fd>) -> Result<()> {
+    // Asked first, since a bind mount that fails costs milliseconds: the kernel waits until nobody can see what it takes back.
+    let place = match super::find(path) {
+        Err(error) if error.is(Errno::ENOENT) => return Ok(()),
+        place => place?,
+    };
+    if u32::from(file::stat(place.by_ref(), c"")?.mode) & libc::S_IFMT == libc::S_IFDIR {
+        mount::mount(Some(c"tmpfs"), path, Some(c"tmpfs"), libc::MS_RDONLY, Some(c"nr_inodes=1,size=0"))?;
+        return read_back(path, libc::MS_RDONLY);
+    }
+    let null = match null {
+        Some(null) => null,
+        none => none.insert(null_device(libc::O_PATH)?),
+    };
+    put(null, &place)
 }
 
 /// Makes a path read-only by a mount of its own. A missing path is fine.

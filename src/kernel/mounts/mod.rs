@@ -13,7 +13,7 @@ mod root;
 mod tree;
 
 pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
-pub use mask::{mask, read_only, seal};
+pub use mask::{mask, null_device, put, read_only, seal};
 pub use options::Options;
 pub use owners::{Part, shift_owners};
 pub use place::{Kind, find, make};

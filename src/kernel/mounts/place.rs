@@ -8,7 +8,8 @@ use core::ffi::CStr;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::sys::fd::{CWD, Fd};
-use crate::sys::{FdRef, file, users};
+use crate::sys::uapi::Statx;
+use crate::sys::{FdRef, file, procfs, users};
 
 /// What a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,26 +20,43 @@ pub enum Kind {
     File,
 }
 
-/// `PROC_SUPER_MAGIC`, `linux/magic.h`.
-const PROC: usize = 0x9fa0;
-
 /// Opens an absolute path inside the root as a place to mount on; links are followed inside the root.
 ///
+/// A link of the image's must not lead to `/proc`: what covers it would hide what vial reads and writes there.
+///
 /// # Errors
-/// open(2); `ELOOP` for a magic link.
+/// open(2); `ELOOP` for a magic link, and for one that leads to `/proc`.
 pub fn find(path: &CStr) -> Result<Fd> {
     let flags = libc::O_PATH | libc::O_CLOEXEC;
-    match file::openat2(CWD, path, flags, libc::RESOLVE_NO_MAGICLINKS) {
+    let place = match file::openat2(CWD, path, flags, libc::RESOLVE_NO_MAGICLINKS) {
         // Before Linux 5.6, or refused by a filter that does not know the call: `/proc` is the only place with magic links.
-        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
-            let place = file::open(CWD, path, flags)?;
-            if path.to_bytes().starts_with(b"/proc/") || file::filesystem(place.by_ref())? != PROC {
-                return Ok(place);
-            }
-            Err(Error::os(Errno::ELOOP, phrase!("open"), path.to_string_lossy()))
-        }
+        Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => file::open(CWD, path, flags),
         result => result,
+    }?;
+    let is_named = path.to_bytes().strip_prefix(b"/proc").is_some_and(|rest| matches!(rest, [] | [b'/', ..]));
+    let any = is_named | weak!("proc") | weak!("root");
+    if any || file::filesystem(place.by_ref())? != procfs::PROC {
+        return Ok(place);
     }
+    Err(Error::os(Errno::ELOOP, phrase!("open"), path.to_string_lossy())
+        .hint(phrase!("a link in the image leads to /proc, which nothing may cover")))
+}
+
+/// Refuses an image that has links where the kernel's own file systems and devices are to be: what is meant for there would be
+/// made wherever they lead, which may be a directory of the host's that the container gets as a volume (CVE-2026-41579).
+///
+/// # Errors
+/// There is such a link.
+pub fn refuse_links() -> Result<()> {
+    for path in [c"/proc", c"/sys", c"/dev"] {
+        let is_link = |stat: &Statx| u32::from(stat.mode) & libc::S_IFMT == libc::S_IFLNK;
+        if file::stat(CWD, path).is_ok_and(|stat| is_link(&stat)) && !weak!("kernel-files") {
+            return Err(Error::new(say!("the image's {} is a link", path.to_string_lossy())).hint(phrase!(
+                "it must be a directory, or missing: the container's own devices and kernel files come there"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory or an empty file, and the directories above it, where they are missing; opens the place.
@@ -65,7 +83,7 @@ pub fn make(path: &CStr, kind: Kind) -> Result<Fd> {
 /// Walks down from the root, making what is missing relative to what is open.
 fn make_missing(path: &CStr, kind: Kind) -> Result<()> {
     let text = path.to_bytes();
-    let mut directory = find(c"/")?;
+    let mut directory = find(if weak!("root") { c"." } else { c"/" })?;
     let mut end = 0;
     while end < text.len() {
         let start = end + text[end..].iter().take_while(|byte| **byte == b'/').count();

@@ -21,7 +21,7 @@ pub fn make_private() -> Result<()> {
 /// covered instead.
 ///
 /// # Errors
-/// `pivot_root(2)`, umount(2), and mount(2), chroot(2) in their place.
+/// There is a link where the kernel's own files are to be; `pivot_root(2)`, umount(2), and mount(2), chroot(2) in their place.
 pub fn enter() -> Result<()> {
     let old = file::open(CWD, c"/", libc::O_PATH | libc::O_DIRECTORY)?;
     match mount::pivot_root(c".", c".") {
@@ -35,5 +35,6 @@ pub fn enter() -> Result<()> {
         }
         Err(error) => return Err(error),
     }
-    file::chdir(c"/")
+    file::chdir(c"/")?;
+    super::place::refuse_links()
 }

@@ -173,7 +173,7 @@ pub fn carry(trees: &mut [Option<Tree>], root: &CStr) -> Result<()> {
 }
 
 /// The path under which the kernel shows an open file to its process.
-fn descriptor_path(file: &Fd) -> Result<&'static CStr> {
+pub(super) fn descriptor_path(file: &Fd) -> Result<&'static CStr> {
     file::path(join!("/proc/self/fd/{}", file.number()))
 }
 

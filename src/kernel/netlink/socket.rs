@@ -78,6 +78,9 @@ impl Socket {
     /// As for [`Socket::request`].
     #[inline(never)]
     pub fn ask(&self, datagram: &mut Datagram, what: Phrase, each: &mut dyn FnMut(u16, &[u8])) -> Result<()> {
+        if datagram.too_long && !weak!("netlink") {
+            return Err(Error::os(Errno::EMSGSIZE, what, "").because(sys::ledger::reason()));
+        }
         netlink::send(self.0.by_ref(), datagram.finish())?;
         let mut buffer = vec![0; BUFFER];
         loop {

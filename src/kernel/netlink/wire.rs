@@ -24,6 +24,9 @@ pub struct Datagram {
     /// Where the message in the making begins, and how many there are.
     begun: usize,
     count: u32,
+    /// Whether something is longer than its length can say: it would be read as if it ended early, and what follows as attributes
+    /// of their own (CVE-2021-43784).
+    pub(super) too_long: bool,
 }
 
 impl Datagram {
@@ -45,7 +48,8 @@ impl Datagram {
     /// Adds an attribute.
     #[inline(never)]
     pub fn attribute(&mut self, kind: u16, value: &[u8]) {
-        self.bytes.extend_from_slice(&(value.len() as u16 + 4).to_ne_bytes());
+        let length = self.length(value.len() + 4);
+        self.bytes.extend_from_slice(&length);
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
         self.bytes.extend_from_slice(value);
         self.pad();
@@ -65,8 +69,13 @@ impl Datagram {
 
     /// Ends an attribute that holds others.
     pub fn close(&mut self, at: usize) {
-        let length = (self.bytes.len() - at) as u16;
-        self.bytes[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+        let length = self.length(self.bytes.len() - at);
+        self.bytes[at..at + 2].copy_from_slice(&length);
+    }
+
+    fn length(&mut self, length: usize) -> [u8; 2] {
+        self.too_long |= length > 0xffff;
+        (length as u16).to_ne_bytes()
     }
 
     /// Adds bytes that are no attribute: the fixed part of what stands in one.

@@ -3,15 +3,11 @@
 //! # Source
 //! `Documentation/admin-guide/LSM/apparmor.rst`, proc(5).
 
-use core::ffi::CStr;
-
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::sys::fd::CWD;
-use crate::sys::file;
+use crate::sys::{file, procfs};
 
-/// `PROC_SUPER_MAGIC` (`linux/magic.h`).
-const PROC: usize = 0x9fa0;
 /// `SYSFS_MAGIC`.
 const SYSFS: usize = 0x6265_6572;
 
@@ -20,14 +16,9 @@ const SYSFS: usize = 0x6265_6572;
 /// # Errors
 /// There is no `AppArmor`, or no such profile.
 pub fn apparmor(profile: &str) -> Result<()> {
-    let write = |path: &CStr| {
-        let opened = file::open(CWD, path, libc::O_WRONLY)?;
+    let write = |path: &str| {
         // Something else in its place would take the words and do nothing.
-        if file::filesystem(opened.by_ref())? != PROC {
-            return Err(Error::new(phrase!(
-                "/proc in the container is not the kernel's, so AppArmor can't be told the profile"
-            )));
-        }
+        let opened = procfs::open(path)?;
         file::write_all(opened.by_ref(), join!("exec {}", profile).as_bytes()).map_err(|error| {
             if error.is(Errno::ENOENT) {
                 Error::new(say!("there is no AppArmor profile {}", profile))
@@ -37,11 +28,11 @@ pub fn apparmor(profile: &str) -> Result<()> {
             }
         })
     };
-    match write(c"/proc/thread-self/attr/apparmor/exec") {
+    match write("self/attr/apparmor/exec") {
         // Before Linux 5.1 the modules shared one place.
         Err(error) if error.is(Errno::ENOENT) => {
             if is_enabled() {
-                return write(c"/proc/thread-self/attr/exec");
+                return write("self/attr/exec");
             }
             Err(Error::os(Errno::EOPNOTSUPP, phrase!("take the AppArmor profile"), profile).hint(phrase!(
                 "the kernel has no AppArmor, or has it turned off (CONFIG_SECURITY_APPARMOR, apparmor=1)"

