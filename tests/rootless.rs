@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::util::leaks;
+use crate::util::network::{HOST, Host, LOOPBACK, REMOTE, WEB};
 use crate::util::scene::Scene;
+use crate::util::traffic::By;
 use crate::util::user::User;
 
 trials! {
@@ -23,6 +25,7 @@ trials! {
     the_hosts_network_is_shared_with_its_files [Root, Busybox, Kernel("overlay"), Tool("newuidmap")];
     what_only_root_can_have_is_refused_in_words [Root, Busybox, Kernel("overlay"), Tool("newuidmap")];
     the_reasons_of_a_host_without_user_namespaces_are_told_apart [Root, Busybox, Tool("strace"), Tool("python3")];
+    pasta_leads_out_and_published_ports_lead_in [Root, Busybox, Kernel("overlay"), Tool("newuidmap"), Tool("pasta"), File("/dev/net/tun")];
     volumes_are_written_as_the_user [Root, Busybox, Kernel("overlay"), Tool("newuidmap")];
 }
 
@@ -322,7 +325,7 @@ fn what_only_root_can_have_is_refused_in_words(scene: &Scene) {
         let words = [&["run", "--rm"], words, &[&root, "true"]].concat();
         user.vial(words).ends(125)
     };
-    refused(&["--network", "bridge"]).says("need root").says("--network none or --network host");
+    refused(&["--network", "bridge"]).says("need root").says("--network none or host");
     refused(&["--device-cgroup-rule", "c 1:3 r"]).says("needs root");
     refused(&["-m", "64m"]).says("--memory can't be enforced").says("cgroup v2").says("Delegate=yes");
     user.vial(["--best-effort", "run", "--rm", "-m", "64m", &user.rootfs(), "echo", "yes"])
@@ -374,6 +377,49 @@ fn the_reasons_of_a_host_without_user_namespaces_are_told_apart(scene: &Scene) {
     let words =
         ["-m", "sh", "-c", fake, "sh"].into_iter().chain(setpriv).chain(["env", env.as_str()]).chain(inject).chain(run);
     scene.command("unshare", words).ends(125).says("kernel.unprivileged_userns_clone=1");
+}
+
+fn pasta_leads_out_and_published_ports_lead_in(scene: &Scene) {
+    let user = User::new(scene);
+    let host = Host::new(scene);
+    let root = user.rootfs();
+    let vial = |words: &[&str]| user.vial_on(&host, words.iter().copied());
+    let ports = ["-p", "8080:80", "-p", "127.0.0.1:8053:53/udp"];
+    let words = [&["run", "-d", "--name", "web"], &ports[..], &[&root, "sh", "-c", WEB]].concat();
+    vial(&words).ok().silent();
+    // In, from the host and from elsewhere, and out, as the host.
+    for address in HOST.into_iter().chain(LOOPBACK) {
+        let url =
+            if address.contains(':') { format!("http://[{address}]:8080/") } else { format!("http://{address}:8080/") };
+        let ask = host
+            .command("curl", ["-s", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "-m", "10", &url]);
+        assert!(ask.run().stdout.len() > 5, "{url}");
+    }
+    let url = format!("http://{}:8080/", HOST[0]);
+    assert!(host.command_there("curl", ["-s", "-m", "10", &url]).ok().stdout.len() > 5);
+    let far = host.remote().listen(By::Tcp, "::", 7000);
+    let out = vial(&["exec", "web", "timeout", "3", "nc", REMOTE[0], "7000"]).run().stdout;
+    assert!(out.contains(HOST[0]), "{out}");
+    drop(far);
+    vial(&["exec", "web", "cat", "/etc/resolv.conf"]).ok().shows("nameserver 169.254.1.1");
+    vial(&["port", "web"]).ok().shows("80/tcp -> 0.0.0.0:8080");
+    // A port that is taken, and what ends with the container.
+    let taken = [&["run", "--rm", "-p", "8080:80"][..], &[&root, "true"]].concat();
+    vial(&taken).ends(125).says("8080");
+    vial(&["restart", "-t", "0", "web"]).ok();
+    assert!(
+        host.command("curl", ["-s", "--retry", "20", "--retry-connrefused", "-m", "10", &url]).ok().stdout.len() > 5
+    );
+    vial(&["stop", "-t", "0", "web"]).ok();
+    until("pasta is left", || !processes_of(user.id).iter().any(|line| line.contains("pasta")));
+    vial(&["start", "web"]).ok();
+    vial(&["rm", "-f", "web"]).ok();
+    // Without it, and where it fails.
+    vial(&["run", "--rm", "--network", "pasta", &root, "ip", "route"]).ok().shows("default");
+    vial(&["run", "--rm", "--network", "none", &root, "ip", "route"]).ok().prints("");
+    scene.vial(["run", "--rm", "--network", "pasta", &root, "true"]).ends(125).says("normal users");
+    ends_without_a_trace(scene, &user);
+    host.end();
 }
 
 fn volumes_are_written_as_the_user(scene: &Scene) {

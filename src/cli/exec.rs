@@ -108,6 +108,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
             interactive: parsed.on(Id::Interactive) && !detach,
             init: false,
             group: Some(&group),
+            shows_network: false,
         };
         let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
         match run::start(&container, &surroundings, None, &mut |_| Ok(())) {

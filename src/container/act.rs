@@ -70,6 +70,8 @@ pub const READY: u8 = b'R';
 pub const GO: u8 = b'G';
 /// The message that another process is going to be the workload: its number, the lowest byte first.
 pub const HEIR: u8 = b'H';
+/// The message that carries the first process's network namespace.
+pub const NAMESPACE: u8 = b'N';
 /// The message that carries an error's wire form.
 pub const ERROR: u8 = b'E';
 

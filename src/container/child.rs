@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::ffi::CStr;
 
-use super::act::{Actor, ERROR, HEIR, READY};
+use super::act::{Actor, ERROR, HEIR, NAMESPACE, READY};
 use super::confine::{self, confine};
 use super::init;
 use super::plan::{Action, Confinement, Entered, Step};
@@ -56,6 +56,8 @@ pub struct Job<'a> {
     pub surroundings: Surroundings<'a>,
     /// Whether that process says when the workload may be executed.
     pub waits: bool,
+    /// Whether that process wants the network namespace in hand.
+    pub shows_network: bool,
 }
 
 /// Does everything; never returns to the caller's code.
@@ -72,6 +74,13 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
     let mut actor = Actor::new(job.wanted, channel);
+    if job.shows_network {
+        let _why = because!(
+            "hand the network namespace to vial: once this is closed to tracing nobody but root could open it"
+        );
+        let namespace = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
+        net::send(channel.by_ref(), &[NAMESPACE], Some(namespace.by_ref()))?;
+    }
     let is_open = |step: &&Step| matches!(step.action, Action::OomScore { .. } | Action::Users { .. });
     let open = job.steps.iter().take_while(is_open).count();
     let (open, steps) = job.steps.split_at(open);

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 
 use super::connect::{First, NAMED, inside, namespace_of};
 use super::connections::{Connection, Connections};
-use super::publish;
+use super::{pasta, publish};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
 use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::network::{Networks, ipam, names};
 use crate::sys::fd::CWD;
+use crate::sys::users::is_confined;
 use crate::sys::{FdRef, because, file};
 
 /// Takes a container that runs off one of its networks.
@@ -51,6 +52,9 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
         directory => directory?,
     };
     let mut all = Connections::read(directory.by_ref())?;
+    if is_confined() {
+        pasta::end(directory.by_ref())?;
+    }
     if all == Connections::default() {
         return Ok(links);
     }

@@ -7,11 +7,12 @@ use super::bundle::{Bundles, Durable};
 use super::connect::{self, Whose};
 use super::control::Control;
 use super::launch::{self, Launch};
+use super::pasta;
 use super::plan::{self, Setting};
 use super::process;
 use super::ranges;
 use super::remains;
-use super::run::{self, Container, Running, Surroundings};
+use super::run::{self, Connect, Container, Running, Surroundings};
 use super::state::{State, Status};
 use super::volume::Volumes;
 use crate::base::error::Result;
@@ -88,17 +89,24 @@ impl Life<'_> {
             interactive: !self.launch.annotation(launch::INPUT).is_empty(),
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
+            shows_network: pasta::is_wanted(spec),
         };
         let (state, directory) = (&mut self.state, self.directory);
         let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };
-        let mut connect = |pid| {
+        let mut connect = |pid: u32, _: Option<&Fd>| {
             for note in &connect::connect(&whose, pid)? {
                 warn(note);
             }
             Ok(())
         };
-        let connect: Option<&mut dyn FnMut(u32) -> Result<()>> =
-            if connect::is_wanted(spec) { Some(&mut connect) } else { None };
+        let mut by_pasta = |_: u32, namespace: Option<&Fd>| pasta::connect(spec, directory.by_ref(), namespace);
+        let connect: Option<&mut Connect<'_>> = if connect::is_wanted(spec) {
+            Some(&mut connect)
+        } else if pasta::is_wanted(spec) {
+            Some(&mut by_pasta)
+        } else {
+            None
+        };
         let running = run::start(&container, surroundings, connect, &mut |pid| {
             // Should vial be killed now, this tells whom to look for.
             let _why = because!("write down which process is going to be the workload");

@@ -17,6 +17,7 @@ pub mod life;
 pub mod log;
 pub mod monitor;
 mod notify;
+pub mod pasta;
 mod paths;
 pub mod plan;
 pub mod process;

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, GO, HEIR, READY, TERMINAL};
+use super::act::{ERROR, GO, HEIR, NAMESPACE, READY, TERMINAL};
 use super::child::{self, Job};
 use super::confine::{LISTENER, WARNING};
 use super::plan::Step;
@@ -43,6 +43,8 @@ pub struct Container<'a> {
     pub init: bool,
     /// The control group, made already.
     pub group: Option<&'a Group>,
+    /// Whether whoever connects it needs its network namespace in hand.
+    pub shows_network: bool,
 }
 
 /// What the workload gets of the process that starts it.
@@ -85,7 +87,7 @@ pub struct Running {
 pub fn start(
     container: &Container<'_>,
     surroundings: &Surroundings<'_>,
-    connect: Option<&mut dyn FnMut(u32) -> Result<()>>,
+    connect: Option<&mut Connect<'_>>,
     note: &mut dyn FnMut(u32) -> Result<()>,
 ) -> Result<Running> {
     let process =
@@ -111,6 +113,7 @@ pub fn start(
         size,
         surroundings: *surroundings,
         waits: surroundings.stays || connect.is_some(),
+        shows_network: container.shows_network,
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
@@ -136,11 +139,14 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
+    let mut namespace = None;
     if users {
         pid = await_heir(pid, &here)?;
+    } else if container.shows_network {
+        namespace = Some(await_namespace(pid, &here, container)?);
     }
     if let Some(connect) = connect
-        && let Err(error) = connect(pid)
+        && let Err(error) = connect(pid, namespace.as_ref())
     {
         let _ = process::kill(pid, libc::SIGKILL);
         // That process may have ended before, and has said why then.
@@ -179,6 +185,25 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
     }
     process::clone(job.namespaces, Role::Container)
 }
+
+/// Waits for the first process's network namespace.
+fn await_namespace(pid: u32, channel: &Fd, container: &Container<'_>) -> Result<Fd> {
+    let _why = because!("wait for the network namespace that is to be connected");
+    let mut message = alloc::vec![0u8; 8 << 10];
+    let (length, file) = net::receive(channel.by_ref(), &mut message)?;
+    match (message[..length].split_first(), file) {
+        (Some((&NAMESPACE, _)), Some(file)) => return Ok(file),
+        (Some((&ERROR, wire)), _) => {
+            process::wait(Some(pid), true)?;
+            return Err(Error::decode(wire).unwrap_or_else(|| died("failed")));
+        }
+        _ => {}
+    }
+    Err(await_execution(pid, channel, container).err().unwrap_or_else(|| died("failed")))
+}
+
+/// Connects the first process, whose network namespace may be in hand.
+pub type Connect<'a> = dyn FnMut(u32, Option<&Fd>) -> Result<()> + 'a;
 
 /// Waits until another process has taken the first one's place; which that is.
 fn await_heir(pid: u32, channel: &Fd) -> Result<u32> {

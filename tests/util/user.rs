@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::command::{Cmd, VIAL};
+use super::network::Host;
 use super::scene::Scene;
 
 /// IDs that no user has; the next ones are those of further users.
@@ -91,14 +92,26 @@ impl<'a> User<'a> {
 
     /// A command line that this user executes.
     pub fn command(&self, words: impl IntoIterator<Item = String>) -> Cmd<'a> {
+        self.scene.command("unshare", self.words(words))
+    }
+
+    fn words(&self, words: impl IntoIterator<Item = String>) -> Vec<String> {
         let id = self.id.to_string();
         let script = "for file in passwd group subuid subgid; do \
                           [ -e /etc/$file ] || : >/etc/$file; mount --bind $0/$file /etc/$file || exit; \
-                      done; cd $0/home; exec setpriv --reuid $1 --regid $1 --clear-groups -- env -u VIAL_ROOT \
+                      done; \
+                      if [ -e /dev/net/tun ]; then mknod -m 666 $0/tun c 10 200; mount --bind $0/tun /dev/net/tun; fi 2>/dev/null; \
+                      cd $0/home; exec setpriv --reuid $1 --regid $1 --clear-groups -- env -u VIAL_ROOT \
                       HOME=$0/home USER=tester \"${@:2}\"";
         let here = self.scene.directory().display().to_string();
-        let words = ["-m", "bash", "-c", script, &here, &id].map(str::to_owned).into_iter().chain(words);
-        self.scene.command("unshare", words.collect::<Vec<_>>())
+        ["-m", "bash", "-c", script, &here, &id].map(str::to_owned).into_iter().chain(words).collect()
+    }
+
+    /// vial on a host of the test's own, connecting containers as it does for normal users.
+    pub fn vial_on<S: AsRef<str>>(&self, host: &Host<'a>, args: impl IntoIterator<Item = S>) -> Cmd<'a> {
+        let vial = ["env", "-u", "VIAL_NETWORK", &self.scene.path("vial").display().to_string()].map(str::to_owned);
+        let words = vial.into_iter().chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        host.command("unshare", self.words(words))
     }
 }
 

@@ -252,7 +252,7 @@ fn accepted(id: Id) -> Phrase {
             phrase!("dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes")
         }
         Id::Network => phrase!(
-            "none, host, container:ID, ns:PATH, a network's name, or name=NAME[,alias=NAME][,ip=IP][,ip6=IP][,mac-address=MAC]"
+            "none, host, pasta, container:ID, ns:PATH, a network's name, or name=NAME[,alias=NAME][,ip=IP][,ip6=IP][,mac-address=MAC]"
         ),
         Id::Publish => phrase!(
             "[[ADDRESS:]PORT:]PORT[/tcp|/udp], ranges of the same length in the place of ports, such as 8080:80, 127.0.0.1:53:53/udp, \

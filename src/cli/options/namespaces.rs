@@ -20,8 +20,10 @@ pub const CONTAINER: u8 = 16;
 /// The one at a path such as `/proc/1/ns/net`.
 pub const PATH: u8 = 32;
 
+/// A new one that is connected by a program of that name, for normal users.
+pub const PASTA: u8 = 64;
 /// A new one that is on vial's networks.
-pub const NETWORKED: u8 = 64;
+pub const NETWORKED: u8 = 128;
 
 /// Whose namespace a flag asks for: one of the above, none if it is no such mode; and the container or the path.
 #[must_use]
@@ -29,7 +31,7 @@ pub const NETWORKED: u8 = 64;
 pub fn mode(word: &str) -> (u8, &str) {
     let (kind, rest) = word.cut(b':').unwrap_or((word, ""));
     // The names of the modes, in the order of their bits.
-    let place = text::place("private host none shareable container ns", kind);
+    let place = text::place("private host none shareable container ns pasta", kind);
     let mode = place.map_or(u8::from(kind.is_empty()), |place| 1 << place);
     let fits = match mode {
         CONTAINER => text::is_name(rest),
@@ -40,7 +42,7 @@ pub fn mode(word: &str) -> (u8, &str) {
 }
 
 /// What `--network` takes besides networks.
-const MODES: u8 = NONE | HOST | CONTAINER | PATH;
+const MODES: u8 = NONE | HOST | CONTAINER | PATH | PASTA;
 
 /// As [`mode`], for one flag: what is no mode of the network's is a network.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::namespaces::{HOST, NETWORKED, host_entry, is_allowed};
+use super::namespaces::{HOST, NETWORKED, PASTA, host_entry, is_allowed};
 use super::{Read, RunOptions, accepted, conflict, find};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -198,6 +198,7 @@ impl RunOptions<'_> {
     pub(super) fn check_published(&self, flag: &str, id: Id) -> Result<()> {
         match self.mode(Id::Network).0 {
             NETWORKED => Ok(()),
+            PASTA if matches!(id, Id::Publish | Id::PublishAll) => Ok(()),
             HOST if id == Id::AddHost => Ok(()),
             HOST if matches!(id, Id::Publish | Id::PublishAll) => {
                 let why =

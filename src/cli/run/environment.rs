@@ -12,11 +12,11 @@ use crate::base::keep::{self, Kept};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::options::files::parse_env_file;
-use crate::cli::options::namespaces::{CONTAINER, GATEWAY, HOST, PATH, host_entry};
+use crate::cli::options::namespaces::{CONTAINER, GATEWAY, HOST, PASTA, PATH, host_entry};
 use crate::cli::options::process::Variable;
 use crate::cli::parse::Parsed;
 use crate::container::files::Servers;
-use crate::container::{defaults, files};
+use crate::container::{defaults, files, pasta};
 use crate::sys::{because, fd, file, process};
 
 /// The most that is read of a file of variables or labels.
@@ -156,11 +156,12 @@ pub(super) fn resolver(options: Options, servers: Servers) -> Result<&'static st
     if files::is_stub(resolv) {
         resolv = host_file(c"/run/systemd/resolve/resolv.conf")?;
     }
-    let wanted = files::Resolver {
-        servers: parsed.texts(Id::Dns),
-        search: parsed.texts(Id::DnsSearch),
-        options: parsed.texts(Id::DnsOption),
-    };
+    let mut asked = parsed.texts(Id::Dns);
+    if asked.is_empty() && options.is(Id::Network, PASTA) {
+        asked = &[pasta::RESOLVER];
+    }
+    let wanted =
+        files::Resolver { servers: asked, search: parsed.texts(Id::DnsSearch), options: parsed.texts(Id::DnsOption) };
     Ok(files::resolv_conf(resolv, &wanted, servers).leak())
 }
 

@@ -6,6 +6,7 @@ use super::Options;
 use super::confined::share_sysfs;
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
+use crate::base::text::{Cut, decimal_u32};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::options::namespaces::id_range;
@@ -15,7 +16,7 @@ use crate::kernel::mounts::{Options as MountOptions, Part, Tree};
 use crate::kernel::users;
 use crate::sys::cold::Gate;
 use crate::sys::users::is_confined;
-use crate::sys::{FdRef, because};
+use crate::sys::{FdRef, because, process};
 
 type Give = fn(Options, &mut Spec, Option<FdRef<'_>>, &str) -> Result<()>;
 
@@ -100,6 +101,13 @@ fn give(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>, id: &str) -
 /// Whether mounts of the store can show owners as a user namespace has them. Nobody can tell but the kernel.
 fn can_map(store: FdRef<'_>) -> Result<bool> {
     let _why = because!("see whether owners of files in the store can be mapped");
+    // Overlays of such mounts came later than the mounts themselves.
+    let (major, minor) = process::uname()?[2].cut(b'.').unwrap_or_default();
+    let minor =
+        minor.bytes().take_while(u8::is_ascii_digit).fold(0u32, |all, digit| all * 10 + u32::from(digit - b'0'));
+    if (decimal_u32(major).unwrap_or(0), minor) < (5, 19) {
+        return Ok(false);
+    }
     let namespace = users::make("0 0 1", "0 0 1")?;
     let tree = Tree::take_open(store);
     Ok(tree.is_ok_and(|tree| tree.map_owners(namespace.by_ref()).is_ok()))

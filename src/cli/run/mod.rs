@@ -26,7 +26,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use super::options::RunOptions;
-use super::options::namespaces::{NETWORKED, PRIVATE};
+use super::options::namespaces::{NETWORKED, PASTA, PRIVATE};
 use super::parse::Parsed;
 use super::pull;
 use super::sealed;
@@ -41,6 +41,7 @@ use crate::container::disconnect;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
 use crate::container::monitor;
+use crate::container::pasta;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
 use crate::container::ranges;
@@ -62,14 +63,21 @@ type Options = &'static RunOptions<'static>;
 
 /// Reads what was asked for.
 fn read(context: &Context<'static>) -> Result<Options> {
+    let is_user = context.user_root.is_some();
     let network = match context.variable(b"VIAL_NETWORK") {
+        None | Some(b"") if is_user && pasta::is_there() => "pasta",
         None | Some(b"") => DEFAULT,
         Some(word) => keep::lossy(word),
     };
     let options = RunOptions::from_parsed(context.parsed, network)?;
-    if context.user_root.is_some() && options.is(Id::Network, NETWORKED) {
-        return Err(Error::new(phrase!("vial's networks need root"))
-            .hint(phrase!("accepted for a normal user: --network none or --network host")));
+    if is_user && options.is(Id::Network, NETWORKED) {
+        return Err(Error::new(phrase!("vial's networks need root")).hint(phrase!(
+            "accepted for a normal user: --network none or host, and pasta if it is installed (package passt)"
+        )));
+    }
+    if !is_user && options.is(Id::Network, PASTA) {
+        return Err(Error::new(phrase!("--network pasta is for normal users"))
+            .hint(phrase!("root's containers are on networks of vial's: vial network ls")));
     }
     Ok(options)
 }

@@ -16,7 +16,7 @@ use crate::cli::parse::Parsed;
 use crate::container::files::Servers;
 use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::container::user::Wanted;
-use crate::container::{defaults, launch, remains};
+use crate::container::{defaults, launch, pasta, remains};
 use crate::sys::users;
 
 /// What a specification is made of.
@@ -97,7 +97,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
     let set = |on: bool| if on { "true" } else { "" };
     // What flags say is there already.
     let signal = if parsed.last(Id::StopSignal).is_none() { parts.found.stop_signal } else { "" };
-    let resolver = if parts.options.is(Id::Network, namespaces::NETWORKED) {
+    let resolver = if parts.options.is(Id::Network, namespaces::NETWORKED | namespaces::PASTA) {
         if parsed.on(Id::PublishAll) {
             let place = annotations.iter().position(|(name, _)| *name == launch::PORTS).unwrap_or_else(|| {
                 annotations.push((launch::PORTS, ""));
@@ -127,6 +127,9 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
         signal,
         resolver,
     ];
+    if parts.options.is(Id::Network, namespaces::PASTA) {
+        annotations.push((pasta::USER_NETWORK, "pasta"));
+    }
     for (name, value) in NOTES.iter().zip(values) {
         if !value.is_empty() {
             annotations.push((*name, value));
