@@ -296,7 +296,8 @@ fn a_component_swapped_while_files_are_copied_leads_nowhere(scene: &Scene) {
     fs::write(scene.path("file"), "written").expect("write a file");
     fs::write(volume.join("d/canary"), "mine").expect("write a file");
     let option = format!("{}:/vol", volume.display());
-    let container = Container::start(scene, &["-v", &option], WAIT);
+    let command = crate::util::container::run(scene, &["-v", &option], WAIT);
+    let container = Container::watch(scene, command.limit(extent() * 4 + Duration::from_mins(1)).start(), None);
     let into = format!("{}:/vol/d/new", container.id);
     let out = format!("{}:/vol/d/canary", container.id);
     only_without(scene, "resolve", |victim| {
