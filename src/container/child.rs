@@ -113,8 +113,9 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
     }
     actor.perform(late)?;
-    if let Some(status) = &actor.status {
-        readback::check(status, &actor.rights, &actor.identity)?;
+    if let Some(status) = actor.status.take() {
+        // A file of the host's, which the container's processes are not to find.
+        readback::check(&status, &actor.rights, &actor.identity)?;
     }
     let _why = because!("become the workload");
     let stays = job.surroundings.stays;

@@ -189,7 +189,7 @@ impl<'a> RunOptions<'a> {
             | Id::Dns => return self.take_network(id, text).map(|()| text),
             Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => (namespaces::is_allowed(id, text), phrase!("no such mode")),
             Id::UserNs => (text::place("host auto keep-id", text).is_some(), phrase!("no such mode")),
-            Id::UidMap | Id::GidMap => return Ok(""),
+            Id::UidMap | Id::GidMap => return namespaces::id_range(text).map(|_| ""),
             Id::Hostname | Id::Domainname => (text::is_hostname(text), phrase!("not a host name")),
             Id::PublishAll => return Ok(text),
             Id::DnsSearch => (text == "." || text::is_hostname(text.trim_end_matches('.')), phrase!("not a domain")),
@@ -289,6 +289,7 @@ fn accepted(id: Id) -> Phrase {
         Id::DeviceCgroupRule => {
             phrase!("TYPE MAJOR:MINOR ACCESS: a, b or c, numbers or *, letters of rwm, such as 'c 1:3 rwm'")
         }
+        Id::UidMap | Id::GidMap => phrase!("INSIDE:OUTSIDE:COUNT, such as 0:100000:65536"),
         Id::CgroupParent => phrase!("a path without . and .., such as /jobs"),
         Id::SecurityOpt => phrase!(
             "no-new-privileges[=true|false], seccomp=FILE|default|unconfined, apparmor=PROFILE|unconfined, label=disable, \

@@ -62,6 +62,22 @@ pub(super) fn is_allowed(id: Id, word: &str) -> bool {
     mode(word).0 & allowed != 0 && !word.is_empty() && !word.ends_with(':')
 }
 
+/// The first ID inside, the first outside, and how many, of `INSIDE:OUTSIDE:COUNT`.
+///
+/// # Errors
+/// Why it is none.
+pub(in crate::cli) fn id_range(text: &str) -> Read<(u32, u32, u32)> {
+    let mut parts = text.parts(b':').map(text::uid);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(Some(inside)), Some(Some(outside)), Some(Some(count @ 1..)), None)
+            if inside.checked_add(count).is_some() && outside.checked_add(count).is_some() =>
+        {
+            Ok((inside, outside, count))
+        }
+        _ => Err(phrase!("not a range of IDs")),
+    }
+}
+
 impl<'a> RunOptions<'a> {
     /// Whose namespace one of the flags asks for, see [`mode`]; [`NETWORKED`] if the container is on networks.
     #[must_use]

@@ -6,9 +6,9 @@ use super::Options;
 use super::confined::share_sysfs;
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
-use crate::base::text::{Cut, uid};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
+use crate::cli::options::namespaces::id_range;
 use crate::container::spec::{IdMapping, Namespace, NamespaceKind, Spec};
 use crate::container::{launch, ranges};
 use crate::kernel::mounts::{Options as MountOptions, Part, Tree};
@@ -32,28 +32,20 @@ pub(super) fn apply(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>,
     if is_asked && parsed.text(Id::UserNs) != "host" { COLD_GATE.open()?(options, spec, store, id) } else { Ok(()) }
 }
 
-const ACCEPTED: Phrase = phrase!("INSIDE:OUTSIDE:COUNT, such as 0:100000:65536");
-
 /// The ranges that a flag gives.
-fn ranges_of(options: Options, id: Id) -> Result<Vec<IdMapping>> {
+fn ranges_of(options: Options, id: Id) -> Vec<IdMapping> {
     let mut map = Vec::new();
-    for given in options.parsed.flags.iter().filter(|given| given.flag.id == id) {
-        let mut parts = given.text()?.parts(b':').map(uid);
-        match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(Some(container_id)), Some(Some(host_id)), Some(Some(size @ 1..)), None)
-                if container_id.checked_add(size).is_some() && host_id.checked_add(size).is_some() =>
-            {
-                map.push(IdMapping { container_id, host_id, size });
-            }
-            _ => return Err(given.refuse(phrase!("not a range of IDs"), ACCEPTED)),
+    for text in options.parsed.texts(id) {
+        if let Ok((container_id, host_id, size)) = id_range(text) {
+            map.push(IdMapping { container_id, host_id, size });
         }
     }
-    Ok(map)
+    map
 }
 
 fn give(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>, id: &str) -> Result<()> {
     let mode = options.parsed.text(Id::UserNs);
-    let (mut uids, mut gids) = (ranges_of(options, Id::UidMap)?, ranges_of(options, Id::GidMap)?);
+    let (mut uids, mut gids) = (ranges_of(options, Id::UidMap), ranges_of(options, Id::GidMap));
     let needs_root = |why: Phrase| Err(Error::new(why).hint(phrase!("accepted here: --userns host")));
     if mode == "keep-id" || is_confined() {
         return needs_root(phrase!(
