@@ -17,6 +17,9 @@ const NAMES: &str = "secure exe fds cwd root resolve nofollow null proc kernel-f
 static OFF: AtomicU32 = AtomicU32::new(0);
 
 /// Turns off what `VIAL_WEAK=name,name` in the environment names; a name that there is not is a mistake of the test.
+///
+/// # Panics
+/// When there is no such name.
 pub fn choose(env: &[&CStr]) {
     let Some(names) = env.iter().find_map(|variable| variable.to_str().ok()?.strip_prefix("VIAL_WEAK=")) else {
         return;
