@@ -138,6 +138,7 @@ fn main() -> ExitCode {
         vm::control::trials(),
         vm::limits::trials(),
         vm::reboot::trials(),
+        vm::rootless::trials(),
         vm::systemd::trials(),
         whiteouts::trials(),
         workload::trials(),

@@ -16,6 +16,8 @@ pub struct Rights {
     pub no_new_privileges: bool,
     /// Whether IDs are told as they are outside of the container's user namespace.
     pub other_ids: bool,
+    /// Whether the user's own groups stay, since nobody can take them away in a user namespace without `newgidmap`.
+    pub keeps_groups: bool,
 }
 
 /// The names of the sets, `proc_pid_status(5)`.
@@ -36,6 +38,7 @@ pub fn check(status: &Fd, rights: &Rights, identity: &Identity) -> Result<()> {
         let all = |own: u32| words.clone().all(|word| text::decimal_u32(word) == Some(own));
         let right = match name {
             "Uid" | "Gid" | "Groups" if rights.other_ids => true,
+            "Groups" if rights.keeps_groups => true,
             "Uid" => all(identity.uid),
             "Gid" => all(identity.gid),
             "Groups" => words.all(|word| text::decimal_u32(word).is_some_and(|group| identity.groups.contains(&group))),

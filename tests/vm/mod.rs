@@ -11,6 +11,7 @@ pub mod harness;
 pub mod kernel;
 pub mod limits;
 pub mod reboot;
+pub mod rootless;
 pub mod systemd;
 
 use std::fmt::Write as _;
