@@ -287,7 +287,7 @@ impl<'a> Actor<'a> {
         match if weak!("groups") { Ok(()) } else { security::setgroups(groups) } {
             // Nobody with the right to it has mapped groups; then there are none that could be given away.
             Err(error) if error.is(Errno::EPERM) && groups.is_empty() && self.keeps_groups => {
-                self.rights.keeps_groups = true
+                self.rights.keeps_groups = true;
             }
             result => result.map_err(unmapped)?,
         }
