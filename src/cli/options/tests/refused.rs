@@ -48,7 +48,7 @@ const BAD: &[(&str, &[&str], &str, &str)] = &[
     ("device", &["/dev/null:", "/dev/null:null", "/dev/null:/", "/dev/null:x:r", "/dev/null:rr"], "the container's path is not absolute", "HOST"),
     ("device", &["/dev/null:/n:x", "/dev/null:/n:", "/dev/null:/n:rwmr"], "the access is not of rwm", "rwm"),
     ("device", &["/a:/b:r:w"], "too many parts", "rwm"),
-    ("network", &["", "host:", "none:x", "container:", "container:a/b", "ns:", "ns:net", "a/b", "-a", "alias=a", "name=", "name=a/b"], "no such mode", "none, host, container:ID, ns:PATH, a network's name"),
+    ("network", &["", "host:", "none:x", "container:", "container:a/b", "ns:", "ns:net", "a/b", "-a", "alias=a", "name=", "name=a/b"], "no such mode", "none, host, pasta, container:ID, ns:PATH, a network's name"),
     ("network", &["name=a,gw=1", "name=a,", "name=a,driver-opt=x=y"], "a key is unknown", "name=NAME"),
     ("network", &["name=a,ip=fd00::1", "name=a,ip=", "name=a,ip6=10.0.0.1", "name=a,alias=a/b", "name=a,mac-address=02:00:00:00:00"], "a value is malformed", "mac-address=MAC"),
     ("publish", &["", "0", "x", "80:", "65536", "8080:0", ":80:", "80-79", "8080:80-", "-80", "1:2:3:4"], "not a", "[[ADDRESS:]PORT:]PORT"),
