@@ -49,16 +49,6 @@ impl Source for Packed {
     }
 }
 
-/// Unpacks it before there is a ledger that could tell of that; where it is and how long, if it was not there yet.
-///
-/// # Errors
-/// As for [`Gate::open`].
-pub(super) fn unpack_before() -> Result<Option<(usize, usize)>> {
-    let [at, length] = [0, 1].map(|which| PLACE[which].load(Ordering::Relaxed));
-    unpack()?;
-    Ok(if length == 0 { None } else { Some((at, length)) })
-}
-
 /// Unpacks it, if that was not done yet.
 ///
 /// # Errors

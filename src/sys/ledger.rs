@@ -162,8 +162,12 @@ impl Drop for Because {
 }
 
 fn shared() -> Option<&'static Shared> {
+    let shared = SHARED.load(Ordering::Relaxed);
+    if shared == early().cast() {
+        return None;
+    }
     // SAFETY: `open` stores the address of a mapping that is never unmapped, and only once it is initialised.
-    unsafe { SHARED.load(Ordering::Relaxed).as_ref() }
+    unsafe { shared.as_ref() }
 }
 
 /// Whether a ledger is kept.
@@ -187,22 +191,18 @@ pub fn open(format: Format) -> Result<()> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let args = [0, length, protection as usize, flags as usize, usize::MAX, 0];
-    let first = arch::ticks();
-    // What writes a ledger down is packed; and a record of that is the first that is written.
-    let unpacked = cold::unpack_before()?;
+    // What writes a ledger down is packed.
+    SHARED.store(early().cast(), Ordering::Relaxed);
+    let unpacked = COLD_GATE_DESCRIBE.open();
+    SHARED.store(ptr::null_mut(), Ordering::Relaxed);
+    unpacked?;
     let begun = arch::ticks();
     // SAFETY: a fresh mapping touches nothing that exists.
     let address =
         unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, phrase!("mmap"), c"the ledger"))?;
     JSON.store(format == Format::Json, Ordering::Relaxed);
     SHARED.store(address as *mut Shared, Ordering::Relaxed);
-    if let Some((at, length)) = unpacked {
-        let _why = because(cold::WHY);
-        let (writable, executable) = (libc::PROT_READ | libc::PROT_WRITE, libc::PROT_READ | libc::PROT_EXEC);
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        end(begin_at(Sysno::mmap, &[at, length, writable as usize, flags as usize, usize::MAX, 0], first), at);
-        end(begin_at(Sysno::mprotect, &[at, length, executable as usize, 0, 0, 0], first), 0);
-    }
+    record_early(cold::WHY);
     let record = begin_at(Sysno::mmap, &args, begun);
     end(record, address);
     if let Some(shared) = shared() {
@@ -238,7 +238,7 @@ pub(super) fn begin(nr: Sysno, args: &[usize; 6]) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
-    let Some(shared) = shared() else { return ptr::null_mut() };
+    let Some(shared) = shared() else { return note_early(nr, args, begun) };
     let mut text = Text::new();
     let Ok(describe) = COLD_GATE_DESCRIBE.open() else { return ptr::null_mut() };
     describe(nr, args, &mut text);
@@ -270,10 +270,58 @@ fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
     start
 }
 
+/// Stands for the ledger, and for each record in it, while what writes one down is unpacked.
+fn early() -> *mut u8 {
+    ptr::without_provenance_mut(1)
+}
+
+/// How many calls were made while there was no ledger yet that could tell of them.
+static EARLY: AtomicUsize = AtomicUsize::new(0);
+/// Those calls: number, arguments, when it began, and what came of it.
+static EARLY_CALLS: [[AtomicUsize; 9]; 12] = [const { [const { AtomicUsize::new(0) }; 9] }; 12];
+
+fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
+    let count = EARLY.fetch_add(1, Ordering::Relaxed);
+    if let Some(call) = EARLY_CALLS.get(count) {
+        call[0].store(nr as usize, Ordering::Relaxed);
+        for (place, arg) in call[1..7].iter().zip(args) {
+            place.store(*arg, Ordering::Relaxed);
+        }
+        call[7].store(begun as usize, Ordering::Relaxed);
+    }
+    early()
+}
+
+/// Writes down the calls that were made before there was a ledger.
+fn record_early(why: Phrase) {
+    let _why = because(why);
+    let count = EARLY.load(Ordering::Relaxed);
+    for call in EARLY_CALLS.iter().take(count) {
+        let [nr, a, b, c, d, e, f, begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
+        // Unpacking asks for nothing but memory.
+        if let Some(nr) = [Sysno::mmap, Sysno::munmap, Sysno::mprotect].into_iter().find(|known| *known as usize == nr)
+        {
+            end(begin_at(nr, &[a, b, c, d, e, f], begun as u64), register);
+        }
+    }
+}
+
 /// Completes a record.
 #[inline]
 pub(super) fn end(record: *mut u8, register: usize) {
-    if record.is_null() {
+    if !record.is_null() {
+        end_at(record, register);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_at(record: *mut u8, register: usize) {
+    if record == early() {
+        let count = EARLY.load(Ordering::Relaxed);
+        if let Some(call) = EARLY_CALLS.get(count.wrapping_sub(1)) {
+            call[8].store(register, Ordering::Relaxed);
+        }
         return;
     }
     // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
