@@ -297,11 +297,11 @@ fn record_early(why: Phrase) {
     let _why = because(why);
     let count = EARLY.load(Ordering::Relaxed);
     for call in EARLY_CALLS.iter().take(count) {
-        let [nr, a, b, c, d, e, f, begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
+        let [nr, args @ .., begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
         // Unpacking asks for nothing but memory.
         if let Some(nr) = [Sysno::mmap, Sysno::munmap, Sysno::mprotect].into_iter().find(|known| *known as usize == nr)
         {
-            end(begin_at(nr, &[a, b, c, d, e, f], begun as u64), register);
+            end(begin_at(nr, &args, begun as u64), register);
         }
     }
 }
