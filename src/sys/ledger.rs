@@ -19,8 +19,10 @@ use super::cold::{self, Gate};
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
 
+mod early;
 mod print;
 
+use early::{early, end_early, note_early, record_early};
 pub use print::Format;
 
 /// Bytes reserved for records; pages that are never written cost nothing.
@@ -270,42 +272,6 @@ fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
     start
 }
 
-/// Stands for the ledger, and for each record in it, while what writes one down is unpacked.
-fn early() -> *mut u8 {
-    ptr::without_provenance_mut(1)
-}
-
-/// How many calls were made while there was no ledger yet that could tell of them.
-static EARLY: AtomicUsize = AtomicUsize::new(0);
-/// Those calls: number, arguments, when it began, and what came of it.
-static EARLY_CALLS: [[AtomicUsize; 9]; 12] = [const { [const { AtomicUsize::new(0) }; 9] }; 12];
-
-fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
-    let count = EARLY.fetch_add(1, Ordering::Relaxed);
-    if let Some(call) = EARLY_CALLS.get(count) {
-        call[0].store(nr as usize, Ordering::Relaxed);
-        for (place, arg) in call[1..7].iter().zip(args) {
-            place.store(*arg, Ordering::Relaxed);
-        }
-        call[7].store(begun as usize, Ordering::Relaxed);
-    }
-    early()
-}
-
-/// Writes down the calls that were made before there was a ledger.
-fn record_early(why: Phrase) {
-    let _why = because(why);
-    let count = EARLY.load(Ordering::Relaxed);
-    for call in EARLY_CALLS.iter().take(count) {
-        let [nr, args @ .., begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
-        // Unpacking asks for nothing but memory.
-        if let Some(nr) = [Sysno::mmap, Sysno::munmap, Sysno::mprotect].into_iter().find(|known| *known as usize == nr)
-        {
-            end(begin_at(nr, &args, begun as u64), register);
-        }
-    }
-}
-
 /// Completes a record.
 #[inline]
 pub(super) fn end(record: *mut u8, register: usize) {
@@ -318,11 +284,7 @@ pub(super) fn end(record: *mut u8, register: usize) {
 #[inline(never)]
 fn end_at(record: *mut u8, register: usize) {
     if record == early() {
-        let count = EARLY.load(Ordering::Relaxed);
-        if let Some(call) = EARLY_CALLS.get(count.wrapping_sub(1)) {
-            call[8].store(register, Ordering::Relaxed);
-        }
-        return;
+        return end_early(register);
     }
     // SAFETY: `begin` returned this address of a record in the mapping, which stays mapped.
     let record = unsafe { &*record.cast::<Record>() };
