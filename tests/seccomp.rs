@@ -502,7 +502,7 @@ fn filters_decide_as_libseccomps_and_search_less(scene: &Scene) {
     let mut compared = 0;
     let mut steps = (0, 0);
     for (place, profile) in profiles.iter().enumerate() {
-        let theirs = bpf::read(&fs::read(scene.path(place.to_string())).expect("read libseccomp's program"));
+        let theirs = program(&fs::read(scene.path(place.to_string())).expect("read libseccomp's program"));
         let parsed = json::parse(profile.to_string().as_bytes()).expect("it is JSON");
         let ours = seccomp::compile(&parsed).unwrap_or_else(|error| panic!("{profile}: {error}")).0.program;
         let is_docker = place + 1 == profiles.len();
@@ -565,4 +565,9 @@ fn the_host_s_keys_stay_outside(scene: &Scene) {
     }
     // A kernel without keys has none to keep.
     without(scene, "keyctl", "ENOSYS", &["run", "--rm"]).ok().prints(ROOT);
+}
+
+/// The program in a file as `seccomp_export_bpf(3)` writes it.
+fn program(bytes: &[u8]) -> Vec<u64> {
+    bytes.as_chunks().0.iter().map(|word: &[u8; 8]| u64::from_le_bytes(*word)).collect()
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
 
+use crate::util::network::{HOST, Host, WEB};
 use crate::util::scene::Scene;
 
 trials! {
@@ -16,7 +17,8 @@ trials! {
     volumes_have_owners_as_the_container_sees_them [Root, Busybox, Kernel("overlay")];
     files_are_copied_in_and_out_with_owners_as_the_container_sees_them [Root, Busybox, Kernel("overlay")];
     without_mounts_that_map_owners_a_copy_is_made [Root, Busybox, Kernel("overlay"), Tool("strace")];
-    the_network_and_limits_are_as_without [Root, Busybox, Kernel("overlay")];
+    limits_and_namespaces_are_as_without [Root, Busybox, Kernel("overlay")];
+    the_bridge_and_published_ports_are_as_without [Root, Busybox, Kernel("overlay"), Tool("nft")];
     what_is_malformed_or_contradicts_is_refused [Root, Busybox];
     a_range_is_given_back_whatever_happens [Root, Busybox, Kernel("overlay")];
 }
@@ -269,7 +271,7 @@ fn without_mounts_that_map_owners_a_copy_is_made(scene: &Scene) {
     scene.assert_nothing_left();
 }
 
-fn the_network_and_limits_are_as_without(scene: &Scene) {
+fn limits_and_namespaces_are_as_without(scene: &Scene) {
     let rootfs = scene.rootfs().display().to_string();
     let script = "ip addr show lo | grep -c 127.0.0.1; hostname inside && hostname; cat /proc/sys/kernel/hostname; mount | grep -c cgroup; ulimit -n";
     let words = [
@@ -299,6 +301,21 @@ fn the_network_and_limits_are_as_without(scene: &Scene) {
     scene.assert_nothing_left();
 }
 
+fn the_bridge_and_published_ports_are_as_without(scene: &Scene) {
+    let host = Host::new(scene);
+    let web = host.container("web", &["--userns", "auto", "-p", "8080:80", "--cap-add", "NET_ADMIN"], WEB);
+    let own = web.own();
+    assert!(host.command_there("curl", ["-s", "-m", "10", &format!("http://{}:8080/", HOST[0])]).ok().stdout.len() > 5);
+    // The namespace is the container's own: who has the right to may change it.
+    assert_eq!(web.exec(&host, "ip link set eth0 mtu 1400 && cat /sys/class/net/eth0/mtu").trim(), "1400");
+    // Another one shares the network, and has other users.
+    let joined = format!("container:{}", host.name("web"));
+    let root = scene.rootfs().display().to_string();
+    let words = ["run", "--rm", "--userns", "auto", "--network", &joined, &root, "ip", "address", "show", "eth0"];
+    host.vial(words).ok().shows(&own[0]);
+    host.end();
+}
+
 fn what_is_malformed_or_contradicts_is_refused(scene: &Scene) {
     let rootfs = scene.rootfs().display().to_string();
     let refused = |words: &[&str]| scene.vial(["run", "--rm"].iter().chain(words).chain(&[&*rootfs, "true"])).ends(125);
@@ -320,6 +337,9 @@ fn what_is_malformed_or_contradicts_is_refused(scene: &Scene) {
         refused(&["--uidmap", map]).says("--uidmap").says("0:100000:65536");
     }
     refused(&["--userns", "auto", "--uidmap", "0:1:1"]).says("conflicts");
+    for shared in [["--pid", "host"], ["--ipc", "host"], ["--cgroupns", "host"]] {
+        refused(&[&["--userns", "auto"], &shared[..]].concat()).says("conflicts with --userns");
+    }
     refused(&["--userns", "keep-id"]).says("--userns host");
     refused(&["--uidmap", "0:300000:10", "--uidmap", "5:400000:10"]).says("must not overlap");
     scene.vial(["run", "--rm", "--userns=host", &rootfs, "true"]).ok();

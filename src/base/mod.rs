@@ -40,4 +40,5 @@ pub mod signal;
 pub mod sort;
 pub mod text;
 pub mod time;
+pub mod version;
 pub mod zstd;

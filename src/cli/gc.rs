@@ -57,9 +57,8 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     collector.note(result);
     let result = if all { collector.networks() } else { Ok(()) };
     collector.note(result);
-    for range in ranges::collect(collector.root, collector.bundles, collector.dry)? {
-        say("range", range)?;
-    }
+    let result = collector.ranges();
+    collector.note(result);
     let result = collector.images(context);
     collector.note(result);
     Ok(collector.code)
@@ -154,6 +153,14 @@ impl Collector<'_> {
     fn volumes(&self) -> Result<()> {
         for name in Volumes::open(self.root)?.clean(self.dry)? {
             say("volume", name)?;
+        }
+        Ok(())
+    }
+
+    /// Ranges of user IDs of containers that are gone.
+    fn ranges(&self) -> Result<()> {
+        for range in ranges::collect(self.root, self.bundles, self.dry)? {
+            say("range", range)?;
         }
         Ok(())
     }

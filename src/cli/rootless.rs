@@ -13,6 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::bundle::Bundles;
+use crate::container::process as known;
 use crate::container::state::Seen;
 use crate::image::helper::Helper;
 use crate::kernel::program::Program;
@@ -59,14 +60,17 @@ fn become_root(context: &mut Context<'static>, uid: u32) -> Result<()> {
 /// Joins the namespace of another vial process, or of a container that runs; whether there is one.
 fn join_others(place: FdRef<'_>, root: FdRef<'_>) -> Result<bool> {
     while let Some(pid) = users::who_stays(place)? {
-        if users::join(pid).is_ok() {
-            return Ok(true);
-        }
-        // It may have ended meanwhile; if it still is there it can't be joined.
-        if users::who_stays(place)? == Some(pid) {
-            return users::join(pid).map(|()| true).map_err(|error| {
-                error.hint(say!("process {} works on this store in a user namespace that this process can't join", pid))
-            });
+        let is_meant = || users::who_stays(place).map(|now| now == Some(pid));
+        match users::join(pid, &is_meant) {
+            Ok(()) => return Ok(true),
+            Err(error) if is_meant()? => {
+                return Err(error.hint(say!(
+                    "process {} works on this store in a user namespace that this process can't join",
+                    pid
+                )));
+            }
+            // It has ended meanwhile.
+            Err(_) => {}
         }
     }
     if !file::exists(root, c"containers") {
@@ -77,7 +81,9 @@ fn join_others(place: FdRef<'_>, root: FdRef<'_>) -> Result<bool> {
     for (id, name) in bundles.list()? {
         let seen = Seen::look(&bundles, (id, name)).ok().flatten();
         let running = seen.filter(|seen| seen.condition.is_running());
-        if running.is_some_and(|seen| users::join(seen.state.pid).is_ok()) {
+        let Some(state) = running.map(|seen| seen.state) else { continue };
+        let is_meant = || Ok(known::is_alive(state.pid, state.pid_start));
+        if users::join(state.pid, &is_meant).is_ok() {
             return Ok(true);
         }
     }

@@ -26,12 +26,16 @@ pub fn unshare() -> Result<()> {
     Ok(())
 }
 
-/// Moves this process to a user namespace that is there.
+/// Moves this process to a process's user namespace, if that is still the process meant once its namespace is open: its number may
+/// be another one's by then.
 ///
 /// # Errors
-/// open(2), setns(2).
-pub fn join(pid: u32) -> Result<()> {
+/// open(2), setns(2); `ESRCH` for another process.
+pub fn join(pid: u32, is_meant: &dyn Fn() -> Result<bool>) -> Result<()> {
     let namespace = file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)?;
+    if !is_meant()? {
+        return Err(Error::os(Errno::ESRCH, phrase!("join the user namespace of process"), pid));
+    }
     process::setns(namespace.by_ref(), libc::CLONE_NEWUSER)?;
     entered();
     Ok(())

@@ -2,8 +2,12 @@
 
 /// What a filter says of a call, and after how many instructions. A program is in words of 64 bits, `struct sock_filter`.
 pub fn run(program: &[u64], architecture: u32, number: u32, args: [u64; 6]) -> (u32, usize) {
-    let mut data = vec![number, architecture, 0, 0];
-    data.extend(args.iter().flat_map(|arg| [*arg as u32, (arg >> 32) as u32]));
+    // `struct seccomp_data` in words of 32 bits; the place of the call is not of interest here.
+    let mut data = [0; 16];
+    data[..2].copy_from_slice(&[number, architecture]);
+    for (words, arg) in data[4..].chunks_exact_mut(2).zip(args) {
+        words.copy_from_slice(&[arg as u32, (arg >> 32) as u32]);
+    }
     let (mut at, mut accumulator) = (0, 0);
     for steps in 1..5000 {
         let word = program[at];
@@ -31,9 +35,4 @@ pub fn run(program: &[u64], architecture: u32, number: u32, args: [u64; 6]) -> (
         at += 1 + if truth { yes } else { no } as usize;
     }
     panic!("the program has no end")
-}
-
-/// The program in a file as `seccomp_export_bpf(3)` writes it.
-pub fn read(bytes: &[u8]) -> Vec<u64> {
-    bytes.as_chunks().0.iter().map(|word: &[u8; 8]| u64::from_le_bytes(*word)).collect()
 }

@@ -3,6 +3,7 @@
 use super::Options;
 use crate::base::error::{Error, Result};
 use crate::cli::flags::Id;
+use crate::cli::flags::table::name;
 use crate::cli::options::{mounts, namespaces};
 use crate::container::spec::{Mount, Spec};
 use crate::kernel::users;
@@ -21,7 +22,8 @@ fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
         ))
         .hint(phrase!("--device gives the container one of the host's")));
     }
-    share_sysfs(options, spec);
+    own_namespaces(options, "working in a user namespace", namespaces::HOST)?;
+    share_sysfs(options, spec, namespaces::HOST);
     let linux = spec.linux.get_or_insert_default();
     // There are the devices that the container is given and no others: those of the host's, under their own names.
     if !options.parsed.on(Id::RunPrivileged) {
@@ -51,10 +53,28 @@ fn adapt(options: Options, spec: &mut Spec) -> Result<()> {
     Ok(())
 }
 
-/// Shows the host's `/sys` to a container on the host's network: the kernel makes none for who has not made its network.
-pub(super) fn share_sysfs(options: Options, spec: &mut Spec) {
-    let host_network = options.is(Id::Network, namespaces::HOST);
-    for mount in spec.mounts.iter_mut().filter(|mount| host_network && mount.kind == Some("sysfs")) {
+/// Refuses namespaces of these modes whose files the kernel makes only for who owns them: `/proc`, message queues, control groups.
+///
+/// # Errors
+/// The container shares one of them.
+pub(super) fn own_namespaces(options: Options, with: &str, modes: u8) -> Result<()> {
+    for id in [Id::Pid, Id::Ipc, Id::CgroupNs] {
+        if options.is(id, modes) {
+            return Err(Error::new(say!(
+                "--{} conflicts with {}: that namespace is not the container's own",
+                name(id),
+                with
+            ))
+            .hint(phrase!("the kernel shows its files only to who owns it; leave one of both out")));
+        }
+    }
+    Ok(())
+}
+
+/// Shows the host's `/sys` to a container whose network is of these modes: the kernel makes none for who does not own the network.
+pub(super) fn share_sysfs(options: Options, spec: &mut Spec, modes: u8) {
+    let shares = options.is(Id::Network, modes);
+    for mount in spec.mounts.iter_mut().filter(|mount| shares && mount.kind == Some("sysfs")) {
         mount.kind = Some("bind");
         mount.source = Some("/sys");
         mount.options = alloc::vec!["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro", "rro"];

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::Options;
-use super::confined::share_sysfs;
+use super::confined::{own_namespaces, share_sysfs};
 use crate::base::error::{Error, Result};
 use crate::base::phrase::Phrase;
-use crate::base::text::{Cut, decimal_u32};
+use crate::base::version::version;
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
-use crate::cli::options::namespaces::id_range;
+use crate::cli::options::namespaces::{CONTAINER, HOST, PATH, id_range};
 use crate::container::spec::{IdMapping, Namespace, NamespaceKind, Spec};
 use crate::container::{launch, ranges};
 use crate::kernel::mounts::{Options as MountOptions, Part, Tree};
@@ -57,6 +57,7 @@ fn give(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>, id: &str) -
         return Err(Error::new(phrase!("--userns auto conflicts with --uidmap and --gidmap"))
             .hint(phrase!("accepted: one of them")));
     }
+    own_namespaces(options, "--userns", HOST | CONTAINER)?;
     if uids.is_empty() && gids.is_empty() {
         let first = match store {
             Some(store) => ranges::lease(store, id)?,
@@ -86,7 +87,7 @@ fn give(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>, id: &str) -
             spec.annotations.push((launch::STORAGE, "copy"));
         }
     }
-    share_sysfs(options, spec);
+    share_sysfs(options, spec, HOST | CONTAINER | PATH);
     for mount in &mut spec.mounts {
         // What is vial's own: files made for the container, and volumes.
         let is_own = mount.source.is_some_and(|source| !source.starts_with('/'));
@@ -102,10 +103,7 @@ fn give(options: Options, spec: &mut Spec, store: Option<FdRef<'_>>, id: &str) -
 fn can_map(store: FdRef<'_>) -> Result<bool> {
     let _why = because!("see whether owners of files in the store can be mapped");
     // Overlays of such mounts came later than the mounts themselves.
-    let (major, minor) = process::uname()?[2].cut(b'.').unwrap_or_default();
-    let minor =
-        minor.bytes().take_while(u8::is_ascii_digit).fold(0u32, |all, digit| all * 10 + u32::from(digit - b'0'));
-    if (decimal_u32(major).unwrap_or(0), minor) < (5, 19) {
+    if version(process::uname()?[2]) < (5, 19) {
         return Ok(false);
     }
     let namespace = users::make("0 0 1", "0 0 1")?;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::text::{Cut, decimal_u64};
+use crate::base::version::version;
 use crate::kernel::security::caps;
 
 /// What docker calls this processor.
@@ -30,15 +30,6 @@ const NATIVE: &str = if cfg!(target_arch = "x86_64") {
 
 fn texts(of: Option<&Value>) -> impl Iterator<Item = &'static str> {
     of.and_then(Value::as_array).unwrap_or_default().iter().filter_map(Value::as_str)
-}
-
-/// A version of a kernel as a number.
-fn version(text: &str) -> u64 {
-    let mut parts = text.parts(b'.').map(|part| {
-        let end = part.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(part.len());
-        decimal_u64(&part[..end]).unwrap_or(0)
-    });
-    parts.next().unwrap_or(0) << 32 | parts.next().unwrap_or(0)
 }
 
 /// Whether a rule is for a container with these capabilities on this kernel.

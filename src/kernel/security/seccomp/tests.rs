@@ -6,47 +6,19 @@ use std::vec::Vec;
 
 use serde_json::Value;
 
+/// The integration tests have it too.
+#[path = "../../../../tests/util/bpf.rs"]
+mod bpf;
+
+use bpf::run;
+
 use super::super::caps;
-use super::search::{ABOVE, AND, AT_LEAST, EQUALS, GO, HAS, LOAD, RETURN};
 use super::{COMPAT_ARCHITECTURE, default_filter};
 use crate::kernel::security::filter::NATIVE;
 
 const ALLOW: u32 = 0x7fff_0000;
 const EPERM: u32 = 0x0005_0001;
 const ENOSYS: u32 = 0x0005_0026;
-
-/// Runs a program as the kernel does on a call; what comes of it, and after how many instructions. bpf(4).
-pub(super) fn run(program: &[u64], architecture: u32, number: u32, args: [u64; 6]) -> (u32, usize) {
-    let mut data = [number, architecture, 0, 0].to_vec();
-    data.extend(args.iter().flat_map(|arg| [*arg as u32, (arg >> 32) as u32]));
-    let (mut at, mut accumulator) = (0, 0);
-    for steps in 1.. {
-        let word = program[at];
-        let (code, yes, no, k) = (word as u16, word >> 16 & 0xff, word >> 24 & 0xff, (word >> 32) as u32);
-        let truth = match code {
-            LOAD => {
-                accumulator = data[k as usize / 4];
-                true
-            }
-            AND => {
-                accumulator &= k;
-                true
-            }
-            RETURN => return (k, steps),
-            GO => {
-                at += k as usize;
-                true
-            }
-            EQUALS => accumulator == k,
-            ABOVE => accumulator > k,
-            AT_LEAST => accumulator >= k,
-            HAS => accumulator & k != 0,
-            _ => panic!("an instruction that is not known: {code:#x}"),
-        };
-        at += 1 + if truth { yes } else { no } as usize;
-    }
-    unreachable!()
-}
 
 /// The calls of an architecture by number: a column of the list.
 fn calls(column: usize) -> BTreeMap<u32, &'static str> {
