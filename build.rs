@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     }
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
+    println!("cargo:rerun-if-changed=.cargo");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let archives = Path::new(&out).join("empty");
     fs::create_dir_all(&archives).expect("create the directory for the empty archives");

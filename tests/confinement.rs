@@ -71,7 +71,6 @@ const DANGEROUS: &[Sysno] = &[
     Sysno::userfaultfd,
     Sysno::io_uring_setup,
     Sysno::memfd_create,
-    Sysno::mprotect,
     Sysno::personality,
     Sysno::sethostname,
     Sysno::settimeofday,

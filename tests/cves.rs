@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::import::Member;
+use crate::util::Over;
 use crate::util::command::{Cmd, Output};
 use crate::util::container::{Container, eventually};
 use crate::util::detached::Detached;
@@ -238,12 +239,8 @@ fn swapping(one: &Path, other: &Path, act: impl FnOnce()) -> usize {
                 }
             }
         });
-        // Whatever happens, the thread ends.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
-        over.store(true, Ordering::Relaxed);
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
-        }
+        let _over = Over(&over);
+        act();
     });
     count.into_inner()
 }

@@ -22,20 +22,23 @@ trials! {
 /// download serves many runs; `cargo clean` removes it.
 fn archive() -> Result<&'static Path, &'static str> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    MADE.get_or_init(make).as_deref().map_err(String::as_str)
+    MADE.get_or_init(|| make("minbase", &[])).as_deref().map_err(String::as_str)
 }
 
-fn make() -> Result<PathBuf, String> {
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-bookworm-minbase.tar");
+/// Makes an archive of a minimal Debian 12 with these packages, under this name.
+pub fn make(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("debian-bookworm-{name}.tar"));
     if kept.exists() {
         return Ok(kept);
     }
-    let tree = work_directory().join("debian");
+    let tree = work_directory().join(format!("debian-{name}"));
     // The tests' own network leads nowhere.
     let mut command = Command::new("nsenter");
     command
         .arg(crate::util::machines_network())
-        .args(["debootstrap", "--variant=minbase", "bookworm"])
+        .args(["debootstrap", "--variant=minbase"])
+        .args((!packages.is_empty()).then(|| format!("--include={}", packages.join(","))))
+        .arg("bookworm")
         .arg(&tree)
         .args(mirror());
     let output = command.output().map_err(|error| format!("debootstrap: {error}"))?;

@@ -300,8 +300,9 @@ fn a_device_that_another_process_took_is_given_up_for_the_next(scene: &Scene) {
 
 fn an_image_runs_from_an_initial_ram_file_system_on_v2(scene: &Scene) {
     // busybox makes an ext2 image, which Linux's ext4 mounts.
-    let make = "truncate -s 32M /data/it && mke2fs -F /data/it >/dev/null && mount -o loop /data/it /mnt
-        cp -a /bin /mnt/ && mkdir /mnt/proc /mnt/dev /mnt/sys && echo inside >/mnt/motd && umount /mnt";
+    let make = "truncate -s 6M /data/it && mke2fs -F /data/it >/dev/null && mount -o loop /data/it /mnt
+        mkdir /mnt/bin /mnt/proc /mnt/dev /mnt/sys && cp /bin/busybox /mnt/bin/ && ln -s busybox /mnt/bin/sh
+        ln -s busybox /mnt/bin/cat && echo inside >/mnt/motd && umount /mnt";
     let booted = Machine::with(&["overlay", "loop", "ext4"])
         .step("mount", "mount -t cgroup2 none /sys/fs/cgroup")
         .step("make", make)

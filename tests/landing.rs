@@ -20,6 +20,7 @@ trials! {
     a_store_that_cannot_be_written_is_told_and_can_be_read [Root, Tool("mount"), Kernel("tmpfs"), Command("import")];
     commands_killed_at_any_call_leave_whole_images [Root, Busybox, Kernel("overlay"), Command("tag")];
     a_bomb_is_refused_at_the_size_that_was_said [Root, Tool("gzip"), Command("import")];
+    a_bomb_leaves_room_on_the_disk [Root, Tool("mount"), Kernel("tmpfs"), Tool("python3"), Command("import")];
     set_id_bits_and_capabilities_are_the_images_own [Root, Tool("tar"), Command("import")];
 }
 
@@ -82,7 +83,8 @@ fn an_image_is_on_the_disk_before_it_shows(scene: &Scene) {
     scene.command("strace", strace::OPTIONS.iter().copied().chain(words)).ok();
     let trace = fs::read_to_string(scene.path("trace")).expect("read the trace");
     // A process of its own puts what is unpacked on the disk meanwhile; only the first one's word counts.
-    let first = trace.split(' ').next().expect("a process ID");
+    let named = trace.lines().find(|line| line.contains("renameat2(")).expect("it gets its name");
+    let first = named.split(' ').next().expect("a process ID");
     let steps: Vec<&str> = trace
         .lines()
         .filter(|line| line.split(' ').next() == Some(first))
@@ -255,4 +257,44 @@ fn set_id_bits_and_capabilities_are_the_images_own(scene: &Scene) {
         let file = scene.root().join("layers").join(&layer).join("diff").join(name);
         assert_eq!(fs::metadata(file).expect("it is there").permissions().mode() & 0o7777, mode, "{name}");
     }
+}
+
+/// Bytes and files that are free on a file system.
+fn free(scene: &Scene, at: &str) -> (u64, u64) {
+    let output = scene.command("stat", ["-f", "-c", "%a %S %d", at]).ok();
+    let words: Vec<u64> = output.stdout.split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    (words[0] * words[1], words[2])
+}
+
+fn a_bomb_leaves_room_on_the_disk(scene: &Scene) {
+    let disk = scene.path("small");
+    fs::create_dir(&disk).expect("make a directory");
+    let at = disk.display().to_string();
+    scene.command("mount", ["-t", "tmpfs", "-o", "size=200m,nr_inodes=50000", "tmpfs", &at]).ok();
+    let root = disk.join("root").display().to_string();
+    // One large file, many small ones, and files without anything in them, all of which are more than there is room for.
+    let script = "import sys,tarfile\n\
+                  count, size = int(sys.argv[2]), int(sys.argv[3])\n\
+                  with tarfile.open(sys.argv[1], 'w:gz', compresslevel=1) as tar:\n\
+                  \x20   for number in range(count):\n\
+                  \x20       entry = tarfile.TarInfo('f%d' % number)\n\
+                  \x20       entry.size = size\n\
+                  \x20       tar.addfile(entry, open('/dev/zero', 'rb'))\n";
+    for (name, count, size) in [("one", 1, 400 << 20), ("many", 40, 10 << 20), ("empty", 60_000, 0)] {
+        let bomb = format!("{name}.tar.gz");
+        scene.command("python3", ["-c", script, &bomb, &count.to_string(), &size.to_string()]).ok();
+        let running = scene.vial(["--root", &root, "import", &bomb, "it"]).start();
+        let (mut bytes, mut files) = free(scene, &at);
+        let mut running = running;
+        while !running.has_ended() {
+            let now = free(scene, &at);
+            (bytes, files) = (bytes.min(now.0), files.min(now.1));
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        running.wait().ends(125).prints("").says("ENOSPC").says("hundredth").says("the disk is full");
+        assert!(bytes > 0 && files > 300, "{name}: {bytes} bytes and {files} files were left");
+        is_sound(scene, Path::new(&root), name);
+        assert!(free(scene, &at).0 > 190 << 20, "{name}: what was unpacked is gone");
+    }
+    scene.command("umount", [&at]).ok();
 }

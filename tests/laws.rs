@@ -1,5 +1,6 @@
 //! The laws that the sources and the finished binaries keep.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs};
@@ -18,11 +19,15 @@ trials! {
     no_source_file_holds_two_ideas [];
     nothing_is_marked_as_unfinished [];
     a_door_is_counted [];
+    what_floors_take_adds_up [];
     dynamic_linking_is_seen [Tool("sh")];
 }
 
-const MUSL_X86: &str = "x86_64-unknown-linux-musl";
-const MUSL_ARM: &str = "aarch64-unknown-linux-musl";
+pub const MUSL_X86: &str = "x86_64-unknown-linux-musl";
+pub const MUSL_ARM: &str = "aarch64-unknown-linux-musl";
+/// What vial is built for.
+const TARGETS: [&str; 5] =
+    ["x86_64-unknown-linux-gnu", MUSL_X86, MUSL_ARM, "armv7-unknown-linux-musleabihf", "riscv64gc-unknown-linux-musl"];
 const OBJDUMPS_X86: &[&str] = &["x86_64-linux-gnu-objdump", "llvm-objdump"];
 const OBJDUMPS_ARM: &[&str] = &["aarch64-linux-gnu-objdump", "llvm-objdump"];
 
@@ -32,17 +37,19 @@ const SIZE: u64 = 512 << 10;
 const LINES: usize = 500;
 
 fn there_are_two_normal_dependencies(scene: &Scene) {
-    let tree =
-        scene.command(env!("CARGO"), ["tree", "--locked", "-e", "normal", "--prefix", "none", "--target", "all"]);
-    let output = tree.current_dir(project()).ok();
-    let mut names: Vec<&str> = output.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names, ["libc", "syscalls", "vial"], "{}", output.shown());
+    // Not for all targets that there are: what Windows would need is not here, and there is no network.
+    for target in TARGETS {
+        let words = ["tree", "--locked", "-e", "normal", "--prefix", "none", "--target", target];
+        let output = scene.command(env!("CARGO"), words).current_dir(project()).ok();
+        let mut names: Vec<&str> = output.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names, ["libc", "syscalls", "vial"], "{}", output.shown());
+    }
 }
 
 /// Builds the release binary: for the host, or for a target.
-fn release(scene: &Scene, target: Option<&str>) -> PathBuf {
+pub fn release(scene: &Scene, target: Option<&str>) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's directory for tests has a parent");
     let mut cargo = scene.command(env!("CARGO"), ["build", "--release", "--locked", "--bin", "vial", "--target-dir"]);
     cargo = cargo.args([directory]).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
@@ -82,9 +89,39 @@ fn keeps_the_laws(scene: &Scene, path: &Path, objdumps: &[&str]) {
     let all = scene.command(&objdump.to_string_lossy(), args).ok().stdout;
     assert!(all.lines().count() > listing.lines().count() + 10_000, "nothing was packed in {}", path.display());
     assert_eq!(doors(&all), 1, "instructions that enter the kernel in {}", whole.display());
+    let packs = fs::read_to_string(whole.with_file_name("packs.txt")).expect("the build says what is where");
+    eprintln!("{} bytes of {}\n{}", program.len(), path.display(), budget(&packs, program.len()));
     // Nothing turns its defences off.
     let program = fs::read(&whole).expect("read the program");
     assert!(!program.windows(9).any(|bytes| bytes == b"VIAL_WEAK"), "{} can be weakened", whole.display());
+}
+
+/// What the floors take of a program's bytes, packed as they are there, by the build's list of what is where.
+fn budget(packs: &str, whole: usize) -> String {
+    let number = |text: &str| text.parse::<f64>().expect("a number");
+    // The share of its bytes that is left of a pack.
+    let mut shares = BTreeMap::from([("hot", 1.0)]);
+    for line in packs.lines() {
+        if let [pack, bytes, "bytes,", "packed", packed] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            shares.insert(pack, number(packed) / number(bytes));
+        }
+    }
+    let mut floors: BTreeMap<&str, f64> = BTreeMap::new();
+    for line in packs.lines().filter(|line| !line.contains("bytes, packed")) {
+        let mut words = line.split_whitespace();
+        let (Some(share), Some(size), Some(path)) =
+            (words.next().and_then(|pack| shares.get(pack)), words.next(), words.next())
+        else {
+            continue;
+        };
+        let floor = path.strip_prefix("vial::").and_then(|path| path.split("::").next()).unwrap_or("what all share");
+        *floors.entry(floor).or_default() += number(size) * share;
+    }
+    let named: f64 = floors.values().sum();
+    let mut rows: Vec<_> =
+        floors.into_iter().chain([("headers and tables", f64::from(whole as u32) - named)]).collect();
+    rows.sort_by(|one, other| other.1.total_cmp(&one.1));
+    rows.iter().map(|(floor, bytes)| format!("{bytes:>8.0} {floor}\n")).collect()
 }
 
 /// The program before a part of it was packed, which the build left with the files that it is made of.
@@ -137,6 +174,14 @@ fn a_door_is_counted(_: &Scene) {
     let listing = "  401000:\tmov    $0x1,%eax\n  401005:\tsyscall\n  401007:\tcall   401010 <syscall>\n  401009:\tint    $0x80\n";
     assert_eq!(doors(listing), 2);
     assert_eq!(doors("  210120:      \tsvc\t#0\n  210124:\tsvc\t#0x0\n  210128:\tret\n"), 2);
+}
+
+fn what_floors_take_adds_up(_: &Scene) {
+    let packs = "hot 100 vial::sys::call  \nhot 50 .rodata.str1.1   \nlook 200 vial::cli::ps  look\n3 hatches\nlook 200 bytes, packed 80\n";
+    assert_eq!(
+        budget(packs, 260),
+        "     100 sys\n      80 cli\n      50 what all share\n      30 headers and tables\n"
+    );
 }
 
 fn dynamic_linking_is_seen(_: &Scene) {

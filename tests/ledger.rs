@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::util::bundle::{self, Bundle};
 use crate::util::command::{Output, VIAL, shell_line};
 use crate::util::container::Container;
 use crate::util::strace::Outcome::{Never, Value};
@@ -15,6 +16,7 @@ trials! {
     run_with_a_terminal_is_told_as_strace_sees_it [Root, Tool("strace"), Tool("script"), Kernel("overlay"), Command("run")];
     run_with_an_init_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     exec_is_told_as_strace_sees_it [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("exec")];
+    oci_commands_are_told_as_strace_sees_them [Root, Tool("strace"), Busybox, Command("oci")];
     a_detached_run_is_told_until_its_monitor_reports [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     a_failing_run_is_told_as_strace_sees_it [Root, Tool("strace"), Kernel("overlay"), Command("run")];
     import_is_told_as_strace_sees_it [Root, Tool("strace"), Command("import")];
@@ -60,6 +62,26 @@ fn traced(scene: &Scene, args: &[&str], terminal: bool) -> (Output, PathBuf, Pat
         scene.command(&words[0], &words[1..]).run()
     };
     (output, trace, ledger)
+}
+
+/// `run` whole, and of a container that was created the command that starts it and those about it.
+fn oci_commands_are_told_as_strace_sees_them(scene: &Scene) {
+    let bundle = Bundle::new(scene, "web", "exit 7");
+    bundle.write();
+    let (root, place) = (bundle::state_directory(scene).display().to_string(), bundle.directory.display().to_string());
+    compare(scene, 7, &["oci", "--root", &root, "run", "--bundle", &place, "web"]);
+    let bundle = Bundle::new(scene, "web", "exec sleep 600");
+    bundle.create();
+    let about = |command: &[&str], code| compare(scene, code, &[&["oci", "--root", &root], command].concat());
+    about(&["state", "web"], 0);
+    about(&["exec", "web", "true"], 0);
+    about(&["events", "--stats", "web"], 0);
+    about(&["update", "--pids-limit", "20", "web"], 0);
+    about(&["pause", "web"], 1);
+    about(&["list"], 0);
+    about(&["ps", "web"], 0);
+    about(&["state", "nosuch"], 1);
+    about(&["delete", "--force", "web"], 0);
 }
 
 /// The command and the container's first process are told whole. The monitor's calls are told up to the one by which it reports:

@@ -8,6 +8,8 @@ mod util;
 
 mod attached;
 mod bad_input;
+mod builds;
+mod check;
 mod command_line;
 mod commit;
 mod confinement;
@@ -19,6 +21,7 @@ mod cves;
 mod debian;
 mod detached;
 mod diff_export;
+mod engines;
 mod exec;
 mod faults;
 mod filesystem_images;
@@ -43,16 +46,22 @@ mod load;
 mod logs;
 mod memory;
 mod names;
+mod nested;
 mod network_cleanup;
 mod networking;
 mod networks;
+mod oci;
+mod oci_spec;
 mod old_kernels;
+mod owners;
 mod pack;
+mod packed;
 mod published;
 mod pull;
 mod restarts;
 mod rootless;
 mod save;
+mod scopes;
 mod seccomp;
 mod security_options;
 mod self_contained;
@@ -71,6 +80,7 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    util::heed_signals();
     util::keep_panics();
     if !arguments.list && !util::own_network() {
         eprintln!("the tests could not have a network namespace of their own");
@@ -80,6 +90,8 @@ fn main() -> ExitCode {
     let trials = [
         attached::trials(),
         bad_input::trials(),
+        builds::trials(),
+        check::trials(),
         command_line::trials(),
         commit::trials(),
         confinement::trials(),
@@ -89,6 +101,7 @@ fn main() -> ExitCode {
         crowd::trials(),
         cves::trials(),
         debian::trials(),
+        engines::trials(),
         exec::trials(),
         faults::trials(),
         detached::trials(),
@@ -115,11 +128,21 @@ fn main() -> ExitCode {
         logs::trials(),
         memory::trials(),
         names::trials(),
+        nested::trials(),
         network_cleanup::trials(),
         networking::trials(),
         networks::trials(),
+        oci::bundles::trials(),
+        oci::kills::trials(),
+        oci::limits::trials(),
+        oci::own::trials(),
+        oci::stages::trials(),
+        oci::words::trials(),
+        oci_spec::trials(),
         old_kernels::trials(),
+        owners::trials(),
         pack::trials(),
+        packed::trials(),
         published::trials(),
         pull::trials(),
         vm::exec::trials(),
@@ -130,15 +153,20 @@ fn main() -> ExitCode {
         restarts::trials(),
         rootless::trials(),
         save::trials(),
+        scopes::trials(),
         seccomp::trials(),
         security_options::trials(),
         self_contained::trials(),
         service::trials(),
         vm::harness::trials(),
+        vm::boot::trials(),
+        vm::check::trials(),
         vm::control::trials(),
         vm::limits::trials(),
+        vm::matrix::trials(),
         vm::reboot::trials(),
         vm::rootless::trials(),
+        vm::scopes::trials(),
         vm::systemd::trials(),
         whiteouts::trials(),
         workload::trials(),

@@ -20,6 +20,7 @@ trials! {
     a_container_joins_a_namespace_that_has_a_name [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nsenter")];
     another_firewall_that_drops_is_named_with_what_to_do [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
     an_older_firewall_that_drops_is_named_with_what_to_do [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Tool("iptables-legacy")];
+    what_the_kernel_refuses_is_told_in_its_own_words_or_without_them [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("strace"), Command("network")];
     without_packet_filters_only_ports_are_refused [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter"), Tool("python3")];
 }
 
@@ -324,6 +325,22 @@ fn an_older_firewall_that_drops_is_named_with_what_to_do(scene: &Scene) {
         host.command(program, ["-P", "FORWARD", "ACCEPT"]).ok();
         host.end();
     }
+}
+
+fn what_the_kernel_refuses_is_told_in_its_own_words_or_without_them(scene: &Scene) {
+    let host = Host::new(scene);
+    host.vial(["network", "create", "-d", "macvlan", "-o", "parent=lo", "--subnet", "10.9.0.0/24", "m"]).ok();
+    let root = scene.rootfs().display().to_string();
+    let run = ["run", "--rm", "--network", "m", &root, "true"];
+    let refused = "make the container's interface";
+    host.vial(run).ends(125).says(refused).says("mtu greater than device maximum").says("EINVAL");
+    // Before Linux 4.12 no socket takes the option that they come by.
+    let older =
+        ["-f", "-o", "/dev/null", "-e", "inject=setsockopt:error=ENOPROTOOPT", "env", "-u", "VIAL_NETWORK", VIAL];
+    let output = host.command("strace", older.into_iter().chain(run)).ends(125);
+    output.says(&format!("{refused}: EINVAL (Invalid argument)"));
+    host.vial(["network", "rm", "m"]).ok();
+    host.end();
 }
 
 fn without_packet_filters_only_ports_are_refused(scene: &Scene) {

@@ -11,12 +11,22 @@ use crate::util::detached::{Detached, is_gone};
 trials! {
     a_container_runs_without_any_one_of_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay")];
     a_container_runs_without_all_of_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay")];
+    a_container_lives_and_ends_without_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
+    a_bundle_lives_and_ends_without_the_newer_calls [Root, Tool("strace"), Busybox, Kernel("overlay")];
     a_workload_is_adopted_without_being_held [Root, Tool("strace"), Busybox, Kernel("overlay"), Command("start")];
     an_archive_is_unpacked_without_the_newer_calls [Root, Tool("strace"), Tool("tar"), Busybox];
 }
 
 /// What Linux 4.19 lacks of the calls that vial makes; those that came together (Linux 5.2) stand together.
-const NEWER: &[&str] = &["openat2", "open_tree,move_mount", "mount_setattr", "close_range", "clone3", "pidfd_open"];
+const NEWER: &[&str] = &[
+    "openat2",
+    "open_tree,move_mount",
+    "fsopen,fsconfig,fsmount",
+    "mount_setattr",
+    "close_range",
+    "clone3",
+    "pidfd_open,pidfd_send_signal",
+];
 
 /// Runs a container with a read-only volume, which needs most of the newer calls, and asks it what it sees.
 fn run_without(scene: &Scene, calls: &str, error: &str) {
@@ -46,6 +56,63 @@ fn a_container_runs_without_any_one_of_the_newer_calls(scene: &Scene) {
 fn a_container_runs_without_all_of_the_newer_calls(scene: &Scene) {
     run_without(scene, &NEWER.join(","), "ENOSYS");
     run_without(scene, &NEWER.join(","), "EPERM");
+}
+
+/// A command line to which none of these calls are there.
+fn without(scene: &Scene, error: &str, words: &[&str]) -> Vec<String> {
+    let (calls, trace) = (NEWER.join(","), scene.path("trace").display().to_string());
+    let inject = ["-f".to_owned(), "-o".to_owned(), trace, "-e".to_owned(), format!("trace={calls}"), "-e".to_owned()];
+    let words = [VIAL].into_iter().chain(words.iter().copied()).map(str::to_owned);
+    inject.into_iter().chain([format!("inject={calls}:error={error}")]).chain(words).collect()
+}
+
+fn a_container_lives_and_ends_without_the_newer_calls(scene: &Scene) {
+    let rootfs = scene.rootfs().display().to_string();
+    let script = "trap 'exit 7' TERM; while :; do sleep 0.02; done";
+    for error in ["ENOSYS", "EPERM"] {
+        let vial = |words: &[&str]| scene.command("strace", without(scene, error, words)).ok();
+        let run = ["run", "-d", "--name", "one", &rootfs, "/bin/sh", "-c", script];
+        // strace stays with the monitor, so its command is not waited for.
+        let tracing = scene.command("strace", without(scene, error, &run)).start();
+        eventually("it runs", || (scene.vial(["ps", "-q"]).ok().stdout.lines().count() == 1).then_some(()));
+        vial(&["exec", "one", "echo", "within"]).prints("within\n");
+        vial(&["stop", "one"]).prints("one\n");
+        tracing.wait().ends(0);
+        scene.vial(["wait", "one"]).ok().prints("7\n");
+        vial(&["rm", "one"]).prints("one\n");
+    }
+}
+
+fn a_bundle_lives_and_ends_without_the_newer_calls(scene: &Scene) {
+    let (state, bundle) = (scene.path("state").display().to_string(), scene.path("bundle"));
+    std::fs::create_dir(&bundle).expect("make the bundle");
+    scene.vial(["oci", "spec", "--bundle", &bundle.display().to_string()]).ok();
+    let config = std::fs::read_to_string(bundle.join("config.json")).expect("read the specification");
+    let mut config: serde_json::Value = serde_json::from_str(&config).expect("it is JSON");
+    config["process"]["terminal"] = false.into();
+    config["process"]["args"] = ["/bin/sleep", "600"].as_slice().into();
+    config["root"]["path"] = scene.rootfs().display().to_string().into();
+    std::fs::write(bundle.join("config.json"), config.to_string()).expect("write the specification");
+    let bundle = bundle.display().to_string();
+    for error in ["ENOSYS", "EPERM"] {
+        let oci = |words: &[&str]| {
+            let words: Vec<&str> = ["oci", "--root", &state].iter().chain(words).copied().collect();
+            without(scene, error, &words)
+        };
+        // What it makes goes on, and strace with it.
+        let tracing = scene.command("strace", oci(&["create", "--bundle", &bundle, "one"])).start();
+        let created = || {
+            let told = scene.vial(["oci", "--root", &state, "state", "one"]).run().stdout;
+            serde_json::from_str::<serde_json::Value>(&told).is_ok_and(|told| told["status"] == "created")
+        };
+        eventually("it is there", || created().then_some(()));
+        scene.command("strace", oci(&["start", "one"])).ok();
+        scene.command("strace", oci(&["exec", "one", "echo", "within"])).ok().prints("within\n");
+        scene.command("strace", oci(&["kill", "one", "KILL"])).ok();
+        tracing.wait();
+        scene.command("strace", oci(&["delete", "--force", "one"])).ok();
+        assert_eq!(std::fs::read_dir(&state).expect("list the state").count(), 0, "something is left");
+    }
 }
 
 fn a_workload_is_adopted_without_being_held(scene: &Scene) {

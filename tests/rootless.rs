@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::util::leaks;
-use crate::util::network::{HOST, Host, LOOPBACK, REMOTE, WEB};
+use crate::util::network::{CABLE, HOST, Host, LOOPBACK, REMOTE, WEB};
 use crate::util::scene::Scene;
-use crate::util::traffic::By;
+use crate::util::traffic::{BOTH, By, Place};
 use crate::util::user::User;
 
 trials! {
@@ -26,6 +26,9 @@ trials! {
     what_only_root_can_have_is_refused_in_words [Root, Busybox, Kernel("overlay"), Tool("newuidmap")];
     the_reasons_of_a_host_without_user_namespaces_are_told_apart [Root, Busybox, Tool("strace"), Tool("python3")];
     pasta_leads_out_and_published_ports_lead_in [Root, Busybox, Kernel("overlay"), Tool("newuidmap"), Tool("pasta"), File("/dev/net/tun")];
+    slirp4netns_leads_out_and_published_ports_lead_in [Root, Busybox, Kernel("overlay"), Tool("newuidmap"), Tool("slirp4netns"), File("/dev/net/tun")];
+    slirp4netns_is_taken_where_there_is_no_pasta_and_none_of_both_is_an_error [Root, Busybox, Kernel("overlay"), Tool("newuidmap"), Tool("slirp4netns"), File("/dev/net/tun")];
+    what_connects_a_container_outlives_its_monitor [Root, Busybox, Kernel("overlay"), Tool("newuidmap"), Tool("pasta"), Tool("slirp4netns"), File("/dev/net/tun")];
     volumes_are_written_as_the_user [Root, Busybox, Kernel("overlay"), Tool("newuidmap")];
 }
 
@@ -384,38 +387,153 @@ fn the_reasons_of_a_host_without_user_namespaces_are_told_apart(scene: &Scene) {
 fn pasta_leads_out_and_published_ports_lead_in(scene: &Scene) {
     let user = User::new(scene);
     let host = Host::new(scene);
+    leads_out_and_in(scene, &user, &host, "pasta", "169.254.1.1", &[HOST[0], HOST[1], LOOPBACK[0], LOOPBACK[1]]);
+    // It is what a user gets who says nothing.
+    user.vial_on(&host, ["run", "--rm", &user.rootfs(), "ls", "/sys/class/net"]).ok().shows(CABLE);
+    ends_without_a_trace(scene, &user);
+    host.end();
+}
+
+fn slirp4netns_leads_out_and_published_ports_lead_in(scene: &Scene) {
+    let user = User::new(scene);
+    let host = Host::new(scene);
+    leads_out_and_in(scene, &user, &host, "slirp4netns", "10.0.2.3", &[HOST[0], LOOPBACK[0]]);
+    let (root, network) = (user.rootfs(), ["--network", "slirp4netns"]);
+    let vial = |words: &[&str]| user.vial_on(&host, [&["run", "--rm"], &network[..], words, &[&root]].concat());
+    vial(&["--network", "none"]).args(["true"]).ends(125).says("several networks, or one mode alone");
+    // It knows IPv4 alone, and says so. It leads to nothing at the host's loopback.
+    vial(&["-p", "[::1]:8080:80"]).args(["true"]).ends(125).says("at IPv4 addresses only").says("pasta");
+    let own = host.place().listen(By::Tcp, LOOPBACK[0], 7001);
+    let ask = "for address in 10.0.2.2 127.0.0.1; do timeout 2 nc $address 7001 </dev/null; done; ip link; ip -6 route";
+    let seen = vial(&[]).args(["sh", "-c", ask]).run().stdout;
+    assert!(seen.contains("tap0") && seen.contains("mtu 65520"), "{seen}");
+    assert!(!seen.contains(LOOPBACK[0]) && own.count() == 0, "{seen}");
+    // What it can't do it says, and then there is no container: here a port that it can't have.
+    let low = vial(&["-p", "80:80"]).args(["true"]).ends(125);
+    assert!(low.stderr.contains("80") && !low.stderr.contains("starting"), "{}", low.stderr);
+    ends_without_a_trace(scene, &user);
+    host.end();
+}
+
+fn slirp4netns_is_taken_where_there_is_no_pasta_and_none_of_both_is_an_error(scene: &Scene) {
+    let user = User::new(scene);
+    let host = Host::new(scene);
     let root = user.rootfs();
-    let vial = |words: &[&str]| user.vial_on(&host, words.iter().copied());
-    let ports = ["-p", "8080:80", "-p", "127.0.0.1:8053:53/udp"];
-    let words = [&["run", "-d", "--name", "web"], &ports[..], &[&root, "sh", "-c", WEB]].concat();
+    let vial = |hidden: &[&str], words: &[&str]| {
+        // Hides programs from everybody in there, as a host that does not have them.
+        for name in hidden {
+            let hides = scene.path("hides").join(name);
+            fs::create_dir_all(hides.parent().unwrap()).unwrap();
+            if !hides.exists() {
+                scene.command("mknod", [hides.to_str().unwrap(), "c", "0", "0"]).ok();
+            }
+        }
+        let hide = format!(
+            "mount -t overlay none -o lowerdir={}:/usr/bin /usr/bin && exec \"$@\"",
+            scene.path("hides").display()
+        );
+        let inner = user.words_on(words.iter().copied());
+        host.command("unshare", ["-m", "sh", "-c", &hide, "sh", "unshare"].map(str::to_owned).into_iter().chain(inner))
+    };
+    let links = ["run", "--rm", &root, "ls", "/sys/class/net"];
+    vial(&["pasta", "passt"], &links).ok().shows("tap0");
+    vial(&[], &["run", "--rm", "--network", "pasta", &root, "true"])
+        .ends(125)
+        .says("there is no pasta")
+        .says("slirp4netns");
+    vial(&["slirp4netns"], &links)
+        .ends(125)
+        .says("need root")
+        .says("--network none or host")
+        .says("pasta")
+        .says("slirp4netns");
+    vial(&[], &["run", "--rm", "--network", "slirp4netns", &root, "true"]).ends(125).says("there is no slirp4netns");
+    vial(&[], &["run", "--rm", "--network", "none", &root, "ls", "/sys/class/net"]).ok().prints("lo\n");
+    ends_without_a_trace(scene, &user);
+    host.end();
+}
+
+fn what_connects_a_container_outlives_its_monitor(scene: &Scene) {
+    let user = User::new(scene);
+    let host = Host::new(scene);
+    let root = user.rootfs();
+    for program in ["pasta", "slirp4netns"] {
+        let vial = |words: &[&str]| user.vial_on(&host, words.iter().copied());
+        let network = ["--network", program, "-p", "8080:80"];
+        vial(&[&["run", "-d", "--name", "web"], &network[..], &[&root, "sh", "-c", WEB]].concat()).ok().silent();
+        let url = format!("http://{}:8080/", HOST[0]);
+        let answers = || host.command("curl", ["-s", "-m", "5", &url]).run().stdout.len() > 5;
+        until("nobody answers", answers);
+        let is_monitor = |line: &String| line.contains("vial-monitor");
+        let pid = |line: String| line.split_whitespace().next().unwrap().to_owned();
+        let monitor = || processes_of(user.id).into_iter().find(is_monitor).map(pid);
+        let before = monitor().expect("a monitor");
+        scene.command("kill", ["-KILL", &before]).ok();
+        until("no other monitor comes", || {
+            let _ = vial(&["ps"]).run();
+            monitor().is_some_and(|now| now != before)
+        });
+        vial(&["exec", "web", "true"]).ok();
+        assert!(answers(), "{program} ended with the monitor");
+        vial(&["rm", "-f", "web"]).ok();
+        ends_without_a_trace(scene, &user);
+    }
+    host.end();
+}
+
+/// A container that is connected by a program: out, in at these addresses, and what is left of it when it is gone.
+fn leads_out_and_in(scene: &Scene, user: &User<'_>, host: &Host<'_>, program: &str, resolver: &str, at: &[&str]) {
+    let root = user.rootfs();
+    let vial = |words: &[&str]| user.vial_on(host, words.iter().copied());
+    let network = ["--network", program];
+    let datagrams = format!("{}:8053:53/udp", HOST[0]);
+    let ports = ["-p", "8080:80", "-p", &datagrams, "-p", "8100-8101:80-81"];
+    let words = [&["run", "-d", "--name", "web"], &network[..], &ports, &[&root, "sh", "-c", WEB]].concat();
     vial(&words).ok().silent();
     // In, from the host and from elsewhere, and out, as the host. What passes on is there before the server in the container.
     let answers = |ask: &dyn Fn() -> String, what: &str| until(what, || ask().len() > 5);
-    for address in HOST.into_iter().chain(LOOPBACK) {
+    for address in at {
         let url =
             if address.contains(':') { format!("http://[{address}]:8080/") } else { format!("http://{address}:8080/") };
         answers(&|| host.command("curl", ["-s", "-m", "5", &url]).run().stdout, &url);
     }
     let url = format!("http://{}:8080/", HOST[0]);
     answers(&|| host.command_there("curl", ["-s", "-m", "5", &url]).run().stdout, "nobody answers elsewhere");
-    let far = host.remote().listen(By::Tcp, "::", 7000);
+    let second = format!("http://{}:8100/", HOST[0]);
+    answers(&|| host.command_there("curl", ["-s", "-m", "5", &second]).run().stdout, "a range leads nowhere");
+    host.place().must_not_reach(By::Udp, LOOPBACK[0], 8053);
+    let server = processes_of(user.id).into_iter().find(|line| line.contains("httpd -f") && !line.contains("vial"));
+    let pid = server.expect("a server").split_whitespace().next().unwrap().parse().unwrap();
+    let heard = Place::of(pid).listen(By::Udp, "::", 53);
+    // Not by the loopback: Debian 12's pasta loses the answer there, and slirp4netns takes it for one to the host's loopback.
+    assert!(!host.remote().ask(By::Udp, HOST[0], 8053).is_empty());
+    drop(heard);
+    let far = BOTH.map(|by| host.remote().listen(by, "::", 7000));
+    // By a program that leaves its side open: Debian 12's pasta takes half an end for the whole.
     let out = || vial(&["exec", "web", "timeout", "3", "nc", REMOTE[0], "7000"]).run().stdout;
     until("the way out does not begin at the host", || out().contains(HOST[0]));
+    assert_eq!(Place::of(pid).ask(By::Udp, REMOTE[0], 7000), HOST[0]);
     drop(far);
-    vial(&["exec", "web", "cat", "/etc/resolv.conf"]).ok().shows("nameserver 169.254.1.1");
-    vial(&["port", "web"]).ok().shows("80/tcp -> 0.0.0.0:8080");
+    vial(&["exec", "web", "cat", "/etc/resolv.conf"]).ok().shows(&format!("nameserver {resolver}"));
+    let listed = vial(&["port", "web"]).ok().stdout;
+    assert!(listed.contains("80/tcp -> 0.0.0.0:8080"), "{listed}");
+    assert_eq!(listed.contains("[::]:8080"), at.len() > 2, "{listed}");
     // A port that is taken, and what ends with the container.
-    let taken = [&["run", "--rm", "-p", "8080:80"][..], &[&root, "true"]].concat();
-    vial(&taken).ends(125).says("8080");
+    let taken = [&["run", "--rm"], &network[..], &["-p", "8080:80", &root, "true"]].concat();
+    vial(&taken).ends(125).says("8080").says("the port is taken");
     vial(&["restart", "-t", "0", "web"]).ok();
     answers(&|| host.command("curl", ["-s", "-m", "5", &url]).run().stdout, "nobody answers after a restart");
+    let of = |words: &str| processes_of(user.id).into_iter().find(|line| line.contains(words));
+    let program_line = format!("{program} --");
+    assert!(of(&program_line).is_some(), "{:?}", processes_of(user.id));
     vial(&["stop", "-t", "0", "web"]).ok();
-    until("pasta is left", || !processes_of(user.id).iter().any(|line| line.contains("pasta")));
+    until("it is left after a stop", || of(&program_line).is_none());
     vial(&["start", "web"]).ok();
     vial(&["rm", "-f", "web"]).ok();
+    until("it is left after a removal", || of(&program_line).is_none());
     // vial is killed: the container ends with it, and what connected it is found.
-    let running = vial(&["run", "--rm", "--name", "lost", &root, "sleep", "4711"]).start();
-    let of = |words: &str| processes_of(user.id).into_iter().find(|line| line.contains(words));
+    let lost = [&["run", "--rm", "--name", "lost"], &network[..], &["-p", "8080:80", &root, "sleep", "4711"]].concat();
+    let running = vial(&lost).start();
     let runs = || processes_of(user.id).iter().any(|line| line.ends_with(" sleep 4711") && !line.contains("vial"));
     until("the container does not run", runs);
     let line = of("vial run --rm --name lost").expect("vial runs");
@@ -424,13 +542,13 @@ fn pasta_leads_out_and_published_ports_lead_in(scene: &Scene) {
     running.wait();
     until("the container goes on", || !runs());
     vial(&["gc"]).ok();
-    until("pasta is left after a collection", || of("pasta").is_none());
-    // Without it, and where it fails.
-    vial(&["run", "--rm", "--network", "pasta", &root, "ip", "route"]).ok().shows("default");
+    until("it is left after a collection", || of(&program_line).is_none());
+    // The same ports, at once.
+    let again = [&["run", "--rm"], &network[..], &["-p", "8080:80", &root, "ip", "route"]].concat();
+    vial(&again).ok().shows("default");
     vial(&["run", "--rm", "--network", "none", &root, "ip", "route"]).ok().prints("");
-    scene.vial(["run", "--rm", "--network", "pasta", &root, "true"]).ends(125).says("normal users");
-    ends_without_a_trace(scene, &user);
-    host.end();
+    scene.vial(["run", "--rm", "--network", program, &root, "true"]).ends(125).says("normal users");
+    ends_without_a_trace(scene, user);
 }
 
 fn volumes_are_written_as_the_user(scene: &Scene) {

@@ -80,7 +80,27 @@ fn apparmor_and_labels_that_are_not_there_are_errors(scene: &Scene) {
     run(scene, &["--security-opt", "apparmor=unconfined", "--security-opt", "label=disable"], "echo on")
         .ok()
         .prints("on\n");
-    run(scene, &["--security-opt", "label=type:x"], "true").ends(125).says("SELinux");
+    // A label is taken where there are labels, and else refused, unless it is only wanted.
+    let words = ["--security-opt", "label=type:x_t", "--security-opt", "label=level:s0:c1,c2"];
+    let has_selinux = fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("selinuxfs"));
+    if !has_selinux {
+        run(scene, &words, "true")
+            .ends(125)
+            .prints("")
+            .says("system_u:system_r:x_t:s0:c1,c2")
+            .says("CONFIG_SECURITY_SELINUX");
+        let rootfs = scene.rootfs().display().to_string();
+        let wanted = ["--best-effort", "run", "--rm"].iter().chain(&words).copied();
+        scene.vial(wanted).args([&rootfs, "echo", "on"]).ok().prints("on\n").says("CONFIG_SECURITY_SELINUX");
+    }
+    let rootfs = scene.rootfs().display().to_string();
+    let planned = ["run", "--dry-run", "--rm"].iter().chain(&words).copied();
+    let plan = scene.vial(planned).args([&rootfs, "true"]).ok();
+    assert!(plan.stdout.contains("take the SELinux label system_u:system_r:x_t:s0:c1,c2"), "{}", plan.shown());
+    assert!(plan.stdout.contains("context=\"system_u:object_r:container_file_t:s0:c1,c2\""), "{}", plan.shown());
+    run(scene, &["--security-opt", "label=user:"], "true").ends(125).says("label=disable");
+    let volume = format!("{}:/v:z", scene.directory().display());
+    run(scene, &["-v", &volume, "--security-opt", "label=type:x_t"], "true").ends(125).says("chcon");
 }
 
 fn landlock_keeps_a_container_to_its_paths(scene: &Scene) {

@@ -340,7 +340,7 @@ fn what_is_malformed_or_contradicts_is_refused(scene: &Scene) {
     for shared in [["--pid", "host"], ["--ipc", "host"], ["--cgroupns", "host"]] {
         refused(&[&["--userns", "auto"], &shared[..]].concat()).says("conflicts with --userns");
     }
-    refused(&["--userns", "keep-id"]).says("--userns host");
+    refused(&["--userns", "keep-id:5"]).says("no such mode");
     refused(&["--uidmap", "0:300000:10", "--uidmap", "5:400000:10"]).says("must not overlap");
     scene.vial(["run", "--rm", "--userns=host", &rootfs, "true"]).ok();
     scene.assert_nothing_left();

@@ -1,6 +1,7 @@
 //! Streams of bytes, why decoding one stopped, and little helpers of the decoders.
 
 use alloc::boxed::Box;
+use alloc::vec;
 
 use super::phrase::Phrase;
 
@@ -77,15 +78,13 @@ pub(super) fn load<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     }
 }
 
-/// An array of `zero`s on the heap. Inlined, a release makes it where it stays; elsewhere it is on the stack for a moment.
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    clippy::unnecessary_box_returns,
-    reason = "out of line it would be copied from the stack"
-)]
+/// An array of `zero`s on the heap. Large ones of numbers are no memory before they are written to.
+#[expect(clippy::unnecessary_box_returns, reason = "it is too large to be anywhere else")]
 pub(super) fn filled<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {
-    Box::new([zero; N])
+    match vec![zero; N].into_boxed_slice().try_into() {
+        Ok(array) => array,
+        Err(_) => unreachable!("a vector of as many elements is as long"),
+    }
 }
 
 /// Where the first `byte` is, looking at eight bytes at a time.

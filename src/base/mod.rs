@@ -27,6 +27,7 @@ macro_rules! weak {
 
 pub mod address;
 pub mod bytes;
+pub mod dhcp;
 pub mod dns;
 pub mod errno;
 pub mod error;

@@ -324,6 +324,7 @@ pub fn boolean(text: &str) -> Option<bool> {
 
 /// Whether this is a list of CPUs or memory nodes as `cpuset(7)` writes it: `0-2,4`. Ranges must not run backwards.
 #[must_use]
+#[inline(never)]
 pub fn is_cpu_list(text: &str) -> bool {
     text.parts(b',').all(|part| {
         let (first, last) = part.cut(b'-').unwrap_or((part, part));

@@ -104,12 +104,12 @@ struct Input {
 
 /// Passes on until the container has ended or the keys that detach are typed; the exit code.
 pub(super) fn follow(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
-    COLD_GATE.open()?(session, directory, manner)
+    COLD_GATE_MANAGE.open()?(session, directory, manner)
 }
 
 type Follow = fn(&Fd, &Fd, &Manner) -> Result<u8>;
 
-static COLD_GATE: Gate<Follow> = Gate(pass_on);
+static COLD_GATE_MANAGE: Gate<Follow> = Gate(pass_on);
 
 fn pass_on(session: &Fd, directory: &Fd, manner: &Manner) -> Result<u8> {
     let _why = because!("pass on what goes to and comes from the container, until it has ended");

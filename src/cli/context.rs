@@ -49,7 +49,8 @@ impl<'a> Context<'a> {
         variable(self.env, name)
     }
 
-    fn text_variable(&self, name: &str) -> Option<&'static str> {
+    /// Likewise, as text; none if it is empty or not UTF-8.
+    pub(super) fn text_variable(&self, name: &str) -> Option<&'static str> {
         self.variable(name.as_bytes())
             .and_then(|value| core::str::from_utf8(value).ok())
             .filter(|value| !value.is_empty())

@@ -23,7 +23,7 @@ use crate::image::resolve::{self, Place};
 use crate::image::stream::Output;
 use crate::image::walk::{self, What};
 use crate::sys::file::{self, Lock};
-use crate::sys::{Fd, FdRef, because, fd, security, terminal};
+use crate::sys::{Fd, FdRef, because, fd, process, security, terminal};
 
 /// One of the two words.
 struct Word<'a> {
@@ -222,8 +222,8 @@ fn owner(files: &Files, inward: bool, archive: bool) -> Result<Option<(u32, u32)
     if inward {
         return Ok(Some(own_root.unwrap_or((0, 0))));
     }
-    let own = file::stat(fd::CWD, c"/proc/self")?;
-    Ok(Some((own.uid, own.gid)))
+    // Not who owns /proc/self: that is nobody's for a process that has joined a user namespace, proc(5).
+    Ok(Some((process::geteuid(), process::getegid())))
 }
 
 fn open(place: &Place) -> Result<Fd> {

@@ -14,7 +14,7 @@ use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep::Kept;
 use crate::container::launch::{Launch, Words};
 use crate::container::plan::{self, Entered};
-use crate::container::run::{self, Container, Running, Surroundings};
+use crate::container::run::{self, Container, Engine, Running, Surroundings};
 use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
@@ -84,7 +84,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
     }
     if parsed.on(Id::Privileged) {
         grant(&mut process, security::capget()?.permitted);
-        process.apparmor_profile = None;
+        (process.apparmor_profile, process.selinux_label) = (None, None);
     }
     let tty: &[&CStr] = if tty { &[c"TERM=xterm"] } else { &[] };
     let mut env = Environment::of(&mut launch.env.iter().chain(tty).map(|line| line.to_bytes()));
@@ -109,6 +109,7 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
             init: false,
             group: Some(&group),
             shows_network: false,
+            engine: Engine::default(),
         };
         let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
         match run::start(&container, &surroundings, None, &mut |_| Ok(())) {

@@ -14,6 +14,7 @@ use crate::base::text;
 use crate::container::bundle::{Bundle, Bundles, read_json};
 use crate::container::disconnect;
 use crate::container::monitor;
+use crate::container::oci;
 use crate::container::ranges;
 use crate::container::remains::{self, With};
 use crate::container::state::{State, Status};
@@ -58,6 +59,8 @@ pub(super) fn collect(context: &Context<'_>) -> Result<u8> {
     let result = if all { collector.networks() } else { Ok(()) };
     collector.note(result);
     let result = collector.ranges();
+    collector.note(result);
+    let result = if all { collector.oci(context) } else { Ok(()) };
     collector.note(result);
     let result = collector.images(context);
     collector.note(result);
@@ -161,6 +164,16 @@ impl Collector<'_> {
     fn ranges(&self) -> Result<()> {
         for range in ranges::collect(self.root, self.bundles, self.dry)? {
             say("range", range)?;
+        }
+        Ok(())
+    }
+
+    /// What killed `vial oci create`s left in the place that engines use unless told otherwise. A container that has had a process
+    /// is the engine's, which asks how it ended and deletes it.
+    fn oci(&self, context: &Context<'_>) -> Result<()> {
+        let Some(root) = super::oci::existing_root(context)? else { return Ok(()) };
+        for id in oci::clean(root, self.dry)? {
+            say("oci container", id)?;
         }
         Ok(())
     }

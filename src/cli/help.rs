@@ -55,9 +55,12 @@ pub fn overview() -> String {
          Commands:\n",
     )
     .text();
-    for command in COMMANDS {
+    let is_ours = |command: &&Command| !command.name().starts_with("oci ");
+    for command in COMMANDS.iter().filter(is_ours) {
         row(&mut out, 18, command.name(), &command.help.text());
     }
+    let what = phrase!("Be the runtime of podman, containerd or Kubernetes; see `vial oci --help`");
+    row(&mut out, 18, "oci", &what.text());
     group(&mut out, TOP, Phrase::EMPTY);
     group(&mut out, GLOBAL, Phrase::EMPTY);
     out.push_str(&phrase!("\n`vial COMMAND --help` explains a command.\n").text());
@@ -148,8 +151,12 @@ mod tests {
     #[test]
     fn every_command_and_flag_has_its_line_in_help() {
         let all = overview();
+        let oci = topic(&[b"oci"]).unwrap_or_default();
         for entry in COMMANDS {
-            assert!(all.contains(&format!("\n  {} ", entry.name())), "{}", entry.name());
+            match entry.name().strip_prefix("oci ") {
+                Some(verb) => assert!(oci.contains(&format!("\n  {verb} ")), "{verb}"),
+                None => assert!(all.contains(&format!("\n  {} ", entry.name())), "{}", entry.name()),
+            }
             let page = command(entry);
             assert!(page.starts_with(&entry.help.text()));
             for flag in entry.flags().chain(GLOBAL.flags()) {

@@ -1,6 +1,8 @@
 //! Floor 5: the command line.
 
 mod attach;
+mod boot;
+mod check;
 mod commit;
 mod connect;
 mod contained;
@@ -19,6 +21,7 @@ mod lifecycle;
 mod load;
 mod logs;
 mod network;
+mod oci;
 pub mod options;
 pub mod output;
 mod pack;
@@ -69,11 +72,12 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secur
     monitor::become_one(args);
     crate::network::become_one(args);
     let words: Vec<&[u8]> = match appended {
-        0 => args.iter().skip(1).map(|word| word.to_bytes()).collect(),
+        0 => oci::words(args),
         _ => contained::first_words(args, env),
     };
+    let words: &'static [_] = words.leak();
     // For the whole life of the process, so that whatever is made of the words can refer to them.
-    let parsed: &'static _ = Box::leak(Box::new(parse::parse(words.leak())));
+    let parsed: &'static _ = Box::leak(Box::new(parse::parse(words)));
     let globals = match parsed {
         Ok(parsed) => &parsed.globals,
         Err((globals, _)) => globals,
@@ -89,7 +93,7 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secur
     });
     result.unwrap_or_else(|error| {
         report(&error);
-        error.exit_code()
+        oci::failed(words, parsed, &error).unwrap_or_else(|| error.exit_code())
     })
 }
 
@@ -126,7 +130,7 @@ macro_rules! acts {
         const NAMES: &str = concat!($($name, "\n"),*);
         static ACTS: &[Act] = &[$($act as Act),*];
         const PACKED: &str = concat!($($packed, "\n"),*);
-        static COLD_GATE: Gate<[Act; [$($packed),*].len()]> = Gate([$($packed_act as Act),*]);
+        static COLD_GATE_LOOK: Gate<[Act; [$($packed),*].len()]> = Gate([$($packed_act as Act),*]);
     };
 }
 
@@ -143,7 +147,7 @@ acts! {
     "rm"             rm::remove;
     packed:
     "attach"         attach::attach;
-    "boot"           lifecycle::start_all;
+    "boot"           boot::boot;
     "logs"           logs::logs;
     "rename"         lifecycle::rename;
     "port"           port::port;
@@ -180,6 +184,7 @@ acts! {
     "network disconnect" connect::disconnect;
     "gc"             gc::collect;
     "info"           info::info;
+    "check"          check::check;
     "syscalls"       syscalls::list;
     "version"        version::version;
     "help"           help::print;
@@ -189,15 +194,18 @@ fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
     if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls") {
         context.check_ram()?;
     }
-    rootless::enter(&mut context)?;
     let name = context.parsed.command.name();
+    if let Some(command) = name.strip_prefix(oci::NOUN) {
+        return oci::run(&context, command);
+    }
+    rootless::enter(&mut context)?;
     if appended != 0 && name == "run" {
         context = contained::complete(&context, appended)?;
     }
     let context = &context;
     let place = |names: &str| names.parts(b'\n').position(|known| known == name);
     if let Some(packed) = place(PACKED) {
-        return COLD_GATE.open()?[packed](context);
+        return COLD_GATE_LOOK.open()?[packed](context);
     }
     match place(NAMES).and_then(|place| ACTS.get(place)) {
         Some(act) => act(context),

@@ -15,8 +15,8 @@ use crate::image::reference::Reference;
 use crate::image::store::Store;
 use crate::sys::{because, fd, file};
 
-/// vial is smaller than this by far.
-const MOST: usize = 16 << 20;
+/// vial is smaller than this by far, and so it is with all that helps to look for mistakes.
+const MOST: usize = 64 << 20;
 /// An archive consists of such blocks, and where it is appended a reader may look for it at their bounds.
 const BLOCK: usize = 512;
 

@@ -13,6 +13,7 @@ use crate::base::text::{Cut, decimal_u64};
 use crate::container::connections::{Connection, Connections, Port};
 use crate::container::launch::{NETWORKS, PORTS};
 use crate::container::state::Seen;
+use crate::container::user_network::USER_NETWORK;
 use crate::network::Networks;
 
 /// What is put up for a container, to be shown; nothing if it does not run.
@@ -72,8 +73,10 @@ pub(super) fn describe(context: &Context<'_>, seen: &Seen, config: &Value) -> Re
     let mut made = connections(seen);
     let (mut described, mut future) = (Value::Null, Vec::new());
     let mut mode = config.at(&["modes", "network"]).and_then(Value::as_str).unwrap_or_default();
-    if let Some(first) = note(NETWORKS).words().next() {
-        mode = keep::copy(first);
+    for name in [NETWORKS, USER_NETWORK] {
+        if let Some(first) = note(name).words().next() {
+            mode = keep::copy(first);
+        }
     }
     // Those that it will be on, if it does not run.
     for line in note(NETWORKS).parts(b'\n').filter(|_| made.networks.is_empty() && !seen.condition.is_running()) {

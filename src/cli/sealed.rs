@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::context::Context;
+use super::oci;
 use crate::base::error::Result;
 use crate::sys::{because, fd, file, process};
 
@@ -33,6 +34,9 @@ pub(super) fn go_on(context: &Context<'static>) -> Result<()> {
     let copy = file::sealed_copy(own.by_ref())
         .map_err(|error| error.hint(phrase!("needs memfd_create (Linux 3.17) and no vm.memfd_noexec=2")))?;
     let mut args: Vec<&CStr> = context.args.to_vec();
+    if oci::is_runtime(&args) {
+        args.insert(1, c"oci");
+    }
     args[0] = NAME;
     let program = file::path(join!("/proc/self/fd/{}", copy.number()))?;
     Err(process::go_on_as(program, &args, context.env))

@@ -1,6 +1,7 @@
 //! `vial top`: the processes in a container, as `ps -ef` shows them on the host.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::context::Context;
 use super::{output, pause};
@@ -25,6 +26,11 @@ pub(super) fn list(context: &Context<'static>) -> Result<u8> {
         // On a host without control groups only the first is known for certain.
         pids.push(seen.state.pid);
     }
+    show(context, pids)
+}
+
+/// The same of these processes. Words behind the first are options of ps(1).
+pub(super) fn show(context: &Context<'static>, mut pids: Vec<u32>) -> Result<u8> {
     sort(&mut pids, |one, other| one < other);
     if context.parsed.positionals.len() > 1 {
         return of_ps(context, &pids);
@@ -127,10 +133,15 @@ fn clock(used: u64) -> &'static str {
     join!("{}{}{}", (if used < 36_000 { "0" } else { "" }), used / 3600, minutes.get(13..19).unwrap_or_default())
 }
 
+/// A user's name by the text of `/etc/passwd`.
+pub(super) fn name(users: &'static str, uid: &str) -> Option<&'static str> {
+    let is_it = |line: &&str| line.parts(b':').nth(2) == Some(uid);
+    users.parts(b'\n').find(is_it).and_then(|line| line.parts(b':').next())
+}
+
 /// A user's name, cut as ps(1) does, or number.
 fn user<'a>(users: &'static str, uid: &'a str) -> &'a str {
-    let is_it = |line: &&str| line.parts(b':').nth(2) == Some(uid);
-    let name = users.parts(b'\n').find(is_it).and_then(|line| line.parts(b':').next()).unwrap_or(uid);
+    let name = name(users, uid).unwrap_or(uid);
     match name.get(..7) {
         Some(start) if name.len() > 8 => join!("{}+", start),
         _ => name,

@@ -1,20 +1,23 @@
 //! Carrying out the plan's actions, one by one, in the container's first process.
 
+mod simple;
+
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::confine::heed;
-use super::paths::{device, make_working_directory, working_directory};
-use super::plan::{self, Action, Entered, Step};
-use super::process as known;
+use super::gift;
+use super::hooks::{self, Stage};
+use super::join::{become_root, enter};
+use super::paths::{own_standard_files, working_directory};
+use super::plan::{Action, Rare, Step};
 use super::readback::Rights;
+use super::run::Engine;
 use super::user::{self, Identity, Wanted};
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
-use crate::kernel::loopdev;
 use crate::kernel::mounts::{self, Kind, Tree};
-use crate::kernel::netlink::{Datagram, Socket, link};
 use crate::kernel::security::{caps, lsm};
 use crate::kernel::{tty, users};
 use crate::sys::cold::Gate;
@@ -24,7 +27,7 @@ use crate::sys::process::Side;
 use crate::sys::security::{self, Capabilities};
 use crate::sys::uapi::WindowSize;
 use crate::sys::users::is_confined;
-use crate::sys::{because, file, mount, net, process, procfs, terminal};
+use crate::sys::{because, file, net, process, terminal};
 
 /// What the actions need besides themselves, and what they leave behind.
 pub struct Actor<'a> {
@@ -51,16 +54,27 @@ pub struct Actor<'a> {
     null: Option<Fd>,
     /// The container's user namespace, while it is not entered yet.
     pub users: Option<Fd>,
+    /// What an engine asks for.
+    pub engine: Engine<'a>,
+    /// Whether it is in the workload's directory already.
+    is_there: bool,
+    /// This process as the host sees it, once hooks need to know.
+    pub outer_pid: u32,
+    /// The host's root, and the directory of before, while they are in reach.
+    outside: Option<[Fd; 2]>,
+    /// Whether the process that cloned this one wants the network namespace in hand.
+    pub shows_network: bool,
 }
 
-/// Becomes root of the user namespace that this process has entered: so far it is nobody there, though nothing is forbidden to it.
-fn become_root() -> Result<()> {
-    security::setgroups(&[])?;
-    security::setresgid(0)?;
-    security::setresuid(0)
+/// The root and the current directory.
+fn places() -> Result<[Fd; 2]> {
+    let open = |path: &CStr| file::open(CWD, path, libc::O_PATH | libc::O_DIRECTORY);
+    Ok([open(c"/")?, open(c".")?])
 }
 
-static COLD_GATE_APPARMOR: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
+static COLD_GATE_OCI: Gate<fn(&mut Actor<'_>, &Rare) -> Result<()>> = Gate(super::rare::act);
+static COLD_GATE_SELDOM: Gate<fn(&str) -> Result<()>> = Gate(lsm::apparmor);
+static COLD_GATE_SELDOM_LABEL: Gate<fn(&str) -> Result<()>> = Gate(lsm::selinux);
 
 /// The message that carries the terminal's master side.
 pub const TERMINAL: u8 = b'T';
@@ -68,6 +82,10 @@ pub const TERMINAL: u8 = b'T';
 pub const READY: u8 = b'R';
 /// The message to the first process that it may become the workload.
 pub const GO: u8 = b'G';
+/// The message that the hooks are to be run that see the container before it lets go of the host's root.
+pub const MEET: u8 = b'M';
+/// The message that the first process is all that the workload is to be, and waits to be started.
+pub const CREATED: u8 = b'C';
 /// The message that another process is going to be the workload: its number, the lowest byte first.
 pub const HEIR: u8 = b'H';
 /// The message that carries the first process's network namespace.
@@ -92,7 +110,24 @@ impl<'a> Actor<'a> {
             trees: Vec::new(),
             null: None,
             users: None,
+            engine: Engine::default(),
+            is_there: false,
+            outer_pid: 0,
+            outside: None,
+            shows_network: false,
         }
+    }
+
+    /// Hands the network namespace to the process that connects it.
+    ///
+    /// # Errors
+    /// open(2), sendmsg(2).
+    pub fn show_network(&self) -> Result<()> {
+        let _why = because!(
+            "hand the network namespace to vial: once this is closed to tracing nobody but root could open it"
+        );
+        let namespace = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
+        net::send(self.channel.by_ref(), &[NAMESPACE], Some(namespace.by_ref()))
     }
 
     /// Carries out all steps in order.
@@ -102,6 +137,11 @@ impl<'a> Actor<'a> {
     pub fn perform(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             let _why = because(step.why);
+            if self.engine.exact && matches!(step.action, Action::Become { .. }) {
+                // Other runtimes' workloads may work where only root can go.
+                let enters = |step: &Step| matches!(step.action, Action::WorkingDirectory { path } if working_directory(path).is_ok());
+                self.is_there = steps.iter().any(enters);
+            }
             #[cfg(feature = "weakened")]
             let step = &Step { why: step.why, action: super::weakened::late(&step.action)? };
             self.act(&step.action).map_err(|error| error.because(step.why))?;
@@ -127,20 +167,18 @@ impl<'a> Actor<'a> {
                 self.users = Some(users::make(uids, gids)?);
                 Ok(())
             }
-            Action::MapOwners { slot } => {
-                let mapped = self.tree(slot)?.map_owners(self.users()?);
-                mapped.map_err(|error| {
-                    error.hint(phrase!("the file system or the kernel (before 5.12) can't map owners"))
-                })
-            }
+            Action::MapOwners { slot, recursive } => self.map_owners(slot, self.users()?, recursive),
+            Action::Own(gift) => gift::give(self, gift),
             Action::Place { slot, target } => self.tree(slot)?.put(target),
             Action::EnterUsers { kinds, directory } => self.enter_users(kinds, directory),
-            Action::EnterTree { slot } => {
+            Action::EnterTree { slot, loosely } => {
+                let here = if loosely { Some(places()?) } else { None };
                 self.tree(slot)?.go_into()?;
-                mounts::enter()
+                self.enter_root(here)
             }
-            Action::Make { slot, kind, options } => {
-                self.hold(slot, Tree::make(kind, options)?);
+            Action::Hooks => self.hooks(),
+            Action::Make { slot, kind, source, options } => {
+                self.hold(slot, Tree::make(kind, source, options)?);
                 Ok(())
             }
             Action::Attach { slot, target, options } => match self.trees.get_mut(slot).and_then(Option::take) {
@@ -148,10 +186,11 @@ impl<'a> Actor<'a> {
                 None => Err(Error::new(phrase!("the plan attaches a tree that it did not take"))),
             },
             Action::Fill { slot, path } => self.tree(slot)?.fill_from(path),
-            Action::EnterRoot { target } => {
+            Action::EnterRoot { target, loosely } => {
                 mounts::carry(&mut self.trees, target)?;
+                let here = if loosely { Some(places()?) } else { None };
                 file::chdir(target)?;
-                if weak!("root") { Ok(()) } else { mounts::enter() }
+                if weak!("root") { Ok(()) } else { self.enter_root(here) }
             }
             Action::Mask { path } => mounts::mask(path, &mut self.null),
             Action::Enter { container, kinds } => {
@@ -168,9 +207,19 @@ impl<'a> Actor<'a> {
                 let sets = Capabilities { effective, permitted, inheritable };
                 self.become_user(bounding, sets, ambient, temporary)
             }
-            Action::WorkingDirectory { path } => working_directory(path),
+            Action::WorkingDirectory { path } => {
+                if self.is_there {
+                    Ok(())
+                } else {
+                    working_directory(path)
+                }
+            }
             Action::AppArmor { profile, best_effort } => {
-                heed(best_effort, self.channel, COLD_GATE_APPARMOR.open().and_then(|apparmor| apparmor(profile)))
+                heed(best_effort, self.channel, COLD_GATE_SELDOM.open().and_then(|apparmor| apparmor(profile)))
+            }
+            Action::Rare(rare) => COLD_GATE_OCI.open()?(self, rare),
+            Action::Label { label, best_effort } => {
+                heed(best_effort, self.channel, COLD_GATE_SELDOM_LABEL.open().and_then(|selinux| selinux(label)))
             }
             // The last thing, which comes when all else is done.
             Action::Confine(_) => Ok(()),
@@ -178,8 +227,47 @@ impl<'a> Actor<'a> {
                 self.rights.no_new_privileges = true;
                 process::prctl_no_new_privs()
             }
-            _ => simple(action),
+            _ => simple::act(action),
         }
+    }
+
+    /// Has a tree that was taken show owners as a user namespace has them.
+    ///
+    /// # Errors
+    /// `mount_setattr(2)`.
+    pub fn map_owners(&self, slot: usize, users: FdRef<'_>, recursive: bool) -> Result<()> {
+        self.tree(slot)?
+            .map_owners(users, recursive)
+            .map_err(|error| error.hint(phrase!("the file system or the kernel (before 5.12) can't map owners")))
+    }
+
+    /// Makes the current directory, a mount, the root: for good, or with the way back to where this process was.
+    fn enter_root(&mut self, here: Option<[Fd; 2]>) -> Result<()> {
+        match here {
+            None => mounts::enter(),
+            Some(here) => {
+                self.outside = Some(here);
+                mounts::enter_loosely()
+            }
+        }
+    }
+
+    /// Has the engine's hooks run, and then runs those that belong in the container's namespaces, all with the host's root in reach.
+    fn hooks(&mut self) -> Result<()> {
+        let inside = file::open(CWD, c"/", libc::O_PATH | libc::O_DIRECTORY)?;
+        let outside = self.outside.take().ok_or_else(|| Error::new(phrase!("the plan has hooks where it can't")))?;
+        mounts::go_back(&outside)?;
+        net::send(self.channel.by_ref(), &[MEET], None)?;
+        let mut answer = [0u8; 5];
+        match (net::receive(self.channel.by_ref(), &mut answer)?.0, answer) {
+            (5, [GO, a, b, c, d]) => self.outer_pid = u32::from_le_bytes([a, b, c, d]),
+            // Whoever started this has given up.
+            _ => process::exit(EXIT_FAILURE),
+        }
+        hooks::run(self.engine.hooks, &[Stage::CreateContainer], self.outer_pid)?;
+        drop(outside);
+        file::fchdir(inside.by_ref())?;
+        mounts::enter()
     }
 
     /// Opens what tells what this process may do.
@@ -194,7 +282,7 @@ impl<'a> Actor<'a> {
         Ok(())
     }
 
-    fn tree(&self, slot: usize) -> Result<&Tree> {
+    pub(super) fn tree(&self, slot: usize) -> Result<&Tree> {
         let missing = || Error::new(phrase!("the plan uses a tree that it did not take"));
         self.trees.get(slot).and_then(Option::as_ref).ok_or_else(missing)
     }
@@ -210,6 +298,8 @@ impl<'a> Actor<'a> {
         // There the root is going to be, whose way may be closed to the other process.
         file::chdir(directory)?;
         process::setns(self.users()?, libc::CLONE_NEWUSER)?;
+        // What is in a namespace from the beginning, such as its directory of message queues, belongs to whoever makes it.
+        become_root()?;
         let (announced, announce) = file::pipe()?;
         if let Side::Parent(pid) = process::clone(kinds | libc::CLONE_PARENT, Role::Container)? {
             let [a, b, c, d] = pid.to_le_bytes();
@@ -226,6 +316,9 @@ impl<'a> Actor<'a> {
         }
         self.users = None;
         become_root()?;
+        if self.shows_network {
+            self.show_network()?;
+        }
         // It tells of another process than before.
         self.open_status()
     }
@@ -261,6 +354,11 @@ impl<'a> Actor<'a> {
     #[inline(never)]
     fn become_user(&mut self, bounding: u64, sets: Capabilities, ambient: u64, temporary: u64) -> Result<()> {
         self.identity = user::resolve(&self.wanted, self.default_user)?;
+        if self.engine.exact {
+            (self.identity.uid, self.identity.gid) = self.default_user;
+            self.identity.groups.clear();
+            own_standard_files(self.identity.uid)?;
+        }
         self.identity.groups.extend_from_slice(self.groups);
         let Identity { uid, gid, ref mut groups, .. } = self.identity;
         // To the kernel the last ID is none: nothing would change, and root stay root, setresuid(2).
@@ -269,8 +367,8 @@ impl<'a> Actor<'a> {
                 "process.user: an ID is 4294967295, which stands for no user and no group"
             )));
         }
-        // So that no program with a set-group-ID bit takes it away from the workload (CVE-2022-36109).
-        if !self.keeps_groups && !groups.contains(&gid) {
+        // So that no program with a set-group-ID bit takes it away from the workload (CVE-2022-36109). Engines that mean this say so.
+        if !self.engine.exact && !self.keeps_groups && !groups.contains(&gid) {
             groups.push(gid);
         }
         for capability in 0..64 {
@@ -309,138 +407,6 @@ impl<'a> Actor<'a> {
     }
 }
 
-/// Namespaces in the order in which they are entered one by one, as `/proc` calls them.
-const KINDS: [(&str, i32); 7] = [
-    ("user", libc::CLONE_NEWUSER),
-    ("uts", libc::CLONE_NEWUTS),
-    ("ipc", libc::CLONE_NEWIPC),
-    ("net", libc::CLONE_NEWNET),
-    ("cgroup", libc::CLONE_NEWCGROUP),
-    ("pid", libc::CLONE_NEWPID),
-    ("mnt", libc::CLONE_NEWNS),
-];
-
-/// Moves to the namespaces of a container's process: all at once where the kernel can (Linux 5.8).
-fn enter(container: Entered, kinds: i32) -> Result<()> {
-    let held = FdRef::from_number(container.held);
-    let mut kinds = kinds;
-    if is_confined() {
-        // Whoever is not the host's root can't go where it is already, if that is the host's.
-        for (name, kind) in KINDS {
-            let inode = |whose: &str| -> Result<u64> {
-                Ok(file::stat_follow(CWD, file::path(join!("/proc/{}/ns/{}", whose, name))?)?.ino)
-            };
-            if inode("self")? == inode(join!("{}", container.pid))? {
-                kinds &= !kind;
-            }
-        }
-    }
-    match process::setns(held, kinds) {
-        Err(error) if [Errno::EINVAL, Errno::EBADF].contains(&error.errno()) => {}
-        result => return result,
-    }
-    let mut namespaces = Vec::with_capacity(8);
-    for (name, kind) in KINDS.into_iter().filter(|(_, kind)| kinds & kind != 0) {
-        let path = file::path(join!("/proc/{}/ns/{}", container.pid, name))?;
-        namespaces.push((file::open(CWD, path, libc::O_RDONLY)?, kind));
-    }
-    if !known::is_alive(container.pid, container.then) {
-        return Err(Error::os(Errno::ESRCH, phrase!("find the container's first process"), ""));
-    }
-    namespaces.iter().try_for_each(|(namespace, kind)| process::setns(namespace.by_ref(), *kind))
-}
-
-/// Actions that need nothing but themselves.
-#[inline(never)]
-fn simple(action: &Action) -> Result<()> {
-    match *action {
-        Action::Private => mounts::make_private(),
-        Action::Image { file } => loopdev::mount_image(file, plan::MOUNTED, plan::NODE),
-        Action::Overlay { target, data, volatile, owner: (0, 0) } => overlay(target, data, volatile),
-        Action::Overlay { target, data, volatile, owner: (uid, gid) } => {
-            // The overlay keeps the rights of whoever mounts it, and makes files as that one.
-            security::own_files_as(uid, gid)?;
-            overlay(target, data, volatile)?;
-            security::own_files_as(0, 0)
-        }
-        Action::BindRoot { source, target } => {
-            mount::mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)
-        }
-        Action::Filesystem { source, kind, target, flags, data } => {
-            mounts::filesystem(source, kind, target, flags, data)
-        }
-        Action::Directory { path } => file::mkdir_if_missing(CWD, path, 0o755),
-        Action::Device { path, mode, major, minor, owner } => device(path, mode, (major, minor), owner),
-        Action::Link { target, path } => match file::symlink(target, CWD, path) {
-            Err(error) if error.is(Errno::EEXIST) => Ok(()),
-            result => result,
-        },
-        Action::MakeWorkingDirectory { path } => make_working_directory(path),
-        Action::ReadOnly { path } => mounts::read_only(path),
-        Action::Seal { path } => mounts::seal(path),
-        Action::HostName { name } => process::sethostname(name),
-        Action::DomainName { name } => process::setdomainname(name),
-        Action::Loopback => {
-            let mut datagram = Datagram::default();
-            datagram.up(link::LOOPBACK);
-            datagram.acknowledge();
-            Socket::route()?.request(&mut datagram, phrase!("set the loopback interface up"))
-        }
-        Action::Sysctl { path, value } => sysctl(path, value).map_err(|error| {
-            if error.is(Errno::ENOENT) {
-                error.hint(phrase!("--sysctl: the kernel has no such parameter, or not in this namespace"))
-            } else {
-                error
-            }
-        }),
-        Action::OomScore { value } => {
-            file::write_value(CWD, c"/proc/self/oom_score_adj", join!("{}", value).as_bytes()).map_err(|error| {
-                if error.is(Errno::EACCES) {
-                    error.hint(phrase!("--oom-score-adj: a value below vial's own needs CAP_SYS_RESOURCE"))
-                } else {
-                    error
-                }
-            })
-        }
-        Action::Limit { name, resource, soft, hard } => {
-            process::set_rlimit(resource, soft, hard).map_err(|error| limit_hint(error.errno(), name, resource))
-        }
-        _ => Err(Error::new(phrase!("the plan holds an action that needs an actor"))),
-    }
-}
-
-/// Sets a kernel parameter, by its path in the kernel's own `/proc`.
-fn sysctl(path: &str, value: &str) -> Result<()> {
-    file::write_one_of_values(procfs::open(path)?.by_ref(), file::path(path)?, value.as_bytes())
-}
-
-/// Mounts the layers. Without `volatile` (Linux 5.10) the unmount waits until all that the host has written is on the disk,
-/// whoever wrote it.
-fn overlay(target: &CStr, data: &CStr, volatile: bool) -> Result<()> {
-    let mount = |data: &CStr| mount::mount(Some(c"overlay"), target, Some(c"overlay"), 0, Some(data));
-    if volatile {
-        match mount(file::path([data.to_bytes(), b",volatile"].concat())?) {
-            Err(error) if error.is(Errno::EINVAL) => {}
-            result => return result.map_err(overlay_hint),
-        }
-    }
-    mount(data).map_err(overlay_hint)
-}
-
-fn overlay_hint(error: Error) -> Error {
-    match error.errno() {
-        Errno::ENODEV => error
-            .hint(phrase!("the kernel has no overlay file system (CONFIG_OVERLAY_FS); --storage copy does without")),
-        Errno::EINVAL if is_confined() => error.hint(phrase!(
-            "a normal user can't have what is mounted below it left out of a directory, such as the host's root: name one without, or run vial as root; or the store's file system can't hold an overlay (--storage copy, Linux 5.11)"
-        )),
-        Errno::EINVAL => error.hint(phrase!(
-            "the store's file system can't hold an overlay; --root DIR puts it elsewhere, --storage copy does without"
-        )),
-        _ => error,
-    }
-}
-
 /// Tells what an ID lacks in a user namespace.
 fn unmapped(error: Error) -> Error {
     if is_confined() { error.hint(users::UNMAPPED) } else { error }
@@ -451,15 +417,5 @@ fn capability_hint(error: Error, wanted: u64) -> Error {
     match caps::name(missing.trailing_zeros() as u8) {
         Some(name) => error.hint(say!("vial itself lacks {}, so it can't grant it", name)),
         None => error,
-    }
-}
-
-fn limit_hint(errno: Errno, name: &str, resource: u32) -> Error {
-    let error = Error::os(errno, phrase!("set the resource limit"), say!("{} (--ulimit)", name.to_ascii_lowercase()));
-    match process::get_rlimit(resource) {
-        Ok((_, hard)) if error.is(Errno::EPERM) => {
-            error.hint(say!("vial's own hard limit is {}, and raising it needs CAP_SYS_RESOURCE", hard))
-        }
-        _ => error,
     }
 }

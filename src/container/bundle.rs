@@ -386,6 +386,10 @@ impl Bundle {
                 stage(directory, name, 0, &text, durable)
             }
             result => result.and_then(|()| {
+                // A file that another one replaces is written to the disk at once by ext4, and removing it would wait for that.
+                if durable == Durable::Never && file::exchange(directory, new, name).is_ok() {
+                    return file::unlink(directory, new);
+                }
                 file::rename(directory, new, directory, name, true)?;
                 if durable == Durable::Done { file::sync(directory) } else { Ok(()) }
             }),
@@ -396,6 +400,8 @@ impl Bundle {
 /// What a crash of the machine may do to a file that has just replaced another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum Durable {
+    /// It may be damaged: nobody asks for it any more.
+    Never,
     /// It goes with the machine, or says only what is true until then.
     Not,
     /// There is one of the two, and it is whole.
@@ -433,7 +439,8 @@ pub fn read_json(directory: FdRef<'_>, name: &CStr) -> Result<Option<Value>> {
 /// The error for a file of a container that can't be used.
 #[cold]
 pub(super) fn damaged(file: &str, why: &dyn Display) -> Error {
-    Error::new(say!("{} of the container is damaged: {}", file, why)).hint(phrase!("vial rm removes the container"))
+    Error::new(say!("{} of the container is damaged: {}", file, why))
+        .hint(phrase!("vial rm removes the container; `vial oci delete --force` does if it is an engine's"))
 }
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! The container's first process: everything between clone and the workload.
 
-use alloc::string::String;
 use core::ffi::CStr;
 
-use super::act::{Actor, ERROR, HEIR, NAMESPACE, READY};
+use super::act::{Actor, CREATED, ERROR, GO, HEIR, READY};
 use super::confine::{self, confine};
+use super::hooks::{self, Stage};
 use super::init;
-use super::plan::{Action, Confinement, Entered, Step};
+use super::plan::{Action, Confinement, Entered, Rare, Step};
 use super::readback;
-use super::run::Surroundings;
+use super::run::{Engine, Surroundings};
 use super::user::Wanted;
 use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::base::keep;
 use crate::base::phrase::Phrase;
+use crate::base::sort::sort;
 use crate::kernel::cgroup::Group;
 use crate::kernel::mounts;
 use crate::sys::fd::{self, CWD, Fd};
@@ -58,55 +60,64 @@ pub struct Job<'a> {
     pub waits: bool,
     /// Whether that process wants the network namespace in hand.
     pub shows_network: bool,
+    /// What an engine asks for.
+    pub engine: Engine<'a>,
 }
 
 /// Does everything; never returns to the caller's code.
 pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
-    let Err(error) = prepare(job, channel);
+    let mut starter = None;
+    let Err(error) = prepare(job, channel, &mut starter);
     let code = error.exit_code();
     let mut message = alloc::vec![ERROR];
     message.extend(error.encode());
     let _why = because!("tell vial what failed");
-    let _ = net::send(channel.by_ref(), &message, None);
+    let _ = net::send(starter.as_ref().unwrap_or(channel).by_ref(), &message, None);
     process::exit(code)
 }
 
+/// Ends with vial from now on, and has none of its files but those that are meant for it.
+fn part(job: &Job<'_>, channel: &Fd, users: Option<&Fd>) -> Result<()> {
+    let _why = because!("end with vial, and keep its open files from the workload");
+    process::prctl_die_with_parent(libc::SIGKILL)?;
+    if !weak!("dumpable") {
+        process::prctl_not_dumpable()?;
+    }
+    if !weak!("session") {
+        process::setsid()?;
+    }
+    if !job.engine.same_keyring {
+        security::keyctl_join_session_keyring()?;
+    }
+    file::umask(0);
+    for (file, place) in job.surroundings.standard.iter().zip([fd::STDIN, fd::STDOUT, fd::STDERR]) {
+        if let Some(file) = file {
+            file::put_in_place(*file, place)?;
+        }
+    }
+    // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
+    let held = entered(job).map(|container| container.held).or(users.map(Fd::number));
+    if !weak!("fds") {
+        let listener = job.engine.listener.map_or(-1, fd::FdRef::number);
+        close_all_but(job.engine.files, [channel.number(), held.unwrap_or(-1), listener])?;
+    }
+    Ok(())
+}
+
 #[inline(never)]
-fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
+fn prepare(job: &Job<'_>, channel: &Fd, starter: &mut Option<Fd>) -> Result<core::convert::Infallible> {
     let mut actor = Actor::new(job.wanted, channel);
-    if job.shows_network {
-        let _why = because!(
-            "hand the network namespace to vial: once this is closed to tracing nobody but root could open it"
-        );
-        let namespace = file::open(CWD, c"/proc/self/ns/net", libc::O_RDONLY)?;
-        net::send(channel.by_ref(), &[NAMESPACE], Some(namespace.by_ref()))?;
+    actor.engine = job.engine;
+    actor.shows_network = job.shows_network;
+    // With a user namespace of its own it is another process that has the network's.
+    if job.shows_network && !job.steps.iter().any(|step| matches!(step.action, Action::Users { .. })) {
+        actor.show_network()?;
     }
     let is_open = |step: &&Step| matches!(step.action, Action::OomScore { .. } | Action::Users { .. });
     let open = job.steps.iter().take_while(is_open).count();
     let (open, steps) = job.steps.split_at(open);
     actor.perform(open)?;
-    {
-        let _why = because!("end with vial, and keep its open files from the workload");
-        process::prctl_die_with_parent(libc::SIGKILL)?;
-        if !weak!("dumpable") {
-            process::prctl_not_dumpable()?;
-        }
-        if !weak!("session") {
-            process::setsid()?;
-        }
-        security::keyctl_join_session_keyring()?;
-        file::umask(0);
-        for (file, place) in job.surroundings.standard.iter().zip([fd::STDIN, fd::STDOUT, fd::STDERR]) {
-            if let Some(file) = file {
-                file::put_in_place(*file, place)?;
-            }
-        }
-        // Not only on execve: until then a path such as /proc/self/fd/7/../bin/sh would lead out (CVE-2024-21626).
-        let held = entered(job).map(|container| container.held).or(actor.users.as_ref().map(Fd::number));
-        if !weak!("fds") {
-            close_all_but(channel.number(), held.unwrap_or(-1))?;
-        }
-    }
+    part(job, channel, actor.users.as_ref())?;
     // While it is the host that says what it is; on one without /proc nothing is told.
     actor.open_status()?;
     actor.default_user = job.default_user;
@@ -179,17 +190,66 @@ fn prepare(job: &Job<'_>, channel: &Fd) -> Result<core::convert::Infallible> {
         }
         process::prctl_die_with_parent(libc::SIGKILL)?;
     }
+    let mut channel = channel;
+    if let Some(listener) = job.engine.listener {
+        find_program(job)?;
+        net::send(channel.by_ref(), &[CREATED], None)?;
+        channel = starter.insert(await_start(listener)?);
+        hooks::run(job.engine.hooks, &[Stage::StartContainer], actor.outer_pid)?;
+    }
     net::send(channel.by_ref(), &[READY], None)?;
     Err(execute(job, actor.identity.home, confinement, channel))
 }
 
+/// Waits until the container is to be started; the connection to who starts it. One that ends without a word starts nothing.
+fn await_start(listener: fd::FdRef<'_>) -> Result<Fd> {
+    let _why = because!("wait until the container is started");
+    loop {
+        let starter = net::accept(listener)?;
+        let mut message = [0u8; 1];
+        if net::receive(starter.by_ref(), &mut message).is_ok_and(|(length, _)| length > 0 && message == [GO]) {
+            return Ok(starter);
+        }
+    }
+}
+
+/// Finds what is going to be executed, so that a container without its program is not made.
+fn find_program(job: &Job<'_>) -> Result<()> {
+    let Some(program) = job.args.first() else { return Ok(()) };
+    let check = |path: &CStr| match file::may_execute(path) {
+        Ok(())
+            if file::stat_follow(CWD, path).is_ok_and(|stat| u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR) =>
+        {
+            Err(Errno::EACCES)
+        }
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.errno()),
+    };
+    let (refused, searched) = search(job, program, &mut |path| check(path).err());
+    match refused {
+        Some((path, errno)) => Err(failure(program, path, errno, searched)),
+        None => Ok(()),
+    }
+}
+
 /// How many steps come before the control group is joined: up to the last that needs a device that its members may not have.
 pub(super) fn early(steps: &[Step]) -> usize {
-    steps.iter().rposition(|step| matches!(step.action, Action::Image { .. })).map_or(0, |last| last + 1)
+    let is_early = |step: &Step| match step.action {
+        Action::Image { .. } => true,
+        // On which processors it is to be when it joins.
+        Action::Rare(rare) => matches!(rare, Rare::Processors { early: true, .. }),
+        _ => false,
+    };
+    steps.iter().rposition(is_early).map_or(0, |last| last + 1)
 }
 
 fn is_console(job: &Job<'_>) -> bool {
     job.steps.iter().any(|step| matches!(step.action, Action::Console { .. }))
+}
+
+/// Whether there are hooks to be run half-way.
+pub(super) fn meets(steps: &[Step]) -> bool {
+    steps.iter().any(|step| step.action == Action::Hooks)
 }
 
 /// The container whose namespaces are entered, if it is there already.
@@ -206,16 +266,18 @@ fn take_null_device(places: &[fd::FdRef<'_>]) -> Result<()> {
     places.iter().try_for_each(|place| file::put_in_place(null.by_ref(), *place))
 }
 
-/// Closes every open file but the standard ones and these.
-fn close_all_but(one: i32, other: i32) -> Result<()> {
-    let mut first = 3;
-    for kept in [one.min(other), one.max(other), i32::MAX] {
+/// Closes every open file but the standard ones, so many behind them, and these others.
+fn close_all_but(files: u32, mut others: [i32; 3]) -> Result<()> {
+    let mut first = 3 + files as i32;
+    let from = first;
+    sort(&mut others, |one, other| one < other);
+    for kept in others.into_iter().chain([i32::MAX]) {
         if kept > first {
             match file::close_range(first, kept - 1) {
                 Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => {
                     // Before Linux 5.9.
                     return file::each_open(&mut |number| {
-                        if number != one && number != other {
+                        if number >= from && !others.contains(&number) {
                             drop(Fd::from_number(number));
                         }
                         Ok(())
@@ -241,30 +303,45 @@ fn execute(job: &Job<'_>, home: &str, confinement: Option<&Confinement>, channel
     let Some(program) = job.args.first() else {
         return Error::new(phrase!("the container has no command")).hint(phrase!("give one after the image"));
     };
-    if let Err(error) = poll::block_signals(job.surroundings.signals) {
+    // Engines ignore some themselves, which is none of the workload's business.
+    let signals = if job.engine.exact { poll::default_signals() } else { Ok(()) };
+    if let Err(error) = signals.and_then(|()| poll::block_signals(job.surroundings.signals)) {
         return error;
     }
     if let Some(Err(error)) = confinement.map(|what| confine(what, channel)) {
         return error;
     }
+    let (refused, searched) = search(job, program, &mut |path| Some(process::execve(path, &args, &env)));
+    let (path, errno) = refused.unwrap_or((program, Errno::ENOENT));
+    failure(program, path, errno, searched)
+}
+
+/// Tries the places where a program may be, until an attempt does not fail, which ends in nothing; else the file that stands for the
+/// others, why it failed, and where was searched if it is nowhere.
+#[inline(never)]
+fn search<'a>(
+    job: &Job<'_>,
+    program: &'a CStr,
+    attempt: &mut dyn FnMut(&CStr) -> Option<Errno>,
+) -> (Option<(&'a CStr, Errno)>, &'static str) {
     if program.to_bytes().contains(&b'/') {
-        let errno = process::execve(program, &args, &env);
-        return failure(program, program, errno, "");
+        return (attempt(program).map(|errno| (program, errno)), "");
     }
     let path = job.env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
     let mut refused: Option<(&CStr, Errno)> = None;
     for directory in path.split(|byte| *byte == b':') {
         let directory = if directory.is_empty() { b"." } else { directory };
         let Ok(candidate) = file::path([directory, b"/", program.to_bytes()].concat()) else { continue };
-        match process::execve(candidate, &args, &env) {
-            Errno::ENOENT if file::stat(CWD, candidate).is_err() => {}
-            Errno::ENOTDIR => {}
-            errno => refused = refused.or(Some((candidate, errno))),
+        match attempt(candidate) {
+            None => return (None, ""),
+            Some(Errno::ENOENT) if file::stat(CWD, candidate).is_err() => {}
+            Some(Errno::ENOTDIR) => {}
+            Some(errno) => refused = refused.or(Some((candidate, errno))),
         }
     }
     match refused {
-        Some((candidate, errno)) => failure(program, candidate, errno, ""),
-        None => failure(program, program, Errno::ENOENT, &String::from_utf8_lossy(path)),
+        Some(_) => (refused, ""),
+        None => (Some((program, Errno::ENOENT)), keep::lossy(path)),
     }
 }
 

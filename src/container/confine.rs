@@ -18,7 +18,7 @@ pub const WARNING: u8 = b'W';
 /// The message that carries the listener of a filter that has a process outside decide.
 pub const LISTENER: u8 = b'L';
 
-static COLD_GATE_LANDLOCK: Gate<fn(&str, bool) -> Result<()>> = Gate(landlock::restrict);
+static COLD_GATE_SELDOM: Gate<fn(&str, bool) -> Result<()>> = Gate(landlock::restrict);
 
 /// What confines the workload.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn confine(what: &Confinement, channel: &Fd) -> Result<()> {
     let why = phrase!("let the workload use nothing but the system calls and files that it is to have");
     let _why = because(why);
     if !what.landlock.is_empty() {
-        let restrict = COLD_GATE_LANDLOCK.open()?;
+        let restrict = COLD_GATE_SELDOM.open()?;
         heed(
             what.best_effort,
             channel,

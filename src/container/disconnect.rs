@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::connect::{First, NAMED, inside, namespace_of};
 use super::connections::{Connection, Connections};
-use super::{pasta, publish};
+use super::{publish, user_network};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::{self, Cut};
@@ -53,7 +53,7 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
     };
     let mut all = Connections::read(directory.by_ref())?;
     if is_confined() {
-        pasta::end(directory.by_ref())?;
+        user_network::end(directory.by_ref())?;
     }
     if all == Connections::default() {
         return Ok(links);
@@ -83,6 +83,7 @@ pub fn release(root: FdRef<'_>, id: &str) -> Result<Vec<&'static str>> {
 
 /// Separates the interfaces of a container that has ended from their bridges, so that its addresses can be somebody else's at
 /// once; see [`crate::network::sweeper`] for what becomes of them.
+#[inline(never)]
 fn cut_off(links: &[&str]) -> Result<()> {
     let _why = because!("separate the container's interfaces from their bridges; they go with its network namespace");
     if links.is_empty() {

@@ -2,22 +2,28 @@
 
 use alloc::boxed::Box;
 use core::fmt::Display;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::bundle::{Bundles, Durable};
 use super::connect::{self, Whose};
 use super::control::Control;
+use super::labels;
 use super::launch::{self, Launch};
-use super::pasta;
 use super::plan::{self, Setting};
 use super::process;
 use super::ranges;
 use super::remains;
-use super::run::{self, Connect, Container, Running, Surroundings};
+use super::run::{self, Connect, Container, Engine, Running, Surroundings};
+use super::spec::Mount;
 use super::state::{State, Status};
+use super::user_network;
 use super::volume::Volumes;
 use crate::base::error::Result;
+use crate::base::json::Value;
 use crate::base::keep::Kept;
 use crate::base::text::Cut;
+use crate::sys::cold::Gate;
 use crate::sys::fd::{self, Fd, FdRef};
 use crate::sys::process::Ended;
 use crate::sys::{because, file, process as kernel, users};
@@ -51,6 +57,44 @@ pub fn now() -> &'static str {
 /// Says what could not be had but need not stop anything.
 pub fn warn(warning: &dyn Display) {
     let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
+    note("warning", warning);
+}
+
+/// The file that engines read errors and warnings in, shifted by one bit for whether they stand there as JSON; 0 without one.
+static LOG: AtomicU32 = AtomicU32::new(0);
+
+/// Writes errors and warnings to a file too, for as long as this process lives.
+pub fn log_to(file: FdRef<'_>, json: bool) {
+    LOG.store(file.number() as u32 * 2 + u32::from(json), Relaxed);
+}
+
+/// Adds a line to a log.
+type Add = fn(u32, &'static str, &dyn Display) -> Result<()>;
+
+static COLD_GATE_OCI_LOG: Gate<Add> = Gate(add_to_log);
+
+/// Adds a line to an engine's log, if there is one.
+pub fn note(level: &'static str, what: &dyn Display) {
+    let log = LOG.load(Relaxed);
+    if log != 0 {
+        // Nobody else is left to be told that this fails.
+        let _ = COLD_GATE_OCI_LOG.open().and_then(|add| add(log, level, what));
+    }
+}
+
+/// The line is as logrus writes it, which engines have a reader for.
+fn add_to_log(log: u32, level: &'static str, what: &dyn Display) -> Result<()> {
+    let _why = because!("tell the engine what went wrong (--log)");
+    let mut line = Value::Null;
+    line.text("level", level);
+    line.text("msg", join!("{}", what));
+    line.text("time", now());
+    let line = if log & 1 == 1 {
+        join!("{}\n", line.to_compact())
+    } else {
+        join!("time=\"{}\" level={} msg={}\n", now(), level, Value::from(join!("{}", what)).to_compact())
+    };
+    file::write_all(FdRef::from_number((log >> 1) as i32), line.as_bytes())
 }
 
 impl Life<'_> {
@@ -61,9 +105,16 @@ impl Life<'_> {
     #[inline(never)]
     pub fn start(&mut self, surroundings: &Surroundings<'_>) -> Result<Running> {
         self.launch.find_shared(self.bundles)?;
+        if let Some(warning) = labels::apply(self.launch.spec)? {
+            warn(&warning);
+        }
         let fills = self.launch.make_volumes(self.root)?;
         let best_effort = !self.launch.annotation(launch::BEST_EFFORT).is_empty();
-        let control = self.control.insert(Control::create(self.launch.spec, best_effort)?);
+        // Who may make control groups in there is to find all controllers.
+        let is_open = |mount: &Mount| mount.destination == "/sys/fs/cgroup" && !mount.options.contains(&"ro");
+        let everywhere = self.launch.spec.mounts.iter().any(is_open);
+        let create = if everywhere { Control::create_everywhere } else { Control::create };
+        let control = self.control.insert(create(self.launch.spec, best_effort)?);
         for warning in &control.warnings {
             warn(warning);
         }
@@ -75,6 +126,7 @@ impl Life<'_> {
             fills,
             confined: users::is_confined(),
             shifted,
+            hooks: false,
         };
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
@@ -89,7 +141,8 @@ impl Life<'_> {
             interactive: !self.launch.annotation(launch::INPUT).is_empty(),
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
-            shows_network: pasta::is_wanted(spec),
+            shows_network: user_network::is_wanted(spec),
+            engine: Engine::default(),
         };
         let (state, directory) = (&mut self.state, self.directory);
         let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };
@@ -99,11 +152,12 @@ impl Life<'_> {
             }
             Ok(())
         };
-        let mut by_pasta = |_: u32, namespace: Option<&Fd>| pasta::connect(spec, directory.by_ref(), namespace);
+        let mut by_program =
+            |pid: u32, namespace: Option<&Fd>| user_network::connect(spec, directory.by_ref(), pid, namespace);
         let connect: Option<&mut Connect<'_>> = if connect::is_wanted(spec) {
             Some(&mut connect)
-        } else if pasta::is_wanted(spec) {
-            Some(&mut by_pasta)
+        } else if user_network::is_wanted(spec) {
+            Some(&mut by_program)
         } else {
             None
         };
@@ -113,6 +167,7 @@ impl Life<'_> {
             note_process(state, pid);
             state.write(directory.by_ref(), Durable::Not)
         })?;
+        self.control.iter().for_each(Control::joined);
         let noted = self.note_start(&running);
         noted.inspect_err(|_| Running::kill(running.pid))?;
         Ok(running)

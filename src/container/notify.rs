@@ -16,14 +16,14 @@ use crate::sys::{because, file, net};
 /// Hands a listener over.
 type Send = fn(&Spec, FdRef<'_>, u32, Option<Fd>) -> Result<()>;
 
-static COLD_GATE_SEND: Gate<Send> = Gate(send);
+static COLD_GATE_SELDOM: Gate<Send> = Gate(send);
 
 /// Hands the listener of a container's process to whoever the specification names.
 ///
 /// # Errors
 /// Nobody listens there.
 pub fn hand_over(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Result<()> {
-    COLD_GATE_SEND.open()?(spec, bundle, pid, listener)
+    COLD_GATE_SELDOM.open()?(spec, bundle, pid, listener)
 }
 
 fn send(spec: &Spec, bundle: FdRef<'_>, pid: u32, listener: Option<Fd>) -> Result<()> {

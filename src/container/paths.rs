@@ -6,7 +6,7 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::kernel::mounts::{self, Kind};
-use crate::sys::fd::CWD;
+use crate::sys::fd::{self, CWD};
 use crate::sys::file;
 
 /// Makes a node, also in a directory of its own, in the place of what is there.
@@ -54,3 +54,29 @@ pub(super) fn working_directory(path: &CStr) -> Result<()> {
             .hint(phrase!("the working directory lies outside the container's root")))
     }
 }
+
+/// Gives the pipes and the terminal among the standard files to the workload's user, so that it can open them anew, say as
+/// `/dev/stdout`, as other runtimes do. What somebody else may use as well, a file or the host's null device, stays as it is.
+pub(super) fn own_standard_files(uid: u32) -> Result<()> {
+    for standard in [fd::STDIN, fd::STDOUT, fd::STDERR] {
+        let stat = file::stat(standard, c"")?;
+        let is_terminal = TERMINALS.contains(&stat.rdev_major);
+        let is_own = match u32::from(stat.mode) & libc::S_IFMT {
+            libc::S_IFIFO => true,
+            libc::S_IFCHR => is_terminal,
+            _ => false,
+        };
+        if !is_own || stat.uid == uid {
+            continue;
+        }
+        match file::chown(standard, uid, stat.gid) {
+            // In a user namespace a file may be nobody's, and a group one that it does not know.
+            Err(error) if error.is(Errno::EPERM) || error.is(Errno::EINVAL) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// The major numbers of pseudo-terminals, `devices.txt`.
+const TERMINALS: core::ops::Range<u32> = 136..144;

@@ -9,12 +9,11 @@ use core::ffi::CStr;
 
 pub(super) use self::layers::{overlay, short};
 pub(super) use self::users::text as map_text;
-use super::spec::{Mount, Namespace, NamespaceKind, Process, Spec};
+use super::spec::{Namespace, NamespaceKind, Process, Spec};
 use crate::base::error::{Error, Result};
-use crate::base::keep;
 use crate::base::phrase::Phrase;
 use crate::base::text::place;
-use crate::kernel::mounts::Options;
+use crate::kernel::mounts::{Options, Part};
 use crate::sys::file;
 
 mod describe;
@@ -22,10 +21,14 @@ mod devices;
 mod enter;
 
 mod layers;
+mod mounts;
+pub(super) mod rare;
 mod rights;
 mod users;
 
 pub use enter::{Entered, enter};
+pub use rare::Rare;
+use rare::Stage;
 pub use rights::Confinement;
 use rights::process_rights;
 
@@ -50,15 +53,17 @@ pub enum Action {
     /// Makes the container's user namespace and takes it in hand.
     Users { uids: &'static str, gids: &'static str },
     /// Has a tree that was taken show owners as the container's user namespace has them.
-    MapOwners { slot: usize },
+    MapOwners { slot: usize, recursive: bool },
+    /// Gives all that is in trees that were taken to the container's user.
+    Own(&'static Gift),
     /// Puts a tree that was taken at a place of the host's, for this process alone.
     Place { slot: usize, target: &'static CStr },
     /// Goes on as another process, root in the container's user namespace, in new namespaces that belong to it.
     EnterUsers { kinds: i32, directory: &'static CStr },
-    /// Makes a tree that was taken the root and lets go of the host's.
-    EnterTree { slot: usize },
+    /// Makes a tree that was taken the root and lets go of the host's; `loosely` as with `EnterRoot`.
+    EnterTree { slot: usize, loosely: bool },
     /// Makes a file system and takes it in hand.
-    Make { slot: usize, kind: &'static CStr, options: &'static Options },
+    Make { slot: usize, kind: &'static CStr, source: &'static CStr, options: &'static Options },
     /// Cuts the mounts off from the host's.
     Private,
     /// Mounts a file system image, before the control group is joined, which keeps its members from the device.
@@ -68,8 +73,10 @@ pub enum Action {
     Overlay { target: &'static CStr, data: &'static CStr, volatile: bool, owner: (u32, u32) },
     /// Uses a directory as the root.
     BindRoot { source: &'static CStr, target: &'static CStr },
-    /// Makes a mounted directory the root and lets go of the host's.
-    EnterRoot { target: &'static CStr },
+    /// Makes a mounted directory the root and lets go of the host's; or keeps that `loosely` in reach for hooks.
+    EnterRoot { target: &'static CStr, loosely: bool },
+    /// Has hooks run, which find the host's files and the container's mounts, and then lets go of the host's root.
+    Hooks,
     /// Mounts a file system.
     Filesystem { source: &'static CStr, kind: &'static CStr, target: &'static CStr, flags: Flags, data: &'static CStr },
     /// Fills a tree that was taken, an empty directory, with what the image has at a path.
@@ -112,8 +119,23 @@ pub enum Action {
     WorkingDirectory { path: &'static CStr },
     /// Has the workload get this profile of `AppArmor`'s when it is executed.
     AppArmor { profile: &'static str, best_effort: bool },
+    /// Does something that is seldom wanted.
+    Rare(&'static Rare),
+    /// Has the workload get this label of `SELinux`'s when it is executed.
+    Label { label: &'static str, best_effort: bool },
     /// Gives up what the workload may not do, just before it is executed.
     Confine(&'static Confinement),
+}
+
+/// What is given to the container's user, whom the files below `root` tell. What that is outside the maps say; without any it is
+/// the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the lines above say what its fields are")]
+pub struct Gift {
+    pub slots: Vec<usize>,
+    pub root: &'static CStr,
+    pub uids: &'static [Part],
+    pub gids: &'static [Part],
 }
 
 /// An action and why it is done, in words for a newcomer.
@@ -152,6 +174,8 @@ pub struct CgroupMount {
     pub kind: &'static CStr,
     /// The controllers, for v1.
     pub data: &'static str,
+    /// The container's own group, as the host sees it.
+    pub path: &'static str,
 }
 
 /// What the plan is made from, besides the specification.
@@ -165,6 +189,8 @@ pub struct Setting<'a> {
     pub fills: &'a [&'static str],
     /// Whether vial is in a user namespace, where nobody can make devices.
     pub confined: bool,
+    /// Whether hooks are to find the container's mounts in the host's root.
+    pub hooks: bool,
     /// Whether the files of a root that is no overlay belong to the IDs of the container's user namespace already.
     pub shifted: bool,
 }
@@ -178,6 +204,8 @@ struct Planner {
     free: usize,
     /// Whether the container has a user namespace of its own.
     users: bool,
+    /// Slots of trees that are the container's user's.
+    owned: Vec<usize>,
     /// File systems to make while the host's can be seen: the slot, the kind and the options of each.
     makes: Vec<(usize, &'static CStr, &'static Options)>,
 }
@@ -190,6 +218,7 @@ impl Planner {
             slot: 0,
             free: 0,
             users: false,
+            owned: Vec::new(),
             makes: Vec::new(),
         }))
     }
@@ -212,18 +241,25 @@ impl Planner {
 /// What the specification asks for and can't be done: the error names the member.
 pub fn plan(spec: &Spec, setting: &Setting<'_>) -> Result<&'static [Step]> {
     let plan = Planner::new(96);
-    oom_score(plan, spec.process.as_ref());
-    plan.users = users::wanted(plan, spec)?;
+    let process = spec.process.as_ref();
+    oom_score(plan, process);
+    plan.rare(spec, process, Stage::First)?;
+    plan.users |= users::wanted(plan, spec)?;
     join_namespaces(plan, spec)?;
-    let taken = take_trees(plan, spec, setting)?;
+    let taken = mounts::take_trees(plan, spec, setting)?;
     layers::root(plan, spec, setting)?;
     names(plan, spec);
-    mounts(plan, spec, setting, taken)?;
+    mounts::mounts(plan, spec, setting, taken)?;
     devices::asked(plan, spec, setting)?;
+    if setting.hooks {
+        plan.why = phrase!("have the hooks run that are to see the container before it lets go of the host's root");
+        plan.add(Action::Hooks);
+    }
     restrictions(plan, spec)?;
-    if let Some(process) = &spec.process {
+    plan.rare(spec, process, Stage::Late)?;
+    if let Some(process) = process {
         process_limits(plan, process)?;
-        rights::apparmor(plan, spec, process);
+        rights::modules(plan, spec, process);
         process_rights(plan, spec, process)?;
     }
     Ok(&plan.steps)
@@ -268,7 +304,11 @@ pub fn made_by_clone(spec: &Spec) -> Result<(i32, Option<&'static CStr>)> {
     let (mut flags, mut shared) = (0, None);
     for namespace in namespaces(spec) {
         match namespace.path {
+            // What is cloned is not in it yet, so it is made later.
+            None if namespace.kind == NamespaceKind::Time => {}
             None => flags |= clone_flag(namespace.kind),
+            // It is entered by the way that leads into a new one.
+            Some(_) if namespace.kind == NamespaceKind::User => flags |= libc::CLONE_NEWUSER,
             Some(path) if namespace.kind == NamespaceKind::Pid => shared = Some(file::path(path)?),
             Some(_) => {}
         }
@@ -278,57 +318,18 @@ pub fn made_by_clone(spec: &Spec) -> Result<(i32, Option<&'static CStr>)> {
 
 fn join_namespaces(plan: &mut Planner, spec: &Spec) -> Result<()> {
     plan.why = phrase!("share namespaces with another container or the host, as asked");
-    for namespace in namespaces(spec) {
-        // A PID namespace holds for children only: vial joins it before it clones.
-        if let (Some(path), true) = (namespace.path, namespace.kind != NamespaceKind::Pid) {
-            plan.add(Action::Join { path: file::path(path)?, kind: clone_flag(namespace.kind) });
+    // Where the others are is a matter of the mounts.
+    for mounts in [false, true] {
+        for namespace in namespaces(spec) {
+            let is_last = namespace.kind == NamespaceKind::Mount;
+            // A PID namespace holds for children only: vial joins it before it clones. A user namespace takes the host's rights.
+            let elsewhere = matches!(namespace.kind, NamespaceKind::Pid | NamespaceKind::User);
+            if let (Some(path), false) = (namespace.path, elsewhere || is_last != mounts) {
+                plan.add(Action::Join { path: file::path(path)?, kind: clone_flag(namespace.kind) });
+            }
         }
     }
     Ok(())
-}
-
-/// The options of each mount, by its place in the specification, and the slot of its tree if it is a bind mount.
-type Taken = &'static [(&'static Options, Option<usize>)];
-
-/// Plans to take the sources of all bind mounts, and behind them those of devices that can't be made.
-#[inline(never)]
-fn take_trees(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Result<Taken> {
-    plan.why = phrase!("take the host's files and directories that the container gets in hand, while they can be seen");
-    let taken = Box::leak(Box::new(Vec::with_capacity(spec.mounts.len())));
-    let confined = setting.confined || plan.users;
-    for mount in &spec.mounts {
-        let options: &Options = Box::leak(Box::new(Options::parse(mount.options.iter().copied())?));
-        if options.is_bind() {
-            let Some(source) = mount.source else { return Err(missing(mount, "source")) };
-            let recursive = options.set & libc::MS_REC != 0;
-            let slot = plan.next();
-            plan.add(Action::Take { slot, source: file::path(source)?, recursive });
-            if options.idmap {
-                if !plan.users {
-                    return Err(Error::new(say!("mounts: the mount at {} has the option idmap", mount.destination))
-                        .hint(phrase!("it needs a user namespace of the container's own: --userns auto")));
-                }
-                plan.add(Action::MapOwners { slot });
-            }
-            taken.push((options, Some(slot)));
-        } else if confined && let Some(kind @ ("proc" | "sysfs")) = mount.kind {
-            let slot = plan.next();
-            plan.makes.push((slot, file::path(kind)?, options));
-            taken.push((options, Some(slot)));
-        } else {
-            taken.push((options, None));
-        }
-    }
-    if confined {
-        devices::take(plan, spec)?;
-    }
-    Ok(taken)
-}
-
-#[cold]
-#[inline(never)]
-fn missing(mount: &Mount, member: &str) -> Error {
-    Error::new(say!("mounts: the mount at {} has no {}", mount.destination, member))
 }
 
 fn names(plan: &mut Planner, spec: &Spec) {
@@ -344,68 +345,14 @@ fn names(plan: &mut Planner, spec: &Spec) {
     }
 }
 
-#[inline(never)]
-fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) -> Result<()> {
-    for (mount, (options, slot)) in spec.mounts.iter().zip(taken) {
-        let target = file::path(mount.destination)?;
-        if let Some(slot) = *slot {
-            if setting.fills.contains(&mount.destination) {
-                plan.why = phrase!("fill the new volume with what the image has in its place");
-                plan.add(Action::Fill { slot, path: target });
-            }
-            plan.why = phrase!("put what was taken from the host in its place");
-            plan.add(Action::Attach { slot, target, options });
-            continue;
-        }
-        plan.why = phrase!("give the container its own processes, devices and kernel files");
-        let Some(kind) = mount.kind else { return Err(missing(mount, "type")) };
-        let flags = options.set;
-        if kind == "cgroup" {
-            cgroup_mounts(plan, target, flags, setting)?;
-            continue;
-        }
-        let source = file::path(mount.source.unwrap_or(kind))?;
-        let data = file::path(options.data.join(","))?;
-        plan.add(Action::Filesystem { source, kind: file::path(kind)?, target, flags, data });
-        if options.propagation != 0 || options.recursive != 0 {
-            return Err(Error::new(say!(
-                "mounts: the mount at {} asks for propagation or recursive attributes, which are for bind mounts",
-                mount.destination
-            )));
-        }
-        if mount.destination == "/dev" {
-            devices::links(plan, setting.confined || plan.users);
-        }
-    }
-    Ok(())
-}
-
-/// Shows the container's own control groups, read-only.
-fn cgroup_mounts(plan: &mut Planner, target: &'static CStr, flags: Flags, setting: &Setting<'_>) -> Result<()> {
-    let alone = matches!(setting.cgroups, [] | [CgroupMount { name: "", .. }]);
-    if !alone {
-        let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
-        plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
-    }
-    for &CgroupMount { name, kind, data } in setting.cgroups {
-        let mut place = target;
-        if !alone {
-            place = file::path(join!("{}/{}", keep::lossy(target.to_bytes()), name))?;
-            plan.add(Action::Directory { path: place });
-        }
-        plan.add(Action::Filesystem { source: c"cgroup", kind, target: place, flags, data: file::path(data)? });
-    }
-    if !alone && flags & libc::MS_RDONLY != 0 {
-        plan.add(Action::Seal { path: target });
-    }
-    Ok(())
-}
-
 fn restrictions(plan: &mut Planner, spec: &Spec) -> Result<()> {
     if let Some(linux) = &spec.linux {
         plan.why = phrase!("set the kernel parameters that were asked for, in the container's namespaces");
         for &(name, value) in &linux.sysctl {
-            plan.add(Action::Sysctl { path: join!("sys/{}", name.replace('.', "/")), value });
+            // A slash before any dot says that the parts have slashes between them, and dots in them, sysctl(8).
+            let by_slashes = name.bytes().find(|byte| matches!(byte, b'.' | b'/')) == Some(b'/');
+            let path = if by_slashes { join!("sys/{}", name) } else { join!("sys/{}", name.replace('.', "/")) };
+            plan.add(Action::Sysctl { path, value });
         }
         plan.why = phrase!("keep the container from changing the kernel's settings");
         for path in &linux.readonly_paths {
@@ -436,7 +383,7 @@ fn oom_score(plan: &mut Planner, process: Option<&Process>) {
 }
 
 /// Names of the resources as the specification has them, by number; getrlimit(2).
-const RESOURCES: &str =
+pub(super) const RESOURCES: &str =
     "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME";
 
 #[inline(never)]

@@ -4,11 +4,12 @@
 use alloc::vec::Vec;
 
 use super::bundle::{Bundles, read_json};
-use super::control::{PARENTS, remove_parents};
+use super::control::{PARENTS, end_unit, remove_parents};
 use super::disconnect;
 use super::launch::RANGE;
 use super::process;
 use super::ranges;
+use super::scope;
 use super::state::State;
 use super::volume::Volumes;
 use crate::base::error::{Error, Result};
@@ -34,10 +35,17 @@ pub fn config(directory: FdRef<'_>, id: &str) -> Value {
 }
 
 /// The container's control group by its `config.json`. One that does not end in the container's own ID is somebody else's too,
-/// and is left alone.
+/// and is left alone, unless systemd has made it for this container.
 fn group_path(config: &Value, id: &str) -> Option<GroupPath> {
     let path = GroupPath::new(config.at(&["linux", "cgroupsPath"])?.as_str()?).ok()?;
-    path.as_str().cut_last(b'/').is_some_and(|(_, last)| last == id).then_some(path)
+    let (_, last) = path.as_str().cut_last(b'/').unwrap_or(("", path.as_str()));
+    let is_own = last == id && last != path.as_str();
+    (is_own || unit(config).parts(b'\n').next() == Some(last)).then_some(path)
+}
+
+/// What tells of the unit that systemd has made for the container; empty if there is none.
+fn unit(config: &Value) -> &str {
+    config.at(&["annotations", scope::UNIT]).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The container's control group, in those hierarchies where it has a directory.
@@ -115,6 +123,7 @@ pub fn remove_group(config: &Value, id: &str, state: Option<&State>, dry: bool) 
         }
         group.kill_all()?;
     }
+    end_unit(unit(config))?;
     // Its directories may be gone while those above them, made for it, are not.
     Group::everywhere(&hierarchies, path).remove()?;
     let parents = config.at(&["annotations", PARENTS]).and_then(Value::as_str).unwrap_or_default();
@@ -178,6 +187,13 @@ mod tests {
             assert_eq!(path(other), None, "{other}");
         }
         assert_eq!(group_path(&parse(b"{}").unwrap(), "abc"), None);
+        let by_unit = |unit: &str| {
+            let text = std::format!(
+                "{{\"linux\":{{\"cgroupsPath\":\"/a.slice/b-abc.scope\"}},\"annotations\":{{\"vial.systemdUnit\":\"{unit}\"}}}}"
+            );
+            group_path(&parse(text.as_bytes()).unwrap(), "abc").is_some()
+        };
+        assert!(by_unit("b-abc.scope\\n/run/x") && !by_unit("abc.scope\\n/run/x") && !by_unit(""));
     }
 
     #[test]

@@ -315,7 +315,7 @@ fn base(store: &Store, directory: &Fd, annotation: &dyn Fn(&str) -> &'static str
 /// What the file system refuses.
 #[inline(never)]
 pub fn make_tree(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
-    COLD_GATE.open()?(store, directory, annotation, maps)
+    COLD_GATE_SELDOM.open()?(store, directory, annotation, maps)
 }
 
 /// What an annotation says.
@@ -325,7 +325,7 @@ type Maps<'a> = Option<(&'a [mounts::Part], &'a [mounts::Part])>;
 
 type MakeTree = fn(&Store, &Fd, Annotation<'_>, Maps<'_>) -> Result<()>;
 
-static COLD_GATE: Gate<MakeTree> = Gate(make_one);
+static COLD_GATE_SELDOM: Gate<MakeTree> = Gate(make_one);
 
 fn make_one(store: &Store, directory: &Fd, annotation: Annotation<'_>, maps: Maps<'_>) -> Result<()> {
     let mut helper = Helper::start(&mut |_| {

@@ -2,21 +2,24 @@
 
 use core::ffi::CStr;
 
-use super::act::{ERROR, GO, HEIR, NAMESPACE, READY, TERMINAL};
+use super::act::{CREATED, ERROR, GO, HEIR, MEET, NAMESPACE, READY, TERMINAL};
 use super::child::{self, Job};
 use super::confine::{LISTENER, WARNING};
+use super::hooks::{self, Stage};
 use super::plan::Step;
 use super::relay;
-use super::spec::Spec;
+use super::spec::{Hooks, Spec};
 use super::user::Wanted;
 use super::{life, notify};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::json::Value;
 use crate::kernel::cgroup::Group;
 use crate::sys::fd::{self, CWD, Fd, FdRef};
 use crate::sys::ledger::{self, Role};
 use crate::sys::poll::{self, Signals, Waiting};
 use crate::sys::process::{self, Ended, Side};
+use crate::sys::uapi::WindowSize;
 use crate::sys::{because, file, net, terminal};
 
 /// A process to run: a container's first one, or a further one in a container that runs.
@@ -45,6 +48,23 @@ pub struct Container<'a> {
     pub group: Option<&'a Group>,
     /// Whether whoever connects it needs its network namespace in hand.
     pub shows_network: bool,
+    /// What engines ask for that use vial as their runtime.
+    pub engine: Engine<'a>,
+}
+
+/// What engines ask for that use vial as their runtime.
+#[derive(Clone, Copy, Default)]
+pub struct Engine<'a> {
+    /// The socket at which the first process waits to be started; without one it starts at once.
+    pub listener: Option<FdRef<'a>>,
+    /// How many of vial's own files behind the standard ones the workload gets.
+    pub files: u32,
+    /// Whether the workload keeps vial's session keyring.
+    pub same_keyring: bool,
+    /// Whether the workload is the user and has the groups that the specification has by number, whatever the image says.
+    pub exact: bool,
+    /// The hooks, and what they are told of the container, but for its process.
+    pub hooks: Option<(&'a Hooks, &'a Value)>,
 }
 
 /// What the workload gets of the process that starts it.
@@ -92,7 +112,12 @@ pub fn start(
 ) -> Result<Running> {
     let process =
         container.spec.process.as_ref().ok_or_else(|| Error::new(phrase!("process: the specification has none")))?;
-    let size = if process.terminal { terminal::size(fd::STDIN).ok() } else { None };
+    let asked = process.console_size.as_ref().map(|size| WindowSize {
+        rows: size.height as u16,
+        columns: size.width as u16,
+        ..WindowSize::default()
+    });
+    let size = if process.terminal { asked.or_else(|| terminal::size(fd::STDIN).ok()) } else { None };
     // The others are going to be made by a process in the user namespace, so that they belong to it.
     let users = container.namespaces & libc::CLONE_NEWUSER != 0;
     let namespaces = if users { libc::CLONE_NEWNS } else { container.namespaces };
@@ -114,6 +139,7 @@ pub fn start(
         surroundings: *surroundings,
         waits: surroundings.stays || connect.is_some(),
         shows_network: container.shows_network,
+        engine: container.engine,
     };
     {
         // The clone's current directory is in its own copy of the mounts; an open directory would stay in the host's.
@@ -142,19 +168,26 @@ pub fn start(
     let mut namespace = None;
     if users {
         pid = await_heir(pid, &here)?;
-    } else if container.shows_network {
+    }
+    if container.shows_network {
         namespace = Some(await_namespace(pid, &here, container)?);
     }
     if let Some(connect) = connect
         && let Err(error) = connect(pid, namespace.as_ref())
     {
-        let _ = process::kill(pid, libc::SIGKILL);
         // That process may have ended before, and has said why then.
-        let reported = await_execution(pid, &here, container).err().filter(|_| error.is(Errno::ENOENT));
+        let mut said = [Waiting::readable(here.by_ref())];
+        let ended = error.is(Errno::ENOENT) && poll::poll_now(&mut said).is_ok() && said[0].is_ready();
+        let _ = process::kill(pid, libc::SIGKILL);
+        let reported = await_execution(pid, &here, container).err().filter(|_| ended);
         return Err(reported.unwrap_or(error));
     }
     if surroundings.stays {
         note(pid).inspect_err(|_| Running::kill(pid))?;
+    }
+    let mut talk = Talk::new(pid, &here, container);
+    if child::meets(job.steps) && talk.listen(MEET)? {
+        talk.meet().inspect_err(|_| Running::kill(pid))?;
     }
     if job.waits
         && let Err(error) = net::send(here.by_ref(), &[GO], None)
@@ -162,13 +195,11 @@ pub fn start(
         // If that process has ended it has said why; else it would wait for ever.
         let gone = error.is(Errno::EPIPE) || error.is(Errno::ECONNRESET);
         let _ = process::kill(pid, libc::SIGKILL);
-        return Err(await_execution(pid, &here, container).err().filter(|_| gone).unwrap_or(error));
+        return Err(talk.conclude().err().filter(|_| gone).unwrap_or(error));
     }
-    await_execution(pid, &here, container).map(|(pid, master)| Running {
-        pid,
-        master,
-        interactive: container.interactive,
-    })
+    let is_created = container.engine.listener.is_some() && talk.listen(CREATED)?;
+    let (pid, master) = if is_created { (talk.pid, talk.master) } else { talk.conclude()? };
+    Ok(Running { pid, master, interactive: container.interactive })
 }
 
 /// Makes the first process: in its control group at once where v2 can (Linux 5.7), since moving it there takes milliseconds.
@@ -183,10 +214,18 @@ fn clone(job: &mut Job<'_>) -> Result<Side> {
         }
         job.born_in_v2 = false;
     }
-    process::clone(job.namespaces, Role::Container)
+    process::clone(job.namespaces, Role::Container).map_err(|error| {
+        if !error.is(Errno::EPERM) {
+            return error;
+        }
+        error.hint(phrase!(
+            "root without CAP_SYS_ADMIN, or a sandbox's filter: vial in a container wants that one to be run with --privileged"
+        ))
+    })
 }
 
 /// Waits for the first process's network namespace.
+#[inline(never)]
 fn await_namespace(pid: u32, channel: &Fd, container: &Container<'_>) -> Result<Fd> {
     let _why = because!("wait for the network namespace that is to be connected");
     let mut message = alloc::vec![0u8; 8 << 10];
@@ -206,6 +245,7 @@ fn await_namespace(pid: u32, channel: &Fd, container: &Container<'_>) -> Result<
 pub type Connect<'a> = dyn FnMut(u32, Option<&Fd>) -> Result<()> + 'a;
 
 /// Waits until another process has taken the first one's place; which that is.
+#[inline(never)]
 fn await_heir(pid: u32, channel: &Fd) -> Result<u32> {
     let _why = because!("wait until the container's first process is in its user namespace, or says why not");
     let mut message = alloc::vec![0u8; 8 << 10];
@@ -225,48 +265,87 @@ fn died(how: &str) -> Error {
         .hint(phrase!("too little memory (--memory), or somebody killed it or the container"))
 }
 
-/// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
-/// process is the workload.
-#[inline(never)]
-fn await_execution(mut pid: u32, channel: &Fd, container: &Container<'_>) -> Result<(u32, Option<Fd>)> {
-    let _why = because!("wait until the container's first process has become the workload, or says why not");
-    let (mut master, mut ready, mut failed) = (None, false, None);
-    let mut message = alloc::vec![0u8; 8 << 10];
-    loop {
-        let (length, file) = net::receive(channel.by_ref(), &mut message)?;
-        match message[..length].split_first() {
-            None => break,
-            Some((&TERMINAL, _)) => master = file,
-            Some((&READY, _)) => ready = true,
-            Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
-            Some((&LISTENER, _)) => {
-                let handed = notify::hand_over(container.spec, container.directory, pid, file);
-                handed.inspect_err(|_| Running::kill(pid))?;
+/// What is heard from the first process.
+struct Talk<'a> {
+    channel: &'a Fd,
+    container: &'a Container<'a>,
+    /// Which process is going to be the workload.
+    pid: u32,
+    master: Option<Fd>,
+    ready: bool,
+    failed: Option<Error>,
+}
+
+/// Waits until the channel ends; see [`Talk::conclude`].
+fn await_execution(pid: u32, channel: &Fd, container: &Container<'_>) -> Result<(u32, Option<Fd>)> {
+    Talk::new(pid, channel, container).conclude()
+}
+
+impl<'a> Talk<'a> {
+    fn new(pid: u32, channel: &'a Fd, container: &'a Container<'a>) -> Talk<'a> {
+        Talk { channel, container, pid, master: None, ready: false, failed: None }
+    }
+
+    /// Listens until a message of this kind, or until the channel ends; whether there was one.
+    #[inline(never)]
+    fn listen(&mut self, until: u8) -> Result<bool> {
+        let mut message = alloc::vec![0u8; 8 << 10];
+        loop {
+            let (length, file) = net::receive(self.channel.by_ref(), &mut message)?;
+            match message[..length].split_first() {
+                None => return Ok(false),
+                Some((&kind, _)) if kind == until => return Ok(true),
+                Some((&TERMINAL, _)) => self.master = file,
+                Some((&READY, _)) => self.ready = true,
+                Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
+                Some((&LISTENER, _)) => {
+                    let container = self.container;
+                    let handed = notify::hand_over(container.spec, container.directory, self.pid, file);
+                    handed.inspect_err(|_| Running::kill(self.pid))?;
+                }
+                Some((&HEIR, &[a, b, c, d])) => {
+                    process::wait(Some(self.pid), true)?;
+                    self.pid = u32::from_le_bytes([a, b, c, d]);
+                }
+                // The heir's may come before it is known; all have let go of the channel in the end.
+                Some((&ERROR, wire)) => {
+                    let unknown = || Error::new(phrase!("the container's first process failed"));
+                    self.failed = Some(Error::decode(wire).unwrap_or_else(unknown));
+                }
+                Some(_) => {}
             }
-            Some((&HEIR, &[a, b, c, d])) => {
-                process::wait(Some(pid), true)?;
-                pid = u32::from_le_bytes([a, b, c, d]);
-            }
-            // The heir's may come before it is known; all have let go of the channel in the end.
-            Some((&ERROR, wire)) => failed = Some(Error::decode(wire)),
-            Some(_) => {}
         }
     }
-    if let Some(error) = failed {
-        process::wait(Some(pid), true)?;
-        return Err(error.unwrap_or_else(|| Error::new(phrase!("the container's first process failed"))));
+
+    /// Runs the hooks that are for this side, while the first process waits with all mounts made and the host's root in reach.
+    fn meet(&mut self) -> Result<()> {
+        hooks::run(self.container.engine.hooks, &[Stage::Prestart, Stage::CreateRuntime], self.pid)?;
+        let [a, b, c, d] = self.pid.to_le_bytes();
+        net::send(self.channel.by_ref(), &[GO, a, b, c, d], None)
     }
-    if ready {
-        ledger::executed();
-        return Ok((pid, master));
+
+    /// Waits until the channel ends, which execve(2) does; takes the terminal or the error that comes before. Also tells which
+    /// process is the workload.
+    #[inline(never)]
+    fn conclude(mut self) -> Result<(u32, Option<Fd>)> {
+        let _why = because!("wait until the container's first process has become the workload, or says why not");
+        self.listen(0)?;
+        if let Some(error) = self.failed {
+            process::wait(Some(self.pid), true)?;
+            return Err(error);
+        }
+        if self.ready {
+            ledger::executed();
+            return Ok((self.pid, self.master));
+        }
+        // The channel also ends when the process dies without a word.
+        let ended = process::wait(Some(self.pid), true)?.map(|waited| waited.ended);
+        let how = match ended {
+            Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
+            _ => "ended".into(),
+        };
+        Err(died(&how))
     }
-    // The channel also ends when the process dies without a word.
-    let ended = process::wait(Some(pid), true)?.map(|waited| waited.ended);
-    let how = match ended {
-        Some(Ended::Killed(signal)) => alloc::format!("was killed by {}", crate::base::signal::name(signal)),
-        _ => "ended".into(),
-    };
-    Err(died(&how))
 }
 
 impl Running {

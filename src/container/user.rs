@@ -11,7 +11,8 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sort::sort;
 use crate::base::text::{Cut, uid as number};
-use crate::sys::fd::CWD;
+use crate::image::resolve;
+use crate::sys::fd::{CWD, FdRef};
 use crate::sys::file;
 
 /// The most that is read of either file.
@@ -42,12 +43,12 @@ pub struct Identity {
 }
 
 /// Reads a file of the container's root, if it is there and is what it should be.
-fn read(path: &CStr) -> Result<&'static str> {
+fn read(directory: FdRef<'_>, path: &CStr) -> Result<&'static str> {
     let mut flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY;
     if weak!("passwd") {
         flags = libc::O_RDONLY;
     }
-    let opened = match file::open(CWD, path, flags) {
+    let opened = match file::open(directory, path, flags) {
         Err(error) if error.is(Errno::ENOENT) || error.is(Errno::ENOTDIR) || error.is(Errno::ELOOP) => {
             return Ok("");
         }
@@ -67,9 +68,18 @@ fn read(path: &CStr) -> Result<&'static str> {
 /// # Errors
 /// A name that the files lack.
 pub fn resolve(wanted: &Wanted<'_>, default: (u32, u32)) -> Result<Identity> {
-    let passwd = read(c"/etc/passwd")?;
-    let group = read(c"/etc/group")?;
+    let passwd = read(CWD, c"/etc/passwd")?;
+    let group = read(CWD, c"/etc/group")?;
     find(wanted, default, passwd, group)
+}
+
+/// The same in a root that is not entered yet: nothing in it leads out.
+///
+/// # Errors
+/// A name that the files lack.
+pub fn resolve_in(root: FdRef<'_>, wanted: &Wanted<'_>, default: (u32, u32)) -> Result<Identity> {
+    let Some(etc) = resolve::open(root, b"etc")? else { return find(wanted, default, "", "") };
+    find(wanted, default, read(etc.by_ref(), c"passwd")?, read(etc.by_ref(), c"group")?)
 }
 
 /// A field of a line; empty if there is none.

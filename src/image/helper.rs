@@ -94,9 +94,9 @@ impl Helper {
             Some((0, error)) if let Some(error) = Error::decode(error) => Err(error),
             _ => Err(Error::new(match ended.map(|waited| waited.ended) {
                 Some(Ended::Killed(signal)) => {
-                    say!("a process that reads the archive was killed by signal {}", signal)
+                    say!("a helping process was killed by signal {}", signal)
                 }
-                _ => "a process that reads the archive ended without a word",
+                _ => "a helping process ended without a word",
             })),
         }
     }

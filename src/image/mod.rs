@@ -19,6 +19,7 @@ pub mod reference;
 pub mod registry;
 pub mod remove;
 pub mod resolve;
+mod room;
 pub mod save;
 pub mod store;
 #[cfg(test)]

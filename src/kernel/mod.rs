@@ -2,7 +2,9 @@
 
 pub mod anew;
 pub mod cgroup;
+pub mod dbus;
 pub mod loopdev;
+pub mod modules;
 pub mod mounts;
 pub mod netlink;
 pub mod program;

@@ -30,14 +30,30 @@ impl Program {
     #[inline(never)]
     pub fn start(args: &[&CStr], env: Environment<'_>, input: Option<FdRef<'_>>) -> Result<(Fd, Program)> {
         let (answer, output) = file::pipe()?;
+        let program = Program::prepare(args, env, &mut |parent| {
+            tie(parent)?;
+            input.map_or(Ok(()), |input| file::put_in_place(input, fd::STDIN))?;
+            file::put_in_place(output.by_ref(), fd::STDOUT)
+        })?;
+        Ok((answer, program))
+    }
+
+    /// The same with what its process does before; that is told which process has started it.
+    ///
+    /// # Errors
+    /// clone(2).
+    #[inline(never)]
+    pub fn prepare(
+        args: &[&CStr],
+        env: Environment<'_>,
+        prepare: &mut dyn FnMut(u32) -> Result<()>,
+    ) -> Result<Program> {
         let parent = process::getpid();
         match process::clone(0, Role::Helper)? {
-            Side::Parent(child) => return Ok((answer, Program { process: Some(child) })),
+            Side::Parent(child) => return Ok(Program { process: Some(child) }),
             Side::Child => {}
         }
-        let ready = tie(parent)
-            .and_then(|()| input.map_or(Ok(()), |input| file::put_in_place(input, fd::STDIN)))
-            .and_then(|()| file::put_in_place(output.by_ref(), fd::STDOUT));
+        let ready = prepare(parent);
         let (words, environment) = (Strings::new(args), Strings::new(env));
         for variable in env.iter().filter(|_| ready.is_ok()) {
             let Some(path) = variable.to_bytes().strip_prefix(b"PATH=") else { continue };
@@ -65,6 +81,15 @@ impl Program {
         };
         ledger::executed();
         Some(code)
+    }
+}
+
+impl Program {
+    /// Lets it run on; its number.
+    #[must_use]
+    pub fn leave(mut self) -> u32 {
+        ledger::executed();
+        self.process.take().unwrap_or(0)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::base::text::{Cut, decimal_u32};
 use crate::sys::fd::{CWD, Fd, FdRef};
 use crate::sys::file::{self, Lock};
 use crate::sys::ledger::Role;
+use crate::sys::net;
 use crate::sys::process::{self, Side};
 use crate::sys::users::{entered, is_confined};
 
@@ -32,9 +33,18 @@ pub fn unshare() -> Result<()> {
 /// # Errors
 /// open(2), setns(2); `ESRCH` for another process.
 pub fn join(pid: u32, is_meant: &dyn Fn() -> Result<bool>) -> Result<()> {
-    let namespace = file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)?;
+    let mut namespace = file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)?;
     if !is_meant()? {
         return Err(Error::os(Errno::ESRCH, phrase!("join the user namespace of process"), pid));
+    }
+    // One in this process's own namespace is meant; a container may have a further one in it.
+    let own = file::stat_follow(CWD, c"/proc/self/ns/user")?.ino;
+    loop {
+        let above = process::parent_namespace(namespace.by_ref())?;
+        if file::stat(above.by_ref(), c"")?.ino == own {
+            break;
+        }
+        namespace = above;
     }
     process::setns(namespace.by_ref(), libc::CLONE_NEWUSER)?;
     entered();
@@ -110,17 +120,50 @@ pub fn make(uids: &str, gids: &str) -> Result<Fd> {
     made
 }
 
+/// The same where the numbers of processes are not those that the host's `/proc` knows: in a PID namespace of the container's.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_inside(uids: &str, gids: &str) -> Result<Fd> {
+    let (here, there) = net::socket_pair()?;
+    let pid = match process::clone(libc::CLONE_NEWUSER, Role::Helper).map_err(refused)? {
+        Side::Parent(pid) => pid,
+        Side::Child => {
+            drop(here);
+            let told = file::open(CWD, c"/proc/self", libc::O_PATH | libc::O_DIRECTORY)
+                .and_then(|own| net::send(there.by_ref(), &[0], Some(own.by_ref())));
+            if told.is_ok() {
+                let _ = net::receive(there.by_ref(), &mut [0]);
+            }
+            process::exit(0);
+        }
+    };
+    drop(there);
+    let made = match net::receive(here.by_ref(), &mut [0]) {
+        Ok((_, Some(directory))) => map_at(directory.by_ref(), "", uids, gids),
+        Ok(_) => Err(Error::os(Errno::ESRCH, phrase!("find the process in"), "the user namespace")),
+        Err(error) => Err(error),
+    };
+    drop(here);
+    process::wait(Some(pid), true)?;
+    made
+}
+
 /// Sets the maps of a process's user namespace, and opens it.
 fn map(pid: u32, uids: &str, gids: &str) -> Result<Fd> {
+    map_at(CWD, join!("/proc/{}/", pid), uids, gids)
+}
+
+fn map_at(directory: FdRef<'_>, before: &str, uids: &str, gids: &str) -> Result<Fd> {
     for (name, map) in [("uid_map", uids), ("gid_map", gids)] {
-        let path = file::path(join!("/proc/{}/{}", pid, name))?;
-        file::write_value(CWD, path, map.as_bytes()).map_err(|error| {
+        let path = file::path(join!("{}{}", before, name))?;
+        file::write_value(directory, path, map.as_bytes()).map_err(|error| {
             error.hint(phrase!(
                 "ranges must not overlap, and must be of IDs that this user may have (/etc/subuid, /etc/subgid)"
             ))
         })?;
     }
-    file::open(CWD, file::path(join!("/proc/{}/ns/user", pid))?, libc::O_RDONLY)
+    file::open(directory, file::path(join!("{}ns/user", before))?, libc::O_RDONLY)
 }
 
 /// What a file of `/proc/sys` says; 1 if there is none.
@@ -131,7 +174,8 @@ fn setting(path: &str) -> u32 {
 
 /// Says why there can be no user namespace, each reason with its remedy.
 #[cold]
-fn refused(error: Error) -> Error {
+#[must_use]
+pub fn refused(error: Error) -> Error {
     let hint = match error.errno() {
         Errno::ENOSYS | Errno::EINVAL => {
             phrase!("the kernel has no user namespaces (CONFIG_USER_NS); run vial as root")

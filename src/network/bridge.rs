@@ -64,10 +64,10 @@ fn mac(network: &Network) -> [u8; 6] {
 /// # Errors
 /// What the kernel or the file system refuses.
 pub fn make_default(networks: &Networks) -> Result<()> {
-    COLD_GATE_DEFAULT.open()?(networks)
+    COLD_GATE_NETWORK_DEFAULT.open()?(networks)
 }
 
-static COLD_GATE_DEFAULT: Gate<fn(&Networks) -> Result<()>> = Gate(make_default_once);
+static COLD_GATE_NETWORK_DEFAULT: Gate<fn(&Networks) -> Result<()>> = Gate(make_default_once);
 
 fn make_default_once(networks: &Networks) -> Result<()> {
     let _why = because!("make the network that containers are on unless told otherwise");
@@ -124,14 +124,14 @@ pub fn ensure(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<L
     let mac = mac(network);
     match link::find(socket, name, 0)? {
         Some(link) if link.up && link.mac == mac => Ok(link),
-        _ => COLD_GATE.open()?(socket, network, notes),
+        _ => COLD_GATE_NETWORK.open()?(socket, network, notes),
     }
 }
 
 type Make = fn(&Socket, &Network, &mut Notes) -> Result<Link>;
 
 /// Only the first container needs it.
-static COLD_GATE: Gate<Make> = Gate(make);
+static COLD_GATE_NETWORK: Gate<Make> = Gate(make);
 
 /// Makes the bridge.
 fn make(socket: &Socket, network: &Network, notes: &mut Notes) -> Result<Link> {
@@ -187,8 +187,13 @@ fn set_up(socket: &Socket, network: &Network, own: &[Subnet], index: u32, notes:
         {
             datagram.address(index, &gateway, subnet.prefix());
         }
-        if let Err(error) = filter(network, subnet) {
-            notes.push(join!("{}", error));
+    }
+    // If one family can't have them the other can.
+    if filter(network, own).is_err() {
+        for subnet in own {
+            if let Err(error) = filter(network, core::slice::from_ref(subnet)) {
+                notes.push(join!("{}", error));
+            }
         }
     }
     if !network.internal {
@@ -210,24 +215,24 @@ fn set_up(socket: &Socket, network: &Network, own: &[Subnet], index: u32, notes:
 /// What the kernel refuses or lacks.
 pub fn repair(network: &Network) -> Result<()> {
     let _why = because!("set up the network's packet filters again");
-    subnets(network).iter().try_for_each(|subnet| filter(network, subnet))
+    filter(network, &subnets(network))
 }
 
-/// Makes a network's table for one family.
+/// Makes a network's tables, one for each family, all at once.
 ///
 /// # Errors
 /// What the kernel refuses or lacks.
-fn filter(network: &Network, subnet: &Subnet) -> Result<()> {
-    let (kind, _) = family(&subnet.address);
-    if kind == libc::AF_INET6 as u8 && !has_ipv6() {
-        return Ok(());
-    }
+fn filter(network: &Network, subnets: &[Subnet]) -> Result<()> {
     let table = interface(network);
-    // One that is left of a bridge that somebody removed.
-    delete_table(kind, table)?;
     let mut datagram = Datagram::default();
     datagram.begin_batch();
-    datagram.filter(&Filter { bridge: table, internal: network.internal }, &subnet.address, subnet.bits);
+    for subnet in subnets {
+        let (kind, _) = family(&subnet.address);
+        if kind == libc::AF_INET6 as u8 && !has_ipv6() {
+            continue;
+        }
+        datagram.filter(&Filter { bridge: table, internal: network.internal }, &subnet.address, subnet.bits);
+    }
     datagram.end_batch();
     Socket::netfilter().map_err(lacks)?.request(&mut datagram, phrase!("set up the packet filter")).map_err(lacks)
 }

@@ -17,6 +17,7 @@ pub mod relay;
 pub mod resolver;
 mod server;
 pub mod sweeper;
+pub mod uplink;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

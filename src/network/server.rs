@@ -38,10 +38,10 @@ static CALLS: &[Sysno] = &[
     Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvfrom, Sysno::sendto, Sysno::accept4, Sysno::socket, Sysno::connect,
     Sysno::shutdown, Sysno::close, Sysno::fcntl, Sysno::clone, Sysno::wait4, Sysno::kill, Sysno::prctl, Sysno::getpid,
     Sysno::getppid, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall, Sysno::mmap, Sysno::munmap,
-    Sysno::mremap, Sysno::exit_group,
+    Sysno::mremap, Sysno::mprotect, Sysno::exit_group,
     Sysno::openat, Sysno::getdents64, Sysno::flock, Sysno::getrandom, Sysno::bind, Sysno::listen, Sysno::setsockopt,
 ];
-const COMMON: usize = 24;
+const COMMON: usize = 25;
 
 /// A port of the host's, and where what comes there goes.
 pub struct Entrance {

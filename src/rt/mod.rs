@@ -25,10 +25,10 @@ unsafe extern "C" {
     static cold_end: u8;
 }
 
-/// Bytes of a program header, and where its address and its length stand, for a program of 64 bits.
-const PROGRAM_HEADER: [usize; 3] = [56, 16, 32];
+/// Bytes of a program header, and where its address stands, for a program of 64 bits.
+const PROGRAM_HEADER: [usize; 2] = [56, 16];
 
-/// Finds the packed part of this program: the segment behind the place where it is to be. There is none if that place itself
+/// Finds the packed part of this program: the segment behind the place where it is to be, which begins with the number of packs. There is none if that place itself
 /// is one, as in a program that was linked without packing.
 fn find_cold() {
     let (begin, end) = (&raw const cold_begin as usize, &raw const cold_end as usize);
@@ -38,16 +38,14 @@ fn find_cold() {
         header[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | *byte as usize)
     };
     let (table, count) = (number(0x20, 8), number(0x38, 2));
-    let [size, address, length] = PROGRAM_HEADER;
+    let [size, address] = PROGRAM_HEADER;
     for index in 0..count {
         let entry = (&raw const HEADER as usize + table + index * size) as *const u8;
         // SAFETY: the program headers are mapped with the file's own header, and so many of them are there.
-        let (address, length) = unsafe {
-            (entry.add(address).cast::<usize>().read_volatile(), entry.add(length).cast::<usize>().read_volatile())
-        };
+        let address = unsafe { entry.add(address).cast::<usize>().read_volatile() };
         if begin != 0 && address >= end {
-            // SAFETY: the linker left the place before this segment free, for what is packed in it.
-            unsafe { cold::place(begin, end - begin, address, length) };
+            // SAFETY: the build made this segment, and left the place before it free, for what is packed in it.
+            unsafe { cold::place(address) };
         }
     }
 }
@@ -80,6 +78,72 @@ unsafe extern "C" fn vial_start() -> ! {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vial_start() -> ! {
     core::arch::naked_asm!("mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {begin}", "udf #0", begin = sym begin)
+}
+
+/// What a hatch calls (`cold_link`): unpacks the pack whose number the hatch has pushed, unless it is there, and changes no register.
+///
+/// # Safety
+/// Only hatches may call this.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_hatch() {
+    core::arch::naked_asm!(
+        "push rax",
+        "mov eax, [rsp + 16]",
+        "bt dword ptr [rip + {unpacked}], eax",
+        "jc 2f",
+        "push rcx; push rdx; push rsi; push rdi; push r8; push r9; push r10; push r11; push rbp",
+        "mov rbp, rsp",
+        "sub rsp, 512",
+        "and rsp, -16",
+        "fxsave [rsp]",
+        "mov edi, eax",
+        "call {unpack}",
+        "fxrstor [rsp]",
+        "mov rsp, rbp",
+        "pop rbp; pop r11; pop r10; pop r9; pop r8; pop rdi; pop rsi; pop rdx; pop rcx",
+        "2:",
+        "pop rax",
+        "ret 8",
+        unpacked = sym cold::UNPACKED,
+        unpack = sym cold::unpack_or_exit,
+    )
+}
+
+/// Where a hatch leads (`cold_link`), whose address is in `x16`: unpacks the pack that the upper six bits of its third word are the
+/// number of, unless it is there, and goes on to the address in the rest of the word. No register changes but `x16` and `x17`.
+///
+/// # Safety
+/// Only hatches may come here.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_hatch() {
+    core::arch::naked_asm!(
+        "stp x0, x1, [sp, #-16]!",
+        "ldr w16, [x16, #8]",
+        "lsr w0, w16, #26",
+        "and x16, x16, #0x3ffffff",
+        "adrp x17, {unpacked}",
+        "ldr w17, [x17, :lo12:{unpacked}]",
+        "lsr w17, w17, w0",
+        "tbnz w17, #0, 2f",
+        "stp x29, x30, [sp, #-16]!; stp x16, x15, [sp, #-16]!; stp x2, x3, [sp, #-16]!; stp x4, x5, [sp, #-16]!",
+        "stp x6, x7, [sp, #-16]!; stp x8, x9, [sp, #-16]!; stp x10, x11, [sp, #-16]!; stp x12, x13, [sp, #-16]!",
+        "stp x14, x18, [sp, #-16]!",
+        "stp q0, q1, [sp, #-32]!; stp q2, q3, [sp, #-32]!; stp q4, q5, [sp, #-32]!; stp q6, q7, [sp, #-32]!",
+        "bl {unpack}",
+        "ldp q6, q7, [sp], #32; ldp q4, q5, [sp], #32; ldp q2, q3, [sp], #32; ldp q0, q1, [sp], #32",
+        "ldp x14, x18, [sp], #16",
+        "ldp x12, x13, [sp], #16; ldp x10, x11, [sp], #16; ldp x8, x9, [sp], #16; ldp x6, x7, [sp], #16",
+        "ldp x4, x5, [sp], #16; ldp x2, x3, [sp], #16; ldp x16, x15, [sp], #16; ldp x29, x30, [sp], #16",
+        "2:",
+        "ldp x0, x1, [sp], #16",
+        "br x16",
+        unpacked = sym cold::UNPACKED,
+        unpack = sym cold::unpack_or_exit,
+    )
 }
 
 /// Reads the arguments and the environment off the initial stack: count, arguments, null, environment, null, and then pairs of

@@ -14,7 +14,9 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::sha256;
 use crate::kernel::mounts::{self, Identity};
-use crate::sys::{Fd, FdRef, because, device, file};
+use crate::sys::ledger::Role;
+use crate::sys::process::{self, Ended, Side};
+use crate::sys::{Fd, FdRef, because, device, file, mount, users};
 
 /// The names of the drivers, the one first that is taken where it works.
 pub const DRIVERS: &str = "overlay btrfs copy";
@@ -50,10 +52,36 @@ pub fn choose(root: FdRef<'_>, asked: &'static str) -> Result<&'static str> {
             .hint(phrase!("accepted there: overlay or copy")));
     }
     Ok(match asked {
-        "" if NO_UPPER.contains(&kind) => "copy",
+        "" if NO_UPPER.contains(&kind) || !has_overlay() => "copy",
         "" => "overlay",
         asked => asked,
     })
+}
+
+/// Whether the kernel has overlays, and for a normal user too (Linux 5.11). Where it can't be asked (before 5.2) it is to say so
+/// when one is mounted.
+#[inline(never)]
+fn has_overlay() -> bool {
+    let _why = because!("see whether the kernel has overlays");
+    if users::is_confined() {
+        return has_overlay_for_users().unwrap_or(true);
+    }
+    !mount::fsopen(c"overlay").is_err_and(|error| error.is(Errno::ENODEV))
+}
+
+/// The same for a normal user, whom the kernel answers in mounts of one's own only.
+#[inline(never)]
+fn has_overlay_for_users() -> Result<bool> {
+    // Without layers there would be none, if there could be one.
+    let create = || mount::fsconfig_create(mount::fsopen(c"overlay")?.by_ref());
+    match process::clone(libc::CLONE_NEWNS, Role::Helper)? {
+        Side::Child => {
+            process::exit(u8::from(create().is_err_and(|error| error.is(Errno::ENODEV) || error.is(Errno::EPERM))))
+        }
+        Side::Parent(pid) => {
+            Ok(!process::wait(Some(pid), true)?.is_some_and(|waited| matches!(waited.ended, Ended::Exited(1))))
+        }
+    }
 }
 
 /// What trees are made with.

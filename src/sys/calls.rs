@@ -109,7 +109,7 @@ calls! {
     statx [Fd, Str, Bits(Names::At), Hex, Memory] "look at a file's kind, owner, size and times";
     fstatfs [Fd, Memory] "look at which file system a file is on";
     statfs [Str, Memory] "look at which file system a path is on";
-    faccessat [Fd, Str, Int] "look whether a path exists";
+    faccessat [Fd, Str, Int] "look whether a path exists or may be executed";
     mkdirat [Fd, Str, Octal] "make a directory";
     mknodat [Fd, Str, Octal, Hex] "make a device node or a FIFO";
     symlinkat [Str, Fd, Str] "make a symbolic link";
@@ -171,11 +171,19 @@ calls! {
     setsid [] "start a session of its own";
     prctl [One(Names::Prctl), Hex, Hex, Hex, Hex] "change a property of this process";
     sched_getaffinity [Int, Int, Memory] "find out how many processors there are";
+    sched_setaffinity [Int, Int, Memory] "keep a further process of a container on some processors";
+    sched_setattr [Int, Memory, Hex] "set how the workload is given time";
+    ioprio_set [Int, Int, Hex] "set when the workload's input and output are served";
+    set_mempolicy [Hex, Memory, Int] "set from which nodes the workload's memory is";
+    personality [Hex] "have the workload see another kind of machine";
     prlimit64 [Int, One(Names::Rlimit), Memory, Memory] "set a resource limit";
     sethostname [Bytes, Int] "set the container's host name";
     setdomainname [Bytes, Int] "set the container's domain name";
     uname [Memory] "find out the kernel's version";
     getrandom [Memory, Int, Int] "get random bytes for an ID";
+    finit_module [Fd, Str, Int] "load a module, where vial is the machine's first process";
+    sync [] "write all to the disks before the machine ends";
+    reboot [Hex, Hex, Hex, Int] "end the machine, where vial is its first process";
     clock_gettime [Int, Memory] "find out the time";
     nanosleep [Memory, Memory] "wait a moment";
     // Rights.
@@ -191,8 +199,10 @@ calls! {
     keyctl [Int, Hex] "keep the host's keys from the container";
     bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
     // Signals and waiting.
+    rt_sigaction [One(Names::Signal), Memory, Memory, Int] "have a signal do what it does by default";
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";
     signalfd4 [Fd, Memory, Int, Bits(Names::Open)] "read signals as a file";
+    eventfd2 [Int, Bits(Names::Open)] "be told when a container's memory runs out";
     ppoll [Memory, Int, Memory, Memory, Int] "wait for one of several files";
     // Sockets.
     socket [One(Names::Family), Int, Int] "open a netlink or a local socket, or one of the Internet's";

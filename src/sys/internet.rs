@@ -150,6 +150,39 @@ pub fn send_to(socket: FdRef<'_>, datagram: &[u8], to: &Peer) {
     let _ = unsafe { sys!(sendto, socket.number(), from, size, 0, &raw const *to, to.length()) };
 }
 
+/// A socket for datagrams to all on an interface's network, which need not have an address; at this port of its own.
+///
+/// # Errors
+/// setsockopt(2), bind(2).
+pub fn broadcast_from(interface: &str, port: u16) -> Result<Fd> {
+    let socket = open(libc::AF_INET as u16, libc::SOCK_DGRAM)?;
+    let at = Peer::new(&any(), port);
+    let name = alloc::format!("{interface}\0");
+    let (broadcast, device) = (libc::SO_BROADCAST, libc::SO_BINDTODEVICE);
+    // SAFETY: the value is a readable number of 4 bytes.
+    unsafe { sys!(setsockopt, socket.number(), libc::SOL_SOCKET, broadcast, &raw const ON, 4) }
+        // SAFETY: the name is readable for its length.
+        .and_then(|_| unsafe { sys!(setsockopt, socket.number(), libc::SOL_SOCKET, device, name.as_ptr(), name.len()) })
+        // SAFETY: the address is readable.
+        .and_then(|_| unsafe { sys!(bind, socket.number(), &raw const at, at.length()) })
+        .map_err(|errno| fail_on(errno, phrase!("listen at"), interface))?;
+    Ok(socket)
+}
+
+/// Sends a datagram to all on the network, at this port, if the kernel takes it.
+pub fn broadcast(socket: FdRef<'_>, datagram: &[u8], port: u16) {
+    let mut to = Peer::new(&any(), port);
+    to.four = [255; 4];
+    send_to(socket, datagram, &to);
+}
+
+/// No address in particular.
+fn any() -> Address {
+    let mut any = [0; 16];
+    any[..12].copy_from_slice(&IPV4);
+    any
+}
+
 /// Tells the other end that nothing more comes (`SHUT_WR`), or ends the connection in both directions (`SHUT_RDWR`), for every
 /// process that has it. One that has ended already stays so.
 pub fn shutdown(socket: FdRef<'_>, how: i32) {

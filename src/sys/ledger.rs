@@ -195,7 +195,7 @@ pub fn open(format: Format) -> Result<()> {
     let args = [0, length, protection as usize, flags as usize, usize::MAX, 0];
     // What writes a ledger down is packed.
     SHARED.store(early().cast(), Ordering::Relaxed);
-    let unpacked = COLD_GATE_DESCRIBE.open();
+    let unpacked = COLD_GATE_LEDGER_DESCRIBE.open();
     SHARED.store(ptr::null_mut(), Ordering::Relaxed);
     unpacked?;
     let begun = arch::ticks();
@@ -242,7 +242,7 @@ pub(super) fn begin(nr: Sysno, args: &[usize; 6]) -> *mut u8 {
 fn begin_at(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
     let Some(shared) = shared() else { return note_early(nr, args, begun) };
     let mut text = Text::new();
-    let Ok(describe) = COLD_GATE_DESCRIBE.open() else { return ptr::null_mut() };
+    let Ok(describe) = COLD_GATE_LEDGER_DESCRIBE.open() else { return ptr::null_mut() };
     describe(nr, args, &mut text);
     let text = text.as_bytes();
     let length = (size_of::<Record>() + text.len()).next_multiple_of(16);
@@ -399,22 +399,21 @@ pub(super) fn print_last(code: i32) {
 
 /// Prints everything and, as its last line, the execve by which this process is about to go on as another program.
 pub(super) fn print_replaced(args: &[usize; 6]) {
+    let Some(Ok(describe)) = shared().map(|_| COLD_GATE_LEDGER_DESCRIBE.open()) else { return };
     let mut text = Text::new();
-    if let Ok(describe) = COLD_GATE_DESCRIBE.open() {
-        describe(Sysno::execve, args, &mut text);
-    }
+    describe(Sysno::execve, args, &mut text);
     let args = core::str::from_utf8(text.as_bytes()).unwrap_or_default();
     print(Some(&Last { call: Sysno::execve, args, result: Some(0), why: reason() }));
 }
 
 fn print(last: Option<&Last<'_>>) {
-    if let (Some(shared), Ok(print)) = (shared(), COLD_GATE_PRINT.open()) {
+    if let Some((shared, Ok(print))) = shared().map(|shared| (shared, COLD_GATE_LEDGER_PRINT.open())) {
         print(shared, last);
     }
 }
 
-static COLD_GATE_DESCRIBE: Gate<fn(Sysno, &[usize; 6], &mut Text)> = Gate(calls::describe);
-static COLD_GATE_PRINT: Gate<fn(&Shared, Option<&Last<'_>>)> = Gate(print_page);
+static COLD_GATE_LEDGER_DESCRIBE: Gate<fn(Sysno, &[usize; 6], &mut Text)> = Gate(calls::describe);
+static COLD_GATE_LEDGER_PRINT: Gate<fn(&Shared, Option<&Last<'_>>)> = Gate(print_page);
 
 fn print_page(shared: &Shared, last: Option<&Last<'_>>) {
     let _why = because(print::OWN);

@@ -141,6 +141,17 @@ pub fn fsconfig_set(context: FdRef<'_>, key: &CStr, value: &CStr) -> Result<()> 
         .map_err(|errno| fail(errno, phrase!("set the file system's option"), key))
 }
 
+/// Sets an option without a value of a file system in the making.
+///
+/// # Errors
+/// `fsconfig(2)`.
+pub fn fsconfig_flag(context: FdRef<'_>, key: &CStr) -> Result<()> {
+    // SAFETY: the key is a valid string, and there is no value.
+    unsafe { sys!(fsconfig, context.number(), uapi::FSCONFIG_SET_FLAG, key.as_ptr(), 0, 0) }
+        .map(drop)
+        .map_err(|errno| fail(errno, phrase!("set the file system's option"), key))
+}
+
 /// Makes the file system.
 ///
 /// # Errors

@@ -28,6 +28,21 @@ pub fn block_signals(blocked: Signals) -> Result<Signals> {
     Ok(before)
 }
 
+/// Has all signals do again what they do by default, also those that whoever executed this program ignored.
+///
+/// # Errors
+/// sigaction(2).
+pub fn default_signals() -> Result<()> {
+    // The kernel's `struct sigaction`, `linux/signal.h`: 0 is `SIG_DFL`, with no flags and nothing blocked.
+    let default = [0u64; 4];
+    for signal in (1..=31).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        // SAFETY: what is read is as large as the kernel's, and nothing is written.
+        unsafe { sys!(rt_sigaction, signal, default.as_ptr(), 0usize, 8) }
+            .map_err(|errno| fail_on(errno, phrase!("reset a signal"), ""))?;
+    }
+    Ok(())
+}
+
 /// Blocked signals as a file.
 ///
 /// # Errors
@@ -37,6 +52,17 @@ pub fn signalfd(signals: Signals) -> Result<Fd> {
     unsafe { sys!(signalfd4, -1isize, &raw const signals, 8, libc::SFD_CLOEXEC) }
         .map(Fd::from_kernel)
         .map_err(|errno| fail_on(errno, phrase!("read signals as a file"), ""))
+}
+
+/// A counter as a file: eight bytes, which the kernel adds to and a read takes.
+///
+/// # Errors
+/// `eventfd(2)`.
+pub fn eventfd() -> Result<Fd> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(eventfd2, 0, libc::EFD_CLOEXEC) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("make a counter of events"), ""))
 }
 
 /// The next signal's number; waits for one.

@@ -104,6 +104,17 @@ pub fn setns(namespace: FdRef<'_>, kind: i32) -> Result<()> {
         .map_err(|errno| fail_on(errno, phrase!("setns"), "to a namespace"))
 }
 
+/// The namespace that a user or PID namespace was made in.
+///
+/// # Errors
+/// `ioctl_ns(2)`: `EPERM` if this process is not in or above it.
+pub fn parent_namespace(namespace: FdRef<'_>) -> Result<Fd> {
+    // SAFETY: no memory is involved.
+    unsafe { sys!(ioctl, namespace.number(), super::uapi::ioctl::NS_GET_PARENT) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("find what holds"), "a namespace"))
+}
+
 /// A null-ended array of strings, as execve(2) takes them.
 pub struct Strings<'a> {
     pointers: alloc::vec::Vec<*const c_char>,

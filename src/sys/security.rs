@@ -157,6 +157,14 @@ pub fn seccomp_set(flags: u32, program: &[u64]) -> Result<Option<Fd>> {
         .map_err(|errno| fail_on(errno, phrase!("set a filter of system calls"), ""))
 }
 
+/// Whether the kernel knows these flags of filters; none is set.
+#[must_use]
+pub fn seccomp_knows(flags: u32) -> bool {
+    // SAFETY: there is no program to read, which the kernel finds out only after it has looked at the flags.
+    let result = unsafe { sys!(seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, 0) };
+    matches!(result, Err(crate::base::errno::Errno(libc::EFAULT)))
+}
+
 /// The version of the kernel's interface to Landlock.
 ///
 /// # Errors

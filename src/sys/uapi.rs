@@ -64,6 +64,14 @@ pub const MOUNT_ATTR_NODEV: u32 = 4;
 pub const MOUNT_ATTR_NOEXEC: u32 = 8;
 /// Access times are not kept.
 pub const MOUNT_ATTR_NOATIME: u32 = 0x10;
+/// How times of access are kept; without any other of its bits when they are older than the last change.
+pub const MOUNT_ATTR__ATIME: u32 = 0x70;
+/// Access times are kept at every access.
+pub const MOUNT_ATTR_STRICTATIME: u32 = 0x20;
+/// Access times of directories are not kept.
+pub const MOUNT_ATTR_NODIRATIME: u32 = 0x80;
+/// Symbolic links are not followed (Linux 5.14).
+pub const MOUNT_ATTR_NOSYMFOLLOW: u32 = 0x20_0000;
 /// `mount_setattr(2)`: owners as a user namespace has them (Linux 5.12).
 pub const MOUNT_ATTR_IDMAP: u32 = 0x10_0000;
 
@@ -72,6 +80,8 @@ pub mod ioctl {
     pub use libc::{
         FICLONE, SIOCSIFFLAGS, TCGETS, TCSETS, TIOCGPTN, TIOCGPTPEER, TIOCGWINSZ, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ,
     };
+    /// Opens the namespace that a user or PID namespace was made in.
+    pub const NS_GET_PARENT: u32 = 0xb702;
     /// Finds a loop device that is free.
     pub const LOOP_CTL_GET_FREE: u32 = 0x4c82;
     /// Binds a loop device (Linux 5.8).

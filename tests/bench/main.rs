@@ -7,6 +7,7 @@
 //!     cargo bench -- decode              # the decoders alone
 //!     cargo bench -- many --rounds 500   # so many detached containers at once
 //!     cargo bench -- network --rounds 20 # on a bridge, with published ports
+//!     cargo bench -- oci --rounds 100    # create, start and delete, as engines do
 
 mod decode;
 mod import;
@@ -15,6 +16,7 @@ mod load;
 mod many;
 mod measure;
 mod network;
+mod oci;
 mod peers;
 mod start;
 
@@ -43,7 +45,7 @@ struct Options {
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [--rounds N] [--archive FILE] [--directory DIR]"
         );
         return ExitCode::FAILURE;
     };
@@ -73,6 +75,9 @@ fn main() -> ExitCode {
     if wanted("network") {
         network::bench(&at("network"), rounds(20));
     }
+    if wanted("oci") {
+        oci::bench(&at("oci"), rounds(100));
+    }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
@@ -85,7 +90,7 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" | "import" | "load" | "decode" | "many" | "network" => options.parts.push(arg),
+            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" => options.parts.push(arg),
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),

@@ -66,16 +66,16 @@ fn vial(directory: &Path, workload: &[&str]) -> Vec<String> {
 fn oci(tool: &str, directory: &Path, workload: &[&str]) -> Vec<String> {
     let bundle = directory.join(format!("{tool}-{}", workload.join("-").replace('/', "")));
     if !bundle.join("config.json").exists() {
-        make_bundle(tool, &bundle, &directory.join("rootfs"), workload).expect("make a bundle");
+        make_bundle(tool, &["spec"], &bundle, &directory.join("rootfs"), workload).expect("make a bundle");
     }
     let state = show(&directory.join(format!("{tool}-state")));
     words(&[tool, "--root", &state, "run", "--bundle", &show(&bundle), &format!("bench-{tool}")], &[])
 }
 
 /// The tool's own idea of a config.json, without a terminal, and with the namespaces that vial makes.
-fn make_bundle(tool: &str, bundle: &Path, rootfs: &Path, workload: &[&str]) -> io::Result<()> {
+pub fn make_bundle(tool: &str, spec: &[&str], bundle: &Path, rootfs: &Path, workload: &[&str]) -> io::Result<()> {
     fs::create_dir_all(bundle)?;
-    let made = Command::new(tool).arg("spec").current_dir(bundle).status()?;
+    let made = Command::new(tool).args(spec).current_dir(bundle).status()?;
     assert!(made.success(), "{tool} spec: {made}");
     let path = bundle.join("config.json");
     let mut spec: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;

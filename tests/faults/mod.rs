@@ -21,18 +21,15 @@ mod state;
 use judge::{Case, Sweep};
 
 trials! {
-    a_run_does_all_or_says_why_not [Root, Busybox, Kernel("overlay")];
-    a_run_with_many_options_does_all_or_says_why_not [Root, Busybox, Kernel("overlay")];
-    a_detached_run_and_its_removal_do_all_or_say_why_not [Root, Busybox, Kernel("overlay")];
-    a_connected_run_does_all_or_says_why_not [Root, Busybox, Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
-    an_exec_does_all_or_says_why_not [Root, Busybox, Kernel("overlay")];
-    a_start_does_all_or_says_why_not [Root, Busybox, Kernel("overlay")];
-    a_stop_does_all_or_says_why_not [Root, Busybox, Kernel("overlay")];
-    an_import_does_all_or_says_why_not [Root, Busybox, Kernel("overlay"), Tool("tar")];
+    a_run_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    a_run_with_many_options_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    a_detached_run_and_its_removal_do_all_or_say_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    a_connected_run_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay"), Tool("ip"), Tool("nft"), Tool("nsenter")];
+    an_exec_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    a_start_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    a_stop_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    an_import_does_all_or_says_why_not [Root, Busybox, Tool("gcc"), Kernel("overlay"), Tool("tar")];
 }
-
-/// A workload that stays until it is stopped.
-const STAY: &str = "trap 'exit 3' TERM; while :; do sleep 0.02; done";
 
 /// Restrictions of many kinds.
 #[rustfmt::skip]
@@ -70,15 +67,7 @@ fn case<'a>(scene: &Scene, name: &'static str, commands: Vec<Vec<String>>) -> Ca
 
 /// `vial run --rm` of a workload that prints what it sees.
 fn run(scene: &Scene, options: &[&str]) -> Vec<String> {
-    let rootfs = scene.rootfs().display().to_string();
-    words(
-        &[
-            &["run", "--rm", "--cgroup-parent", &groups(scene)],
-            options,
-            &[&rootfs, "sh", "-c", state::SCRIPT, "sh", "-"],
-        ]
-        .concat(),
-    )
+    words(&[&["run", "--rm", "--cgroup-parent", &groups(scene)], options, &[&state::root(), "/bin/look", "-"]].concat())
 }
 
 fn a_run_does_all_or_says_why_not(scene: &Scene) {
@@ -93,10 +82,8 @@ fn a_run_with_many_options_does_all_or_says_why_not(scene: &Scene) {
 }
 
 /// The words that have a workload write down what it sees, and stay.
-fn stays(scene: &Scene) -> Vec<String> {
-    let rootfs = scene.rootfs().display().to_string();
-    let script = format!("{}\n{STAY}", state::SCRIPT);
-    words(&[&rootfs, "sh", "-c", &script, "sh", "/shared/state"])
+fn stays() -> Vec<String> {
+    words(&[&state::root(), "/bin/look", "/shared/state", "stay"])
 }
 
 /// A directory of the host's for that.
@@ -123,7 +110,7 @@ fn written(scene: &Scene) -> String {
         match fs::read_to_string(scene.path("shared/state")) {
             Ok(text) => return state::normal(&text),
             Err(_) if Instant::now() > ends => return state::NOTHING.to_owned(),
-            Err(_) => thread::sleep(Duration::from_millis(5)),
+            Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
@@ -133,7 +120,7 @@ fn forget(scene: &Scene) {
 }
 
 fn a_detached_run_and_its_removal_do_all_or_say_why_not(scene: &Scene) {
-    let run = [words(&["run", "-d"]), shared(scene), stays(scene)].concat();
+    let run = [words(&["run", "-d"]), shared(scene), stays()].concat();
     let path = scene.path("shared/state");
     let case = Case {
         prepare: Box::new(|| forget(scene)),
@@ -174,23 +161,12 @@ fn an_exec_does_all_or_says_why_not(scene: &Scene) {
         "--ulimit",
         "nofile=100:200",
     ];
-    let exec = words(&[
-        "exec",
-        "-u",
-        "1000",
-        "-w",
-        "/home/user",
-        "-e",
-        "WORD=value",
-        "web",
-        "sh",
-        "-c",
-        state::SCRIPT,
-        "sh",
-        "-",
-    ]);
+    let exec = words(&["exec", "-u", "1000", "-w", "/home/user", "-e", "WORD=value", "web", "/bin/look", "-"]);
+    let root = state::root();
+    let prepare =
+        words(&[&["run", "-d", "--name", "web"], &options[..], &[&root, "/bin/look", "ready", "stay"]].concat());
     let case = Case {
-        prepare: Box::new(|| drop(Detached::run(scene, "web", &options, STAY))),
+        prepare: Box::new(move || drop(scene.vial(&prepare).ok())),
         settle: vec![words(&["rm", "-f", "web"])],
         ..case(scene, "exec", vec![exec])
     };
@@ -198,7 +174,7 @@ fn an_exec_does_all_or_says_why_not(scene: &Scene) {
 }
 
 fn a_start_does_all_or_says_why_not(scene: &Scene) {
-    let create = [words(&["create"]), shared(scene), stays(scene)].concat();
+    let create = [words(&["create"]), shared(scene), stays()].concat();
     let case = Case {
         prepare: Box::new(move || {
             forget(scene);
@@ -212,10 +188,12 @@ fn a_start_does_all_or_says_why_not(scene: &Scene) {
 }
 
 fn a_stop_does_all_or_says_why_not(scene: &Scene) {
+    let run = [words(&["run", "-d"]), shared(scene), stays()].concat();
     let case = Case {
-        prepare: Box::new(|| {
-            let web = Detached::run(scene, "web", &["--cgroup-parent", &groups(scene)], &format!("echo ready; {STAY}"));
-            web.says("ready");
+        prepare: Box::new(move || {
+            forget(scene);
+            scene.vial(&run).ok();
+            assert_ne!(written(scene), state::NOTHING);
         }),
         outcome: Box::new(|_: &[Output]| {
             let web = Detached::find(scene, "web");

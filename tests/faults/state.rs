@@ -1,45 +1,28 @@
 //! What a workload sees of itself: all that was asked for, in a text that is the same for the same container.
 
 use std::fs;
+use std::process::Command;
+use std::sync::OnceLock;
 
-/// Prints it. What is `$1` is the file that it goes to, or `-`.
-pub const SCRIPT: &str = r#"
-look() {
-    echo "= $$"
-    echo "= status"; grep -E '^(Umask|NoNewPrivs|Seccomp|Cap|Uid|Gid|Groups|SigPnd|SigBlk|SigIgn|SigCgt|ShdPnd|Cpus_allowed_list|CoreDumping)' /proc/$$/status
-    echo "= session"; cut -d' ' -f1,5-8 /proc/$$/stat; cat /proc/$$/personality; stat -c '%u:%g' /proc/$$
-    echo "= namespaces"; for n in /proc/$$/ns/*; do echo "$n $(readlink $n)"; done
-    echo "= limits"; cat /proc/$$/limits; echo "oom $(cat /proc/$$/oom_score_adj)"
-    echo "= mounts"; cat /proc/$$/mountinfo
-    echo "= names"; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname
-    echo "= environment"; tr '\0' '\n' </proc/$$/environ | sort; pwd; umask
-    echo "= files"; for f in /proc/$$/fd/*; do echo "$f $(readlink $f)"; done
-    echo "= groups"; cat /proc/$$/cgroup
-    for f in memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us \
-        cpu/cpu.shares devices/devices.list freezer/freezer.state cpuset/cpuset.cpus; do
-        echo "$f $(cat /sys/fs/cgroup/$f 2>&1 | tr '\n' ' ')"
-    done
-    for d in /sys/fs/cgroup/*; do echo "$d $(grep -cx $$ $d/tasks 2>&1)"; done
-    echo "= devices"; stat -c '%n %F %a %u:%g %t:%T' /dev/* /dev/pts/* /dev/shm/* | sed 's/ [0-9.]* / /'; for l in /dev/*; do readlink $l; done
-    echo "= tree"; stat -c '%n %F %a %u:%g' /* /data/* /etc/*
-    echo "= contents"; cat /etc/hostname /etc/hosts /etc/resolv.conf
-    echo "= hidden"; for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts /proc/sched_debug /proc/latency_stats; do
-        test -e $f && echo "$f $(head -c 8 $f 2>&1 | wc -c)"
-    done
-    ls -A /proc/acpi /proc/scsi /sys/firmware /sys/devices/virtual/powercap 2>&1
-    echo "= refused"; for f in /x /proc/sys/x /proc/sys/kernel/domainname /proc/sysrq-trigger /sys/x /sys/fs/cgroup/x /read/x /data/x /tmp/x; do
-        (echo x >$f) 2>&1; rm -f $f 2>/dev/null
-    done
-    for n in "b 254 0" "c 1 2" "c 5 1"; do (mknod /tmp/node $n && head -c 1 /tmp/node) 2>&1 | wc -c; rm -f /tmp/node; done
-    echo "= parameters"; cat /proc/sys/kernel/shmmax /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range
-    echo "= interfaces"; ip -o link 2>&1; ip -o address 2>&1 | grep -v "scope link"; ip route 2>&1
-    echo "= end"
+use crate::util::scene::work_directory;
+use crate::util::{needs, rootfs};
+
+/// The root file system that the workloads are in: busybox, and the program that looks (`tests/data/look.c`): `/bin/look -` prints
+/// what it sees, `/bin/look FILE stay` writes it to a file and stays. A shell script that does so takes a hundred processes.
+pub fn root() -> String {
+    static MADE: OnceLock<String> = OnceLock::new();
+    let make = || {
+        let directory = work_directory().join("looking");
+        rootfs::make(&directory).expect("make a root file system");
+        let (source, program) = (work_directory().join("look.c"), directory.join("bin/look"));
+        fs::write(&source, include_str!("../data/look.c")).expect("write the source");
+        let gcc = needs::tool("gcc").expect("gcc is there");
+        let made = Command::new(gcc).args(["-O2", "-static", "-o"]).arg(program).arg(source).status();
+        assert!(made.is_ok_and(|status| status.success()), "compile tests/data/look.c");
+        directory.display().to_string()
+    };
+    MADE.get_or_init(make).clone()
 }
-case $1 in
--) look 2>&1 ;;
-*) look >$1.new 2>&1; mv $1.new $1 ;;
-esac
-"#;
 
 /// In its place if the workload has told nothing.
 pub const NOTHING: &str = "the workload has written nothing down\n";
@@ -85,8 +68,10 @@ pub fn normal(text: &str) -> String {
                 words.iter().map(|word| if *word == own { "PID" } else { word }).collect::<Vec<_>>().join(" ")
             }
             ("files", [path, link]) => format!("{path} {}", link.split(":[").next().unwrap_or_default()),
-            // That a cable is in may be told a moment later.
-            ("interfaces", _) => without_addresses(&line),
+            ("interfaces", ["address", name, address, bits]) if address.contains(':') && *name != "lo" => {
+                // It is made at random.
+                format!("address {name} ADDRESS {bits}")
+            }
             _ => line,
         };
         out.push_str(line.trim_end());
@@ -124,22 +109,6 @@ fn without_ids(line: &str) -> String {
         out.push(letter);
     }
     out.trim_end_matches('\n').to_owned()
-}
-
-/// Numbers of interfaces and addresses that are made at random.
-fn without_addresses(line: &str) -> String {
-    let words = line.split_whitespace().map(|word| {
-        let is_number = word.trim_end_matches(':').bytes().all(|byte| byte.is_ascii_digit());
-        let lifetime = word.ends_with("sec");
-        match word.split_once("@if") {
-            _ if is_number || lifetime => "N",
-            Some((name, _)) => name,
-            _ if word.starts_with('<') => "FLAGS",
-            None if word.contains("::") || word.matches(':').count() > 3 => "ADDRESS",
-            None => word,
-        }
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The lines in which two texts differ.

@@ -158,7 +158,7 @@ impl Running<'_> {
                 break None;
             }
             thread::sleep(nap);
-            nap = (nap * 2).min(Duration::from_millis(10));
+            nap = (nap * 9 / 8).min(Duration::from_millis(10));
         };
         if status.is_none() {
             let _ = self.child.kill();

@@ -32,7 +32,7 @@ pub fn errors(call: Sysno) -> &'static [i32] {
         Sysno::flock => &[ENOLCK, EINTR],
         Sysno::inotify_init1 | Sysno::inotify_add_watch => &[EMFILE, ENOMEM, ENOSPC],
         Sysno::chdir | Sysno::fchdir | Sysno::getcwd => &[EACCES, EIO, ENOMEM],
-        Sysno::pipe2 | Sysno::memfd_create | Sysno::signalfd4 => &[EMFILE, ENOMEM],
+        Sysno::pipe2 | Sysno::memfd_create | Sysno::signalfd4 | Sysno::eventfd2 => &[EMFILE, ENOMEM],
         Sysno::dup3 => &[EBUSY, EMFILE],
         Sysno::fcntl => &[EPERM, EMFILE],
         Sysno::close_range => &[EMFILE, ENOMEM, ENOSYS],
@@ -54,6 +54,10 @@ pub fn errors(call: Sysno) -> &'static [i32] {
         Sysno::pidfd_open | Sysno::pidfd_send_signal => &[ENOSYS, EPERM, EMFILE],
         Sysno::setsid | Sysno::sched_getaffinity | Sysno::uname => &[EPERM],
         Sysno::prctl => &[EPERM, EINVAL],
+        Sysno::sched_setaffinity | Sysno::sched_setattr | Sysno::ioprio_set | Sysno::set_mempolicy => {
+            &[EPERM, EINVAL, ENOMEM]
+        }
+        Sysno::personality => &[EINVAL],
         Sysno::prlimit64 | Sysno::sethostname | Sysno::setdomainname => &[EPERM],
         Sysno::getrandom => &[EINTR, ENOSYS],
         Sysno::clock_gettime => &[EINVAL],
@@ -63,7 +67,7 @@ pub fn errors(call: Sysno) -> &'static [i32] {
         Sysno::setresgid | Sysno::setresuid => &[EPERM, EAGAIN],
         Sysno::seccomp | Sysno::bpf => &[EPERM, ENOMEM, EINVAL, ENOSYS],
         // Signals and waiting.
-        Sysno::rt_sigprocmask => &[EINVAL],
+        Sysno::rt_sigprocmask | Sysno::rt_sigaction => &[EINVAL],
         Sysno::ppoll => &[EINTR, ENOMEM],
         // Sockets.
         Sysno::socket | Sysno::socketpair => &[EMFILE, ENFILE, ENOBUFS, EPERM],

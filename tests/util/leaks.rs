@@ -123,7 +123,7 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 /// What the names of a test run's own directories and control groups begin with; its process number follows.
 pub const MARK: &str = "vial-test-";
 
-/// The control groups that exist of vial's containers and of test runs.
+/// The control groups that exist of vial's containers, those above them, and those of test runs.
 pub fn control_groups() -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut todo = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
@@ -132,13 +132,28 @@ pub fn control_groups() -> BTreeSet<PathBuf> {
             if !path.is_dir() || path.is_symlink() {
                 continue;
             }
-            let of_a_test = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(MARK));
-            if of_a_test || directory.file_name().is_some_and(|name| name == "vial") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(MARK) || name == "vial" || directory.file_name().is_some_and(|name| name == "vial") {
                 found.insert(path.clone());
             }
             if depth < 5 {
                 todo.push((path, depth + 1));
             }
+        }
+    }
+    found
+}
+
+/// The control groups of this path and below, in every hierarchy, outermost first.
+pub fn control_groups_below(path: &str) -> Vec<PathBuf> {
+    let top = Path::new("/sys/fs/cgroup");
+    let hierarchies = entries(top).into_iter().filter(|path| !path.is_symlink()).chain([top.to_owned()]);
+    let mut found = Vec::new();
+    let mut todo: Vec<PathBuf> = hierarchies.map(|place| place.join(path.trim_start_matches('/'))).collect();
+    while let Some(directory) = todo.pop() {
+        if directory.is_dir() {
+            todo.extend(entries(&directory).into_iter().filter(|path| path.is_dir()));
+            found.push(directory);
         }
     }
     found

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 use super::elf::is_static;
-use crate::vm::{EMULATOR, kernel::kernel};
+use crate::vm::kernel::{PC, kernel};
+use crate::vm::matrix;
 
 /// The interpreter that the system's packages have modules for.
 pub const PYTHON: &str = "/usr/bin/python3";
@@ -38,6 +39,8 @@ pub enum Need {
     Command(&'static str),
     /// To boot a machine of its own, with [`crate::vm::Machine`].
     Machine,
+    /// All kernels of the table in [`crate::vm::matrix`].
+    Kernels,
 }
 
 impl Need {
@@ -59,7 +62,8 @@ impl Need {
             Need::CgroupV2(names) => missing_in_v2(names),
             Need::File(path) => (!Path::new(path).exists()).then(|| format!("needs {path}")),
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
-            Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(EMULATOR).missing()).or_else(no_kernel),
+            Need::Kernels => matrix::missing(),
+            Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(PC.emulator).missing()).or_else(no_kernel),
         }
     }
 }

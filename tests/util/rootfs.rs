@@ -24,14 +24,22 @@ pub fn shared() -> &'static Path {
 /// # Errors
 /// Without a static busybox, and when files can't be made.
 pub fn make(directory: &Path) -> io::Result<()> {
-    let busybox = needs::busybox().ok_or_else(|| io::Error::other("there is no static busybox"))?;
+    make_of(needs::busybox().ok_or_else(|| io::Error::other("there is no static busybox"))?, directory)
+}
+
+/// The same of another busybox, which may be for another machine. It has the programs of this machine's.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_of(busybox: &Path, directory: &Path) -> io::Result<()> {
+    let own = needs::busybox().ok_or_else(|| io::Error::other("there is no static busybox"))?;
     for name in ["bin", "dev", "etc", "home/user", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"] {
         fs::create_dir_all(directory.join(name))?;
     }
     fs::set_permissions(directory.join("tmp"), PermissionsExt::from_mode(0o1777))?;
     fs::set_permissions(directory.join("root"), PermissionsExt::from_mode(0o700))?;
     fs::copy(busybox, directory.join("bin/busybox"))?;
-    let listed = Command::new(busybox).arg("--list").output()?;
+    let listed = Command::new(own).arg("--list").output()?;
     for applet in String::from_utf8_lossy(&listed.stdout).lines().filter(|applet| *applet != "busybox") {
         symlink("busybox", directory.join("bin").join(applet))?;
     }

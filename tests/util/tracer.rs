@@ -64,6 +64,8 @@ pub struct Traced {
 
 /// So long nothing may happen before what the commands left behind is let go of.
 const QUIET: Duration = Duration::from_millis(20);
+/// The same when all of that sleeps, and the harm is done.
+const ASLEEP: Duration = Duration::from_millis(3);
 /// So long one waits for what is to come true between two commands.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -200,6 +202,12 @@ fn refuse(pid: i32, errno: i32) {
     registers(libc::PTRACE_SETREGSET, pid, NT_PRSTATUS, &mut words, 272);
 }
 
+/// Whether a process waits for something.
+fn sleeps(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_name, rest)| rest.starts_with('S'))
+}
+
 /// Starts a command under this thread; its process.
 fn start(mut command: Command) -> i32 {
     let traced = || {
@@ -227,7 +235,12 @@ impl Tracer {
                 // One that was just made begins with a stop, and would stay stopped without a tracer.
                 let alive = self.alive.lock().expect("nobody panics with it").clone();
                 let begun = alive.iter().all(|pid| self.begun.contains(pid));
-                if !waits && begun && (quiet.elapsed() > QUIET || alive.is_empty()) {
+                let over_soon = self.moment.is_none() || self.told.struck.is_some();
+                let is_quiet = || {
+                    quiet.elapsed() > QUIET
+                        || over_soon && quiet.elapsed() > ASLEEP && alive.iter().all(|pid| sleeps(*pid))
+                };
+                if !waits && begun && (alive.is_empty() || is_quiet()) {
                     drop(over);
                     return;
                 }
@@ -237,7 +250,8 @@ impl Tracer {
             quiet = Instant::now();
             if libc::WIFSTOPPED(status) {
                 let signal = self.stopped(pid, status);
-                ptrace(libc::PTRACE_SYSCALL, pid, 0, signal as usize);
+                let request = if self.counts(pid) { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+                ptrace(request, pid, 0, signal as usize);
                 continue;
             }
             self.ended(pid, status);
@@ -246,6 +260,14 @@ impl Tracer {
                 (current, gives_up) = (None, Instant::now() + PATIENCE);
             }
         }
+    }
+
+    /// Whether it matters which calls a process makes: all that are made count before any harm is done on purpose, and then those
+    /// of the one to which it will be done.
+    fn counts(&self, pid: i32) -> bool {
+        let Some(moment) = self.moment else { return true };
+        let is_victim = self.told.struck.is_none() && self.places.get(&pid) == Some(&moment.process);
+        is_victim || self.failing.is_some_and(|(who, _)| who == pid)
     }
 
     fn ended(&mut self, pid: i32, status: i32) {

@@ -109,9 +109,13 @@ impl<'a> User<'a> {
 
     /// vial on a host of the test's own, connecting containers as it does for normal users.
     pub fn vial_on<S: AsRef<str>>(&self, host: &Host<'a>, args: impl IntoIterator<Item = S>) -> Cmd<'a> {
+        host.command("unshare", self.words_on(args))
+    }
+
+    /// The same as what `unshare` is to be told.
+    pub fn words_on<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Vec<String> {
         let vial = ["env", "-u", "VIAL_NETWORK", &self.scene.path("vial").display().to_string()].map(str::to_owned);
-        let words = vial.into_iter().chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        host.command("unshare", self.words(words))
+        self.words(vial.into_iter().chain(args.into_iter().map(|arg| arg.as_ref().to_owned())))
     }
 }
 

@@ -24,8 +24,9 @@ impl<'a> Victim<'a> {
         Victim { scene, off: "" }
     }
 
-    /// The one without these.
+    /// The one without these. It is built now, if it was not: an attack has no time for that.
     pub fn without(scene: &'a Scene, off: &'a str) -> Victim<'a> {
+        weakened();
         Victim { scene, off }
     }
 

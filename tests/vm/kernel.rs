@@ -1,28 +1,89 @@
-//! A kernel out of a package that was unpacked without being installed, and its modules.
+//! Kernels out of packages that were unpacked without being installed, and their modules.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The kernel that `tests/run` fetches, below Cargo's target directory.
-const PACKAGE: &str = "kernels/linux-image-cloud-amd64";
+/// A machine that is emulated.
+pub struct Board {
+    /// The emulator, and what it is to emulate.
+    pub emulator: &'static str,
+    pub options: &'static [&'static str],
+    /// What the kernel calls the serial line.
+    pub console: &'static str,
+}
 
-/// The kernel's unpacked package, if it is there.
+/// A PC.
+pub const PC: Board = Board { emulator: "qemu-system-x86_64", options: &["-cpu", "max"], console: "ttyS0" };
+/// A board with an Arm processor of 64 bits.
+pub const ARM: Board =
+    Board { emulator: "qemu-system-aarch64", options: &["-machine", "virt", "-cpu", "cortex-a72"], console: "ttyAMA0" };
+
+/// Where `tests/run` unpacks a package: by release and architecture, and name.
+pub fn package(of: &str, name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's directory for tests has a parent");
+    target.join("kernels").join(of).join(name)
+}
+
+/// The kernel that most machines boot, if it is there.
 pub fn kernel() -> Option<Kernel> {
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.join(PACKAGE);
+    kernel_of("bookworm-amd64", "linux-image-cloud-amd64", PC)
+}
+
+/// A kernel of a package, if it is there.
+pub fn kernel_of(of: &str, name: &str, board: Board) -> Option<Kernel> {
+    let package = package(of, name);
     let image = fs::read_dir(package.join("boot")).ok()?.flatten().map(|entry| entry.path());
-    let image = image.into_iter().find(|path| name(path).starts_with("vmlinuz-"))?;
-    Some(Kernel { image, package })
+    let image = image.into_iter().find(|path| self::name(path).starts_with("vmlinuz-"))?;
+    Some(Kernel { image, board, package })
 }
 
 /// A kernel that can be booted.
 pub struct Kernel {
     /// The file that is booted.
     pub image: PathBuf,
+    /// What it runs on.
+    pub board: Board,
     package: PathBuf,
 }
 
 impl Kernel {
+    /// Its version, as in `6.1.0`.
+    pub fn version(&self) -> String {
+        let name = name(&self.image);
+        name.trim_start_matches("vmlinuz-").split('-').next().unwrap_or_default().to_owned()
+    }
+
+    /// Its modules as they lie below `/lib/modules`, those of these names and all that they need: a name and a content each, with the
+    /// table of what needs what.
+    pub fn library(&self, names: &[&str]) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        list(&self.package.join("lib/modules"), &mut files);
+        let release = fs::read_dir(self.package.join("lib/modules")).expect("list releases").flatten().next();
+        let release = release.expect("there is a release").file_name().to_string_lossy().into_owned();
+        let (mut library, mut table): (Vec<(String, Vec<u8>)>, String) = (Vec::new(), String::new());
+        for wanted in names {
+            let mut needed = Vec::new();
+            collect(wanted, &files, &mut needed);
+            // Those that others need come first; the table has them behind the module, the nearest first.
+            let files: Vec<String> = needed.iter().rev().map(|(name, _)| format!("{name}.ko")).collect();
+            if let Some((own, others)) = files.split_first() {
+                table = format!("{table}{own}: {}\n", others.join(" "));
+            }
+            for (name, content) in needed {
+                let file = format!("{name}.ko");
+                if !library.iter().any(|(known, _)| *known == file) {
+                    library.push((file, content));
+                }
+            }
+        }
+        library.push(("modules.dep".to_owned(), table.into_bytes()));
+        for (name, _) in &mut library {
+            *name = format!("lib/modules/{release}/{name}");
+        }
+        library
+    }
+
     /// The modules of these names as the kernel loads them, each after those that it depends on. What is no module is taken to
     /// be built in.
     pub fn modules(&self, names: &[String]) -> Vec<Vec<u8>> {
@@ -46,6 +107,20 @@ fn load(wanted: &str, files: &[PathBuf], loaded: &mut Vec<String>, order: &mut V
         load(needed, files, loaded, order);
     }
     order.push(module);
+}
+
+/// A module with those that it needs before it: their names and contents. What is no module is built in.
+fn collect(wanted: &str, files: &[PathBuf], found: &mut Vec<(String, Vec<u8>)>) {
+    let plain = wanted.replace('-', "_");
+    let is_it = |path: &&PathBuf| name(path).split('.').next().is_some_and(|stem| stem.replace('-', "_") == plain);
+    let Some(file) = files.iter().find(is_it).filter(|_| !found.iter().any(|(known, _)| *known == plain)) else {
+        return;
+    };
+    let module = read(file);
+    for needed in depends(&module).split(',').filter(|name| !name.is_empty()) {
+        collect(needed, files, found);
+    }
+    found.push((plain, module));
 }
 
 /// A module's content; later releases of Debian compress them.

@@ -4,14 +4,18 @@
 //! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
 //! scripts. `init` runs them, and what each did is read from the console.
 
+pub mod boot;
+pub mod check;
 pub mod control;
 mod cpio;
 pub mod exec;
 pub mod harness;
 pub mod kernel;
 pub mod limits;
+pub mod matrix;
 pub mod reboot;
 pub mod rootless;
+pub mod scopes;
 pub mod systemd;
 
 use std::fmt::Write as _;
@@ -22,9 +26,6 @@ use std::sync::OnceLock;
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use cpio::Cpio;
-
-/// The program that emulates a machine.
-pub const EMULATOR: &str = "qemu-system-x86_64";
 
 /// More than a boot and its steps take on a machine under load, in seconds.
 const LIMIT: &str = "300";
@@ -39,6 +40,17 @@ pub struct Machine {
     disk: Option<PathBuf>,
     /// What brings it down at its end, if it is not to go down at once.
     end: Option<String>,
+    /// The kernel, vial and what else is on it, if these are not the usual ones.
+    kind: Option<Kind>,
+}
+
+/// What a machine is made of.
+pub struct Kind {
+    pub kernel: kernel::Kernel,
+    /// The file of vial's.
+    pub vial: PathBuf,
+    /// A root file system with busybox.
+    pub rootfs: PathBuf,
 }
 
 /// What happened on a machine from its start to its end.
@@ -59,6 +71,18 @@ pub fn once<T>(
     }
 }
 
+/// Boots a kernel with a first root file system and more devices; `words` are added to the kernel's command line.
+fn emulate(scene: &Scene, kernel: &kernel::Kernel, disk: &Path, devices: &[(&str, String)], words: &str) -> Output {
+    let board = &kernel.board;
+    let console = format!("console={} loglevel=1 panic=-1 {words}", board.console);
+    // timeout(1), since a run that takes too long is to be told and not to end the test at once.
+    let qemu = scene.command("timeout", [LIMIT, board.emulator]).limit(std::time::Duration::from_mins(6));
+    let qemu = qemu.args(board.options).args(["-accel", "tcg", "-m", "512", "-nodefaults", "-no-user-config"]);
+    let qemu = qemu.args(["-display", "none", "-serial", "stdio", "-no-reboot", "-append", &console]);
+    let qemu = devices.iter().fold(qemu, |qemu, (option, value)| qemu.args([*option, value]));
+    qemu.args(["-kernel".as_ref(), kernel.image.as_os_str()]).args(["-initrd".as_ref(), disk.as_os_str()]).run()
+}
+
 impl Machine {
     /// A machine that loads these modules when it starts.
     pub fn with(modules: &[&str]) -> Machine {
@@ -68,6 +92,7 @@ impl Machine {
             inittab: None,
             disk: None,
             end: None,
+            kind: None,
         }
     }
 
@@ -90,6 +115,12 @@ impl Machine {
         self
     }
 
+    /// Makes it of this.
+    pub fn of(mut self, kind: Kind) -> Machine {
+        self.kind = Some(kind);
+        self
+    }
+
     /// A shell script, run when those before have ended; a minute is its time. What it mounts stays mounted.
     pub fn step(mut self, name: &str, script: impl Into<String>) -> Machine {
         self.steps.push((name.to_owned(), script.into()));
@@ -100,28 +131,25 @@ impl Machine {
     ///
     /// # Errors
     /// The console's text, when the machine did not come to its end.
-    pub fn boot(self, scene: &Scene) -> Result<Booted, String> {
-        let kernel = kernel::kernel().ok_or("there is no kernel to boot")?;
+    pub fn boot(mut self, scene: &Scene) -> Result<Booted, String> {
+        let usual = || kernel::kernel().map(|kernel| (kernel, PathBuf::from(VIAL), scene.rootfs().to_owned()));
+        let given = self.kind.take().map(|kind| (kind.kernel, kind.vial, kind.rootfs));
+        let (kernel, vial, rootfs) = given.or_else(usual).ok_or("there is no kernel to boot")?;
         let disk = scene.path("initramfs");
-        fs::write(&disk, self.root(scene, &kernel)).map_err(|error| format!("{}: {error}", disk.display()))?;
-        let console = "console=ttyS0 loglevel=1 panic=-1";
-        // timeout(1), since a run that takes too long is to be told and not to end the test at once.
-        let qemu = scene.command("timeout", [LIMIT, EMULATOR]).limit(std::time::Duration::from_mins(6));
-        let qemu = qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config"]);
-        let qemu = qemu.args(["-display", "none", "-serial", "stdio", "-no-reboot", "-append", console]);
-        let drive = self.disk.iter().map(|disk| format!("file={},format=raw,if=virtio", disk.display()));
-        let qemu = drive.fold(qemu, |qemu, drive| qemu.args(["-drive", &drive]));
-        let output =
-            qemu.args(["-kernel".as_ref(), kernel.image.as_os_str()]).args(["-initrd".as_ref(), disk.as_os_str()]);
-        let output = output.run();
+        fs::write(&disk, self.root(&kernel, &vial, &rootfs)).map_err(|error| format!("{}: {error}", disk.display()))?;
+        let mut devices = Vec::new();
+        if let Some(disk) = &self.disk {
+            devices.push(("-drive", format!("file={},format=raw,if=virtio", disk.display())));
+        }
+        let output = emulate(scene, &kernel, &disk, &devices, "");
         self.read(&output.stdout).map_err(|what| format!("{what}: {}", output.shown()))
     }
 
     /// The first root file system.
-    fn root(&self, scene: &Scene, kernel: &kernel::Kernel) -> Vec<u8> {
+    fn root(&self, kernel: &kernel::Kernel, vial: &Path, rootfs: &Path) -> Vec<u8> {
         let mut root = Cpio::default();
-        root.tree(scene.rootfs());
-        root.program("bin/vial", &fs::read(VIAL).expect("read vial"));
+        root.tree(rootfs);
+        root.program("bin/vial", &fs::read(vial).expect("read vial"));
         root.program("init", include_bytes!("init"));
         root.program("run-steps", include_bytes!("run-steps"));
         if let Some(lines) = &self.inittab {

@@ -119,7 +119,7 @@ fn unharmed(script: &str) -> String {
 }
 
 /// The tree of the machine's root.
-fn root(scene: &Scene) -> PathBuf {
+pub(super) fn root(scene: &Scene) -> PathBuf {
     let tree = scene.path("tree");
     let make = |path: &str| fs::create_dir_all(tree.join(path)).expect("make a directory");
     for path in ["dev", "etc/systemd/system", "proc", "root", "run", "sys", "tmp", "var/log", "usr/local/bin"] {
@@ -137,12 +137,7 @@ fn root(scene: &Scene) -> PathBuf {
     symlink("../lib/systemd/systemd", tree.join("usr/bin/init")).expect("make a link");
     for name in PROGRAMS {
         if let Some(file) = tool(name) {
-            copy(&file, &tree);
-            let libraries = scene.command("ldd", [&file]).ok().stdout;
-            libraries
-                .split_whitespace()
-                .filter(|word| word.starts_with('/'))
-                .for_each(|path| copy(path.as_ref(), &tree));
+            copy_program(scene, &file, &tree);
         }
     }
     fs::copy(VIAL, tree.join("usr/local/bin/vial")).expect("copy vial");
@@ -150,8 +145,15 @@ fn root(scene: &Scene) -> PathBuf {
     tree
 }
 
+/// Copies a program with its libraries.
+pub(super) fn copy_program(scene: &Scene, file: &Path, tree: &Path) {
+    copy(file, tree);
+    let libraries = scene.command("ldd", [file]).ok().stdout;
+    libraries.split_whitespace().filter(|word| word.starts_with('/')).for_each(|path| copy(path.as_ref(), tree));
+}
+
 /// Copies a file to the same place, by way of `/usr`.
-fn copy(file: &Path, tree: &Path) {
+pub(super) fn copy(file: &Path, tree: &Path) {
     let inside = file.strip_prefix("/usr").or(file.strip_prefix("/")).expect("it is absolute");
     let to = tree.join("usr").join(inside);
     fs::create_dir_all(to.parent().expect("it lies in a directory")).expect("make a directory");

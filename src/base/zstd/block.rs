@@ -43,8 +43,29 @@ impl Decoder {
         self.offsets = OFFSETS;
     }
 
+    /// Decodes a block with this header, of which as many bytes are in the buffer as there are.
+    #[inline(never)]
+    pub(super) fn block(&mut self, head: usize, input: &mut Input, window: &mut Window) -> Result<(), Corrupt> {
+        let (form, size) = ((head >> 1) & 3, head >> 3);
+        if size > window.block() {
+            return Err(phrase!("a block of more bytes than it may have"));
+        }
+        let from = input.next;
+        let held = if form == 1 { 1 } else { size };
+        input.need(held)?;
+        window.open();
+        match form {
+            0 => window.append(&input.buffer[from..from + size])?,
+            1 => window.repeat(input.buffer[from], size),
+            2 => self.decode(input, from + size, window)?,
+            _ => return Err(phrase!("a block of the reserved type")),
+        }
+        input.next = from + held;
+        Ok(())
+    }
+
     /// Decodes the block that the input has up to `end`.
-    pub(super) fn decode(&mut self, input: &mut Input, end: usize, window: &mut Window) -> Result<(), Corrupt> {
+    fn decode(&mut self, input: &mut Input, end: usize, window: &mut Window) -> Result<(), Corrupt> {
         let (literals, size) = self.literals(input, end, window.block())?;
         let mut count = input.take(1, end)?;
         if count == 255 {

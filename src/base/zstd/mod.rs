@@ -6,10 +6,12 @@
 //! - `block`: literals and sequences
 //! - `window`: decoded bytes and what matches may refer to
 //! - `xxh64`: the checksum
+//! - `alike`: pieces without a frame, which resemble each other
 //!
 //! Besides about 350 KiB, memory is taken for the window of the frame at hand, as it is filled.
 #![expect(clippy::inline_always, reason = "optimising for size keeps the hot loop's helpers out of line otherwise")]
 
+mod alike;
 mod bits;
 mod block;
 mod fse;
@@ -22,6 +24,7 @@ mod xxh64;
 
 use alloc::boxed::Box;
 
+pub use self::alike::Alike;
 pub use super::bytes::Failure;
 use super::bytes::{Decode, Source, filled, load};
 use super::phrase::Phrase;
@@ -184,13 +187,7 @@ impl Frames {
                 self.input.next += count as usize;
                 State::Skip(left - count)
             }
-            State::Block => {
-                let head = self.input.number(3)? as usize;
-                if head >> 3 > self.window.block() {
-                    return Err(phrase!("a block of more bytes than it may have"));
-                }
-                State::Content(head)
-            }
+            State::Block => State::Content(self.input.number(3)? as usize),
             State::Content(head) => self.block(head)?,
             State::End => State::End,
         };
@@ -239,19 +236,8 @@ impl Frames {
 
     /// Decodes a block (RFC 8878, section 3.1.1.2), and verifies the frame behind the last one.
     fn block(&mut self, head: usize) -> Result<State, Corrupt> {
-        let (form, size) = ((head >> 1) & 3, head >> 3);
+        self.decoder.block(head, &mut self.input, &mut self.window)?;
         let input = &mut self.input;
-        let from = input.next;
-        let held = if form == 1 { 1 } else { size };
-        input.need(held)?;
-        self.window.open();
-        match form {
-            0 => self.window.append(&input.buffer[from..from + size])?,
-            1 => self.window.repeat(input.buffer[from], size),
-            2 => self.decoder.decode(input, from + size, &mut self.window)?,
-            _ => return Err(phrase!("a block of the reserved type")),
-        }
-        input.next = from + held;
         let fresh = self.window.fresh();
         self.length += fresh.len() as u64;
         if self.summed {

@@ -48,6 +48,27 @@ impl Window {
         (self.given, self.start, self.end, self.lap) = (0, 0, 0, 0);
     }
 
+    /// Adds bytes that matches may refer to, see [`super::Alike::add`].
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
+        self.end += write(self.bytes.get_mut(self.end..self.reach)?)?;
+        Some(())
+    }
+
+    /// What matches will be able to reach back to.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.reach]
+    }
+
+    /// The last bytes, from this place on.
+    pub(super) fn since(&self, start: usize) -> Option<&[u8]> {
+        self.bytes.get(start..self.end)
+    }
+
+    /// Where what has been decoded ends.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
     /// The most bytes that a block of the frame may have.
     pub(super) fn block(&self) -> usize {
         self.block

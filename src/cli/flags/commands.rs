@@ -1,10 +1,13 @@
 //! The commands, in the order in which help lists them.
 
+pub(super) mod machine;
+pub(super) mod oci;
+
 use super::table::{
-    ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, GC, HISTORY, IMAGES, IMPORT,
-    INSPECT, JSON, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE,
-    PS, PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
-    VOLUME_RM, WORKLOAD,
+    ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, HISTORY, IMAGES, IMPORT, INSPECT,
+    LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE, PS, PULL,
+    QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
+    WORKLOAD,
 };
 use super::{ANY, BLANK, Command, EACH, Group};
 
@@ -12,8 +15,8 @@ use super::{ANY, BLANK, Command, EACH, Group};
 const MAKE: &[Group] =
     &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, PRESENCE, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
 
-/// Every command.
-pub static COMMANDS: &[Command] = &[
+/// The commands that people type.
+pub(super) const ROWS: [Command; 45] = [
     Command {
         names: "run|container run",
         usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
@@ -445,53 +448,10 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         names: "boot",
-        usage: phrase!("--containers"),
-        help: phrase!("Start what is to run whenever this machine does"),
+        usage: phrase!("[--containers]"),
+        help: phrase!("Bring a machine up, as its first process; or start its containers"),
         examples: phrase!("boot --containers # those with --restart always, for instance"),
         groups: &[BOOT],
-        ..BLANK
-    },
-    Command {
-        names: "gc|image prune",
-        usage: phrase!("[OPTIONS]"),
-        help: phrase!("Remove what killed or interrupted commands left behind"),
-        examples: phrase!(
-            "gc --dry-run # only say what would go\n\
-             gc --images # and old images, which `image prune` does alone"
-        ),
-        groups: &[GC],
-        ..BLANK
-    },
-    Command {
-        names: "syscalls",
-        usage: phrase!("[OPTIONS]"),
-        help: phrase!("List every system call that vial can make"),
-        examples: phrase!("syscalls --json"),
-        groups: &[JSON],
-        ..BLANK
-    },
-    Command {
-        names: "info|system info",
-        usage: phrase!("[OPTIONS]"),
-        help: phrase!("Say what this kernel and machine offer to containers"),
-        examples: phrase!("info --json"),
-        groups: &[JSON],
-        ..BLANK
-    },
-    Command {
-        names: "version",
-        usage: phrase!("[OPTIONS]"),
-        help: phrase!("Print the version"),
-        examples: phrase!("version --json"),
-        groups: &[JSON],
-        ..BLANK
-    },
-    Command {
-        names: "help",
-        usage: phrase!("[COMMAND]"),
-        help: phrase!("Explain a command"),
-        examples: phrase!("help run"),
-        args: (0, 2),
         ..BLANK
     },
 ];

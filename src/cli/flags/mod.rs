@@ -5,7 +5,6 @@
 pub mod commands;
 pub mod table;
 
-pub use commands::COMMANDS;
 pub use table::Id;
 
 use crate::base::phrase::Phrase;
@@ -67,7 +66,7 @@ pub struct Group {
 }
 
 /// One command.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Command {
     /// The name, one word or a noun and a verb (`volume create`), and others that docker's users know it by (`container ls`),
     /// with bars between them.
@@ -173,6 +172,26 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The verbs that follow `noun` (`volume`), aliases too; none if it is no noun.
 pub fn verbs(noun: &str) -> impl Iterator<Item = &'static str> {
     names().filter_map(move |name| name.cut(b' ').filter(|&(first, _)| first == noun).map(|(_, verb)| verb))
+}
+
+/// Every command.
+pub static COMMANDS: &[Command] = &all();
+
+/// All lists of them. The OCI runtime's come last.
+const LISTS: [&[Command]; 3] = [&commands::ROWS, &commands::machine::ROWS, &commands::oci::ROWS];
+
+const fn all() -> [Command; LISTS[0].len() + LISTS[1].len() + LISTS[2].len()] {
+    let mut all = [BLANK; LISTS[0].len() + LISTS[1].len() + LISTS[2].len()];
+    let (mut at, mut list) = (0, 0);
+    while list < LISTS.len() {
+        let mut row = 0;
+        while row < LISTS[list].len() {
+            all[at] = LISTS[list][row];
+            (at, row) = (at + 1, row + 1);
+        }
+        list += 1;
+    }
+    all
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ flags! {
         Ipc               b' ' "ipc"                One      "MODE"           "private, shareable, none, host or container:ID";
         Uts               b' ' "uts"                One      "MODE"           "private, host or container:ID";
         CgroupNs          b' ' "cgroupns"           One      "MODE"           "private or host";
-        UserNs            b' ' "userns"             One      "MODE"           "auto (IDs of its own) or host";
+        UserNs            b' ' "userns"             One      "MODE"           "auto (IDs of its own), keep-id or host";
         UidMap            b' ' "uidmap"             Many     "IN:OUT:COUNT"   "User IDs inside and what they are outside";
         GidMap            b' ' "gidmap"             Many     "IN:OUT:COUNT"   "The same for groups";
         Sysctl            b' ' "sysctl"             Many     "NAME=VALUE"     "Set a kernel parameter of a namespace";
@@ -360,5 +360,97 @@ flags! {
         GcDryRun          b' ' "dry-run"            Switch   ""               "Print what would be removed";
         GcImages          b' ' "images"             Switch   ""               "Remove images too that have no name and no container";
         GcAll             b'a' "all"                Switch   ""               "With --images: those with names, if no container has them";
+    }
+    /// `oci` and whatever is behind it.
+    OCI "Runtime options" {
+        OciLog            b' ' "log"                One      "FILE"           "Write errors to this file too";
+        OciLogFormat      b' ' "log-format"         One      "text|json"      "How they are written there (text)";
+        OciDebug          b' ' "debug"              Switch   ""               "Accepted for others' sake; --explain tells everything";
+        SystemdCgroup     b' ' "systemd-cgroup"     Switch   ""               "Have systemd make the control group";
+        CgroupManager     b' ' "cgroup-manager"     One      "cgroupfs|systemd|disabled" "Who makes control groups (cgroupfs)";
+    }
+    /// The same, but for `oci spec`, whose switch of that name means something else.
+    OCI_ROOTLESS "Runtime options" {
+        OciRootless       b' ' "rootless"           One      "true|false|auto" "Accepted for others' sake";
+    }
+    /// `oci create` and `oci run`.
+    OCI_CREATE "Options" {
+        Bundle            b'b' "bundle"             One      "DIR"            "The bundle: the directory of config.json (.)";
+        ConsoleSocket     b' ' "console-socket"     One      "PATH"           "The socket that gets the terminal's other side";
+        PidFile           b' ' "pid-file"           One      "FILE"           "Write the first process's number to this file";
+        PreserveFds       b' ' "preserve-fds"       One      "N"              "Pass so many open files on, from number 3 on";
+        NoPivot           b' ' "no-pivot"           Switch   ""               "Accepted for others' sake: vial finds out itself";
+        NoNewKeyring      b' ' "no-new-keyring"     Switch   ""               "Keep the caller's session keyring";
+    }
+    /// `oci run`.
+    OCI_RUN "Options" {
+        OciDetach         b'd' "detach"             Switch   ""               "End when the container has been started";
+        Keep              b' ' "keep"               Switch   ""               "Do not delete the container when it has ended";
+        NoSubreaper       b' ' "no-subreaper"       Switch   ""               "Accepted for others' sake: vial is none";
+    }
+    /// `oci exec`.
+    OCI_EXEC "Options" {
+        OciProcess        b'p' "process"            One      "FILE"           "The process, as config.json has it";
+        ExecTty           b't' "tty"                Switch   ""               "Give it a terminal";
+        ExecDetach        b'd' "detach"             Switch   ""               "End when it has been executed";
+        ExecConsole       b' ' "console-socket"     One      "PATH"           "The socket that gets the terminal's other side";
+        ExecPidFile       b' ' "pid-file"           One      "FILE"           "Write its number to this file";
+        ExecPreserveFds   b' ' "preserve-fds"       One      "N"              "Pass so many open files on, from number 3 on";
+        ExecCwd           b' ' "cwd"                One      "DIR"            "Its working directory";
+        ExecEnv           b'e' "env"                Many     "NAME=VALUE"     "Set a variable of its environment";
+        ExecUser          b'u' "user"               One      "UID[:GID]"      "Who it runs as";
+        ExecGroups        b'g' "additional-gids"    Many     "GID"            "A further group";
+        ExecCap           b'c' "cap"                Many     "CAPABILITY"     "Grant a capability";
+        ExecNoNewPrivs    b' ' "no-new-privs"       Switch   ""               "Ignore set-user-ID and file capabilities";
+        ExecAppArmor      b' ' "apparmor"           One      "PROFILE"        "The security module's profile for it";
+        ExecLabel         b' ' "process-label"      One      "LABEL"          "The security module's label for it";
+        IgnorePaused      b' ' "ignore-paused"      Switch   ""               "Also in a paused container, where it waits";
+    }
+    /// `oci kill`.
+    OCI_KILL "Options" {
+        KillAll           b'a' "all"                Switch   ""               "Send it to all processes of the container";
+    }
+    /// `oci delete`.
+    OCI_DELETE "Options" {
+        OciForce          b'f' "force"              Switch   ""               "Kill what runs; do not fail on what is missing";
+    }
+    /// `oci list`.
+    OCI_LIST "Options" {
+        OciListFormat     b'f' "format"             One      "table|json"     "How to print them (table)";
+        OciListQuiet      b'q' "quiet"              Switch   ""               "Print IDs only";
+    }
+    /// `oci ps`.
+    OCI_PS "Options" {
+        OciPsFormat       b'f' "format"             One      "table|json"     "How to print them (table)";
+    }
+    /// `oci update`.
+    OCI_UPDATE "Options" {
+        Resources         b'r' "resources"          One      "FILE"           "Limits as linux.resources has them; - for standard input";
+        UpdateBlkioWeight b' ' "blkio-weight"       One      "N"              "Share of block devices: 10 to 1000";
+        UpdateCpuPeriod   b' ' "cpu-period"         One      "MICROSECONDS"   "The period that the quota is for";
+        UpdateCpuQuota    b' ' "cpu-quota"          One      "MICROSECONDS"   "Processor time in a period";
+        UpdateCpuBurst    b' ' "cpu-burst"          One      "MICROSECONDS"   "What may be saved for later periods";
+        UpdateCpuShare    b' ' "cpu-share"          One      "N"              "Share of the processors";
+        UpdateCpuIdle     b' ' "cpu-idle"           One      "0|1"            "Run only while nothing else wants to";
+        UpdateRtPeriod    b' ' "cpu-rt-period"      One      "MICROSECONDS"   "The same for real-time processes";
+        UpdateRtRuntime   b' ' "cpu-rt-runtime"     One      "MICROSECONDS"   "The same for real-time processes";
+        UpdateCpus        b' ' "cpuset-cpus"        One      "LIST"           "The processors: 0-3,7";
+        UpdateMems        b' ' "cpuset-mems"        One      "LIST"           "The memory nodes";
+        UpdateMemory      b' ' "memory"             One      "BYTES"          "Most memory; -1 for no limit";
+        UpdateReservation b' ' "memory-reservation" One      "BYTES"          "What is left to it when memory is short";
+        UpdateMemorySwap  b' ' "memory-swap"        One      "BYTES"          "Most memory and swap together; -1 for no limit";
+        UpdatePids        b' ' "pids-limit"         One      "N"              "Most processes; -1 for no limit";
+        UpdateL3          b' ' "l3-cache-schema"    One      "SCHEMA"         "Intel RDT: the L3 cache";
+        UpdateMemBw       b' ' "mem-bw-schema"      One      "SCHEMA"         "Intel RDT: memory bandwidth";
+    }
+    /// `oci events`.
+    OCI_EVENTS "Options" {
+        EventsStats       b' ' "stats"              Switch   ""               "Print what it uses now, once";
+        EventsInterval    b' ' "interval"           One      "DURATION"       "How often to print it (5s)";
+    }
+    /// `oci spec`.
+    OCI_SPEC "Options" {
+        SpecBundle        b'b' "bundle"             One      "DIR"            "Where to write config.json (.)";
+        SpecRootless      b' ' "rootless"           Switch   ""               "For a container of a normal user";
     }
 }

@@ -136,6 +136,7 @@ impl<'a> RunOptions<'a> {
                 Id::Env if Variable::parse(given.value).is_none() => Err(phrase!("no name")),
                 Id::EnvFile | Id::LabelFile | Id::CidFile if given.value.is_empty() => Err(phrase!("empty")),
                 Id::Entrypoint | Id::Env | Id::EnvFile | Id::LabelFile | Id::CidFile => continue,
+                Id::SecurityOpt | Id::Landlock => self.confinement(id, given.text()?)?,
                 _ => self.take(id, given.text()?),
             };
             match read {
@@ -172,7 +173,6 @@ impl<'a> RunOptions<'a> {
             Id::Workdir => (text.starts_with('/'), phrase!("not absolute")),
             Id::User | Id::GroupAdd => return process::who(id, text),
             Id::Ulimit => return process::ulimit(spec, text),
-            Id::SecurityOpt | Id::Landlock => return self.confinement(id, text),
             Id::CapAdd => return security::capability(text, &mut self.cap_add),
             Id::CapDrop => return security::capability(text, &mut self.cap_drop),
             Id::Volume | Id::Mount | Id::Tmpfs => return self.mount(id, text),
@@ -188,7 +188,10 @@ impl<'a> RunOptions<'a> {
             | Id::AddHost
             | Id::Dns => return self.take_network(id, text).map(|()| text),
             Id::Pid | Id::Ipc | Id::Uts | Id::CgroupNs => (namespaces::is_allowed(id, text), phrase!("no such mode")),
-            Id::UserNs => (text::place("host auto keep-id", text).is_some(), phrase!("no such mode")),
+            Id::UserNs => {
+                let known = text::place("host auto", text).is_some() || namespaces::keep_id(text).is_some();
+                (known, phrase!("no such mode"))
+            }
             Id::UidMap | Id::GidMap => return namespaces::id_range(text).map(|_| ""),
             Id::Hostname | Id::Domainname => (text::is_hostname(text), phrase!("not a host name")),
             Id::PublishAll => return Ok(text),
@@ -234,7 +237,7 @@ fn accepted(id: Id) -> Phrase {
         Id::OomScoreAdj => phrase!("a whole number from -1000 to 1000"),
         Id::Volume => phrase!(
             "[SOURCE:]TARGET[:OPTIONS]: SOURCE a path that starts with / or ., or a volume's name; TARGET absolute and not / or /proc; \
-             OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z idmap"
+             OPTIONS of ro rw nocopy bind rbind private rprivate slave rslave shared rshared z Z idmap U"
         ),
         Id::Mount => phrase!(
             "type=bind,src=PATH,dst=TARGET[,readonly][,bind-propagation=rprivate|private|rslave|slave|rshared|shared]\
@@ -252,7 +255,7 @@ fn accepted(id: Id) -> Phrase {
             phrase!("dotted labels of letters, digits, - and _, which neither begin nor end with -, at most 64 bytes")
         }
         Id::Network => phrase!(
-            "none, host, pasta, container:ID, ns:PATH, a network's name, or name=NAME[,alias=NAME][,ip=IP][,ip6=IP][,mac-address=MAC]"
+            "none, host, pasta, slirp4netns, container:ID, ns:PATH, a network's name, or name=NAME[,alias=NAME][,ip=IP][,ip6=IP][,mac-address=MAC]"
         ),
         Id::Publish => phrase!(
             "[[ADDRESS:]PORT:]PORT[/tcp|/udp], ranges of the same length in the place of ports, such as 8080:80, 127.0.0.1:53:53/udp, \
@@ -292,7 +295,7 @@ fn accepted(id: Id) -> Phrase {
         Id::UidMap | Id::GidMap => phrase!("INSIDE:OUTSIDE:COUNT, such as 0:100000:65536"),
         Id::CgroupParent => phrase!("a path without . and .., such as /jobs"),
         Id::SecurityOpt => phrase!(
-            "no-new-privileges[=true|false], seccomp=FILE|default|unconfined, apparmor=PROFILE|unconfined, label=disable, \
+            "no-new-privileges[=true|false], seccomp=FILE|default|unconfined, apparmor=PROFILE|unconfined, label=disable|user:U|role:R|type:T|level:L|filetype:T, \
              systempaths=unconfined, mask=PATH[:PATH], unmask=ALL|PATH[:PATH]"
         ),
         Id::Landlock => phrase!("ro:PATH or rw:PATH with commas between them, such as ro:/,rw:/tmp,rw:/dev"),
@@ -401,7 +404,9 @@ pub(super) fn merge(old: &mut Value, new: &Value) {
         for element in new {
             let is_same = |known: &Value| {
                 let text = |of: &Value, name| of.get(name).unwrap_or(&Value::Null).to_compact();
-                ["type", "path", "major", "minor", "access"].iter().all(|name| text(known, name) == text(element, name))
+                ["type", "path", "major", "minor", "access", "pageSize", "name"]
+                    .iter()
+                    .all(|name| text(known, name) == text(element, name))
             };
             if let Some(same) = elements.iter().position(is_same) {
                 elements.remove(same);

@@ -66,6 +66,7 @@ pub enum Source<'a> {
 }
 
 /// One mount.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the user asked for or not")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mount<'a> {
     /// What is mounted.
@@ -76,6 +77,10 @@ pub struct Mount<'a> {
     pub read_only: bool,
     /// Owners are shown as the container's user namespace has them.
     pub idmap: bool,
+    /// All that is in it is given to the container's user first.
+    pub owned: bool,
+    /// Its files are to get the container's label.
+    pub labelled: bool,
 }
 
 /// A device node of the host.
@@ -132,7 +137,7 @@ fn volume(text: &str) -> Read<Mount<'_>> {
         Some(name) if text::is_name(name) => Source::Volume { name, copy: true },
         Some(_) => return Err(phrase!("the source is neither a path nor a volume's name")),
     };
-    let mut mount = Mount { source, target, read_only: false, idmap: false };
+    let mut mount = Mount { source, target, read_only: false, idmap: false, owned: false, labelled: false };
     let mut seen = 0;
     for option in options.parts(b',').filter(|_| !options.is_empty()) {
         let Some(kind) = volume_option(&mut mount, option) else {
@@ -148,15 +153,22 @@ fn volume(text: &str) -> Read<Mount<'_>> {
 
 /// Applies one option; gives a bit for what it was about, of which there may be only one.
 fn volume_option(mount: &mut Mount<'_>, option: &str) -> Option<u8> {
-    let place = text::place("rw ro bind rbind nocopy z Z idmap", option);
+    let place = text::place("rw ro bind rbind nocopy z Z idmap U", option);
     let odd = place.is_some_and(|place| place % 2 == 1);
     Some(match (place, &mut mount.source) {
         (Some(0 | 1), _) => {
             mount.read_only = odd;
             1
         }
-        // vial sets no SELinux labels on processes, so that there is nothing that files must be labelled to match.
-        (Some(5 | 6), _) => 2,
+        // Without a label there is nothing that files must be labelled to match.
+        (Some(5 | 6), _) => {
+            mount.labelled = true;
+            2
+        }
+        (Some(8), _) => {
+            mount.owned = true;
+            64
+        }
         (Some(7), Source::Bind { .. }) => {
             mount.idmap = true;
             32
@@ -190,7 +202,7 @@ fn tmpfs(text: &str) -> Read<Mount<'_>> {
             Some((name, value)) => tmpfs_option(&mut all, name, value).ok_or(UNKNOWN)?,
         }
     }
-    Ok(Mount { source: Source::Tmpfs(all.leak()), target, read_only, idmap: false })
+    Ok(Mount { source: Source::Tmpfs(all.leak()), target, read_only, idmap: false, owned: false, labelled: false })
 }
 
 const UNKNOWN: Phrase = phrase!("an option is unknown or malformed");

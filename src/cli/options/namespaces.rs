@@ -21,28 +21,28 @@ pub const CONTAINER: u8 = 16;
 pub const PATH: u8 = 32;
 
 /// A new one that is connected by a program of that name, for normal users.
-pub const PASTA: u8 = 64;
+pub const USER: u8 = 64;
 /// A new one that is on vial's networks.
 pub const NETWORKED: u8 = 128;
 
-/// Whose namespace a flag asks for: one of the above, none if it is no such mode; and the container or the path.
+/// Whose namespace a flag asks for: one of the above, none if it is no such mode; and the container, the path or the program.
 #[must_use]
 #[inline(never)]
 pub fn mode(word: &str) -> (u8, &str) {
     let (kind, rest) = word.cut(b':').unwrap_or((word, ""));
     // The names of the modes, in the order of their bits.
-    let place = text::place("private host none shareable container ns pasta", kind);
-    let mode = place.map_or(u8::from(kind.is_empty()), |place| 1 << place);
+    let place = text::place("private host none shareable container ns pasta slirp4netns", kind);
+    let mode = place.map_or(u8::from(kind.is_empty()), |place| 1 << place.min(6));
     let fits = match mode {
         CONTAINER => text::is_name(rest),
         PATH => rest.starts_with('/'),
         _ => rest.is_empty(),
     };
-    (if fits { mode } else { 0 }, rest)
+    (if fits { mode } else { 0 }, if mode == USER { kind } else { rest })
 }
 
 /// What `--network` takes besides networks.
-const MODES: u8 = NONE | HOST | CONTAINER | PATH | PASTA;
+const MODES: u8 = NONE | HOST | CONTAINER | PATH | USER;
 
 /// As [`mode`], for one flag: what is no mode of the network's is a network.
 #[must_use]
@@ -78,6 +78,20 @@ pub(in crate::cli) fn id_range(text: &str) -> Read<(u32, u32, u32)> {
         }
         _ => Err(phrase!("not a range of IDs")),
     }
+}
+
+/// The user and the group that the caller is to be inside, of `keep-id[:uid=UID,gid=GID]`; nothing for another mode.
+#[inline(never)]
+pub(in crate::cli) fn keep_id(text: &str) -> Option<(Option<u32>, Option<u32>)> {
+    let rest = text.strip_prefix("keep-id")?;
+    let mut ids = [None; 2];
+    if !rest.is_empty() {
+        for part in rest.strip_prefix(':')?.parts(b',') {
+            let (name, id) = part.cut(b'=')?;
+            ids[text::place("uid gid", name)?] = Some(text::uid(id)?);
+        }
+    }
+    Some((ids[0], ids[1]))
 }
 
 impl<'a> RunOptions<'a> {

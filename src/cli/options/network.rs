@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::namespaces::{HOST, NETWORKED, PASTA, host_entry, is_allowed};
+use super::namespaces::{HOST, NETWORKED, USER, host_entry, is_allowed};
 use super::{Read, RunOptions, accepted, conflict, find};
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -181,11 +181,11 @@ impl RunOptions<'_> {
             let accepted = accepted(Id::Network);
             return Err(invalid(self.network.as_bytes(), "VIAL_NETWORK", phrase!("no such mode"), accepted));
         }
+        if given > 1 && self.networks.parts(b'\n').count() != given {
+            let why = phrase!("one is no network that a container is on besides others");
+            return Err(conflict("network", "network", why, phrase!("several networks, or one mode alone")));
+        }
         if !self.networks.is_empty() {
-            if given > 1 && self.networks.parts(b'\n').count() != given {
-                let why = phrase!("one is no network that a container is on besides others");
-                return Err(conflict("network", "network", why, phrase!("several networks, or one mode alone")));
-            }
             let first = self.networks.parts(b'\n').next().unwrap_or_default();
             let rest = self.networks.get(first.len()..).unwrap_or_default();
             note(self.spec.get_mut(), "networks", "", join!("{}{}{}", first, self.details, rest));
@@ -198,7 +198,7 @@ impl RunOptions<'_> {
     pub(super) fn check_published(&self, flag: &str, id: Id) -> Result<()> {
         match self.mode(Id::Network).0 {
             NETWORKED => Ok(()),
-            PASTA if matches!(id, Id::Publish | Id::PublishAll) => Ok(()),
+            USER if matches!(id, Id::Publish | Id::PublishAll) => Ok(()),
             HOST if id == Id::AddHost => Ok(()),
             HOST if matches!(id, Id::Publish | Id::PublishAll) => {
                 let why =

@@ -43,16 +43,15 @@ impl<'a> RunOptions<'a> {
     }
 
     /// `--security-opt` and `--landlock`.
-    pub(super) fn confinement(&mut self, id: Id, text: &'a str) -> Read<&'static str> {
-        let Ok(read) = COLD_GATE.open() else { return Err(phrase!("a part of vial can't be unpacked")) };
-        read(self, id, text)
+    pub(super) fn confinement(&mut self, id: Id, text: &'a str) -> Result<Read<&'static str>> {
+        Ok(COLD_GATE_SELDOM.open()?(self, id, text))
     }
 }
 
 /// Takes in what is asked for.
 type Take = for<'o, 'a> fn(&'o mut RunOptions<'a>, Id, &'a str) -> Read<&'static str>;
 
-static COLD_GATE: Gate<Take> = Gate(take);
+static COLD_GATE_SELDOM: Gate<Take> = Gate(take);
 
 /// `NAME=VALUE` or, as docker once had it, `NAME:VALUE`; rules of Landlock are noted one behind the other.
 fn take<'a>(options: &mut RunOptions<'a>, id: Id, text: &'a str) -> Read<&'static str> {
@@ -87,9 +86,23 @@ fn take<'a>(options: &mut RunOptions<'a>, id: Id, text: &'a str) -> Read<&'stati
             *find(spec, "process apparmorProfile") = profile;
             !value.is_empty()
         }
-        // It sets none anyway.
-        ("label", Some("disable")) => true,
-        ("label", _) => return Err(phrase!("vial sets no SELinux labels")),
+        // None is set unless it is asked for.
+        ("label", Some("disable")) => {
+            *find(spec, "process selinuxLabel") = Value::Null;
+            *find(spec, "linux mountLabel") = Value::Null;
+            true
+        }
+        ("label", Some(value)) => {
+            let (part, word) = value.cut(b':').unwrap_or((value, ""));
+            let Some(part) = text::place("user role type level filetype", part) else {
+                return Err(phrase!("neither disable nor user:, role:, type:, level: or filetype:"));
+            };
+            // The types that policies have for containers, and for their files; both have the same level.
+            let (of_process, of_files) = (if part == 4 { 5 } else { part }, if part < 3 { 5 } else { part });
+            label(find(spec, "process selinuxLabel"), "system_u:system_r:container_t:s0", of_process, word);
+            label(find(spec, "linux mountLabel"), "system_u:object_r:container_file_t:s0", of_files, word);
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:,-".contains(&byte))
+        }
         ("systempaths", Some("unconfined")) | ("unmask", Some("ALL" | "all")) => {
             asked.unmask.push("*");
             true
@@ -106,6 +119,17 @@ fn take<'a>(options: &mut RunOptions<'a>, id: Id, text: &'a str) -> Read<&'stati
         _ => return Err(phrase!("no such option")),
     };
     if fits { Ok("") } else { Err(phrase!("no value, or not an absolute path")) }
+}
+
+/// Puts a word in the place of a part of a label: user, role, type, level. What is asked for first begins with the usual one.
+fn label(value: &mut Value, usual: &'static str, part: usize, word: &str) {
+    let whole = value.as_str().unwrap_or(usual);
+    let mut parts = whole.splitn(4, ':').collect::<Vec<_>>();
+    // A file type is a type, but of files.
+    if let Some(place) = parts.get_mut(if part == 4 { 2 } else { part }) {
+        *place = word;
+    }
+    *value = keep::copy(&parts.join(":")).into();
 }
 
 /// Adds the bit of a capability, all for `ALL`, to a set.

@@ -157,6 +157,8 @@ fn mounts_are_host_paths_volumes_and_memory() {
         ("-v ./a:/b:ro,z", bind("./a", true, true, private), "/b", true),
         ("-v ../a:/b//c/:rw,rslave,bind", bind("../a", true, false, Propagation::RSlave), "/b/c", false),
         ("-v data:/b:ro", named(true), "/b", true),
+        ("-v data:/b:U", named(true), "/b", false),
+        ("--mount type=bind,src=/a,dst=/b,U=true", bind("/a", false, true, private), "/b", false),
         ("-v data:/b:nocopy", named(false), "/b", false),
         ("-v /b", Source::Anonymous { copy: true }, "/b", false),
         ("--mount type=bind,src=/a,dst=/b", bind("/a", false, true, private), "/b", false),
@@ -185,7 +187,8 @@ fn mounts_are_host_paths_volumes_and_memory() {
             false,
         ),
     ] {
-        assert_eq!(run(flags).mounts, [Mount { source, target, read_only, idmap: false }], "{flags}");
+        let (owned, labelled) = (flags.contains('U'), flags.ends_with(",z"));
+        assert_eq!(run(flags).mounts, [Mount { source, target, read_only, idmap: false, owned, labelled }], "{flags}");
     }
     assert_eq!(Propagation::RShared.name(), "rshared");
 }

@@ -9,7 +9,7 @@ use crate::container::spec::{Mount, Spec};
 use crate::kernel::users;
 use crate::sys::cold::Gate;
 
-pub(super) static COLD_GATE: Gate<fn(Options, &mut Spec) -> Result<()>> = Gate(adapt);
+pub(super) static COLD_GATE_SELDOM: Gate<fn(Options, &mut Spec) -> Result<()>> = Gate(adapt);
 
 /// Changes the specification accordingly.
 ///

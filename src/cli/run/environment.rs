@@ -12,11 +12,11 @@ use crate::base::keep::{self, Kept};
 use crate::cli::context::Context;
 use crate::cli::flags::Id;
 use crate::cli::options::files::parse_env_file;
-use crate::cli::options::namespaces::{CONTAINER, GATEWAY, HOST, PASTA, PATH, host_entry};
+use crate::cli::options::namespaces::{CONTAINER, GATEWAY, HOST, PATH, USER, host_entry};
 use crate::cli::options::process::Variable;
 use crate::cli::parse::Parsed;
 use crate::container::files::Servers;
-use crate::container::{defaults, files, pasta};
+use crate::container::{defaults, files, user_network};
 use crate::sys::{because, fd, file, process};
 
 /// The most that is read of a file of variables or labels.
@@ -157,8 +157,10 @@ pub(super) fn resolver(options: Options, servers: Servers) -> Result<&'static st
         resolv = host_file(c"/run/systemd/resolve/resolv.conf")?;
     }
     let mut asked = parsed.texts(Id::Dns);
-    if asked.is_empty() && options.is(Id::Network, PASTA) {
-        asked = &[pasta::RESOLVER];
+    if asked.is_empty()
+        && let (USER, program) = options.mode(Id::Network)
+    {
+        asked = alloc::vec![user_network::resolver(program)?].leak();
     }
     let wanted =
         files::Resolver { servers: asked, search: parsed.texts(Id::DnsSearch), options: parsed.texts(Id::DnsOption) };

@@ -26,7 +26,7 @@ use super::context::Context;
 use super::flags::Id;
 use super::lifecycle::mark;
 use super::options::RunOptions;
-use super::options::namespaces::{NETWORKED, PASTA, PRIVATE};
+use super::options::namespaces::{NETWORKED, PRIVATE, USER};
 use super::parse::Parsed;
 use super::pull;
 use super::sealed;
@@ -34,14 +34,13 @@ use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
-use crate::base::text::{Cut, size};
+use crate::base::text::{Cut, size, uid};
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::disconnect;
 use crate::container::launch::{self, Launch, Words};
 use crate::container::life::Life;
 use crate::container::monitor;
-use crate::container::pasta;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
 use crate::container::ranges;
@@ -51,12 +50,14 @@ use crate::container::run::{self, Surroundings};
 use crate::container::spec::Spec;
 use crate::container::state::{State, Status};
 use crate::container::user::Wanted;
+use crate::container::user_network;
 use crate::image::land::full;
 use crate::network::{DEFAULT, Networks, sweeper};
+use crate::storage;
 use crate::sys::cold::Gate;
 use crate::sys::poll;
 use crate::sys::process::Ended;
-use crate::sys::{FdRef, because, fd, file, terminal, users};
+use crate::sys::{Fd, FdRef, because, fd, file, terminal, users};
 
 /// What `run` was asked for.
 type Options = &'static RunOptions<'static>;
@@ -65,18 +66,21 @@ type Options = &'static RunOptions<'static>;
 fn read(context: &Context<'static>) -> Result<Options> {
     let is_user = context.user_root.is_some();
     let network = match context.variable(b"VIAL_NETWORK") {
-        None | Some(b"") if is_user && pasta::is_there() => "pasta",
+        None | Some(b"") if is_user => match user_network::found()? {
+            "" => DEFAULT,
+            program => program,
+        },
         None | Some(b"") => DEFAULT,
         Some(word) => keep::lossy(word),
     };
     let options = RunOptions::from_parsed(context.parsed, network)?;
     if is_user && options.is(Id::Network, NETWORKED) {
         return Err(Error::new(phrase!("vial's networks need root")).hint(phrase!(
-            "accepted for a normal user: --network none or host, and pasta if it is installed (package passt)"
+            "accepted for a normal user: --network none or host, and pasta (package passt) or slirp4netns if that is installed"
         )));
     }
-    if !is_user && options.is(Id::Network, PASTA) {
-        return Err(Error::new(phrase!("--network pasta is for normal users"))
+    if let (false, (USER, program)) = (is_user, options.mode(Id::Network)) {
+        return Err(Error::new(say!("--network {} is for normal users", program))
             .hint(phrase!("root's containers are on networks of vial's: vial network ls")));
     }
     Ok(options)
@@ -124,6 +128,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
 }
 
 /// Removes a container that could not be started. The workload may run all the same, if its monitor was killed.
+#[inline(never)]
 fn discard(made: &Created) -> Result<()> {
     let bundle = made.bundle;
     let directory = bundle.directory.by_ref();
@@ -207,6 +212,30 @@ fn storage(context: &Context<'_>, found: &Found, root: FdRef<'_>) -> Result<&'st
     Ok(storage)
 }
 
+type Look = fn(&Fd) -> Result<()>;
+
+static COLD_GATE_SELDOM_MOUNT: Gate<Look> = Gate(tell_of_mount);
+
+/// Tells what a tree loses by where it lies. An overlay, which has a mount of its own, does not.
+fn tell_of_mount(directory: &Fd) -> Result<()> {
+    let flags = file::mount_flags(directory.by_ref())? as libc::c_ulong;
+    for (flag, name, lost) in [
+        (libc::MS_NOSUID, "nosuid", phrase!("set-user-ID programs of the image, such as su, get no rights by it")),
+        (libc::MS_NODEV, "nodev", phrase!("device files that the image or the workload has there can't be opened")),
+        (libc::MS_NOEXEC, "noexec", phrase!("no program of the image can be executed")),
+    ] {
+        if flags & flag != 0 {
+            Context::warn(&[Error::new(say!(
+                "the store lies on a mount with {}, and so does the container's tree: {}",
+                name,
+                lost
+            ))
+            .hint(phrase!("--root DIR puts it elsewhere; with the storage driver overlay it does not matter"))]);
+        }
+    }
+    Ok(())
+}
+
 fn fill_in(
     context: &Context<'static>,
     options: Options,
@@ -228,6 +257,7 @@ fn fill_in(
         let (uids, gids) = ids::shift(made.spec);
         let maps = if uids.is_empty() { None } else { Some((&uids[..], &gids[..])) };
         root::make_tree(&store, &bundle.directory, &|name| launch::annotation(made.spec, name), maps)?;
+        COLD_GATE_SELDOM_MOUNT.open()?(&bundle.directory)?;
     }
     let mut launch = Launch::new(made.spec)?;
     // These need not be UTF-8.
@@ -315,8 +345,17 @@ fn durable(options: Options) -> Durable {
 /// Writes what makes the container's directory an OCI bundle.
 fn write_bundle(bundle: &Bundle, options: Options, id: &'static str, spec: &mut Spec) -> Result<()> {
     let _why = because!("write down what the container is: a bundle as the OCI runtime specification has it");
-    Bundle::replace(bundle.directory.by_ref(), c"config.json", &spec.to_json(), durable(options))?;
     let overlay = launch::annotation(spec, launch::STORAGE).is_empty();
+    if let Some(root) = spec.root.as_mut().filter(|_| !overlay) {
+        // Where other runtimes find it, which know nothing of how vial has it made.
+        root.path = storage::TREE;
+    }
+    // Names are looked up in the image when the container is started; numbers are for everybody.
+    let (user, group) = (launch::annotation(spec, launch::USER), launch::annotation(spec, launch::GROUP));
+    if let (Some(process), Some(user)) = (spec.process.as_mut(), uid(user)) {
+        (process.user.uid, process.user.gid) = (user, uid(group).unwrap_or(process.user.gid));
+    }
+    Bundle::replace(bundle.directory.by_ref(), c"config.json", &spec.to_json(), durable(options))?;
     for (name, mode) in &[(c"rootfs", 0o755), (c"upper", 0o755), (c"work", 0o700)][..if overlay { 3 } else { 1 }] {
         file::mkdir(bundle.directory.by_ref(), name, *mode)?;
     }
@@ -365,9 +404,10 @@ fn describe(context: &Context<'static>, options: Options) -> Result<u8> {
     let mut why = Phrase::EMPTY;
     let launch = Launch::new(made.spec)?;
     let root = launch.root(options.parsed.on(Id::Remove));
-    for step in
-        plan::plan(launch.spec, &Setting { root, cgroups, fills: &[], confined: users::is_confined(), shifted: false })?
-    {
+    for step in plan::plan(
+        launch.spec,
+        &Setting { root, cgroups, fills: &[], confined: users::is_confined(), shifted: false, hooks: false },
+    )? {
         if step.why != why {
             why = step.why;
             let _ = writeln!(text, "\n{why}");
@@ -416,6 +456,7 @@ pub(super) fn wanted(parsed: &Parsed<'static>, own: Wanted<'static>) -> Wanted<'
 }
 
 /// Writes the container's ID to a file that must not exist yet.
+#[inline(never)]
 fn write_cidfile(path: &[u8], id: &str) -> Result<()> {
     let _why = because!("write the container's ID where it was asked for (--cidfile)");
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;

@@ -16,7 +16,7 @@ use crate::sys::{because, fd, file, process, security};
 const PROFILE: usize = 1 << 20;
 
 /// What is asked for only seldom.
-static COLD_GATE_UNUSUAL: Gate<fn(Options, &mut Spec) -> Result<()>> = Gate(unusual);
+static COLD_GATE_SELDOM: Gate<fn(Options, &mut Spec) -> Result<()>> = Gate(unusual);
 
 /// Gives the specification the rights that the options come to.
 #[inline(never)]
@@ -37,12 +37,20 @@ pub(super) fn apply(options: Options, spec: &mut Spec) -> Result<()> {
     let is_usual = matches!(asked.seccomp, "" | "default" | "unconfined")
         && asked.mask.is_empty()
         && asked.unmask.is_empty()
+        && spec.linux.as_ref().is_none_or(|linux| linux.mount_label.is_none())
         && !privileged;
-    if is_usual { Ok(()) } else { COLD_GATE_UNUSUAL.open()?(options, spec) }
+    if is_usual { Ok(()) } else { COLD_GATE_SELDOM.open()?(options, spec) }
 }
 
 fn unusual(options: Options, spec: &mut Spec) -> Result<()> {
     let asked = &options.security;
+    let is_labelled = spec.linux.as_ref().is_some_and(|linux| linux.mount_label.is_some());
+    if is_labelled && options.mounts.iter().any(|mount| mount.labelled) {
+        return Err(Error::new(phrase!(
+            "--volume: z and Z conflict with --security-opt label=: vial labels no files of the host's"
+        ))
+        .hint(phrase!("chcon labels them: chcon -R -t container_file_t PATH")));
+    }
     let bounding = spec.process.as_ref().and_then(|process| process.capabilities.as_ref());
     let bounding = bounding.map_or(0, |sets| {
         sets.bounding.iter().filter_map(|name| caps::number(name)).fold(0, |set, number| set | 1 << number)

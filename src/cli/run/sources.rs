@@ -69,9 +69,6 @@ impl Sources {
                     propagation.name(),
                     mount.read_only,
                 );
-                if let (true, Some(bound)) = (mount.idmap, self.mounts.get_mut().last_mut()) {
-                    bound.options.push("idmap");
-                }
             }
             Source::Volume { name, copy } => self.volume(name, target, *copy, mount.read_only),
             Source::Anonymous { copy } => self.anonymous(target, *copy, mount.read_only)?,
@@ -81,6 +78,13 @@ impl Sources {
                     options.push("ro");
                 }
                 self.add(target, "tmpfs", "tmpfs", options);
+            }
+        }
+        if let Some(made) = self.mounts.get_mut().last_mut() {
+            for (asked, option) in [(mount.idmap, "ridmap"), (mount.owned, "U")] {
+                if asked {
+                    made.options.push(option);
+                }
             }
         }
         Ok(())
@@ -151,6 +155,7 @@ fn bind_source(path: &str, create: bool, make: bool) -> Result<&'static str> {
 }
 
 /// Kind and number of a device of the host's.
+#[inline(never)]
 pub(super) fn device(path: &str, option: &str, block_only: bool) -> Result<(bool, u32, u32)> {
     let stat = file::stat_follow(fd::CWD, file::path(path)?)
         .map_err(|error| Error::os(error.errno(), say!("{}: look at", option), path))?;

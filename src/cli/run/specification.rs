@@ -16,7 +16,7 @@ use crate::cli::parse::Parsed;
 use crate::container::files::Servers;
 use crate::container::spec::{Linux, Mount, Namespace, NamespaceKind, Process, Spec};
 use crate::container::user::Wanted;
-use crate::container::{defaults, launch, pasta, remains};
+use crate::container::{defaults, launch, remains, user_network};
 use crate::sys::users;
 
 /// What a specification is made of.
@@ -60,7 +60,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<&'static mut Spec> {
     }
     rights::apply(options, spec)?;
     if users::is_confined() {
-        confined::COLD_GATE.open()?(options, spec)?;
+        confined::COLD_GATE_SELDOM.open()?(options, spec)?;
     }
     Ok(spec)
 }
@@ -97,7 +97,7 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
     let set = |on: bool| if on { "true" } else { "" };
     // What flags say is there already.
     let signal = if parsed.last(Id::StopSignal).is_none() { parts.found.stop_signal } else { "" };
-    let resolver = if parts.options.is(Id::Network, namespaces::NETWORKED | namespaces::PASTA) {
+    let resolver = if parts.options.is(Id::Network, namespaces::NETWORKED | namespaces::USER) {
         if parsed.on(Id::PublishAll) {
             let place = annotations.iter().position(|(name, _)| *name == launch::PORTS).unwrap_or_else(|| {
                 annotations.push((launch::PORTS, ""));
@@ -127,8 +127,8 @@ fn annotations(parts: &Parts<'_>, annotations: &mut Annotations) -> Result<()> {
         signal,
         resolver,
     ];
-    if parts.options.is(Id::Network, namespaces::PASTA) {
-        annotations.push((pasta::USER_NETWORK, "pasta"));
+    if let (namespaces::USER, program) = parts.options.mode(Id::Network) {
+        annotations.push((user_network::USER_NETWORK, program));
     }
     for (name, value) in NOTES.iter().zip(values) {
         if !value.is_empty() {

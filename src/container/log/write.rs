@@ -142,6 +142,7 @@ impl Log {
 
     /// Gives each file the next number, the last one up, and begins a new one. Where it fails it can be tried again.
     #[cold]
+    #[inline(never)]
     fn rotate(&mut self) -> Result<()> {
         let _why = because!("begin a new file of the container's log, and drop the oldest");
         let directory = self.directory.by_ref();

@@ -8,9 +8,9 @@
 use alloc::vec::Vec;
 
 use crate::base::errno::Errno;
-use crate::sys::fd::{Fd, FdRef};
+use crate::sys::fd::Fd;
+use crate::sys::net;
 use crate::sys::uapi::WindowSize;
-use crate::sys::{net, terminal};
 
 /// Asks for what the workload writes.
 pub const ATTACH: u8 = b'a';
@@ -28,24 +28,62 @@ pub const ENDED: u8 = b'x';
 /// The most that [`INPUT`] carries. A pipe with room for anything has room for so much, pipe(7).
 pub const INPUT_CHUNK: usize = (4 << 10) - 1;
 
+/// What a message of a client's says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// It is gone.
+    Gone,
+    /// It wants what the workload writes.
+    Attach,
+    /// This is for the workload to read.
+    Input(&'a [u8]),
+    /// There is no more of that.
+    Close,
+    /// The terminal is to have this size.
+    Size(WindowSize),
+    /// Nothing that is known.
+    Nothing,
+}
+
+/// Reads a message of a client's: anybody who may connect has written it.
+#[must_use]
+pub fn read(message: &[u8]) -> Said<'_> {
+    match *message {
+        [] => Said::Gone,
+        [ATTACH, ..] => Said::Attach,
+        [INPUT, ref bytes @ ..] => Said::Input(bytes),
+        [CLOSE, ..] => Said::Close,
+        [SIZE, a, b, c, d] => Said::Size(WindowSize {
+            rows: u16::from_le_bytes([a, b]),
+            columns: u16::from_le_bytes([c, d]),
+            ..Default::default()
+        }),
+        _ => Said::Nothing,
+    }
+}
+
 /// One that is connected.
-pub(super) struct Client {
-    pub(super) socket: Fd,
+pub struct Client {
+    /// The way to it.
+    pub socket: Fd,
     /// Whether it gets what the workload writes.
-    pub(super) gets_output: bool,
+    pub gets_output: bool,
     /// The first message of the queue that it lacks; beyond all if there is none.
     pub(super) taken: usize,
     /// Whether it is gone.
-    pub(super) gone: bool,
+    pub gone: bool,
 }
 
 impl Client {
-    pub(super) fn new(socket: Fd, gets_output: bool) -> Client {
+    /// One that has just connected.
+    #[must_use]
+    pub fn new(socket: Fd, gets_output: bool) -> Client {
         Client { socket, gets_output, taken: usize::MAX, gone: false }
     }
 
     /// Whether there is something that it has not taken.
-    pub(super) fn is_behind(&self, queue: &Queue) -> bool {
+    #[must_use]
+    pub fn is_behind(&self, queue: &Queue) -> bool {
         self.taken < queue.len() && !self.gone
     }
 
@@ -59,7 +97,7 @@ impl Client {
     }
 
     /// Hands it as much of the queue as it has room for.
-    pub(super) fn catch_up(&mut self, queue: &Queue) {
+    pub fn catch_up(&mut self, queue: &Queue) {
         while self.is_behind(queue) && self.takes(&queue[self.taken]) {
             self.taken += 1;
         }
@@ -70,10 +108,10 @@ impl Client {
 }
 
 /// Messages that not all have taken, the oldest first.
-pub(super) type Queue = Vec<Vec<u8>>;
+pub type Queue = Vec<Vec<u8>>;
 
 /// Hands a message to all that get it; the queue keeps it for those that have no room.
-pub(super) fn hand_out(clients: &mut [Client], queue: &mut Queue, message: &[u8]) {
+pub fn hand_out(clients: &mut [Client], queue: &mut Queue, message: &[u8]) {
     let mut late = false;
     for client in clients {
         let gets_it = client.gets_output || message[0] == ENDED;
@@ -93,13 +131,4 @@ pub(super) fn hand_out(clients: &mut [Client], queue: &mut Queue, message: &[u8]
 pub fn size_message(size: WindowSize) -> [u8; 5] {
     let ([a, b], [c, d]) = (size.rows.to_le_bytes(), size.columns.to_le_bytes());
     [SIZE, a, b, c, d]
-}
-
-/// Sets the terminal's size as a message says.
-pub(super) fn set_size(terminal: FdRef<'_>, message: &[u8]) {
-    if let [a, b, c, d] = *message {
-        let size =
-            WindowSize { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]), ..Default::default() };
-        let _ = terminal::set_size(terminal, size);
-    }
 }

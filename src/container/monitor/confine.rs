@@ -24,8 +24,8 @@ pub const CALLS: &[Sysno] = &[
     Sysno::wait4, Sysno::kill, Sysno::pidfd_open, Sysno::pidfd_send_signal,
     // The networks that it is taken off.
     Sysno::setsockopt, Sysno::sendto, Sysno::recvfrom,
-    // Itself.
-    Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::exit_group,
+    // Itself, parts of which may still have to be unpacked.
+    Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::mprotect, Sysno::exit_group,
 ];
 
 /// Those that it makes in one way only: to tell the kernel what a container has of networks no more.

@@ -10,7 +10,7 @@
 //! which finds the pipes where the workload has them. A terminal is lost with its monitor, as when a line hangs up.
 
 mod anew;
-mod clients;
+pub mod clients;
 pub mod confine;
 mod handover;
 mod keeper;
@@ -133,9 +133,8 @@ fn make(root: FdRef<'_>, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
     if let Side::Child = side {
         drop(here);
         let _why = because!("be on one's own: in a session without a terminal");
-        let _ = process::setsid();
-        // Before there is a workload, whose end could be missed.
-        let _ = poll::block_signals(run::watched_signals());
+        // Before there is a workload, whose end would be missed.
+        let apart = process::setsid().and_then(|()| poll::block_signals(run::watched_signals()));
         // Standard files are going to be replaced, and may be closed now.
         let high = |file: FdRef<'_>| match file.number() {
             0..3 => file::duplicate(file),
@@ -146,6 +145,9 @@ fn make(root: FdRef<'_>, bundle: &Bundle, how: Option<&How>) -> Result<Fd> {
         else {
             process::exit(EXIT_FAILURE);
         };
+        if let Err(error) = apart {
+            Monitor::report(Err(error), &channel);
+        }
         users::stay_too(root.by_ref());
         let keeper = Keeper {
             root,

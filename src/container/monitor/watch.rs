@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use super::clients::{ATTACH, CLOSE, Client, ENDED, INPUT, INPUT_CHUNK, OUTPUT, SIZE, hand_out, set_size};
+use super::clients::{Client, ENDED, INPUT_CHUNK, OUTPUT, Said, hand_out, read};
 use super::{Monitor, policy};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
@@ -15,7 +15,7 @@ use crate::network::sweeper;
 use crate::sys::fd::{CWD, Fd};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Ended};
-use crate::sys::{because, file, net};
+use crate::sys::{because, file, net, terminal};
 
 /// The most that is read from the workload at once, and the byte before it.
 const CHUNK: usize = 16 << 10;
@@ -203,23 +203,23 @@ impl Monitor {
             client.gone = true;
             return;
         };
-        match buffers.input[..length].split_first() {
-            None => client.gone = true,
-            Some((&ATTACH, _)) => client.gets_output = true,
-            Some((&SIZE, size)) => {
+        match read(&buffers.input[..length]) {
+            Said::Gone => client.gone = true,
+            Said::Attach => client.gets_output = true,
+            Said::Size(size) => {
                 if let (Some(master), true) = (&self.outputs[0], self.tty) {
-                    set_size(master.by_ref(), size);
+                    let _ = terminal::set_size(master.by_ref(), size);
                 }
             }
-            Some((&CLOSE, _)) if self.once && !self.tty => {
+            Said::Close if self.once && !self.tty => {
                 self.input = None;
             }
-            Some((&INPUT, _)) if self.input.is_some() => {
+            Said::Input(_) if self.input.is_some() => {
                 buffers.input.copy_within(1..length, 0);
                 buffers.waiting = length - 1;
                 self.write_input(buffers);
             }
-            Some(_) => {}
+            _ => {}
         }
     }
 

@@ -34,6 +34,7 @@ impl Display for Action {
                 write!(f, "make a user namespace of users {} and groups {}", Lines(uids), Lines(gids))
             }
             Action::MapOwners { .. } => f.write_str("have its owners mapped"),
+            Action::Own(_) => f.write_str("give all that is in them to the container's user"),
             Action::Place { target, .. } => write!(f, "put it at {}", Path(target)),
             Action::EnterUsers { .. } => f.write_str("clone a process that is root in the user namespace"),
             Action::EnterTree { .. } => f.write_str("pivot_root to it, unmount the host's root"),
@@ -42,7 +43,8 @@ impl Display for Action {
             Action::Image { file } => write!(f, "mount what is in {} on {}", Path(file), Path(super::MOUNTED)),
             Action::Overlay { target, data, .. } => write!(f, "mount overlay on {} ({})", Path(target), Path(data)),
             Action::BindRoot { source, .. } => write!(f, "use {} as the root", Path(source)),
-            Action::EnterRoot { target } => write!(f, "pivot_root to {}, unmount the host's root", Path(target)),
+            Action::EnterRoot { target, .. } => write!(f, "pivot_root to {}, unmount the host's root", Path(target)),
+            Action::Hooks => f.write_str("run hooks, unmount the host's root"),
             Action::Filesystem { kind, target, data, .. } if data.is_empty() => {
                 write!(f, "mount {} on {}", Path(kind), Path(target))
             }
@@ -70,6 +72,8 @@ impl Display for Action {
             Action::Become { bounding, .. } => write!(f, "change user and groups; keep capabilities {bounding:#x}"),
             Action::NoNewPrivileges => f.write_str("set no_new_privs"),
             Action::AppArmor { profile, .. } => write!(f, "take the AppArmor profile {profile}"),
+            Action::Rare(rare) => Display::fmt(rare, f),
+            Action::Label { label, .. } => write!(f, "take the SELinux label {label}"),
             Action::Confine(what) => {
                 if !what.landlock.is_empty() {
                     write!(f, "use files as these rules allow: {}", what.landlock)?;

@@ -10,6 +10,7 @@ use crate::kernel::mounts::Options;
 use crate::sys::file;
 
 /// Plans to take the host's in hand.
+#[inline(never)]
 pub(super) fn take(plan: &mut Planner, spec: &Spec) -> Result<()> {
     plan.slot = plan.free;
     plan.why = phrase!("take the host's devices in hand, since nobody can make any in a user namespace");

@@ -1,7 +1,7 @@
 //! The plan of a further process in a container that runs.
 
-use super::rights::{apparmor, process_rights};
-use super::{Action, Planner, Step, has_own, oom_score, process_limits};
+use super::rights::{modules, process_rights};
+use super::{Action, Planner, Stage, Step, clone_flag, namespaces, oom_score, process_limits};
 use crate::base::error::Result;
 use crate::container::spec::{NamespaceKind, Process, Spec};
 
@@ -25,8 +25,9 @@ pub struct Entered {
 pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'static [Step]> {
     let plan = Planner::new(32);
     oom_score(plan, Some(process));
+    plan.rare(spec, Some(process), Stage::Joins)?;
     process_limits(plan, process)?;
-    apparmor(plan, spec, process);
+    modules(plan, spec, process);
     plan.why =
         phrase!("move to the container's namespaces, the mounts last: from then on all paths are the container's");
     let kinds = libc::CLONE_NEWUTS
@@ -35,12 +36,16 @@ pub fn enter(spec: &Spec, process: &Process, container: Entered) -> Result<&'sta
         | libc::CLONE_NEWCGROUP
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNS
-        | if has_own(spec, NamespaceKind::User) { libc::CLONE_NEWUSER } else { 0 };
+        | namespaces(spec).iter().fold(0, |kinds, namespace| match namespace.kind {
+            NamespaceKind::User | NamespaceKind::Time => kinds | clone_flag(namespace.kind),
+            _ => kinds,
+        });
     plan.add(Action::Enter { container, kinds });
     if process.terminal {
         plan.why = phrase!("make a terminal of the container's own");
         plan.add(Action::Console { first: false });
     }
+    plan.rare(spec, Some(process), Stage::Joined)?;
     process_rights(plan, spec, process)?;
     Ok(&plan.steps)
 }

@@ -1,10 +1,12 @@
 //! The container's root: its layers, and how it becomes the root directory.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::ffi::CStr;
 
-use super::{Action, MOUNTED, Planner, Root, Setting, users};
+use super::{Action, Gift, MOUNTED, Planner, Root, Setting, Stage, users};
 use crate::base::error::Result;
+use crate::container::labels;
 use crate::container::spec::Spec;
 use crate::sys::file;
 
@@ -15,6 +17,7 @@ const MANY: usize = 40;
 pub(super) fn root(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Result<()> {
     plan.why = phrase!("cut the container's mounts off from the host's, so that neither sees what the other mounts");
     plan.add(Action::Private);
+    plan.rare(spec, spec.process.as_ref(), Stage::Private)?;
     plan.why =
         phrase!("put the container's root together: the image's layers below, the container's own changes on top");
     let target = match setting.root {
@@ -42,7 +45,11 @@ pub(super) fn root(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Re
                     Ok(())
                 })?;
             }
-            let data = overlay(&layers, upper, work, setting.confined);
+            let mut data = overlay(&layers, upper, work, setting.confined);
+            let label = labels::option(labels::of_mounts(spec));
+            if !label.is_empty() {
+                data.push_str(join!(",{}", label));
+            }
             plan.add(Action::Overlay { target, data: file::path(data)?, volatile, owner: users::root(spec) });
             target
         }
@@ -54,19 +61,33 @@ pub(super) fn root(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>) -> Re
             place
         }
     };
+    if !plan.owned.is_empty() {
+        own(plan, spec, target);
+    }
     let slot = plan.next();
     if plan.users {
         let recursive = matches!(setting.root, Root::Directory(_));
         plan.add(Action::Take { slot, source: target, recursive });
         if recursive && !setting.shifted {
-            plan.add(Action::MapOwners { slot });
+            plan.add(Action::MapOwners { slot, recursive });
         }
         users::enter(plan, spec, target)?;
     }
+    plan.rare(spec, spec.process.as_ref(), Stage::Entered)?;
     plan.make();
     plan.why = phrase!("make it the root directory; from here on no path leads back to the host's files");
-    plan.add(if plan.users { Action::EnterTree { slot } } else { Action::EnterRoot { target } });
+    let loosely = setting.hooks;
+    plan.add(if plan.users { Action::EnterTree { slot, loosely } } else { Action::EnterRoot { target, loosely } });
     Ok(())
+}
+
+/// Plans to give trees to the container's user, as long as this process has the host's rights.
+#[inline(never)]
+fn own(plan: &mut Planner, spec: &Spec, root: &'static CStr) {
+    plan.why = phrase!("give what is in these volumes to the container's user, as asked");
+    let (uids, gids) = if plan.users { users::maps(spec) } else { (&[][..], &[][..]) };
+    let slots = core::mem::take(&mut plan.owned);
+    plan.add(Action::Own(Box::leak(Box::new(Gift { slots, root, uids, gids }))));
 }
 
 impl Planner {
@@ -75,7 +96,7 @@ impl Planner {
         let (slot, target) = (self.next(), file::path(place)?);
         self.add(Action::Directory { path: target });
         self.add(Action::Take { slot, source: file::path(directory)?, recursive: false });
-        self.add(Action::MapOwners { slot });
+        self.add(Action::MapOwners { slot, recursive: false });
         self.add(Action::Place { slot, target });
         Ok(place)
     }
@@ -84,7 +105,7 @@ impl Planner {
     fn make(&mut self) {
         self.why = phrase!("make the container's own kernel files while the host's can be seen");
         for (slot, kind, options) in core::mem::take(&mut self.makes) {
-            self.add(Action::Make { slot, kind, options });
+            self.add(Action::Make { slot, kind, source: kind, options });
         }
     }
 }

@@ -34,7 +34,9 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
     let none = Capabilities::default();
     let sets = process.capabilities.as_ref().unwrap_or(&none);
     let (bounding, permitted) = (capability_set(&sets.bounding)?, capability_set(&sets.permitted)?);
-    let ambient = capability_set(&sets.ambient)?;
+    let inheritable = capability_set(&sets.inheritable)?;
+    // The kernel knows no other ambient ones, capabilities(7); what runc suggests names some.
+    let ambient = capability_set(&sets.ambient)? & inheritable & permitted;
     let filter = filter(spec, bounding)?;
     // Without no_new_privs this capability is needed, seccomp(2), landlock(7).
     let landlock = launch::annotation(spec, launch::LANDLOCK);
@@ -45,7 +47,7 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
         bounding,
         effective: capability_set(&sets.effective)?,
         permitted,
-        inheritable: capability_set(&sets.inheritable)?,
+        inheritable,
         ambient,
         temporary,
     });
@@ -73,11 +75,15 @@ fn best_effort(spec: &Spec) -> bool {
     !launch::annotation(spec, launch::BEST_EFFORT).is_empty()
 }
 
-/// Plans to take an `AppArmor` profile, where `/proc` shows this process to itself.
-pub(super) fn apparmor(plan: &mut Planner, spec: &Spec, process: &Process) {
+/// Plans to take an `AppArmor` profile and a label of `SELinux`'s, where `/proc` shows this process to itself.
+pub(super) fn modules(plan: &mut Planner, spec: &Spec, process: &Process) {
     if let Some(profile) = process.apparmor_profile.filter(|profile| !matches!(*profile, "" | "unconfined")) {
         plan.why = phrase!("have the workload confined by AppArmor");
         plan.add(Action::AppArmor { profile, best_effort: best_effort(spec) });
+    }
+    if let Some(label) = process.selinux_label.filter(|label| !label.is_empty()) {
+        plan.why = phrase!("have the workload confined by SELinux");
+        plan.add(Action::Label { label, best_effort: best_effort(spec) });
     }
 }
 

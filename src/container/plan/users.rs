@@ -4,11 +4,13 @@
 //! namespace has them. Then another process goes on, which is root in the namespace and nobody outside of it.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::{Action, Planner, has_own, made_by_clone};
 use crate::base::error::{Error, Result};
 use crate::container::spec::{IdMapping, NamespaceKind, Spec};
+use crate::kernel::mounts::Part;
 
 /// Plans to make it, if the container has one; whether it does.
 pub(super) fn wanted(plan: &mut Planner, spec: &Spec) -> Result<bool> {
@@ -28,6 +30,18 @@ pub(super) fn wanted(plan: &mut Planner, spec: &Spec) -> Result<bool> {
 pub(super) fn root(spec: &Spec) -> (u32, u32) {
     let outside = |map: &[IdMapping]| map.iter().find(|range| range.container_id == 0).map_or(0, |range| range.host_id);
     spec.linux.as_ref().map_or((0, 0), |linux| (outside(&linux.uid_mappings), outside(&linux.gid_mappings)))
+}
+
+/// The maps of users and groups.
+pub(super) fn maps(spec: &Spec) -> (&'static [Part], &'static [Part]) {
+    let map = |map: &[IdMapping]| -> &'static [Part] {
+        let mut parts = Vec::new();
+        for range in map {
+            parts.push((range.container_id, range.host_id, range.size));
+        }
+        parts.leak()
+    };
+    spec.linux.as_ref().map_or((&[], &[]), |linux| (map(&linux.uid_mappings), map(&linux.gid_mappings)))
 }
 
 /// A map as the kernel reads it, `user_namespaces(7)`.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{IdMapping, Resources, Seccomp};
+use super::{IdMapping, IntelRdt, MemoryPolicy, NetDevices, Personality, Resources, Seccomp, TimeOffsets};
 use crate::base::json::record::{names, record};
 
 record! {
@@ -14,8 +14,12 @@ record! {
         uid_mappings: Vec<IdMapping> = Optional "uidMappings",
         /// The group IDs of a new user namespace.
         gid_mappings: Vec<IdMapping> = Optional "gidMappings",
+        /// What the clocks of a new time namespace are ahead.
+        time_offsets: Option<TimeOffsets> = Optional "timeOffsets",
         /// Device files beyond the default ones.
         devices: Vec<Device> = Optional "devices",
+        /// The host's interfaces that become the container's, by their names there.
+        net_devices: Option<NetDevices> = Optional "netDevices",
         /// The container's cgroup: absolute below the hierarchy's root, otherwise the runtime decides where it lies.
         cgroups_path: Option<&'static str> = Optional "cgroupsPath",
         /// The limits that the cgroup enforces.
@@ -33,6 +37,12 @@ record! {
         readonly_paths: Vec<&'static str> = Optional "readonlyPaths",
         /// The `SELinux` context of the mounts.
         mount_label: Option<&'static str> = Optional "mountLabel",
+        /// Shares of the processors' caches and of memory bandwidth.
+        intel_rdt: Option<IntelRdt> = Optional "intelRdt",
+        /// Whose system calls the container's are like.
+        personality: Option<Personality> = Optional "personality",
+        /// From which nodes its memory is.
+        memory_policy: Option<MemoryPolicy> = Optional "memoryPolicy",
     }
 
     /// A namespace.

@@ -22,7 +22,9 @@ use crate::base::json::record::{read, record, write};
 
 pub use linux::*;
 pub use process::*;
-pub use shaped::{Resources, Seccomp};
+pub use shaped::{
+    Affinity, IntelRdt, IoPriority, MemoryPolicy, NetDevices, Personality, Resources, Scheduler, Seccomp, TimeOffsets,
+};
 
 /// The version of the specification that documents by vial comply with.
 pub const OCI_VERSION: &str = "1.3.0";
@@ -60,8 +62,38 @@ record! {
         mounts: Vec<Mount> = Optional "mounts",
         /// Words of the caller's own, in their order.
         annotations: Vec<(&'static str, &'static str)> = Optional "annotations",
+        /// Programs of the host's that are run at moments of the container's life.
+        hooks: Option<Hooks> = Optional "hooks",
         /// What is particular to Linux.
         linux: Option<Linux> = Optional "linux",
+    }
+
+    /// Programs of the host's, by the moment when they are run.
+    pub struct Hooks {
+        /// When the namespaces and mounts are made, in the runtime's namespaces. Kept for those who know nothing newer.
+        prestart: Vec<Hook> = Optional "prestart",
+        /// The same.
+        create_runtime: Vec<Hook> = Optional "createRuntime",
+        /// The same, in the container's namespaces.
+        create_container: Vec<Hook> = Optional "createContainer",
+        /// Just before the workload is executed, in the container, whose files they are.
+        start_container: Vec<Hook> = Optional "startContainer",
+        /// When the workload has been executed.
+        poststart: Vec<Hook> = Optional "poststart",
+        /// When the container has been deleted.
+        poststop: Vec<Hook> = Optional "poststop",
+    }
+
+    /// A program that is run at a moment of the container's life.
+    pub struct Hook {
+        /// The file, absolute.
+        path: &'static str = Required "path",
+        /// Its arguments, its name first.
+        args: Vec<&'static str> = Optional "args",
+        /// Its environment.
+        env: Vec<&'static str> = Optional "env",
+        /// After how many seconds it is given up.
+        timeout: Option<i64> = Optional "timeout",
     }
 
     /// The root filesystem.

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::{Affinity, IoPriority, Scheduler};
 use crate::base::error::Error;
 use crate::base::json::Value;
 use crate::base::json::record::{read, record, write};
@@ -45,6 +46,12 @@ record! {
         no_new_privileges: bool = Optional "noNewPrivileges",
         /// `/proc/PID/oom_score_adj`, from -1000 to 1000.
         oom_score_adj: Option<i32> = Optional "oomScoreAdj",
+        /// How the kernel gives it time.
+        scheduler: Option<Scheduler> = Optional "scheduler",
+        /// When its input and output are served.
+        io_priority: Option<IoPriority> = Optional "ioPriority",
+        /// On which processors a further process of the container may run.
+        exec_cpu_affinity: Option<Affinity> = Optional "execCPUAffinity",
         /// The `AppArmor` profile.
         apparmor_profile: Option<&'static str> = Optional "apparmorProfile",
         /// The `SELinux` label.

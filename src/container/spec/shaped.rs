@@ -1,5 +1,6 @@
-//! `linux.resources`, what the control group enforces, and `linux.seccomp`. Nothing here looks at them but the code that makes
-//! the group and the filter, which takes JSON; so they stay JSON, and are only made sure of.
+//! `linux.resources`, what the control group enforces, `linux.seccomp`, and what few containers have. Nothing looks at them but
+//! the code that makes the group and the filter, or that sets what is rare, which takes JSON; so they stay JSON, and are only
+//! made sure of.
 
 use alloc::vec::Vec;
 
@@ -8,10 +9,11 @@ use crate::base::json::{Value, object};
 use crate::base::text::Cut;
 
 /// A line for each kind of object: its name, then its members with their types. An exclamation mark stands before what it must
-/// have, a star before the type of a list's elements. What is no object is one letter: an integer, an unsigned one, a narrower
-/// one (32 bits: n, 16: h), a truth value, text, or an object of texts. Where a value is a cgroup v1 file's, v2 has it converted.
+/// have, a star before the type of a list's elements, a percent sign before that of an object's members of any name. What is no
+/// object is one letter: an integer, an unsigned one, a narrower one (32 bits: n, signed w, 16: h), a truth value, text, or an
+/// object of texts. Where a value is a cgroup v1 file's, v2 has it converted.
 const SHAPES: &str = "\
-resources devices:*rule memory:memory cpu:cpu pids:pids blockIO:block hugepageLimits:*hugepages unified:o
+resources devices:*rule memory:memory cpu:cpu pids:pids blockIO:block hugepageLimits:*hugepages network:network rdma:%rdma unified:o
 rule !allow:b type:t major:i minor:i access:t
 memory limit:i reservation:i swap:i kernel:i kernelTCP:i swappiness:u disableOOMKiller:b useHierarchy:b checkBeforeUpdate:b
 cpu shares:u quota:i period:u burst:u idle:i realtimeRuntime:i realtimePeriod:u cpus:t mems:t
@@ -21,28 +23,57 @@ throttleReadIOPSDevice:*rate throttleWriteIOPSDevice:*rate
 weight !major:i !minor:i weight:h leafWeight:h
 rate !major:i !minor:i !rate:u
 hugepages !pageSize:t !limit:u
+network classID:n priorities:*interface
+interface !name:t !priority:n
+rdma hcaHandles:n hcaObjects:n
 seccomp !defaultAction:t defaultErrnoRet:n architectures:*t flags:*t listenerPath:t listenerMetadata:t syscalls:*call
 call !names:*t !action:t errnoRet:n args:*argument
-argument !index:n !value:u valueTwo:u !op:t";
+argument !index:n !value:u valueTwo:u !op:t
+scheduler !policy:t nice:w priority:w flags:*t runtime:u deadline:u period:u
+ioPriority !class:t priority:w
+affinity initial:t final:t
+timeOffsets monotonic:offset boottime:offset
+offset secs:i nanosecs:n
+netDevice name:t
+intelRdt closID:t schemata:*t l3CacheSchema:t memBwSchema:t enableMonitoring:b
+personality domain:t flags:*t
+memoryPolicy !mode:t nodes:t flags:*t";
 
-/// The limits, as JSON that holds nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resources(pub Value);
+macro_rules! shaped {
+    ($($(#[$meta:meta])* $Name:ident $shape:literal;)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct $Name(pub Value);
 
-impl Field for Resources {
-    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
-        pass("resources", &mut self.0, way)
-    }
+        impl Field for $Name {
+            fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
+                pass($shape, &mut self.0, way)
+            }
+        }
+    )*};
 }
 
-/// The filter of system calls, as JSON that holds nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seccomp(pub Value);
-
-impl Field for Seccomp {
-    fn pass(&mut self, way: &mut Way<'_>) -> Result<(), Wrong> {
-        pass("seccomp", &mut self.0, way)
-    }
+shaped! {
+    /// The limits, as JSON that holds nothing else.
+    Resources "resources";
+    /// The filter of system calls, as JSON that holds nothing else.
+    Seccomp "seccomp";
+    /// How the kernel gives the process time, `sched_setattr(2)`.
+    Scheduler "scheduler";
+    /// When its input and output are served, `ioprio_set(2)`.
+    IoPriority "ioPriority";
+    /// On which processors it may run, before and after it joins the container's control group.
+    Affinity "affinity";
+    /// What the clocks of a time namespace are ahead, `time_namespaces(7)`.
+    TimeOffsets "timeOffsets";
+    /// The host's interfaces that become the container's.
+    NetDevices "%netDevice";
+    /// Shares of the processors' caches and of memory bandwidth, kernel `Documentation/arch/x86/resctrl.rst`.
+    IntelRdt "intelRdt";
+    /// Whose system calls the container's are like, personality(2).
+    Personality "personality";
+    /// From which nodes its memory is, `set_mempolicy(2)`.
+    MemoryPolicy "memoryPolicy";
 }
 
 fn pass(shape: &str, out: &mut Value, way: &mut Way<'_>) -> Result<(), Wrong> {
@@ -64,7 +95,17 @@ fn shaped(shape: &str, value: &Value, out: &mut Value) -> Result<(), Wrong> {
         *out = elements.into();
         return Ok(());
     }
-    let line = SHAPES.parts(b'\n').find_map(|line| line.cut(b' ').filter(|(name, _)| *name == shape));
+    if let Some(shape) = shape.strip_prefix('%') {
+        *out = object([]);
+        for (name, member) in value.as_object().ok_or_else(|| Wrong::expected("an object", value))? {
+            if let Err(wrong) = shaped(shape, member, out.member(name)) {
+                return Err(wrong.inside(name));
+            }
+        }
+        return Ok(());
+    }
+    let mut lines = SHAPES.parts(b'\n').filter(|_| shape.len() > 1);
+    let line = lines.find_map(|line| line.cut(b' ').filter(|(name, _)| *name == shape));
     let Some((_, members)) = line else {
         *out = value.clone();
         let way = &mut Way::from(value);
@@ -72,6 +113,7 @@ fn shaped(shape: &str, value: &Value, out: &mut Value) -> Result<(), Wrong> {
             b"i" => 0_i64.pass(way),
             b"u" => 0_u64.pass(way),
             b"n" => 0_u32.pass(way),
+            b"w" => 0_i32.pass(way),
             b"h" => 0_u16.pass(way),
             b"b" => false.pass(way),
             b"t" => "".pass(way),

@@ -21,6 +21,12 @@ const FULL: &str = r#"{
     ],
     "noNewPrivileges": true,
     "oomScoreAdj": -500,
+    "scheduler": {
+      "policy": "SCHED_DEADLINE", "nice": -3, "priority": 7, "flags": ["SCHED_FLAG_RESET_ON_FORK"], "runtime": 11,
+      "deadline": 12, "period": 13
+    },
+    "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4},
+    "execCPUAffinity": {"initial": "0-1", "final": "1"},
     "apparmorProfile": "profile",
     "selinuxLabel": "system_u:system_r:svirt_lxc_net_t:s0"
   },
@@ -43,12 +49,14 @@ const FULL: &str = r#"{
     ],
     "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 4294967295}],
     "gidMappings": [{"containerID": 0, "hostID": 2000, "size": 32000}],
+    "timeOffsets": {"monotonic": {"secs": -17, "nanosecs": 18}, "boottime": {"secs": 19, "nanosecs": 20}},
     "devices": [
       {"type": "c", "path": "/dev/fuse", "major": 10, "minor": 229, "fileMode": 438, "uid": 3, "gid": 4},
       {"type": "b", "path": "/dev/sda", "major": 8, "minor": 0},
       {"type": "u", "path": "/dev/old", "major": 1, "minor": 2},
       {"type": "p", "path": "/dev/pipe"}
     ],
+    "netDevices": {"eth0": {"name": "inside"}, "eth1": {}},
     "cgroupsPath": "/vial/web",
     "resources": {
       "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}],
@@ -70,13 +78,21 @@ const FULL: &str = r#"{
         "throttleWriteIOPSDevice": [{"major": 8, "minor": 3, "rate": 18446744073709551615}]
       },
       "hugepageLimits": [{"pageSize": "2MB", "limit": 9223372036854775808}],
+      "network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 500}]},
+      "rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}},
       "unified": {"memory.high": "1G"}
     },
     "sysctl": {"net.ipv4.ip_forward": "1"},
     "rootfsPropagation": "slave",
     "maskedPaths": ["/proc/kcore"],
     "readonlyPaths": ["/proc/sys"],
-    "mountLabel": "system_u:object_r:svirt_sandbox_file_t:s0"
+    "mountLabel": "system_u:object_r:svirt_sandbox_file_t:s0",
+    "intelRdt": {
+      "closID": "group", "schemata": ["L3:0=ff"], "l3CacheSchema": "L3:0=ffff0", "memBwSchema": "MB:0=20",
+      "enableMonitoring": true
+    },
+    "personality": {"domain": "LINUX32", "flags": ["none"]},
+    "memoryPolicy": {"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
   }
 }"#;
 
@@ -123,7 +139,7 @@ fn each_member_of_a_full_document_matters() {
     }
     let mut found = Vec::new();
     leaves(&value(FULL), &[], &mut found);
-    assert!(found.len() > 130, "{} leaves", found.len());
+    assert!(found.len() > 160, "{} leaves", found.len());
     for path in found {
         let mut changed = value(FULL);
         change(&mut changed, &path);
@@ -159,9 +175,7 @@ fn a_short_document_is_as_short_when_it_is_written() {
 const OTHERS: &str = r#"{
   "ociVersion": "1.0.2-dev",
   "process": {
-    "user": {"uid": 0, "gid": 0, "username": "ContainerUser"}, "args": ["sh"], "env": [], "cwd": "/", "commandLine": "sh",
-    "scheduler": {"policy": "SCHED_BATCH", "nice": 5}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 1},
-    "execCPUAffinity": {"initial": "0", "final": "1"}
+    "user": {"uid": 0, "gid": 0, "username": "ContainerUser"}, "args": ["sh"], "env": [], "cwd": "/", "commandLine": "sh"
   },
   "root": {"path": "rootfs"},
   "hooks": {"prestart": [{"path": "/bin/true", "args": ["true"], "timeout": 5}], "poststop": []},
@@ -169,9 +183,8 @@ const OTHERS: &str = r#"{
   "mounts": [{"destination": "/x", "type": "tmpfs", "source": "x", "options": [], "uidMappings": []}],
   "solaris": {"cappedCPU": {"ncpus": "8"}}, "windows": {"layerFolders": []}, "vm": {"kernel": {"path": "k"}}, "zos": {},
   "linux": {
-    "intelRdt": {"closID": "group", "l3CacheSchema": "L3:0=ffff0"}, "personality": {"domain": "LINUX32"},
     "seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["getcwd"], "action": "SCMP_ACT_ERRNO"}]},
-    "timeOffsets": {"monotonic": {"secs": 1, "nanosecs": 2}}, "netDevices": {"eth0": {"name": "inside"}},
+    "timeOffsets": {"realtime": {"secs": 1}}, "netDevices": {"eth0": {"name": "inside", "mtu": 1}},
     "resources": {"network": {"classID": 1, "priorities": []}, "rdma": {"mlx5_1": {"hcaHandles": 3}}, "pids": {"limit": 7}}
   }
 }"#;
@@ -218,6 +231,13 @@ fn an_error_names_the_path_and_says_what_was_found() {
         (r#"{"devices":[7]}"#, "linux.devices[0]: expected an object, found 7"),
         (r#"{"devices":{}}"#, "linux.devices: expected an array, found an object"),
         (r#"{"sysctl":{"a.b":1}}"#, "linux.sysctl.a.b: expected a string, found 1"),
+        (r#"{"netDevices":{"eth0":{"name":1}}}"#, "linux.netDevices.eth0.name: expected a string, found 1"),
+        (r#"{"netDevices":{"eth0":null}}"#, "linux.netDevices.eth0: expected an object, found null"),
+        (
+            r#"{"timeOffsets":{"boottime":{"nanosecs":-1}}}"#,
+            "linux.timeOffsets.boottime.nanosecs: expected an integer from 0 to 4294967295, found -1",
+        ),
+        (r#"{"memoryPolicy":{}}"#, "linux.memoryPolicy.mode: is missing"),
         (r#"{"sysctl":[]}"#, "linux.sysctl: expected an object, found an array"),
         (r#"{"maskedPaths":["/",null]}"#, "linux.maskedPaths[1]: expected a string, found null"),
         (r#""all""#, "linux: expected an object, found a string"),

@@ -17,6 +17,7 @@ use core::ffi::CStr;
 
 use super::land::full;
 use super::resolve::{self, split};
+use super::room::{MEMBER, Room};
 use super::tar::{Entry, Extent, Failure, Kind, Reader};
 use crate::base::bytes::Source;
 use crate::base::errno::Errno;
@@ -99,6 +100,7 @@ pub fn unpack(archive: &mut Archive<'_>, root: FdRef<'_>, how: How, progress: &m
             full(error).hint(say!("this is about {} in the archive", String::from_utf8_lossy(&entry.path)))
         })?;
         tree.outcome.entries += 1;
+        tree.room.take(root, MEMBER).map_err(full)?;
         progress(archive.offset());
         ledger::relieve();
     }
@@ -162,13 +164,15 @@ struct Tree<'a> {
     how: How,
     here: Option<Place>,
     outcome: Unpacked,
+    room: Room,
 }
 
 impl<'a> Tree<'a> {
     fn new(root: FdRef<'a>, how: How) -> Result<Tree<'a>> {
         let stat = file::stat(root, c"")?;
         let privileged = process::geteuid() == 0;
-        Ok(Tree { root, owner: (stat.uid, stat.gid), privileged, how, here: None, outcome: Unpacked::default() })
+        let (owner, outcome, room) = ((stat.uid, stat.gid), Unpacked::default(), Room::new(!how.keep));
+        Ok(Tree { root, owner, privileged, how, here: None, outcome, room })
     }
 
     fn add(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<()> {
@@ -335,7 +339,7 @@ impl<'a> Tree<'a> {
 
     /// Fills a file.
     fn content(&mut self, entry: &Entry, file: FdRef<'_>, name: &CStr, archive: &mut Archive<'_>) -> Result<()> {
-        self.outcome.size += content(entry, file, archive)?;
+        self.outcome.size += content(entry, file, archive, &mut self.room)?;
         if let (Some(frame), Some(here)) = (&mut archive.frame, &self.here) {
             let path = [&here.path, &b"/"[..], name.to_bytes()].concat();
             let whole = [Extent { offset: 0, length: entry.size }];
@@ -442,7 +446,7 @@ impl<'a> Tree<'a> {
 }
 
 /// Writes a file's data, leaving its holes; how many bytes.
-fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<u64> {
+fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>, room: &mut Room) -> Result<u64> {
     let mut extents = entry.sparse.iter().flatten();
     let mut left = if entry.sparse.is_some() { 0 } else { u64::MAX };
     let mut written = 0;
@@ -452,6 +456,7 @@ fn content(entry: &Entry, file: FdRef<'_>, archive: &mut Archive<'_>) -> Result<
             break;
         }
         written += piece.len() as u64;
+        room.take(file, piece.len() as u64)?;
         while !piece.is_empty() {
             if left == 0 {
                 // The reader has checked that the extents take all of the data.

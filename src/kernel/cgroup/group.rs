@@ -31,6 +31,8 @@ const LIMIT: usize = 16 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group {
     path: GroupPath,
+    /// The process that may be in it before it is made.
+    holder: u32,
     directories: Kept<Vec<Directory>>,
 }
 
@@ -50,14 +52,55 @@ impl Group {
         path: GroupPath,
         best_effort: bool,
     ) -> Result<(Group, Kept<Vec<Error>>)> {
+        Group::make_new(hierarchies, resources, path, best_effort, None)
+    }
+
+    /// As [`Group::create`], but in all hierarchies, where others look for it.
+    ///
+    /// # Errors
+    /// As [`Group::create`].
+    pub fn create_everywhere(
+        hierarchies: &Hierarchies,
+        resources: &Value,
+        path: GroupPath,
+        best_effort: bool,
+    ) -> Result<(Group, Kept<Vec<Error>>)> {
+        Group::make_new(hierarchies, resources, path, best_effort, Some(0))
+    }
+
+    /// As [`Group::create_everywhere`], where somebody else has made the group in some of the hierarchies already, with this process
+    /// in it; and then a failure leaves what there is to whoever it was.
+    ///
+    /// # Errors
+    /// As [`Group::create`].
+    pub fn create_around(
+        hierarchies: &Hierarchies,
+        resources: &Value,
+        path: GroupPath,
+        best_effort: bool,
+        holder: u32,
+    ) -> Result<(Group, Kept<Vec<Error>>)> {
+        Group::make_new(hierarchies, resources, path, best_effort, Some(holder))
+    }
+
+    fn make_new(
+        hierarchies: &Hierarchies,
+        resources: &Value,
+        path: GroupPath,
+        best_effort: bool,
+        everywhere: Option<u32>,
+    ) -> Result<(Group, Kept<Vec<Error>>)> {
         let _why = sys::because(phrase!("limit what the container may use"));
-        let plan = plan(hierarchies, resources, path, None)?;
-        let mut group = Group { path, directories: Kept::default() };
+        let plan = plan(hierarchies, resources, path, None, everywhere.is_some())?;
+        let holder = everywhere.unwrap_or_default();
+        let mut group = Group { path, holder, directories: Kept::default() };
         match group.perform(*plan, best_effort, &mut Values::default()) {
             Ok(warnings) => Ok((group, warnings)),
             Err(error) => {
-                // The first failure is the one to tell.
-                let _ = group.remove();
+                if holder == 0 {
+                    // The first failure is the one to tell.
+                    let _ = group.remove();
+                }
                 Err(error)
             }
         }
@@ -79,7 +122,7 @@ impl Group {
         let memsw = self.holding("memory").map(|memory| read(memory.path, "memory.memsw.limit_in_bytes"));
         let memsw = memsw.and_then(|text| text.ok()?.trim_ascii().parse().ok()).unwrap_or(u64::MAX);
         let known = self.directories.len();
-        let plan = plan(hierarchies, resources, self.path, Some(memsw))?;
+        let plan = plan(hierarchies, resources, self.path, Some(memsw), false)?;
         let mut values = Values::with_undo();
         let mut result = self.perform(*plan, best_effort, &mut values);
         if result.is_ok()
@@ -165,7 +208,10 @@ impl Group {
         loop {
             match file::mkdir(CWD, path, 0o755) {
                 Err(error) if error.is(Errno::ENOENT) && tries < RACES => self.make_parents(directory)?,
-                Err(error) if error.is(Errno::EEXIST) && super::kill::processes(directory.path)?.is_empty() => {
+                Err(error)
+                    if error.is(Errno::EEXIST)
+                        && super::kill::processes(directory.path)?.iter().all(|pid| *pid == self.holder) =>
+                {
                     return Ok(());
                 }
                 Err(error) => return Err(hint_directory(error)),
@@ -207,7 +253,7 @@ impl Group {
                 directories.push(directory);
             }
         }
-        Ok(Group { path, directories })
+        Ok(Group { path, holder: 0, directories })
     }
 
     /// The directories above a group that are not there and would be made with it, the topmost first. Those of `/vial` are not
@@ -215,9 +261,12 @@ impl Group {
     ///
     /// # Errors
     /// What hides whether they are there.
-    pub fn missing_parents(hierarchies: &Hierarchies, path: GroupPath) -> Result<Vec<&'static str>> {
+    pub fn missing_parents(path: GroupPath) -> Result<Vec<&'static str>> {
         let mut missing = Vec::new();
-        for hierarchy in hierarchies.iter().filter(|_| !is_ours(path)) {
+        if is_ours(path) || path.parents().is_empty() {
+            return Ok(missing);
+        }
+        for hierarchy in Hierarchies::detect()?.iter() {
             for parent in path.parents() {
                 let directory = join!("{}/{}", hierarchy.mount, parent);
                 if !file::is_there(CWD, file::path(directory)?)? {
@@ -252,7 +301,7 @@ impl Group {
         for hierarchy in hierarchies.iter() {
             directories.push(Directory::of(hierarchy, path));
         }
-        Group { path, directories }
+        Group { path, holder: 0, directories }
     }
 
     /// Its path below the mount points.

@@ -42,13 +42,17 @@ hints! {
     "blkio io."                  ENODEV "there is no such block device; give a whole disk, not a partition";
     "blkio io."                  EOPNOTSUPP "this device's scheduler has no weights";
     "hugetlb"                    ENOENT "this machine has no huge pages of that size";
+    "net_prio"                   EINVAL "there is no such network interface here";
+    "rdma"                       EINVAL "there is no such RDMA device here";
+    "rdma"                       ENODEV "there is no such RDMA device here";
+    "memory.current"             EBUSY  "linux.resources.memory.checkBeforeUpdate has the present limit stay then";
     "devices"                    EPERM  "the group above does not have that device; give another --cgroup-parent";
     "cgroup.subtree"             EBUSY  "processes live in that group itself, so cgroup v2 gives no controllers to those below; give another --cgroup-parent";
     "cgroup.subtree"             ENOENT "that group has not been given all these controllers; see cgroup.controllers in it";
     "cgroup.subtree"             EOPNOTSUPP "that group is threaded; give another --cgroup-parent";
     "cgroup.freeze"              ENOENT "needs Linux 5.2";
     ""                           ENOENT "this kernel has no such file";
-    ""                           EROFS  "control groups are mounted read-only here";
+    ""                           EROFS  "control groups are mounted read-only here; vial in a container wants that one to be run with --privileged";
 }
 
 /// Adds the hint to the error of a file, and the option that the file was written for, if any.

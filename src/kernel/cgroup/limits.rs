@@ -56,6 +56,13 @@ limits! {
     "blockIO.throttleWriteIOPSDevice/rate" "blkio.throttle.write_iops_device"            "io.max/wiops"            "--device-write-iops";
     "="                                    "hugetlb"                                    "hugetlb"                 "CONFIG_CGROUP_HUGETLB";
     "hugepageLimits/limit"                 "hugetlb.*.limit_in_bytes"                    "hugetlb.*.max"           "-";
+    "="                                    "net_cls"                                    "-"                       "CONFIG_CGROUP_NET_CLASSID and cgroup v1 (v2 has nothing like it)";
+    "network.classID"                      "net_cls.classid"                             "-"                       "-";
+    "="                                    "net_prio"                                   "-"                       "CONFIG_CGROUP_NET_PRIO and cgroup v1 (v2 has nothing like it)";
+    "network.priorities/priority"          "net_prio.ifpriomap"                          "-"                       "-";
+    "="                                    "rdma"                                       "rdma"                    "CONFIG_CGROUP_RDMA";
+    "rdma/hcaHandles"                      "rdma.max/hca_handle"                         "rdma.max/hca_handle"     "-";
+    "rdma/hcaObjects"                      "rdma.max/hca_object"                         "rdma.max/hca_object"     "-";
 }
 
 /// A line of the table.
@@ -105,6 +112,14 @@ pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Kept<Vec<(&'stat
                 }
             }
         }
+        // The names are data too.
+        Some(Value::Object(members)) => {
+            for (name, element) in members {
+                if let Some(value) = element.get(inner) {
+                    found.push((*name, value));
+                }
+            }
+        }
         // 0 shares are as good as none, and a switch that is off asks for nothing.
         Some(Value::Bool(false) | Value::Null) | None => {}
         Some(value) if member == "cpu.shares" && value.as_u64() == Some(0) => {}
@@ -113,11 +128,11 @@ pub(super) fn values<'v>(resources: &'v Value, member: &str) -> Kept<Vec<(&'stat
     found
 }
 
-/// What an element of a list is called: a page size, or a device's numbers.
+/// What an element of a list is called: a page size, an interface, or a device's numbers.
 fn name(element: &Value) -> &'static str {
     let number = |member| element.get(member).map(Value::to_compact).unwrap_or_default();
-    let size = element.get("pageSize").and_then(Value::as_str);
-    size.unwrap_or_else(|| join!("{}:{}", number("major"), number("minor")))
+    let text = |member| element.get(member).and_then(Value::as_str);
+    text("pageSize").or_else(|| text("name")).unwrap_or_else(|| join!("{}:{}", number("major"), number("minor")))
 }
 
 /// The file of a row, and what is written to it for a value; nothing if the file gets it with another value.
@@ -149,7 +164,8 @@ pub(super) fn written(
         _ => unlimited(value, files == row.v2),
     };
     // The kernel would cut what does not fit into 32 bits, and limit another device.
-    if name.has(b':') && !name.parts(b':').all(|part| decimal_u32(part).is_some()) {
+    if name.has(b':') && !row.member.starts_with("network") && !name.parts(b':').all(|part| decimal_u32(part).is_some())
+    {
         return Err(say!("{}: {} are no device numbers", row.option(), name).into());
     }
     Ok(match file.cut(b'*') {
@@ -268,6 +284,18 @@ mod tests {
             "hugetlb.2MB.max=5",
         ];
         assert_eq!(v2, expected);
+    }
+
+    #[test]
+    fn interfaces_and_adapters_have_their_names_before_the_value() {
+        let [v1, v2] = told(
+            r#"{"network":{"classID":1048577,"priorities":[{"name":"eth0","priority":5},{"name":"lo","priority":7}]},
+                "rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10},"mlx4_0":{"hcaObjects":9}}}"#,
+        );
+        let rdma = ["rdma.max=mlx5_1 hca_handle=3", "rdma.max=mlx5_1 hca_object=10", "rdma.max=mlx4_0 hca_object=9"];
+        assert_eq!(v1[..3], ["net_cls.classid=1048577", "net_prio.ifpriomap=eth0 5", "net_prio.ifpriomap=lo 7"]);
+        assert_eq!(v1[3..], rdma);
+        assert_eq!(v2, rdma);
     }
 
     #[test]

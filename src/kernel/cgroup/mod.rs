@@ -19,6 +19,7 @@
 //! machine first, which takes an RCU grace period. A thread that moves only itself by `tasks` is exempt
 //! (`cgroup_procs_write_start` in `kernel/cgroup/cgroup.c`), and so is a process that is born in its group.
 
+mod alarm;
 mod devices;
 mod freezer;
 mod group;
@@ -26,11 +27,13 @@ mod hierarchies;
 mod hints;
 mod kill;
 mod limits;
+mod metrics;
 mod path;
 mod plan;
 mod usage;
 mod values;
 
+pub use alarm::Alarm;
 pub use group::Group;
 pub use hierarchies::{Hierarchies, Hierarchy, Version};
 pub use path::GroupPath;

@@ -35,8 +35,12 @@ pub enum Action {
     Write,
     /// Takes the value of the parent directory's file, if this one's is empty.
     Inherit,
+    /// Refuses to go on if the file has more than the value.
+    AtMost,
     /// Attaches a BPF program to the group that decides about devices.
     FilterDevices,
+    /// Writes a value to a file, if the kernel takes it.
+    Try,
 }
 
 /// One step.
@@ -80,6 +84,8 @@ impl Step {
                 join!("write {} to {}/{} or {} to {}", value, directory, file, instead, other)
             }
             (Action::Inherit, _) => join!("fill {}/{} from above", directory, file),
+            (Action::Try, _) => join!("write {} to {}/{} if it can be", value, directory, file),
+            (Action::AtMost, _) => join!("see that {}/{} is not above {}", directory, file, value),
             (Action::FilterDevices, _) => join!("attach a device filter of {} instructions to {}", value, directory),
         };
         if option.is_empty() { words } else { join!("{} ({})", words, option) }
@@ -87,11 +93,18 @@ impl Step {
 }
 
 /// Plans a group at `path`. `resources` is the runtime specification's `linux.resources`. If the group exists and gets new
-/// limits, `changed` is its present limit on memory and swap together in v1.
+/// limits, `changed` is its present limit on memory and swap together in v1. `everywhere` makes it in all hierarchies, with
+/// all that can count there, whatever is limited: others look for it there.
 ///
 /// # Errors
 /// A value that no control group can hold; the error names the member.
-pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: GroupPath, changed: Option<u64>) -> Result<Box<Plan>> {
+pub fn plan(
+    hierarchies: &Hierarchies,
+    resources: &Value,
+    path: GroupPath,
+    changed: Option<u64>,
+    everywhere: bool,
+) -> Result<Box<Plan>> {
     let mut planner = Planner {
         hierarchies,
         resources,
@@ -111,6 +124,9 @@ pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: GroupPath, chang
     }
     planner.devices()?;
     planner.unified();
+    if everywhere {
+        planner.join_all();
+    }
     if changed.is_none()
         && let Some(hierarchy) = hierarchies.v1("freezer").or(hierarchies.v2())
     {
@@ -119,6 +135,9 @@ pub fn plan(hierarchies: &Hierarchies, resources: &Value, path: GroupPath, chang
     planner.finish();
     Ok(planner.plan)
 }
+
+/// The controllers of v2 that count or limit what containers use.
+const COUNTING: &str = "cpu cpuset io memory pids hugetlb";
 
 struct Planner<'a> {
     hierarchies: &'a Hierarchies,
@@ -153,6 +172,37 @@ impl Planner<'_> {
         let directory = Directory::of(hierarchy, self.path);
         self.plan.directories.push(directory);
         directory.path
+    }
+
+    /// Joins every hierarchy, and has v2 count all that it can.
+    fn join_all(&mut self) {
+        let hierarchies = self.hierarchies;
+        for hierarchy in hierarchies.iter() {
+            let known = self.plan.directories.len();
+            self.join(hierarchy);
+            if hierarchy.version == Version::V1 {
+                if hierarchy.has("cpuset") && self.plan.directories.len() > known {
+                    self.inherit(hierarchy.mount);
+                }
+                continue;
+            }
+            let parents = self.path.parents();
+            for at in 0..=parents.len() {
+                let parent = at.checked_sub(1).and_then(|at| parents.get(at));
+                let directory = parent.map_or(hierarchy.mount, |parent| join!("{}/{}", hierarchy.mount, parent));
+                for controller in COUNTING.words().filter(|controller| hierarchy.has(controller)) {
+                    let value = join!("+{}", controller);
+                    self.step = Step {
+                        action: Action::Try,
+                        directory,
+                        file: "cgroup.subtree_control",
+                        value,
+                        ..Step::default()
+                    };
+                    self.push();
+                }
+            }
+        }
     }
 
     #[inline(never)]
@@ -239,6 +289,18 @@ impl Planner<'_> {
             && let Ok((other, instead)) = limits::written(row, second, value, self.resources)
         {
             self.step.fallback = join!("{}={}", other, instead);
+        }
+        // v1 refuses by itself; v2 would kill until the limit is met (`cgroup-v2.rst`, memory.max).
+        if row.member == "memory.limit"
+            && self.unified
+            && self.changed.is_some()
+            && limits::at(self.resources, "memory.checkBeforeUpdate").and_then(Value::as_bool) == Some(true)
+        {
+            let (option, fallback) = (self.step.option, self.step.fallback);
+            let (directory, file) = (self.directory, "memory.current");
+            self.step = Step { action: Action::AtMost, directory, file, value: text, option, ..Step::default() };
+            self.push();
+            (self.step.option, self.step.fallback) = (option, fallback);
         }
         let early = match row.member {
             // The limit on memory must never be above that on memory and swap together: raised, the latter goes first;

@@ -7,9 +7,9 @@ use super::group::{read, write};
 use super::hints::hint;
 use super::plan::{Action, Step};
 use crate::base::errno::Errno;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::keep;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, decimal_u64};
 use crate::sys::{Fd, fd::CWD, file, security};
 
 /// `BPF_PROG_TYPE_CGROUP_DEVICE` and `BPF_CGROUP_DEVICE` (`linux/bpf.h`).
@@ -36,7 +36,12 @@ impl Values {
         let &Step { directory, file, value, fallback, .. } = step;
         let mut taken = match step.action {
             Action::Write => self.write(directory, file, value),
+            Action::Try => {
+                let _ = write(directory, file, value);
+                return Ok(());
+            }
             Action::Inherit => inherit(directory, file),
+            Action::AtMost => at_most(directory, file, value),
             Action::FilterDevices => filter(directory, program),
         };
         if let (Err(error), Some((file, value))) = (&taken, fallback.cut(b'='))
@@ -55,7 +60,9 @@ impl Values {
             open => &mut open.insert((path, file::open(CWD, path, libc::O_WRONLY)?)).1,
         };
         // What can't be read, such as rules for devices, can't be put back either.
-        if let (Some(before), Ok(content)) = (&mut self.before, read(directory, file)) {
+        if let Some(before) = &mut self.before
+            && let Ok(content) = read(directory, file)
+        {
             before.push([directory, file, former(&content, file, value)]);
         }
         file::write_one_of_values(open.by_ref(), path, value.as_bytes())
@@ -76,6 +83,18 @@ fn inherit(directory: &str, file: &str) -> Result<()> {
     }
     let above = directory.cut_last(b'/').map_or("/", |(above, _)| above);
     write(directory, file, read(above, file)?.trim_ascii())
+}
+
+fn at_most(directory: &str, file: &str, value: &str) -> Result<()> {
+    let (now, most) = (decimal_u64(read(directory, file)?.trim_ascii()), decimal_u64(value).unwrap_or(u64::MAX));
+    match now {
+        Some(now) if now > most => Err(Error::os(
+            Errno::EBUSY,
+            phrase!("set the limit to less than what is in use"),
+            join!("{}/{}", directory, file),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn filter(directory: &str, program: &[u64]) -> Result<()> {

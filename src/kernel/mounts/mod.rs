@@ -14,11 +14,11 @@ mod tree;
 
 pub use copy::{Identity, OTHER_WHITEOUT, add_layer, is_whiteout, opaque_attribute};
 pub use mask::{mask, null_device, put, read_only, seal};
-pub use options::Options;
-pub use owners::{Part, shift_owners};
+pub use options::{Options, names as option_names};
+pub use owners::{Part, give_tree, outside, shift_owners};
 pub use place::{Kind, find, make};
-pub use root::{enter, make_private};
-pub use tree::{Tree, carry, mounts_below};
+pub use root::{enter, enter_loosely, go_back, make_private};
+pub use tree::{Tree, carry, mounts_below, spread};
 
 use core::ffi::CStr;
 

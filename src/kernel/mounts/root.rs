@@ -2,7 +2,7 @@
 
 use crate::base::errno::Errno;
 use crate::base::error::Result;
-use crate::sys::fd::CWD;
+use crate::sys::fd::{CWD, Fd};
 use crate::sys::{file, mount};
 
 /// Cuts all mounts off from the host's, so that nothing mounted here is seen there (and `pivot_root` is allowed).
@@ -37,4 +37,24 @@ pub fn enter() -> Result<()> {
     }
     file::chdir(c"/")?;
     super::place::refuse_links()
+}
+
+/// Makes the current directory the root of this process alone: paths end there as they do once it is the root of all, since
+/// nothing is mounted on it, and those who hold the old one can go back.
+///
+/// # Errors
+/// chroot(2); there is a link where the kernel's own files are to be.
+pub fn enter_loosely() -> Result<()> {
+    mount::chroot(c".")?;
+    super::place::refuse_links()
+}
+
+/// Goes back to a root, and to a directory in it.
+///
+/// # Errors
+/// chroot(2), fchdir(2).
+pub fn go_back(places: &[Fd; 2]) -> Result<()> {
+    file::fchdir(places[0].by_ref())?;
+    mount::chroot(c".")?;
+    file::fchdir(places[1].by_ref())
 }

@@ -6,7 +6,7 @@ use core::ffi::CStr;
 
 use super::copy;
 use super::mask::read_back;
-use super::options::Options;
+use super::options::{LAZY, Options};
 use super::place::{self, Kind};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
@@ -45,12 +45,27 @@ impl Tree {
     ///
     /// # Errors
     /// `fsopen(2)`, `fsconfig(2)`, `fsmount(2)`.
-    pub fn make(kind: &CStr, options: &Options) -> Result<Tree> {
+    pub fn make(kind: &CStr, source: &CStr, options: &Options) -> Result<Tree> {
         let context = mount::fsopen(kind)?;
-        mount::fsconfig_set(context.by_ref(), c"source", kind)?;
+        mount::fsconfig_set(context.by_ref(), c"source", source)?;
         for option in &options.data {
-            let (name, value) = option.cut(b'=').unwrap_or((option, ""));
-            mount::fsconfig_set(context.by_ref(), file::path(name)?, file::path(value)?)?;
+            match option.cut(b'=') {
+                Some((name, value)) => {
+                    mount::fsconfig_set(context.by_ref(), file::path(name)?, file::path(value)?)?;
+                }
+                None => mount::fsconfig_flag(context.by_ref(), file::path(option)?)?,
+            }
+        }
+        // One of the kernel's own has no such flags, and may be there already without.
+        for (flag, name) in [
+            (libc::MS_RDONLY, c"ro"),
+            (libc::MS_SYNCHRONOUS, c"sync"),
+            (libc::MS_DIRSYNC, c"dirsync"),
+            (libc::c_ulong::from(LAZY), c"lazytime"),
+        ] {
+            if options.set & flag != 0 && source != kind {
+                mount::fsconfig_flag(context.by_ref(), name)?;
+            }
         }
         mount::fsconfig_create(context.by_ref())?;
         let file = mount::fsmount(context.by_ref(), 0)?;
@@ -70,13 +85,19 @@ impl Tree {
     ///
     /// # Errors
     /// `mount_setattr(2)`: `EINVAL` where the file system can't, `ENOSYS` before Linux 5.12.
-    pub fn map_owners(&self, users: FdRef<'_>) -> Result<()> {
+    pub fn map_owners(&self, users: FdRef<'_>, recursive: bool) -> Result<()> {
         let attributes = MountAttr {
             attr_set: uapi::MOUNT_ATTR_IDMAP.into(),
             userns_fd: users.number() as u64,
             ..MountAttr::default()
         };
-        mount::mount_setattr(self.file.by_ref(), c"", &attributes, self.recursive)
+        mount::mount_setattr(self.file.by_ref(), c"", &attributes, recursive)
+    }
+
+    /// What holds it, as a place only.
+    #[must_use]
+    pub fn file(&self) -> FdRef<'_> {
+        self.file.by_ref()
     }
 
     /// Puts the tree, as it is, at a place of the host's mounts as this process sees them.
@@ -120,14 +141,12 @@ impl Tree {
     /// What making the place, `move_mount(2)`, mount(2) and `mount_setattr(2)` refuse.
     pub fn attach(self, target: &CStr, options: &Options) -> Result<()> {
         let place = place::make(target, self.kind)?;
-        let recursive = if options.recursive & u64::from(uapi::MOUNT_ATTR_RDONLY) != 0 { libc::MS_RDONLY } else { 0 };
-        let asked = options.set | recursive;
+        let asked = options.set | options.recursive_flags().0;
         if self.detached {
             // Restricted while nobody can reach it yet.
-            let attributes = attributes(options);
             let propagation =
                 if options.propagation == 0 { libc::MS_PRIVATE | libc::MS_REC } else { options.propagation };
-            let done = restrict(&self.file, attributes, options.recursive, propagation)?;
+            let done = restrict(self.file.by_ref(), c"", options, propagation)?;
             mount::attach_on(self.file.by_ref(), place.by_ref())?;
             if !done {
                 restrict_each(target, options, propagation)?;
@@ -177,35 +196,44 @@ pub(super) fn descriptor_path(file: &Fd) -> Result<&'static CStr> {
     file::path(join!("/proc/self/fd/{}", file.number()))
 }
 
-/// The attributes of the top mount, as `mount_setattr(2)` has them.
-fn attributes(options: &Options) -> u64 {
-    const PAIRS: [(libc::c_ulong, u32); 5] = [
-        (libc::MS_RDONLY, uapi::MOUNT_ATTR_RDONLY),
-        (libc::MS_NOSUID, uapi::MOUNT_ATTR_NOSUID),
-        (libc::MS_NODEV, uapi::MOUNT_ATTR_NODEV),
-        (libc::MS_NOEXEC, uapi::MOUNT_ATTR_NOEXEC),
-        (libc::MS_NOATIME, uapi::MOUNT_ATTR_NOATIME),
-    ];
-    let chosen = PAIRS.iter().filter(|(flag, _)| options.set & flag != 0);
-    chosen.map(|(_, attribute)| u64::from(*attribute)).sum()
-}
-
-/// Restricts a detached tree; false where the kernel (before 5.12) can't and each mount must be remounted once attached.
-fn restrict(tree: &Fd, top: u64, recursive: u64, propagation: libc::c_ulong) -> Result<bool> {
+/// Restricts a tree, detached or at a path; false where the kernel (before 5.12) can't and each mount must be remounted once attached.
+fn restrict(tree: FdRef<'_>, path: &CStr, options: &Options, propagation: libc::c_ulong) -> Result<bool> {
     let spread = propagation & libc::MS_REC != 0;
     let propagation = propagation & !libc::MS_REC;
-    let whole = MountAttr { attr_set: recursive, propagation, ..MountAttr::default() };
-    let result = mount::mount_setattr(tree.by_ref(), c"", &whole, spread || recursive != 0).and_then(|()| {
-        let rest = top & !recursive;
-        if rest == 0 {
-            return Ok(());
-        }
-        mount::mount_setattr(tree.by_ref(), c"", &MountAttr { attr_set: rest, ..MountAttr::default() }, false)
-    });
+    let (recursive, recursive_cleared) = (options.recursive, options.recursive_cleared);
+    let whole = MountAttr { attr_set: recursive, attr_clr: recursive_cleared, propagation, ..MountAttr::default() };
+    // What holds for all can't be told apart from how far the propagation goes.
+    let all = recursive | recursive_cleared != 0;
+    let mut result = Ok(());
+    if all && !spread && propagation != 0 {
+        result = mount::mount_setattr(tree, path, &MountAttr { propagation: 0, ..whole }, true)
+            .and_then(|()| mount::mount_setattr(tree, path, &MountAttr { propagation, ..MountAttr::default() }, false));
+    } else if all || propagation != 0 {
+        result = mount::mount_setattr(tree, path, &whole, spread || all);
+    }
+    let (set, cleared) = options.attributes();
+    let rest = (set & !recursive, cleared & !recursive_cleared);
+    if result.is_ok() && rest != (0, 0) {
+        let top = MountAttr { attr_set: rest.0, attr_clr: cleared, ..MountAttr::default() };
+        result = mount::mount_setattr(tree, path, &top, false);
+    }
     match result {
         Err(error) if error.is(Errno::ENOSYS) || error.is(Errno::EPERM) => Ok(false),
         result => result.map(|()| true),
     }
+}
+
+/// Gives a mount of a file system, and all below it, the propagation and the attributes that the call which made it does not take.
+///
+/// # Errors
+/// `mount_setattr(2)`, mount(2).
+pub fn spread(target: &CStr, propagation: libc::c_ulong, recursive: (u64, u64)) -> Result<()> {
+    let (recursive, recursive_cleared) = recursive;
+    let options = Options { recursive, recursive_cleared, ..Options::default() };
+    if !restrict(CWD, target, &options, propagation)? {
+        restrict_each(target, &options, propagation)?;
+    }
+    read_back(target, options.recursive_flags().0)
 }
 
 /// Restricts an attached tree mount by mount, the only way before Linux 5.12.
@@ -213,8 +241,8 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
     if propagation != 0 {
         mount::mount(None, target, None, propagation, None)?;
     }
-    let recursive = if options.recursive & u64::from(uapi::MOUNT_ATTR_RDONLY) != 0 { libc::MS_RDONLY } else { 0 };
-    if options.per_mount() == 0 && recursive == 0 {
+    let (recursive, recursive_cleared) = options.recursive_flags();
+    if options.per_mount() | options.cleared | recursive | recursive_cleared == 0 {
         return Ok(());
     }
     // The table has the path without the image's links.
@@ -223,7 +251,10 @@ fn restrict_each(target: &CStr, options: &Options, propagation: libc::c_ulong) -
     let table = String::from_utf8_lossy(&table);
     for (point, kept) in mounts_below(&table, &top.to_string_lossy()) {
         let is_top = point.as_bytes() == top.to_bytes();
-        let flags = kept | if is_top { options.per_mount() } else { recursive };
+        let mut flags = kept & !recursive_cleared | recursive;
+        if is_top {
+            flags = flags & !options.cleared | options.per_mount();
+        }
         let point = file::path(point)?;
         mount::mount(None, point, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)?;
     }

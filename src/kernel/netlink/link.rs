@@ -1,6 +1,7 @@
 //! Interfaces, addresses and routes; rtnetlink(7), `linux/if_link.h`, `linux/if_addr.h`, `linux/rtnetlink.h`.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::socket::Socket;
 use super::wire::{self, Datagram};
@@ -35,6 +36,10 @@ const PEER: u16 = 1;
 /// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
 const MODE: u16 = 1;
 const MODE_BRIDGE: u32 = 4;
+/// `IFA_BROADCAST`.
+const BROADCAST: u16 = 4;
+/// `IFA_F_PERMANENT`: nobody gives it for some time only.
+const PERMANENT: u32 = 0x80;
 /// `IFA_LOCAL`, `IFA_ADDRESS`, `IFA_FLAGS`; `IFA_F_NODAD`: usable at once.
 const LOCAL: u16 = 2;
 const FLAGS: u16 = 8;
@@ -149,6 +154,26 @@ impl Datagram {
         self.close(port);
     }
 
+    /// Moves an interface to another network namespace, an open file, under a name there. It is set down meanwhile.
+    pub fn moved(&mut self, index: u32, name: &str, namespace: i32) {
+        self.message(libc::RTM_NEWLINK, 0, &interface(index, false));
+        self.text(NAME, name);
+        self.attribute(NAMESPACE, &namespace.to_ne_bytes());
+    }
+
+    /// Gives an interface an address that another one had, or itself before it was moved.
+    pub fn held(&mut self, index: u32, held: &Held) {
+        let [a, b, c, d] = index.to_ne_bytes();
+        let [family, bits] = held.kind;
+        self.message(libc::RTM_NEWADDR, NEW, &[family, bits, 0, 0, a, b, c, d]);
+        for (kind, bytes) in [(LOCAL, &held.local), (ADDRESS, &held.address), (BROADCAST, &held.broadcast)] {
+            if !bytes.is_empty() {
+                self.attribute(kind, bytes);
+            }
+        }
+        self.attribute(FLAGS, &NO_DUPLICATES.to_ne_bytes());
+    }
+
     /// Makes an interface in another namespace that has an own hardware address on one of the host's.
     pub fn macvlan(&mut self, new: &New<'_>) {
         self.message(libc::RTM_NEWLINK, NEW, &interface(0, false));
@@ -249,6 +274,36 @@ pub fn remove(socket: &Socket, name: &str) -> Result<()> {
         Err(error) if error.is(Errno::ENODEV) => Ok(()),
         result => result,
     }
+}
+
+/// An address that an interface has: family and bits of its prefix, and the bytes of what it is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    kind: [u8; 2],
+    local: Vec<u8>,
+    address: Vec<u8>,
+    broadcast: Vec<u8>,
+}
+
+/// Reads an address that is global and stays, `struct ifaddrmsg` and attributes; not those that an interface makes up.
+fn read_held(body: &[u8], index: u32) -> Option<Held> {
+    let (&[family, bits, _, scope, a, b, c, d], attributes) = body.split_first_chunk::<8>()?;
+    let part = |kind| wire::attribute(attributes, kind).to_vec();
+    let stays = wire::number(attributes, FLAGS) & PERMANENT != 0;
+    let own = u32::from_ne_bytes([a, b, c, d]) == index;
+    let [local, address, broadcast] = [part(LOCAL), part(ADDRESS), part(BROADCAST)];
+    (own && stays && scope == 0).then_some(Held { kind: [family, bits], local, address, broadcast })
+}
+
+/// The addresses of an interface that are global and stay.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn addresses(socket: &Socket, index: u32) -> Result<Vec<Held>> {
+    let (mut datagram, mut found) = (Datagram::default(), Vec::new());
+    datagram.message(libc::RTM_GETADDR, ALL, &[0; 8]);
+    socket.ask(&mut datagram, phrase!("list the addresses"), &mut |_, body| found.extend(read_held(body, index)))?;
+    Ok(found)
 }
 
 /// A route of the host's.

@@ -175,11 +175,14 @@ impl Datagram {
         self.message(GET_CHAIN, libc::NLM_F_DUMP, &[0; 4]);
     }
 
-    /// Makes a network's table for the family that its subnet is of.
+    /// Makes a network's table for the family that its subnet is of. One that is left of a bridge that somebody removed goes, in the
+    /// same moment: what is deleted must be there.
     #[inline(never)]
     pub fn filter(&mut self, filter: &Filter<'_>, subnet: &Address, bits: u8) {
         let (kind, net) = family(subnet);
         let table = filter.bridge;
+        self.nft(NEW_TABLE, libc::NLM_F_CREATE, kind, table);
+        self.delete_table(kind, table);
         self.nft(NEW_TABLE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, kind, table);
         // An internal network needs only the last one.
         for (name, hook, priority, of) in HOOKS.iter().skip(if filter.internal { 3 } else { 0 }) {

@@ -14,6 +14,7 @@ use crate::base::error::Result;
 use crate::sys::call::sys;
 use crate::sys::fd::{CWD, FdRef};
 use crate::sys::uapi::Statx;
+use crate::sys::users::is_confined;
 
 /// Looks at a file; links are not followed; an empty path is the open file itself.
 ///
@@ -46,6 +47,31 @@ fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Box<Statx>> {
 /// fstatfs(2).
 pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
     statfs(file).map(|words| words[0])
+}
+
+/// How much a file system holds and has room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// Bytes of what is counted.
+    pub unit: u64,
+    /// How many there are.
+    pub units: u64,
+    /// How many are free: for root those too that are kept for it.
+    pub free: u64,
+    /// How many files there can be; 0 for any number.
+    pub files: u64,
+    /// How many more.
+    pub free_files: u64,
+}
+
+/// How much room there is on the file system of an open file.
+///
+/// # Errors
+/// fstatfs(2).
+pub fn space(file: FdRef<'_>) -> Result<Space> {
+    let [_, unit, units, all, others, files, free_files, ..] = statfs(file)?.map(|word| word as u64);
+    let free = if is_confined() { others } else { all };
+    Ok(Space { unit, units, free, files, free_files })
 }
 
 /// `struct statfs`: it begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
@@ -129,6 +155,16 @@ pub fn chown_at(dir: FdRef<'_>, path: &CStr, uid: u32, gid: u32) -> Result<()> {
         )
     }
     .map(drop)
+}
+
+/// Sets the owner of a path, or of what is open if the path is empty, be it opened as a place only; a link is not followed.
+///
+/// # Errors
+/// chown(2).
+pub fn give(dir: FdRef<'_>, path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    let flags = (libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) as usize;
+    // SAFETY: `path` is a valid string.
+    unsafe { at(Sysno::fchownat, dir, path, [uid as usize, gid as usize, flags], phrase!("set owner of")) }.map(drop)
 }
 
 /// A point in time as the kernel takes it: seconds since 1970 and nanoseconds.

@@ -208,6 +208,17 @@ pub fn sealed_copy(file: FdRef<'_>) -> Result<Fd> {
     Err(fail(Errno::EBUSY))
 }
 
+/// An empty file in memory, which goes when it is closed.
+///
+/// # Errors
+/// `memfd_create(2)`.
+pub fn in_memory() -> Result<Fd> {
+    // SAFETY: the name is a valid string.
+    unsafe { sys!(memfd_create, c"vial".as_ptr(), libc::MFD_CLOEXEC) }
+        .map(Fd::from_kernel)
+        .map_err(|errno| fail_on(errno, phrase!("make a file in memory"), ""))
+}
+
 /// A second descriptor for the same opening.
 ///
 /// # Errors
@@ -217,15 +228,11 @@ pub fn duplicate(file: FdRef<'_>) -> Result<Fd> {
     unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], phrase!("dup")) }.map(Fd::from_kernel)
 }
 
-/// An open file's status flags.
-///
-/// # Errors
-/// fcntl(2).
-pub fn status_flags(file: FdRef<'_>) -> Result<i32> {
+/// Whether a file is open that programs executed by this process get too, as none of vial's own is.
+#[must_use]
+pub fn is_inherited(file: FdRef<'_>) -> bool {
     // SAFETY: no memory is involved.
-    unsafe { sys!(fcntl, file.number(), libc::F_GETFL, 0) }
-        .map(|flags| flags as i32)
-        .map_err(|errno| fail_on(errno, phrase!("fcntl"), file.number()))
+    unsafe { sys!(fcntl, file.number(), libc::F_GETFD, 0) }.is_ok_and(|flags| flags as i32 & libc::FD_CLOEXEC == 0)
 }
 
 /// Closes every descriptor from `first` on: `now` (Linux 5.9), or when this process executes a program (Linux 5.11).

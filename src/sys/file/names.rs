@@ -110,7 +110,18 @@ pub fn rmdir(dir: FdRef<'_>, path: &CStr) -> Result<()> {
 /// # Errors
 /// rename(2).
 pub fn rename(from: FdRef<'_>, source: &CStr, to: FdRef<'_>, target: &CStr, replace: bool) -> Result<()> {
-    let flags = if replace { 0 } else { libc::RENAME_NOREPLACE };
+    rename_by(from, source, to, target, if replace { 0 } else { libc::RENAME_NOREPLACE })
+}
+
+/// Has each of two files of a directory take the other's place.
+///
+/// # Errors
+/// rename(2): also for a file system that can't.
+pub fn exchange(directory: FdRef<'_>, one: &CStr, other: &CStr) -> Result<()> {
+    rename_by(directory, one, directory, other, libc::RENAME_EXCHANGE)
+}
+
+fn rename_by(from: FdRef<'_>, source: &CStr, to: FdRef<'_>, target: &CStr, flags: u32) -> Result<()> {
     // SAFETY: both are valid strings.
     unsafe { sys!(renameat2, from.number(), source.as_ptr(), to.number(), target.as_ptr(), flags) }
         .map(drop)
@@ -147,6 +158,16 @@ pub fn is_there(dir: FdRef<'_>, path: &CStr) -> Result<bool> {
         Err(error) if [Errno::ENOENT, Errno::ENOTDIR].contains(&error.errno()) => Ok(false),
         result => result.map(|_| true),
     }
+}
+
+/// Whether this process may execute what is at a path.
+///
+/// # Errors
+/// access(2).
+pub fn may_execute(path: &CStr) -> Result<()> {
+    // SAFETY: `path` is a valid string.
+    unsafe { at(Sysno::faccessat, super::super::fd::CWD, path, [libc::X_OK as usize, 0, 0], phrase!("execute")) }
+        .map(drop)
 }
 
 /// What a directory holds.

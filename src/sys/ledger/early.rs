@@ -32,6 +32,7 @@ pub(super) fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
 }
 
 /// Writes down the calls that were made before there was a ledger.
+#[inline(never)]
 pub(super) fn record_early(why: Phrase) {
     let _why = because(why);
     let count = EARLY.load(Ordering::Relaxed);

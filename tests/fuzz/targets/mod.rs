@@ -3,10 +3,12 @@
 //! A check panics where something does not hold. The fuzzer runs them (`tests/fuzz`), and so do the ordinary tests, briefly.
 
 mod archives;
+mod attach;
 mod codecs;
 mod documents;
 mod elf;
 mod network;
+mod seccomp;
 mod system;
 mod words;
 
@@ -41,12 +43,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "argv",      longest: 192,  seeds: words::lines,           check: words::argv },
     Target { name: "dns",       longest: 256,  seeds: network::name_answers,  check: network::name_answer },
     Target { name: "asked",     longest: 256,  seeds: network::name_questions, check: network::name_question },
+    Target { name: "bus",       longest: 256,  seeds: network::bus_messages,  check: network::bus_message },
     Target { name: "http",      longest: 512,  seeds: network::http_answers,  check: network::http_answer },
     Target { name: "elf",       longest: 512,  seeds: elf::files,             check: elf::read },
     Target { name: "tables",    longest: 256,  seeds: system::tables,         check: system::table },
     Target { name: "state",     longest: 512,  seeds: system::states,         check: system::state },
     Target { name: "log",       longest: 128,  seeds: system::logs,           check: system::log },
     Target { name: "frame",     longest: 128,  seeds: system::frames,         check: system::frame },
+    Target { name: "attach",    longest: 64,   seeds: attach::talks,          check: attach::talk },
+    Target { name: "seccomp",   longest: 256,  seeds: seccomp::profiles,      check: seccomp::filter },
 ];
 
 /// Bytes as a source that gives at most so many of them at a time.

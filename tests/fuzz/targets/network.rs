@@ -5,6 +5,7 @@ use std::iter;
 use vial::base::dns::{self, Answer, Code};
 use vial::base::text::{self, Address, IPV4};
 use vial::image::registry::{self, Client};
+use vial::kernel::dbus::{Value, Writer, call as dbus_call, next as dbus_next};
 use vial::network::resolver::{Verdict, judge};
 use vial::sys::net;
 
@@ -247,4 +248,50 @@ fn challenge(text: &str) {
         assert!(value.starts_with(origin) && registry::is_plain(origin));
         assert!(origin.is_empty() || iter::once(origin).all(|origin| origin.matches('/').count() == 2));
     }
+}
+
+/// An answer, an error and a signal of systemd's, and calls as vial makes them.
+pub fn bus_messages() -> Vec<Vec<u8>> {
+    let mut body = Writer::default();
+    body.text("a.scope");
+    let array = body.open(8);
+    body.property("PIDs", Value::Numbers(&[7]));
+    body.property("DeviceAllow", Value::Pairs(&[("/dev/char/1:3", "rw")]));
+    body.property("AllowedCPUs", Value::Bytes(&[3]));
+    body.close(array);
+    vec![
+        dbus_call(1, ["/org", "a.b", "Start", "", "", "c.d"], "sa(sv)", &body),
+        b"l\x02\x01\x01\x0b\0\0\0\x03\0\0\0\x17\0\0\0\x05\x01u\0\x01\0\0\0\x08\x01g\0\x01o\0\0\x07\x01s\0\x02\0\0\0:1\0\0\x06\0\0\0/job/7\0".to_vec(),
+        b"B\x04\x01\x01\0\0\0\x09\0\0\0\x03\0\0\0\x17\x03\x01s\0\0\0\0\x03abc\0\0\0\0\0\x08\x01g\0\x02us\0\0\0\0\0\x01\0\0\0\0\0".to_vec(),
+    ]
+}
+
+/// What is handed out of a message lies in it, nothing is made of less than the whole, and a call of what was read is read as it was.
+pub fn bus_message(bytes: &[u8]) {
+    let Ok(Some((message, length))) = dbus_next(bytes) else { return };
+    assert!(length <= bytes.len() && length >= 16 && message.kind > 0);
+    for end in [12, 16, length - 1] {
+        assert!(end >= length || matches!(dbus_next(&bytes[..end]), Ok(None)), "less than the whole");
+    }
+    let within = |text: &str| text.is_empty() || bytes[..length].as_ptr_range().contains(&text.as_ptr());
+    let texts = [message.path, message.interface, message.member, message.error, message.sender, message.types];
+    assert!(texts.into_iter().all(|text| within(text) && !text.contains('\0')));
+    let mut body = message.body;
+    let mut again = Writer::default();
+    let first = body.text();
+    again.text(first.unwrap_or_default());
+    let mut count = 0;
+    while body.number().is_some() {
+        count += 1;
+    }
+    assert!(count * 4 <= length && first.is_none_or(within));
+    let fields = [message.path, message.interface, message.member, "", "", ""];
+    let types = if message.types.len() > 255 { "" } else { message.types };
+    let made = dbus_call(7, fields, types, &again);
+    let (read, whole) = dbus_next(&made).expect("it is whole").expect("it is a message");
+    assert_eq!(
+        (read.path, read.interface, read.member, read.types, whole),
+        (fields[0], fields[1], fields[2], types, made.len())
+    );
+    assert_eq!({ read.body }.text(), Some(first.unwrap_or_default()));
 }

@@ -18,8 +18,9 @@ fn kind(name: &str) -> Option<u8> {
 
 /// All keys.
 const KEYS: &str = "type source src target destination dst readonly ro bind-propagation bind-nonrecursive bind-recursive \
-                    volume-nocopy tmpfs-size tmpfs-mode";
+                    volume-nocopy U chown tmpfs-size tmpfs-mode";
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that the user asked for or not")]
 /// What the keys say, before it is known whether they fit together.
 struct Draft<'t> {
     /// A bit of the above: what `type=` names, docker's default being a volume.
@@ -32,6 +33,7 @@ struct Draft<'t> {
     propagation: Propagation,
     recursive: bool,
     copy: bool,
+    owned: bool,
     tmpfs: Vec<&'static str>,
 }
 
@@ -46,6 +48,7 @@ pub(super) fn mount(text: &str) -> Read<Mount<'_>> {
         propagation: Propagation::default(),
         recursive: true,
         copy: true,
+        owned: false,
         tmpfs: super::TMPFS.to_vec(),
     };
     for field in csv(text).ok_or(phrase!("a quotation mark is out of place"))? {
@@ -69,6 +72,7 @@ impl<'t> Draft<'t> {
             9 => self.recursive = !switch()?,
             10 => self.recursive = text::place("disabled enabled", value?)? == 1,
             11 => self.copy = !switch()?,
+            12 | 13 => self.owned = switch()?,
             _ => tmpfs_option(&mut self.tmpfs, &key[6..], value?)?,
         }
         // Which type a key is for stands before it.
@@ -79,6 +83,9 @@ impl<'t> Draft<'t> {
     #[inline(never)]
     fn finish(self) -> Read<Mount<'t>> {
         if self.used & !self.kind != 0 {
+            return Err(phrase!("a key belongs to another type"));
+        }
+        if self.owned && self.kind == TMPFS {
             return Err(phrase!("a key belongs to another type"));
         }
         let target = self.target.ok_or(phrase!("no target"))?;
@@ -94,7 +101,7 @@ impl<'t> Draft<'t> {
             (_, Some(name)) if text::is_name(name) => Source::Volume { name, copy: self.copy },
             _ => return Err(NO_NAME),
         };
-        Ok(Mount { source, target, read_only: self.read_only, idmap: false })
+        Ok(Mount { source, target, read_only: self.read_only, idmap: false, owned: self.owned, labelled: false })
     }
 }
 

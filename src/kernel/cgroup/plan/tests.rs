@@ -32,7 +32,7 @@ fn limits(members: &str) -> Value {
 }
 
 fn planned(hierarchies: &Hierarchies, members: &str, path: &str) -> Plan {
-    *plan(hierarchies, &limits(members), GroupPath::new(path).unwrap(), None).unwrap()
+    *plan(hierarchies, &limits(members), GroupPath::new(path).unwrap(), None, false).unwrap()
 }
 
 fn lines_of(plan: &Plan) -> Vec<String> {
@@ -132,7 +132,7 @@ fn a_limit_without_its_controller_is_unmet_and_names_controller_option_and_kerne
 
 fn changed(members: &str, memsw_now: u64) -> Vec<String> {
     let path = GroupPath::new("x").unwrap();
-    let plan = plan(&v1_host(), &limits(members), path, Some(memsw_now)).unwrap();
+    let plan = plan(&v1_host(), &limits(members), path, Some(memsw_now), false).unwrap();
     lines_of(&plan)
         .iter()
         .filter_map(|line| Some(line.split_once("write ")?.1.split(' ').next()?.to_string()))
@@ -185,4 +185,17 @@ fn raw_v2_files_need_their_controller_on_v2() {
         let plan = planned(&v1_host(), &unified(file), "x");
         assert_eq!((plan.unmet.len(), plan.steps.len()), (1, 0), "{file}");
     }
+}
+
+#[test]
+fn a_group_for_others_is_in_all_hierarchies_and_counts_what_it_can() {
+    let path = GroupPath::new("/a/b").unwrap();
+    let hierarchies = v2_host();
+    let whole = plan(&hierarchies, &limits(""), path, None, true).unwrap();
+    let lines = lines_of(&whole);
+    assert!(lines.contains(&"write +memory to /cg/a/cgroup.subtree_control if it can be".to_string()), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("hugetlb")), "{lines:?}");
+    let v1 = v1_host();
+    let whole = plan(&v1, &limits(""), path, None, true).unwrap();
+    assert_eq!(whole.directories.len(), v1.iter().count());
 }

@@ -161,3 +161,46 @@ fn a_bridge_has_a_name_and_a_hardware_address() {
     let link = read_link(body(BRIDGE).1);
     assert_eq!(link, Some(Link { index: 0, mtu: 0, mac: mac(&FOUR), up: false }));
 }
+
+#[rustfmt::skip]
+const MOVED: &[u8] = &[
+    52, 0, 0, 0, 16, 0, 0x05, 0, 1, 0, 0, 0, 0, 0, 0, 0,        // RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK
+    0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,             // struct ifinfomsg: interface 7, of which no flag changes
+    11, 0, 3, 0, b'i', b'n', b's', b'i', b'd', b'e', 0, 0,      // IFLA_IFNAME
+    8, 0, 28, 0, 9, 0, 0, 0,                                    // IFLA_NET_NS_FD
+];
+
+#[test]
+fn an_interface_is_moved_under_a_name_with_the_addresses_that_stay() {
+    let bytes = made(|datagram| {
+        datagram.moved(7, "inside", 9);
+        datagram.acknowledge();
+    });
+    assert_eq!(bytes, MOVED);
+    // struct ifaddrmsg: IPv4, 24 bits, scope, interface 7; IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS.
+    let told = |scope: u8, flags: u8| {
+        [
+            &[2u8, 24, 0x80, scope, 7, 0, 0, 0][..],
+            &[8, 0, 1, 0, 10, 0, 0, 1],
+            &[8, 0, 2, 0, 10, 0, 0, 1],
+            &[8, 0, 4, 0, 10, 0, 0, 255],
+            &[8, 0, 8, 0, flags, 0, 0, 0],
+        ]
+        .concat()
+    };
+    let held = read_held(&told(0, 0x80), 7).unwrap();
+    assert_eq!(
+        held,
+        Held { kind: [2, 24], local: vec![10, 0, 0, 1], address: vec![10, 0, 0, 1], broadcast: vec![10, 0, 0, 255] }
+    );
+    assert_eq!(read_held(&told(253, 0x80), 7), None, "of the link only");
+    assert_eq!(read_held(&told(0, 0), 7), None, "for some time only");
+    assert_eq!(read_held(&told(0, 0x80), 8), None, "another interface's");
+    let bytes = made(|datagram| datagram.held(3, &held));
+    let (kind, body) = body(&bytes);
+    assert_eq!((kind, &body[..8]), (libc::RTM_NEWADDR, &[2, 24, 0, 0, 3, 0, 0, 0][..]));
+    assert_eq!(
+        (attribute(&body[8..], 2), attribute(&body[8..], 4), number(&body[8..], 8)),
+        (&[10, 0, 0, 1][..], &[10, 0, 0, 255][..], 2)
+    );
+}

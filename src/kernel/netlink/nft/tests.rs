@@ -4,6 +4,8 @@
 use super::*;
 use crate::kernel::netlink::wire::{attribute, next_attribute, next_message, text};
 
+mod whole;
+
 const SUBNET: Address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 118, 0, 0];
 const OWN: Address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 118, 0, 5];
 
@@ -29,10 +31,16 @@ fn messages(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
 const INTERNAL: &[u8] = &[
     20, 0, 0, 0, 16, 0, 0x01, 0, 1, 0, 0, 0, 0, 0, 0, 0,        // NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST
     0, 0, 0, 10,                                                // struct nfgenmsg: res_id NFNL_SUBSYS_NFTABLES
-    32, 0, 0, 0, 0, 10, 0x01, 0x06, 2, 0, 0, 0, 0, 0, 0, 0,     // NFT_MSG_NEWTABLE, NLM_F_EXCL | NLM_F_CREATE
+    32, 0, 0, 0, 0, 10, 0x01, 0x04, 2, 0, 0, 0, 0, 0, 0, 0,     // NFT_MSG_NEWTABLE, NLM_F_CREATE: so that it can be deleted
     2, 0, 0, 0,                                                 // struct nfgenmsg: NFPROTO_IPV4
     10, 0, 1, 0, b'v', b'i', b'a', b'l', b'0', 0, 0, 0,         // NFTA_TABLE_NAME
-    76, 0, 0, 0, 3, 10, 0x01, 0x04, 3, 0, 0, 0, 0, 0, 0, 0,     // NFT_MSG_NEWCHAIN, NLM_F_CREATE
+    32, 0, 0, 0, 2, 10, 0x01, 0, 3, 0, 0, 0, 0, 0, 0, 0,        // NFT_MSG_DELTABLE
+    2, 0, 0, 0,
+    10, 0, 1, 0, b'v', b'i', b'a', b'l', b'0', 0, 0, 0,
+    32, 0, 0, 0, 0, 10, 0x01, 0x06, 4, 0, 0, 0, 0, 0, 0, 0,     // NFT_MSG_NEWTABLE, NLM_F_EXCL | NLM_F_CREATE
+    2, 0, 0, 0,
+    10, 0, 1, 0, b'v', b'i', b'a', b'l', b'0', 0, 0, 0,
+    76, 0, 0, 0, 3, 10, 0x01, 0x04, 5, 0, 0, 0, 0, 0, 0, 0,     // NFT_MSG_NEWCHAIN, NLM_F_CREATE
     2, 0, 0, 0,
     10, 0, 1, 0, b'v', b'i', b'a', b'l', b'0', 0, 0, 0,         // NFTA_CHAIN_TABLE
     12, 0, 3, 0, b'f', b'o', b'r', b'w', b'a', b'r', b'd', 0,   // NFTA_CHAIN_NAME
@@ -40,7 +48,7 @@ const INTERNAL: &[u8] = &[
       8, 0, 1, 0, 0, 0, 0, 2,                                   //   NFTA_HOOK_HOOKNUM: NF_INET_FORWARD
       8, 0, 2, 0, 0, 0, 0, 0,                                   //   NFTA_HOOK_PRIORITY: NF_IP_PRI_FILTER
     11, 0, 7, 0, b'f', b'i', b'l', b't', b'e', b'r', 0, 0,      // NFTA_CHAIN_TYPE
-    0x18, 1, 0, 0, 6, 10, 0x01, 0x0c, 4, 0, 0, 0, 0, 0, 0, 0,   // NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND
+    0x18, 1, 0, 0, 6, 10, 0x01, 0x0c, 6, 0, 0, 0, 0, 0, 0, 0,   // NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND
     2, 0, 0, 0,
     10, 0, 1, 0, b'v', b'i', b'a', b'l', b'0', 0, 0, 0,         // NFTA_RULE_TABLE
     12, 0, 2, 0, b'f', b'o', b'r', b'w', b'a', b'r', b'd', 0,   // NFTA_RULE_CHAIN
@@ -85,9 +93,12 @@ fn an_internal_networks_table_drops_what_would_get_in_or_out() {
     assert_eq!(bytes[..INTERNAL.len()], *INTERNAL);
     // The other rule is the same with both interfaces exchanged, and asks for an acknowledgement; then the batch ends.
     let all = messages(&bytes);
-    assert_eq!(all.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [16, 0xa00, 0xa03, 0xa06, 0xa06, 17]);
-    assert_eq!(bytes[bytes.len() - 20..], [20, 0, 0, 0, 17, 0, 0x01, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10]);
-    let mut expressions = attribute(&all[4].1[4..], RULE_EXPRESSIONS);
+    assert_eq!(
+        all.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
+        [16, 0xa00, 0xa02, 0xa00, 0xa03, 0xa06, 0xa06, 17]
+    );
+    assert_eq!(bytes[bytes.len() - 20..], [20, 0, 0, 0, 17, 0, 0x01, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10]);
+    let mut expressions = attribute(&all[6].1[4..], RULE_EXPRESSIONS);
     let mut shown = Vec::new();
     while let Some((ELEMENT, element)) = next_attribute(&mut expressions) {
         let second = attribute(attribute(element, 2), 2);

@@ -10,6 +10,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use profile::{flag, known};
+
 use super::filter::{ALLOW, NATIVE, fail};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
@@ -41,15 +43,15 @@ type Compile = fn(&Value) -> Result<(Filter, bool)>;
 /// What is made of a profile of docker's form.
 type Resolve = fn(&Value, u64, &str) -> Result<Value>;
 
-static COLD_GATE_COMPILE: Gate<Compile> = Gate(profile::compile);
-static COLD_GATE_RESOLVE: Gate<Resolve> = Gate(docker::resolve);
+static COLD_GATE_SELDOM_COMPILE: Gate<Compile> = Gate(profile::compile);
+static COLD_GATE_SELDOM_RESOLVE: Gate<Resolve> = Gate(docker::resolve);
 
 /// The filter that a specification's `linux.seccomp` asks for, and whether a process outside decides about some calls.
 ///
 /// # Errors
 /// Names the member whose value is not one of the specification's.
 pub fn compile(seccomp: &Value) -> Result<(Filter, bool)> {
-    COLD_GATE_COMPILE.open()?(seccomp)
+    COLD_GATE_SELDOM_COMPILE.open()?(seccomp)
 }
 
 /// The `linux.seccomp` that a profile of docker's form comes to, for a container with these capabilities on this kernel.
@@ -57,7 +59,7 @@ pub fn compile(seccomp: &Value) -> Result<(Filter, bool)> {
 /// # Errors
 /// What is no profile.
 pub fn resolve(profile: &Value, capabilities: u64, kernel: &str) -> Result<Value> {
-    COLD_GATE_RESOLVE.open()?(profile, capabilities, kernel)
+    COLD_GATE_SELDOM_RESOLVE.open()?(profile, capabilities, kernel)
 }
 
 /// The default profile, for a container with these capabilities at most.

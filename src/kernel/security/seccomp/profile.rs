@@ -32,6 +32,8 @@ pub const NEW_LISTENER: u32 = 8;
 
 /// The flags, without `SECCOMP_FILTER_FLAG_`, each at the number of its bit.
 const FLAGS: &str = "TSYNC LOG SPEC_ALLOW NEW_LISTENER TSYNC_ESRCH WAIT_KILLABLE_RECV";
+/// Those that no profile can ask for.
+const OWN_FLAGS: [usize; 2] = [3, 4];
 /// How arguments are compared, without `SCMP_CMP_`.
 const OPERATORS: &str = "NE LT LE EQ GE GT MASKED_EQ";
 
@@ -57,6 +59,34 @@ struct Rule<'a> {
 
 /// What becomes of a call: conditions in turn with their verdicts, and the verdict if all fail.
 type Decision<'a> = (Vec<(&'a [Condition], u32)>, u32);
+
+/// Actions, operators, architectures and flags by their whole names, which `vial oci features` tells, in this order.
+#[must_use]
+pub fn known() -> [Vec<&'static str>; 4] {
+    let lists = [
+        ("SCMP_ACT_", ACTIONS),
+        ("SCMP_CMP_", OPERATORS),
+        ("SCMP_ARCH_", ARCHITECTURES),
+        ("SECCOMP_FILTER_FLAG_", FLAGS),
+    ];
+    lists.map(|(start, list)| {
+        let mut names = Vec::new();
+        for (bit, name) in list.parts(b' ').enumerate() {
+            // The kernel's listener is not for the profile to ask for.
+            if list != FLAGS || !OWN_FLAGS.contains(&bit) {
+                names.push(join!("{}{}", start, name));
+            }
+        }
+        names
+    })
+}
+
+/// The flag of this name, as a bit.
+#[must_use]
+pub fn flag(name: &str) -> Option<u32> {
+    let bit = name.strip_prefix("SECCOMP_FILTER_FLAG_").and_then(|name| place(FLAGS, name))?;
+    (!OWN_FLAGS.contains(&bit)).then_some(1 << bit)
+}
 
 fn refuse(member: &str, value: &str) -> Error {
     Error::new(say!("linux.seccomp: {}: unknown value {}", member, value))
@@ -168,9 +198,7 @@ fn flags(seccomp: &Value) -> Result<u32> {
     let mut flags = 0;
     for name in names {
         let name = name.as_str().unwrap_or_default();
-        let bit = name.strip_prefix("SECCOMP_FILTER_FLAG_").and_then(|name| place(FLAGS, name));
-        let Some(bit) = bit.filter(|bit| ![3, 4].contains(bit)) else { return Err(refuse("flags", name)) };
-        flags |= 1 << bit;
+        flags |= flag(name).ok_or_else(|| refuse("flags", name))?;
     }
     // One process has nobody to be in time with; a listener and that exclude each other.
     Ok(flags & !1)

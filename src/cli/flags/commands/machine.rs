@@ -1,0 +1,59 @@
+//! Commands that concern vial itself, and the machine.
+
+use super::super::table::{GC, JSON};
+use super::super::{BLANK, Command};
+
+/// They come last in help.
+pub(in super::super) const ROWS: [Command; 6] = [
+    Command {
+        names: "gc|image prune",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Remove what killed or interrupted commands left behind"),
+        examples: phrase!(
+            "gc --dry-run # only say what would go\n\
+             gc --images # and old images, which `image prune` does alone"
+        ),
+        groups: &[GC],
+        ..BLANK
+    },
+    Command {
+        names: "syscalls",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("List every system call that vial can make"),
+        examples: phrase!("syscalls --json"),
+        groups: &[JSON],
+        ..BLANK
+    },
+    Command {
+        names: "info|system info",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Say what this kernel and machine offer to containers"),
+        examples: phrase!("info --json"),
+        groups: &[JSON],
+        ..BLANK
+    },
+    Command {
+        names: "check",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Try all that vial can use of the kernel, and say what is missing"),
+        examples: phrase!("check # exits with 0 if a plain `run` works here, else with 1"),
+        groups: &[JSON],
+        ..BLANK
+    },
+    Command {
+        names: "version",
+        usage: phrase!("[OPTIONS]"),
+        help: phrase!("Print the version"),
+        examples: phrase!("version --json"),
+        groups: &[JSON],
+        ..BLANK
+    },
+    Command {
+        names: "help",
+        usage: phrase!("[COMMAND]"),
+        help: phrase!("Explain a command"),
+        examples: phrase!("help run"),
+        args: (0, 2),
+        ..BLANK
+    },
+];

@@ -1,0 +1,244 @@
+//! Code whose calls say where they lead, which packs better.
+//!
+//! In code a call names its target by the distance, which differs for each caller; where it leads is the same for all. The build
+//! changes what it packs like this (`src/rt/cold_link.rs`); whoever unpacks it changes it back, and so what it resembles.
+//!
+//! # Source
+//! "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2, CALL and JMP; "Arm Architecture Reference Manual" for
+//! A-profile, BL and ADRP.
+
+/// Where a piece of code is.
+#[derive(Clone, Copy)]
+pub struct Position {
+    /// Its own address.
+    pub address: u32,
+    /// The address that all code begins at.
+    pub first: u32,
+}
+
+/// x86's code, whose calls and jumps become shorter: three bytes say where the target is, the highest first. What only looks like a
+/// call, because its target would be in no code, stays; a byte [`ESCAPE`] is put behind its first one if it could be taken for a
+/// short one.
+pub mod x86 {
+    use super::Position;
+
+    /// How many targets' places there are, in units of 2^16: what the first of three bytes is below.
+    const PLACES: u8 = 0x1F;
+    /// Says that no short call follows.
+    pub(super) const ESCAPE: u8 = 0xFF;
+    /// How many bytes are looked at together.
+    const CHUNK: usize = 16;
+
+    /// Which of these bytes are the first one of a call or of a jump by a distance of 32 bits, as bits.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a few instructions of the loop below")]
+    #[allow(unsafe_code, reason = "nothing else is as fast, and nothing depends so much on it")]
+    fn firsts(bytes: &[u8; CHUNK]) -> u32 {
+        use core::arch::x86_64::{_mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8};
+        // SAFETY: every processor of 64 bits has SSE2, and so many bytes are read as there are.
+        unsafe {
+            let even = _mm_and_si128(_mm_loadu_si128(bytes.as_ptr().cast()), _mm_set1_epi8(!1));
+            _mm_movemask_epi8(_mm_cmpeq_epi8(even, _mm_set1_epi8(0xe8u8 as i8))) as u32
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn firsts(bytes: &[u8; CHUNK]) -> u32 {
+        bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u32::from(byte & 0xfe == 0xe8))
+    }
+
+    /// Copies code from one place to another, up to the first byte of a call or of a jump by a distance of 32 bits, and that; whether
+    /// there is one, and `None` if there is no room. Behind what it copies something may be written.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "optimising for size keeps the loop out of line; the build script's own lints don't mind"
+    )]
+    fn copy(code: &[u8], from: &mut usize, room: &mut [u8], to: &mut usize) -> Option<bool> {
+        loop {
+            let (code, room) = (code.get(*from..)?, room.get_mut(*to..)?);
+            if let (Some(bytes), Some(place)) = (code.first_chunk(), room.first_chunk_mut()) {
+                *place = *bytes;
+                let found = firsts(bytes);
+                if found != 0 {
+                    let count = found.trailing_zeros() as usize + 1;
+                    (*from, *to) = (*from + count, *to + count);
+                    return Some(true);
+                }
+                (*from, *to) = (*from + CHUNK, *to + CHUNK);
+            } else {
+                let Some(&byte) = code.first() else { return Some(false) };
+                *room.first_mut()? = byte;
+                (*from, *to) = (*from + 1, *to + 1);
+                if byte & 0xfe == 0xe8 {
+                    return Some(true);
+                }
+            }
+        }
+    }
+
+    /// Shortens code; how long it is then. There must be as much room as the code has, and a bit for escapes; `None` if there is not.
+    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
+        let (mut at, mut to) = (0, 0);
+        while copy(code, &mut at, short, &mut to)? {
+            let distance = code.get(at..)?.first_chunk();
+            let offset = distance.map_or(u32::MAX, |distance| {
+                let target = u32::from_le_bytes(*distance).wrapping_add(position.address).wrapping_add(at as u32 + 4);
+                target.wrapping_sub(position.first)
+            });
+            if offset >> 16 < PLACES.into() {
+                *short.get_mut(to..)?.first_chunk_mut()? = (offset << 8).to_be_bytes();
+                (at, to) = (at + 4, to + 3);
+            } else if code.get(at).is_some_and(|next| *next < PLACES || *next == ESCAPE) {
+                *short.get_mut(to)? = ESCAPE;
+                to += 1;
+            }
+        }
+        Some(to)
+    }
+
+    /// Makes shortened code long again; `None` if it is not as long as there is room.
+    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
+        let (mut at, mut to) = (0, 0);
+        while copy(short, &mut at, code, &mut to)? {
+            match short.get(at..)?.first_chunk() {
+                Some(&[high, middle, low]) if high < PLACES => {
+                    let target = u32::from_be_bytes([0, high, middle, low]).wrapping_add(position.first);
+                    let distance = target.wrapping_sub(position.address).wrapping_sub(to as u32 + 4);
+                    *code.get_mut(to..)?.first_chunk_mut()? = distance.to_le_bytes();
+                    (at, to) = (at + 3, to + 4);
+                }
+                _ => at += usize::from(short.get(at) == Some(&ESCAPE)),
+            }
+        }
+        (to == code.len()).then_some(())
+    }
+}
+
+/// Arm's code of 64 bits, which stays as long as it is.
+pub mod arm {
+    use super::Position;
+
+    /// The bits of a distance, in words, in a call.
+    const WORDS: u32 = (1 << 26) - 1;
+    /// The bits of a distance, in pages, in an instruction that makes an address.
+    const PAGES: u32 = 0x60ff_ffe0;
+
+    /// Says where calls lead.
+    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
+        change(code, position, short, u32::wrapping_add)
+    }
+
+    /// Says how far that is again; `None` if the code is not as long as there is room.
+    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
+        (change(short, position, code, u32::wrapping_sub)? == code.len()).then_some(())
+    }
+
+    fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {
+        let to = to.get_mut(..from.len())?;
+        to.copy_from_slice(from);
+        let mut address = position.address;
+        for bytes in to.as_chunks_mut::<4>().0 {
+            let word = u32::from_le_bytes(*bytes);
+            if word >> 26 == 0x25 {
+                let here = address.wrapping_sub(position.first) >> 2;
+                *bytes = (word & !WORDS | add(word, here) & WORDS).to_le_bytes();
+            } else if word & 0x9f00_0000 == 0x9000_0000 {
+                let pages = add(word >> 29 & 3 | word >> 3 & 0x1f_fffc, address >> 12);
+                *bytes = (word & !PAGES | (pages & 3) << 29 | (pages & 0x1f_fffc) << 3).to_le_bytes();
+            }
+            address = address.wrapping_add(4);
+        }
+        Some(from.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::x86::{ESCAPE, lengthen, shorten};
+    use super::*;
+
+    fn shortened(code: &[u8], position: Position) -> Vec<u8> {
+        let mut short = vec![0; 2 * code.len() + 4];
+        let length = shorten(code, position, &mut short).unwrap();
+        short.truncate(length);
+        let mut long = vec![0; code.len()];
+        lengthen(&short, position, &mut long).unwrap();
+        assert_eq!(long, code);
+        short
+    }
+
+    #[test]
+    fn a_call_is_where_it_leads_in_three_bytes() {
+        let position = Position { address: 0x1000, first: 0x800 };
+        // push; call 0x1010; jmp 0x0fff; a call that is cut short.
+        let code = [0x50, 0xe8, 0x0a, 0, 0, 0, 0xe9, 0xf4, 0xff, 0xff, 0xff, 0xe8, 0x20, 2];
+        assert_eq!(shortened(&code, position), [0x50, 0xe8, 0, 0x08, 0x10, 0xe9, 0, 0x07, 0xff, 0xe8, 0x20, 2]);
+    }
+
+    #[test]
+    fn what_leads_to_no_code_is_told_apart() {
+        let position = Position { address: 0x1000, first: 0x1000 };
+        for (code, short) in [
+            (&[0xe8, 1, 2, 3, 4][..], &[0xe8, ESCAPE, 1, 2, 3, 4][..]),
+            (&[0xe8, 0x1f, 2, 3, 4], &[0xe8, 0x1f, 2, 3, 4]),
+            (&[0xe9, 0xff, 2, 3, 4], &[0xe9, ESCAPE, 0xff, 2, 3, 4]),
+            (&[0xe8, 0], &[0xe8, ESCAPE, 0]),
+            (&[0xe8, 0xe8], &[0xe8, 0xe8]),
+            (&[0xe8], &[0xe8]),
+            // The last places that are reached, and those behind.
+            (&[0xe8, 0xfa, 0xff, 0x1e, 0], &[0xe8, 0x1e, 0xff, 0xff]),
+            (&[0xe8, 0xfb, 0xff, 0x1e, 0], &[0xe8, 0xfb, 0xff, 0x1e, 0]),
+        ] {
+            assert_eq!(shortened(code, position), short, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_shortened_comes_back() {
+        let mut noise = 1u32;
+        for round in 0..2000 {
+            let position = Position { address: round << 12, first: round << 10 };
+            let code: Vec<u8> = (0..round % 97)
+                .map(|_| {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    // Half of all bytes are of calls, or their distances' upper bytes.
+                    let of_calls = [0xe8, 0xe9, 0, 0xff, 0x1e, 0x1f, 0x20, 0xe8];
+                    if noise >> 30 < 2 { of_calls[(noise >> 8) as usize % 8] } else { (noise >> 16) as u8 }
+                })
+                .collect();
+            shortened(&code, position);
+        }
+    }
+
+    #[test]
+    fn damaged_code_and_too_little_room_do_no_harm() {
+        let position = Position { address: 0, first: 0 };
+        let code = [0xe8, 1, 2, 3, 4, 0xe9, 0, 0, 0, 0];
+        for length in 0..10 {
+            assert!(shorten(&code, position, &mut vec![0; length]).is_none_or(|short| short <= length));
+            for room in 0..20 {
+                let _ = lengthen(&code[..length], position, &mut vec![0; room]);
+            }
+        }
+    }
+
+    #[test]
+    fn arms_calls_and_addresses_stay_as_long_as_they_are() {
+        let position = Position { address: 0x23_0008, first: 0x20_0000 };
+        // nop; bl +0x10; bl -8; adrp x0, +0x5000; adrp x3, -0x1000; b +4; two bytes more.
+        let words = [0xd503_201f_u32, 0x9400_0004, 0x97ff_fffe, 0xb000_0020, 0xf0ff_ffe3, 0x1400_0001];
+        let code = [words.map(u32::to_le_bytes).as_flattened(), &[0x94, 1]].concat();
+        // The words that calls lead to, from where code begins, and the pages.
+        let changed = [0xd503_201f_u32, 0x9400_c007, 0x9400_c002, 0xb000_11a0, 0xf000_1163, 0x1400_0001];
+        let mut short = vec![0; code.len() + 5];
+        assert_eq!(arm::shorten(&code, position, &mut short), Some(code.len()));
+        assert_eq!(short[..24], *changed.map(u32::to_le_bytes).as_flattened());
+        let mut long = vec![0; code.len()];
+        assert_eq!(arm::lengthen(&short[..code.len()], position, &mut long), Some(()));
+        assert_eq!(long, code);
+        assert_eq!(arm::lengthen(&short, position, &mut long), None);
+        assert_eq!(arm::lengthen(&short[..20], position, &mut long), None);
+    }
+}
