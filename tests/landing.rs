@@ -163,13 +163,15 @@ fn a_full_disk_with_a_journal_leaves_no_half_image(scene: &Scene) {
 
 fn a_quota_that_is_used_up_is_told_and_leaves_no_half_image(scene: &Scene) {
     tree(scene);
-    // Making a directory of the tree, writing its largest file, and putting it all on the disk.
-    for (call, when) in [("mkdirat", "7+"), ("write", "4+"), ("syncfs", "1")] {
+    // Making a directory of the tree, writing its largest file, putting it all on the disk; then the layer's name and the image's.
+    for (call, when) in [("mkdirat", "7+"), ("write", "4+"), ("syncfs", "1"), ("fsync", "1"), ("fsync", "2")] {
         let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=EDQUOT:when={when}"));
         let words = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, VIAL, "import", "tree", "it"];
         let output = scene.command("strace", words).ends(125).prints("");
         assert!(call == "write" || output.stderr.contains("hint: the quota is used up"), "{}", output.shown());
-        assert_eq!(entries(&scene.root(), "images"), BTreeSet::new(), "{call}");
+        for kind in ["images", "layers"] {
+            assert_eq!(entries(&scene.root(), kind), BTreeSet::new(), "{call} {when}");
+        }
         is_sound(scene, &scene.root(), call);
     }
     scene.vial(["import", "tree", "it"]).ok();

@@ -4,6 +4,7 @@
 //! called by its digest there, and hands it to [`Store::land`] with the configuration. A process that is killed, and a machine
 //! that loses its power, leave the image whole or not at all.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::frame::Frame;
@@ -76,12 +77,36 @@ impl Store {
         let _why = sys::because(phrase!("put the image in its place"));
         let _lock = self.hold(Lock::Exclusive)?;
         let root = self.root.by_ref();
+        let mut moved = Vec::new();
+        let result = self.publish(work, id, &layers, names, &mut moved);
+        if result.is_err() {
+            // Nobody has seen them: the lock is held.
+            for (name, target) in moved {
+                let _ = file::rename(root, target, work.dir.by_ref(), name, false);
+            }
+        }
+        result.map(|()| id)
+    }
+
+    /// Renames all, in that order, and notes which layers were and nothing needs yet.
+    fn publish(
+        &self,
+        work: &Workspace,
+        id: &str,
+        layers: &[&str],
+        names: &[&str],
+        moved: &mut Vec<(&'static CStr, &'static CStr)>,
+    ) -> Result<()> {
+        let root = self.root.by_ref();
         for layer in self.directory(file::path(work.path)?)?.into_iter().filter(|name| is_id(name)) {
-            let target = file::path(join!("layers/{}", layer))?;
-            match file::rename(work.dir.by_ref(), file::path(layer)?, root, target, false) {
+            let (name, target) = (file::path(layer)?, file::path(join!("layers/{}", layer))?);
+            match file::rename(work.dir.by_ref(), name, root, target, false) {
                 // Another import had the same content.
                 Err(error) if error.is(Errno::EEXIST) || error.is(Errno::ENOTEMPTY) => {}
-                result => result?,
+                result => {
+                    result?;
+                    moved.push((name, target));
+                }
             }
         }
         for layer in layers {
@@ -100,8 +125,9 @@ impl Store {
             work.place(self, join!("{}\n{}\n", id, before), reference_path(name))?;
         }
         file::rename(work.dir.by_ref(), c"config", root, file::path(image_path(id))?, true)?;
-        self.sync(c"images")?;
-        Ok(id)
+        // From now on an image needs them.
+        moved.clear();
+        self.sync(c"images")
     }
 
     /// Waits until the names in one of the store's directories are on the disk.

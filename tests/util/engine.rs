@@ -244,7 +244,11 @@ impl<'a> Engine<'a> {
     pub fn end(self) {
         if self.containerd.borrow().is_none() {
             self.podman(&["pod", "rm", "-fa", "-t", "0"]).ok();
-            self.podman(&["rm", "-fa", "-t", "0"]).ok();
+            // Its own cleaning up is in the way for a moment, with runc below as well.
+            eventually("podman removes its containers", || {
+                let removed = self.podman(&["rm", "-fa", "-t", "0"]).run();
+                (!removed.stderr.contains("/shm: device or resource busy")).then(|| removed.ends(0))
+            });
         }
         self.assert_vial_has_none();
         let left = self.left_groups();

@@ -51,6 +51,8 @@ impl<'a> Host<'a> {
         for name in [&near, &far] {
             ip(&["netns", "add", name]);
             ip(&["-n", name, "link", "set", "lo", "up"]);
+            // A new namespace takes after the machine's.
+            ip(&["netns", "exec", name, "sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"]);
         }
         let mtu = mtu.to_string();
         #[rustfmt::skip]
