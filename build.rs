@@ -30,6 +30,7 @@ const EMPTY: &[&str] = &["c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_s"
 const SCRIPT: &str = "SECTIONS
 {
   /DISCARD/ : { *(EXCLUDE_FILE(*crt*.o) .eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) *(.comment) *(.note.*) }
+  /DISCARD/ : { *(.ARM.exidx* .ARM.extab*) }
 }
 INSERT AFTER .text;
 ";

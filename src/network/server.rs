@@ -20,7 +20,7 @@ use crate::sys::internet::{self, Peer};
 use crate::sys::ledger::Role;
 use crate::sys::poll::{self, Waiting};
 use crate::sys::process::{self, Side};
-use crate::sys::{Fd, file};
+use crate::sys::{Fd, file, number};
 
 /// The most datagrams that wait for an answer, and those of one sender, whose oldest makes room for a further one.
 const FLOWS: usize = 512;
@@ -35,11 +35,11 @@ const SILENCE: u64 = 60_000;
 /// What both ask of the kernel, and behind [`COMMON`] what only a name server does, which has files and may need new doors.
 #[rustfmt::skip]
 static CALLS: &[Sysno] = &[
-    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvfrom, Sysno::sendto, Sysno::accept4, Sysno::socket, Sysno::connect,
-    Sysno::shutdown, Sysno::close, Sysno::fcntl, Sysno::clone, Sysno::wait4, Sysno::kill, Sysno::prctl, Sysno::getpid,
-    Sysno::getppid, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall, Sysno::mmap, Sysno::munmap,
-    Sysno::mremap, Sysno::mprotect, Sysno::exit_group,
-    Sysno::openat, Sysno::getdents64, Sysno::flock, Sysno::getrandom, Sysno::bind, Sysno::listen, Sysno::setsockopt,
+    number::ppoll, number::read, number::write, number::recvfrom, number::sendto, number::accept4, number::socket, number::connect,
+    number::shutdown, number::close, number::fcntl, number::clone, number::wait4, number::kill, number::prctl, number::getpid,
+    number::getppid, number::clock_gettime, number::nanosleep, number::restart_syscall, number::mmap, number::munmap,
+    number::mremap, number::mprotect, number::exit_group,
+    number::openat, number::getdents64, number::flock, number::getrandom, number::bind, number::listen, number::setsockopt,
 ];
 const COMMON: usize = 25;
 

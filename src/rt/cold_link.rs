@@ -14,6 +14,10 @@
 //! # Source
 //! The System V ABI, "Object Files"; `elf.h`.
 
+#[path = "cold_link/class.rs"]
+mod class;
+#[path = "cold_link/finish.rs"]
+mod finish;
 #[path = "cold_link/object.rs"]
 mod object;
 #[path = "cold_link/packs.rs"]
@@ -27,9 +31,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use object::{Object, Section, Target, X86_64, number, put};
+use finish::finish;
+use object::{Object, Section, Target};
 use packs::{HOT, HOT_FUNCTIONS, PACKS};
-use short_code::Position;
 
 /// Names the linker that this stands before.
 pub const LINKER: &str = "VIAL_LINKER";
@@ -41,10 +45,6 @@ const USUAL: &str = "commands";
 const OPENER: &str = "vial_hatch";
 /// The page size that addresses and places in the file agree by: the largest of any machine's.
 const PAGE: u64 = 0x10000;
-/// `PT_NULL`, `PT_LOAD`, `PF_R`.
-const NULL: u32 = 0;
-const LOAD: u32 = 1;
-const READ: u32 = 4;
 /// What sections and parts of the finished program are called.
 const COLD: &str = ".cold.";
 
@@ -315,6 +315,8 @@ pub fn link(linker: &str) -> ExitCode {
             }
         }
     }
+    // What is kept as it was linked is to have its symbols; the program itself loses them when it is packed.
+    arguments.retain(|argument| !matches!(argument.as_str(), "-s" | "--strip-all" | "-Wl,--strip-all"));
     let parts = used.iter().map(|pack| {
         let name = format!("{COLD}{}", PACKS[*pack].name);
         format!("  {name} ALIGN({PAGE}) : {{\n    *({name})\n    . = ALIGN(16);\n  }}\n")
@@ -340,143 +342,4 @@ pub fn link(linker: &str) -> ExitCode {
         fs::write(beside("packs.txt"), report).expect("write what is where");
     }
     ExitCode::SUCCESS
-}
-
-/// Packs a program's last segment. In its place are a table, and the packs: for each the address and the length, the length of
-/// what is packed, and which packs are unpacked before (bits).
-fn finish(path: &Path, used: &BTreeSet<usize>, report: &mut String) {
-    let mut program = fs::read(path).expect("read the program");
-    let (headers, count) = (number(&program, 0x20, 8) as usize, number(&program, 0x38, 2) as usize);
-    // Sections follow: the headers of those that are not packed stay, so that programs can be looked into.
-    let (sections, section_count) = (number(&program, 0x28, 8) as usize, number(&program, 0x3c, 2) as usize);
-    let mut table = program[sections..sections + 64 * section_count].to_vec();
-    let names = number(&program, 0x3e, 2) as usize;
-    let content = |header: &[u8]| program[number(header, 24, 8) as usize..][..number(header, 32, 8) as usize].to_vec();
-    let strings = content(&table[64 * names..]);
-    let name = |header: &[u8]| &strings[number(header, 0, 4) as usize..];
-    let is_cold = |header: &&[u8]| name(header).starts_with(COLD.as_bytes());
-    let address = number(table.chunks_exact(64).find(is_cold).expect("something is packed"), 16, 8);
-    // What is packed has one segment, or several if the linker leaves out what is between; the last one is kept.
-    let segments = (0..count).map(|index| headers + 56 * index);
-    let segments: Vec<usize> = segments.filter(|at| number(&program, *at, 4) == u64::from(LOAD)).collect();
-    let (cold, others): (Vec<usize>, Vec<usize>) =
-        segments.into_iter().partition(|at| number(&program, at + 16, 8) + number(&program, at + 40, 8) > address);
-    let end = |at: &usize, field| number(&program, at + field, 8) + number(&program, at + 32, 8);
-    let end_before = others.iter().map(|at| end(at, 8)).max().expect("there is another segment");
-    let size = cold.iter().map(|at| end(at, 16)).max().expect("what is packed has a segment") - address;
-    let last = cold[cold.len() - 1];
-    let is_code = |header: &[u8]| name(header).starts_with(b".text\0");
-    let code = table.chunks_exact(64).find(|header| is_code(header)).expect("a program has code");
-    let before = content(code);
-    // A row before the first has their number, and where the code is that packs resemble.
-    let mut rows = vec![0; 16 * (1 + PACKS.len())];
-    for (field, value) in [PACKS.len() as u64, number(code, 16, 8), before.len() as u64].into_iter().enumerate() {
-        put(&mut rows, 4 * field, 4, value);
-    }
-    let (machine, first) = (number(&program, 0x12, 2), number(code, 16, 8) as u32);
-    let before = short(&before, machine, Position { address: first, first });
-    let mut packed = Vec::new();
-    let mut codes = BTreeMap::new();
-    for header in table.chunks_exact(64) {
-        let place = number(header, 16, 8);
-        let is = |pack: &usize| name(header).starts_with(format!("{COLD}{}\0", PACKS[*pack].name).as_bytes());
-        let Some(pack) = used.iter().find(|pack| is(pack)) else { continue };
-        let code = content(header);
-        let whole = code.len();
-        let code = short(&code, machine, Position { address: place as u32, first });
-        // It resembles what is not packed, and what is unpacked before it.
-        let mut before = before.clone();
-        before.extend(
-            codes.iter().filter(|(other, _)| with_needed(*pack) >> **other & 1 != 0).flat_map(|(_, code)| code),
-        );
-        let bytes = compress(&code, &before);
-        let fields = [place, whole as u64, bytes.len() as u64, with_needed(*pack).into()];
-        for (field, value) in fields.into_iter().enumerate() {
-            put(&mut rows, 16 * (1 + pack) + 4 * field, 4, value);
-        }
-        codes.insert(*pack, code);
-        let _ = writeln!(report, "{:10} {whole} bytes, packed {}", PACKS[*pack].name, bytes.len());
-        packed.extend_from_slice(&bytes);
-    }
-    for pack in (0..PACKS.len()).filter(|pack| !used.contains(pack)) {
-        // Empty, but what it needs is unpacked.
-        put(&mut rows, 16 * (1 + pack) + 12, 4, with_needed(pack).into());
-    }
-    rows.extend_from_slice(&packed);
-    program.truncate(end_before as usize);
-    while !program.len().is_multiple_of(8) {
-        program.push(0);
-    }
-    let start = program.len() as u64;
-    program.extend_from_slice(&rows);
-    let strings_at = program.len() as u64;
-    program.extend_from_slice(&strings);
-    while !program.len().is_multiple_of(8) {
-        program.push(0);
-    }
-    let table_at = program.len() as u64;
-    put(&mut table[64 * names..], 24, 8, strings_at);
-    let kept: Vec<&[u8]> = table.chunks_exact(64).filter(|header| !is_cold(header)).collect();
-    let names_before = table[..64 * names].chunks_exact(64).filter(|header| !is_cold(header)).count();
-    for (at, size, value) in [(0x28, 8, table_at), (0x3c, 2, kept.len() as u64), (0x3e, 2, names_before as u64)] {
-        put(&mut program, at, size, value);
-    }
-    program.extend_from_slice(&kept.concat());
-    // The packed bytes are mapped behind the place that they are unpacked to.
-    let mapped = (address + size).next_multiple_of(PAGE) + start % PAGE;
-    for at in &cold[..cold.len() - 1] {
-        put(&mut program, *at, 4, NULL.into());
-    }
-    put(&mut program, last + 4, 4, READ.into());
-    for (field, value) in
-        [(8, start), (16, mapped), (24, mapped), (32, rows.len() as u64), (40, rows.len() as u64), (48, PAGE)]
-    {
-        put(&mut program, last + field, 8, value);
-    }
-    fs::write(path, program).expect("write the program");
-}
-
-/// Code as it is packed.
-fn short(code: &[u8], machine: u64, position: Position) -> Vec<u8> {
-    let (mut short, mut long) = (vec![0; 2 * code.len() + 4], vec![0; code.len()]);
-    let there = if machine == X86_64 { short_code::x86::shorten } else { short_code::arm::shorten };
-    let back = if machine == X86_64 { short_code::x86::lengthen } else { short_code::arm::lengthen };
-    let length = there(code, position, &mut short).expect("there is room for it");
-    short.truncate(length);
-    back(&short, position, &mut long).expect("it is as long as it was");
-    assert_eq!(long, code, "short code is the same made long again");
-    short
-}
-
-/// Packs with what comes before as a prefix: a frame without its header, see `base::zstd::Alike`.
-fn compress(bytes: &[u8], before: &[u8]) -> Vec<u8> {
-    use zstd::zstd_safe::{CCtx, CParameter, Strategy};
-    let mut shortest: Option<Vec<u8>> = None;
-    for (shortest_match, length) in [(3, 4096), (3, 64), (4, 4096), (5, 4096)] {
-        let mut context = CCtx::create();
-        for parameter in [
-            CParameter::CompressionLevel(22),
-            CParameter::ContentSizeFlag(false),
-            CParameter::ChecksumFlag(false),
-            CParameter::WindowLog(20),
-            CParameter::ChainLog(24),
-            CParameter::HashLog(22),
-            CParameter::SearchLog(16),
-            CParameter::MinMatch(shortest_match),
-            CParameter::TargetLength(length),
-            CParameter::Strategy(Strategy::ZSTD_btultra2),
-        ] {
-            context.set_parameter(parameter).expect("choose how to pack");
-        }
-        context.ref_prefix(before).expect("choose what it resembles");
-        let mut packed = vec![0; bytes.len() + 1000];
-        let length = context.compress2(&mut packed[..], bytes).expect("pack what is cold");
-        // The magic number; no flags; the size of the window.
-        assert_eq!(packed[..5], [0x28, 0xb5, 0x2f, 0xfd, 0], "the frame's header is as short as can be");
-        let packed = packed[6..length].to_vec();
-        if shortest.as_ref().is_none_or(|shortest| packed.len() < shortest.len()) {
-            shortest = Some(packed);
-        }
-    }
-    shortest.expect("it was packed")
 }

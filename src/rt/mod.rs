@@ -25,8 +25,10 @@ unsafe extern "C" {
     static cold_end: u8;
 }
 
-/// Bytes of a program header, and where its address stands, for a program of 64 bits.
-const PROGRAM_HEADER: [usize; 2] = [56, 16];
+/// Where in the file's header the place and the number of program headers stand, how many bytes each has, and where in it its address
+/// stands; `elf.h`.
+const PROGRAM_HEADERS: [usize; 4] =
+    if cfg!(target_pointer_width = "64") { [0x20, 0x38, 56, 16] } else { [0x1c, 0x2c, 32, 8] };
 
 /// Finds the packed part of this program: the segment behind the place where it is to be, which begins with the number of packs. There is none if that place itself
 /// is one, as in a program that was linked without packing.
@@ -37,8 +39,8 @@ fn find_cold() {
     let number = |at: usize, size: usize| {
         header[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | *byte as usize)
     };
-    let (table, count) = (number(0x20, 8), number(0x38, 2));
-    let [size, address] = PROGRAM_HEADER;
+    let [table, count, size, address] = PROGRAM_HEADERS;
+    let (table, count) = (number(table, size_of::<usize>()), number(count, 2));
     for index in 0..count {
         let entry = (&raw const HEADER as usize + table + index * size) as *const u8;
         // SAFETY: the program headers are mapped with the file's own header, and so many of them are there.
@@ -78,6 +80,19 @@ unsafe extern "C" fn vial_start() -> ! {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vial_start() -> ! {
     core::arch::naked_asm!("mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {begin}", "udf #0", begin = sym begin)
+}
+
+/// The program's first instruction: hands the initial stack to [`begin`].
+///
+/// # Safety
+/// Only the kernel may jump here.
+#[cfg(target_arch = "arm")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_start() -> ! {
+    core::arch::naked_asm!(
+        "mov r11, #0", "mov lr, #0", "mov r0, sp", "bic r1, r0, #7", "mov sp, r1", "bl {begin}", "udf #0", begin = sym begin,
+    )
 }
 
 /// What a hatch calls (`cold_link`): unpacks the pack whose number the hatch has pushed, unless it is there, and changes no register.
@@ -141,6 +156,37 @@ unsafe extern "C" fn vial_hatch() {
         "2:",
         "ldp x0, x1, [sp], #16",
         "br x16",
+        unpacked = sym cold::UNPACKED,
+        unpack = sym cold::unpack_or_exit,
+    )
+}
+
+/// Where a hatch leads (`cold_link`), whose third word `r12` is the place of: unpacks the pack that the upper six bits of that word
+/// are the number of, unless it is there, and goes on to the address in the rest of it. No register changes but `r12`.
+///
+/// # Safety
+/// Only hatches may come here.
+#[cfg(target_arch = "arm")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_hatch() {
+    core::arch::naked_asm!(
+        "ldr r12, [r12, #4]",
+        "push {{r0, r1, r2, r3, r12, lr}}",
+        "lsr r0, r12, #26",
+        "movw r1, #:lower16:{unpacked}",
+        "movt r1, #:upper16:{unpacked}",
+        "ldr r1, [r1]",
+        "lsr r1, r1, r0",
+        "tst r1, #1",
+        "bne 2f",
+        "vpush {{d0, d1, d2, d3, d4, d5, d6, d7}}",
+        "bl {unpack}",
+        "vpop {{d0, d1, d2, d3, d4, d5, d6, d7}}",
+        "2:",
+        "pop {{r0, r1, r2, r3, r12, lr}}",
+        "bic r12, r12, #0xfc000000",
+        "bx r12",
         unpacked = sym cold::UNPACKED,
         unpack = sym cold::unpack_or_exit,
     )

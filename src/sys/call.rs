@@ -78,7 +78,7 @@ macro_rules! sys {
     ($name:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => { sys!(@ $name call5 $a, $b, $c, $d, $e) };
     ($name:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => { sys!(@ $name call6 $a, $b, $c, $d, $e, $f) };
     (@ $name:ident $shim:ident $($arg:expr),*) => {
-        $crate::sys::call::outcome($crate::sys::call::$shim(syscalls::Sysno::$name $(, $arg as usize)*))
+        $crate::sys::call::outcome($crate::sys::call::$shim($crate::sys::number::$name $(, $arg as usize)*))
     };
 }
 pub(super) use sys;

@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 
 use syscalls::Sysno;
 
+use super::number::{self, named};
 use super::uapi;
 use crate::base::phrase::Phrase;
 use crate::base::text::Cut;
@@ -73,18 +74,20 @@ pub struct CallInfo {
 use Arg::{Bits, Bytes, Fd, Hex, Int, Memory, MountAttr, Octal, One, OpenHow, Str, Strings};
 
 macro_rules! calls {
-    ($($name:ident [$($arg:expr),*] $purpose:literal;)*) => {
+    ($($name:ident [$($arg:expr),*] $(or [$($other:expr),*])? $purpose:literal;)*) => {
         /// The table, by area.
-        static ROWS: &[Row] = &[$(Row { number: Sysno::$name as u16, args: args(&[$($arg),*]) },)*];
+        static ROWS: &[Row] = &[$(Row { number: number::$name as u16, args: args(&[$($arg),*], &[$($($other),*)?]) },)*];
         /// Their names.
-        const NAMES: &str = concat!($(stringify!($name), " "),*);
+        const NAMES: &str = concat!($(named!($name), " "),*);
         /// And their purposes.
         static PURPOSES: &[Phrase] = &[$(phrase!($purpose)),*];
     };
 }
 
-/// All arguments that a call can have, of which these are the first.
-const fn args(given: &[Arg]) -> [Arg; 6] {
+/// All arguments that a call can have, of which these are the first; others where machines of 32 bits have others.
+const fn args(given: &[Arg], on_32_bits: &[Arg]) -> [Arg; 6] {
+    let has_own = cfg!(target_pointer_width = "32") && !on_32_bits.is_empty();
+    let given = if has_own { on_32_bits } else { given };
     let mut args = [Arg::None; 6];
     let (known, _) = args.split_at_mut(given.len());
     known.copy_from_slice(given);
@@ -97,18 +100,18 @@ calls! {
     openat2 [Fd, Str, OpenHow, Int] "open a path that must not lead out of a container's root";
     close [Fd] "close a file";
     read [Fd, Memory, Int] "read from a file, a pipe or a terminal";
-    pread64 [Fd, Memory, Int, Int] "read a part of an archive that other processes read too";
+    pread64 [Fd, Memory, Int, Int] or [Fd, Memory, Int, Int, Hex, Hex] "read a part of an archive that other processes read too";
     write [Fd, Bytes, Int] "write to a file, a pipe, a terminal or a control group's file";
-    lseek [Fd, Int, Int] "leave a hole in a sparse file, or find one";
+    lseek [Fd, Int, Int] or [Fd, Hex, Hex, Memory, Int] "leave a hole in a sparse file, or find one";
     memfd_create [Str, Bits(Names::Memfd)] "make a file in memory, for a copy of vial";
     sendfile [Fd, Fd, Memory, Int] "copy a file inside the kernel";
-    ftruncate [Fd, Int] "give a file its size";
+    ftruncate [Fd, Int] or [Fd, Int, Hex, Hex] "give a file its size";
     fsync [Fd] "make sure that a file is on the disk";
     syncfs [Fd] "make sure that all of an image is on the disk";
     getdents64 [Fd, Memory, Int] "list a directory";
     statx [Fd, Str, Bits(Names::At), Hex, Memory] "look at a file's kind, owner, size and times";
-    fstatfs [Fd, Memory] "look at which file system a file is on";
-    statfs [Str, Memory] "look at which file system a path is on";
+    fstatfs [Fd, Memory] or [Fd, Int, Memory] "look at which file system a file is on";
+    statfs [Str, Memory] or [Str, Int, Memory] "look at which file system a path is on";
     faccessat [Fd, Str, Int] "look whether a path exists or may be executed";
     mkdirat [Fd, Str, Octal] "make a directory";
     mknodat [Fd, Str, Octal, Hex] "make a device node or a FIFO";
@@ -185,7 +188,7 @@ calls! {
     sync [] "write all to the disks before the machine ends";
     reboot [Hex, Hex, Hex, Int] "end the machine, where vial is its first process";
     clock_gettime [Int, Memory] "find out the time";
-    nanosleep [Memory, Memory] "wait a moment";
+    nanosleep [Memory, Memory] or [Int, Int, Memory, Memory] "wait a moment";
     // Rights.
     capset [Memory, Memory] "give up capabilities";
     capget [Memory, Memory] "find out this process's capabilities";

@@ -17,8 +17,10 @@ use super::fd;
 use super::file::{fail_on, write_all};
 use super::process;
 use super::short_code::Position;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
 use super::short_code::arm as short_code;
+#[cfg(target_arch = "arm")]
+use super::short_code::thumb as short_code;
 #[cfg(target_arch = "x86_64")]
 use super::short_code::x86 as short_code;
 use crate::base::errno::Errno;

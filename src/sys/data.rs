@@ -3,7 +3,7 @@
 
 use super::call::sys;
 use super::fd::FdRef;
-use super::file::fail_on;
+use super::file::{fail_on, lseek};
 use crate::base::errno::Errno;
 use crate::base::error::Result;
 
@@ -32,9 +32,8 @@ pub fn read_at(file: FdRef<'_>, buffer: &mut [u8], at: u64) -> Result<usize> {
 /// # Errors
 /// lseek(2); `EINVAL` where the file system can't tell.
 pub fn seek_data(file: FdRef<'_>, offset: u64) -> Result<Option<u64>> {
-    // SAFETY: no memory is involved.
-    match unsafe { sys!(lseek, file.number(), offset, libc::SEEK_DATA) } {
-        Ok(found) => Ok(Some(found as u64)),
+    match lseek(file, offset, libc::SEEK_DATA) {
+        Ok(found) => Ok(Some(found)),
         Err(Errno::ENXIO) => Ok(None),
         Err(errno) => Err(fail_on(errno, phrase!("look for data"), "")),
     }
@@ -45,8 +44,5 @@ pub fn seek_data(file: FdRef<'_>, offset: u64) -> Result<Option<u64>> {
 /// # Errors
 /// lseek(2).
 pub fn seek_hole(file: FdRef<'_>, offset: u64) -> Result<u64> {
-    // SAFETY: no memory is involved.
-    unsafe { sys!(lseek, file.number(), offset, libc::SEEK_HOLE) }
-        .map(|found| found as u64)
-        .map_err(|errno| fail_on(errno, phrase!("look for a hole"), ""))
+    lseek(file, offset, libc::SEEK_HOLE).map_err(|errno| fail_on(errno, phrase!("look for a hole"), ""))
 }

@@ -16,6 +16,7 @@ use super::arch;
 use super::call::{call, enter, outcome};
 use super::calls::{self, SEPARATOR, Text};
 use super::cold::{self, Gate};
+use super::number;
 use crate::base::error::Result;
 use crate::base::phrase::Phrase;
 
@@ -200,12 +201,12 @@ pub fn open(format: Format) -> Result<()> {
     unpacked?;
     let begun = arch::ticks();
     // SAFETY: a fresh mapping touches nothing that exists.
-    let address =
-        unsafe { call(Sysno::mmap, args) }.map_err(|errno| super::file::fail(errno, phrase!("mmap"), c"the ledger"))?;
+    let address = unsafe { call(number::mmap, args) }
+        .map_err(|errno| super::file::fail(errno, phrase!("mmap"), c"the ledger"))?;
     JSON.store(format == Format::Json, Ordering::Relaxed);
     SHARED.store(address as *mut Shared, Ordering::Relaxed);
     record_early(cold::WHY);
-    let record = begin_at(Sysno::mmap, &args, begun);
+    let record = begin_at(number::mmap, &args, begun);
     end(record, address);
     if let Some(shared) = shared() {
         shared.processes.store(1, Ordering::Relaxed);

@@ -28,6 +28,7 @@ pub mod machine;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod number;
 pub mod poll;
 pub mod process;
 pub mod procfs;

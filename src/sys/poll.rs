@@ -124,7 +124,7 @@ pub fn poll(files: &mut [Waiting]) -> Result<()> {
 /// # Errors
 /// poll(2).
 pub fn poll_now(files: &mut [Waiting]) -> Result<()> {
-    poll_for(files, Some([0, 0]))
+    poll_for(files, Some([0; 2]))
 }
 
 /// Waits until one of the files is ready, or for so many milliseconds.
@@ -132,15 +132,13 @@ pub fn poll_now(files: &mut [Waiting]) -> Result<()> {
 /// # Errors
 /// poll(2).
 pub fn poll_within(files: &mut [Waiting], milliseconds: u64) -> Result<()> {
-    // The longest that a word of seconds has room for is for ever.
-    let seconds = (milliseconds / 1000).min(isize::MAX as u64);
-    poll_for(files, Some([seconds as usize, (milliseconds % 1000) as usize * 1_000_000]))
+    poll_for(files, Some([milliseconds / 1000, milliseconds % 1000 * 1_000_000]))
 }
 
-fn poll_for(files: &mut [Waiting], time: Option<[usize; 2]>) -> Result<()> {
+fn poll_for(files: &mut [Waiting], time: Option<[u64; 2]>) -> Result<()> {
     let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     loop {
-        // SAFETY: `Waiting` has the layout of `struct pollfd`, and the time that of a `struct timespec` of words.
+        // SAFETY: `Waiting` has the layout of `struct pollfd`, and the time that of a `struct __kernel_timespec`.
         match unsafe { sys!(ppoll, files.as_mut_ptr(), files.len(), time, 0, 8) } {
             Err(Errno::EINTR) => {}
             result => return result.map(drop).map_err(|errno| fail_on(errno, phrase!("wait for files"), "")),

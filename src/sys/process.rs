@@ -445,17 +445,21 @@ pub fn random(buffer: &mut [u8]) -> Result<()> {
 /// A clock's time.
 #[must_use]
 pub fn clock(clock: i32) -> Timestamp {
-    let mut now = [0isize; 2];
-    // SAFETY: `now` has the layout of a `struct timespec` of words.
+    let mut now = [0i64; 2];
+    // SAFETY: `now` has the layout of a `struct __kernel_timespec`.
     let _ = unsafe { sys!(clock_gettime, clock, now.as_mut_ptr()) };
-    Timestamp { secs: now[0] as i64, nanos: now[1] as u32 }
+    Timestamp { secs: now[0], nanos: now[1] as u32 }
 }
 
 /// Waits.
 pub fn sleep(milliseconds: u32) {
-    let time = [(milliseconds / 1000) as isize, (milliseconds % 1000 * 1_000_000) as isize];
-    // SAFETY: `time` has the layout of a `struct timespec` of words.
+    let time = [milliseconds / 1000, milliseconds % 1000 * 1_000_000].map(i64::from);
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: `time` has the layout of a `struct __kernel_timespec`.
     let _ = unsafe { sys!(nanosleep, time.as_ptr(), 0) };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: `time` has the layout of a `struct __kernel_timespec`.
+    let _ = unsafe { sys!(nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), 0) };
 }
 
 /// How many processors this process may use; 1 if the kernel does not tell.

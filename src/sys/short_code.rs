@@ -5,7 +5,7 @@
 //!
 //! # Source
 //! "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2, CALL and JMP; "Arm Architecture Reference Manual" for
-//! A-profile, BL and ADRP.
+//! A-profile, BL and ADRP, and BL of T32.
 
 /// Where a piece of code is.
 #[derive(Clone, Copy)]
@@ -154,6 +154,39 @@ pub mod arm {
     }
 }
 
+/// Arm's code of 32 bits, with instructions of 16 and of 32 bits (Thumb), which stays as long as it is.
+pub mod thumb {
+    use super::Position;
+
+    /// Says where calls lead.
+    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
+        change(code, position, short, u32::wrapping_add)
+    }
+
+    /// Says how far that is again; `None` if the code is not as long as there is room.
+    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
+        (change(short, position, code, u32::wrapping_sub)? == code.len()).then_some(())
+    }
+
+    /// The distance of a call that leads no further than 4 MiB is in 11 bits of each of its halves; all have the same bits besides.
+    fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {
+        let to = to.get_mut(..from.len())?;
+        to.copy_from_slice(from);
+        let mut at = 0;
+        while let Some(bytes) = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
+            let word = u32::from_le_bytes(*bytes);
+            at += 2;
+            if word & 0xf800_f800 == 0xf800_f000 {
+                let here = position.address.wrapping_sub(position.first).wrapping_add(at as u32 + 2) >> 1;
+                let place = add((word & 0x7ff) << 11 | word >> 16 & 0x7ff, here);
+                *bytes = (0xf800_f000 | place >> 11 & 0x7ff | (place & 0x7ff) << 16).to_le_bytes();
+                at += 2;
+            }
+        }
+        Some(from.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::x86::{ESCAPE, lengthen, shorten};
@@ -222,6 +255,23 @@ mod tests {
                 let _ = lengthen(&code[..length], position, &mut vec![0; room]);
             }
         }
+    }
+
+    #[test]
+    fn thumbs_calls_stay_as_long_as_they_are() {
+        let position = Position { address: 0x4_0006, first: 0x4_0000 };
+        // nop; bl +8; bl -4; b.w +0, which is none; half a call.
+        let halves = [0xbf00_u16, 0xf000, 0xf804, 0xf7ff, 0xfffe, 0xf000, 0xb800, 0xf000];
+        let code = halves.map(u16::to_le_bytes).concat();
+        // Halves of what is between the beginning of code and where they lead.
+        let changed = [0xbf00_u16, 0xf000, 0xf80a, 0xf000, 0xf806, 0xf000, 0xb800, 0xf000];
+        let mut short = vec![0; code.len() + 5];
+        assert_eq!(thumb::shorten(&code, position, &mut short), Some(code.len()));
+        assert_eq!(short[..code.len()], changed.map(u16::to_le_bytes).concat());
+        let mut long = vec![0; code.len()];
+        assert_eq!(thumb::lengthen(&short[..code.len()], position, &mut long), Some(()));
+        assert_eq!(long, code);
+        assert_eq!(thumb::lengthen(&short, position, &mut long), None);
     }
 
     #[test]

@@ -15,9 +15,11 @@ pub struct Board {
 
 /// A PC.
 pub const PC: Board = Board { emulator: "qemu-system-x86_64", options: &["-cpu", "max"], console: "ttyS0" };
-/// A board with an Arm processor of 64 bits.
-pub const ARM: Board =
+/// A board with an Arm processor of 64 bits, and one of 32.
+pub const ARM64: Board =
     Board { emulator: "qemu-system-aarch64", options: &["-machine", "virt", "-cpu", "cortex-a72"], console: "ttyAMA0" };
+pub const ARM32: Board =
+    Board { emulator: "qemu-system-arm", options: &["-machine", "virt", "-cpu", "cortex-a15"], console: "ttyAMA0" };
 
 /// Where `tests/run` unpacks a package: by release and architecture, and name.
 pub fn package(of: &str, name: &str) -> PathBuf {

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::{fs, thread};
 
-use super::kernel::{ARM, PC, kernel_of, package};
+use super::kernel::{ARM32, ARM64, PC, kernel_of, package};
 use super::{Booted, Kind, Machine};
-use crate::laws::{MUSL_ARM, release};
+use crate::laws::{ARMHF, MUSL_ARM, release};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use crate::util::rootfs::make_of;
 use crate::util::source::project;
 
 trials! {
-    what_works_on_which_kernel_is_what_the_readme_says [Machine, Kernels, Tool("qemu-system-aarch64"), Target(MUSL_ARM)];
+    what_works_on_which_kernel_is_what_the_readme_says [Machine, Kernels, Tool("qemu-system-aarch64"), Target(MUSL_ARM), Target(ARMHF)];
 }
 
 /// Modules of Debian's cloud kernels.
@@ -20,6 +20,7 @@ const MODULES: &[&str] = &[
     "overlay",
     "veth",
     "bridge",
+    "crc32c_generic",
     "nf_tables",
     "nft_chain_nat",
     "nft_ct",
@@ -44,11 +45,12 @@ struct Row {
     prepare: &'static str,
 }
 
-const AMD64: [&str; 2] = ["bookworm-amd64", "linux-image-cloud-amd64"];
-const ARM64: [&str; 2] = ["bookworm-arm64", "linux-image-cloud-arm64"];
-/// For the board that is none of this machine's architecture.
-const BUSYBOX: [&str; 2] = ["bookworm-arm64", "busybox-static"];
+const ON_AMD64: [&str; 2] = ["bookworm-amd64", "linux-image-cloud-amd64"];
+const ON_ARM64: [&str; 2] = ["bookworm-arm64", "linux-image-cloud-arm64"];
+const ON_ARMHF: [&str; 2] = ["bookworm-armhf", "linux-image-armmp-lpae"];
 const OLDER: [&str; 2] = ["bullseye-amd64", "linux-image-cloud-amd64"];
+/// For the boards that are not of this machine's architecture.
+const BUSYBOX: &str = "busybox-static";
 
 /// Has an option be given with each command.
 const BEST_EFFORT: &str = r#"mv /bin/vial /bin/vial-itself &&
@@ -57,19 +59,20 @@ const COPY: &str = r#"mount -t cgroup2 none /sys/fs/cgroup; mv /bin/vial /bin/vi
     printf '#!/bin/sh\n[ "$1" != run ] || { shift; set -- run --storage copy "$@"; }\nexec vial-itself "$@"\n' >/bin/vial &&
     chmod +x /bin/vial"#;
 
-const ROWS: [Row; 10] = [
-    Row { name: "x86_64, cgroup v2", kernel: AMD64, without: &[], prepare: V2 },
-    Row { name: "arm64, cgroup v2", kernel: ARM64, without: &[], prepare: V2 },
+const ROWS: [Row; 11] = [
+    Row { name: "x86_64, cgroup v2", kernel: ON_AMD64, without: &[], prepare: V2 },
+    Row { name: "arm64, cgroup v2", kernel: ON_ARM64, without: &[], prepare: V2 },
+    Row { name: "armhf, cgroup v2", kernel: ON_ARMHF, without: &[], prepare: V2 },
     Row { name: "x86_64, cgroup v2", kernel: OLDER, without: &[], prepare: V2 },
-    Row { name: "x86_64, cgroup v1", kernel: AMD64, without: &[], prepare: V1 },
-    Row { name: "x86_64, no control groups", kernel: AMD64, without: &[], prepare: "" },
-    Row { name: "x86_64, no control groups, `--best-effort`", kernel: AMD64, without: &[], prepare: BEST_EFFORT },
-    Row { name: "x86_64, no overlay", kernel: AMD64, without: &["overlay"], prepare: V2 },
-    Row { name: "x86_64, no overlay, `--storage copy`", kernel: AMD64, without: &["overlay"], prepare: COPY },
-    Row { name: "x86_64, no nf_tables", kernel: AMD64, without: &["nf_tables", "nft_"], prepare: V2 },
+    Row { name: "x86_64, cgroup v1", kernel: ON_AMD64, without: &[], prepare: V1 },
+    Row { name: "x86_64, no control groups", kernel: ON_AMD64, without: &[], prepare: "" },
+    Row { name: "x86_64, no control groups, `--best-effort`", kernel: ON_AMD64, without: &[], prepare: BEST_EFFORT },
+    Row { name: "x86_64, no overlay", kernel: ON_AMD64, without: &["overlay"], prepare: V2 },
+    Row { name: "x86_64, no overlay, `--storage copy`", kernel: ON_AMD64, without: &["overlay"], prepare: COPY },
+    Row { name: "x86_64, no nf_tables", kernel: ON_AMD64, without: &["nf_tables", "nft_"], prepare: V2 },
     Row {
         name: "x86_64, no user namespaces",
-        kernel: AMD64,
+        kernel: ON_AMD64,
         without: &[],
         prepare: "mount -t cgroup2 none /sys/fs/cgroup; echo 0 >/proc/sys/user/max_user_namespaces",
     },
@@ -133,14 +136,18 @@ const COLUMNS: [(&str, &str, &str); 11] = [
 /// A row of the table, and what each step did.
 fn boot(scene: &Scene, row: &Row) -> Result<(String, Booted), String> {
     let [of, name] = row.kernel;
-    let is_arm = of.ends_with("arm64");
-    let kernel = kernel_of(of, name, if is_arm { ARM } else { PC });
+    let (board, target) = match of {
+        _ if of.ends_with("arm64") => (ARM64, Some(MUSL_ARM)),
+        _ if of.ends_with("armhf") => (ARM32, Some(ARMHF)),
+        _ => (PC, None),
+    };
+    let kernel = kernel_of(of, name, board);
     let kernel = kernel.ok_or_else(|| format!("tests/run has not fetched {name} of {of}"))?;
     let version = kernel.version().trim_end_matches(".0").to_owned();
-    let kind = if is_arm {
+    let kind = if target.is_some() {
         let rootfs = scene.path("rootfs");
-        make_of(&package(BUSYBOX[0], BUSYBOX[1]).join("bin/busybox"), &rootfs).expect("make a root");
-        Kind { kernel, vial: release(scene, Some(MUSL_ARM)), rootfs }
+        make_of(&package(of, BUSYBOX).join("bin/busybox"), &rootfs).expect("make a root");
+        Kind { kernel, vial: release(scene, target), rootfs }
     } else {
         Kind { kernel, vial: VIAL.into(), rootfs: scene.rootfs().to_owned() }
     };
@@ -155,7 +162,8 @@ fn boot(scene: &Scene, row: &Row) -> Result<(String, Booted), String> {
 
 /// Why the test can't run: a package that is not there.
 pub fn missing() -> Option<String> {
-    let packages = ROWS.iter().map(|row| row.kernel).chain([BUSYBOX]);
+    let of_others = [ON_ARM64, ON_ARMHF].map(|[of, _]| [of, BUSYBOX]);
+    let packages = ROWS.iter().map(|row| row.kernel).chain(of_others);
     let missing = packages.into_iter().find(|[of, name]| !package(of, name).exists());
     missing.map(|[of, name]| format!("needs {name} of {of}, which tests/run fetches on x86_64"))
 }

@@ -7,29 +7,29 @@
 use syscalls::Sysno;
 
 use crate::kernel::security::filter::{self, With};
-use crate::sys::because;
+use crate::sys::{because, number};
 
 /// The calls of a monitor that does nothing but watch and clean up: on files, on processes that are there, on memory.
 #[rustfmt::skip]
 pub const CALLS: &[Sysno] = &[
     // What it waits for, and what passes through it.
-    Sysno::ppoll, Sysno::read, Sysno::write, Sysno::recvmsg, Sysno::sendmsg, Sysno::accept4, Sysno::signalfd4,
-    Sysno::rt_sigprocmask, Sysno::ioctl,
-    Sysno::fcntl, Sysno::close, Sysno::clock_gettime, Sysno::nanosleep, Sysno::restart_syscall,
+    number::ppoll, number::read, number::write, number::recvmsg, number::sendmsg, number::accept4, number::signalfd4,
+    number::rt_sigprocmask, number::ioctl,
+    number::fcntl, number::close, number::clock_gettime, number::nanosleep, number::restart_syscall,
     // State, logs, and what is removed.
-    Sysno::openat, Sysno::statx, Sysno::statfs, Sysno::faccessat, Sysno::readlinkat, Sysno::getdents64, Sysno::lseek,
-    Sysno::ftruncate, Sysno::fsync, Sysno::flock, Sysno::mkdirat, Sysno::renameat2, Sysno::unlinkat, Sysno::fgetxattr,
-    Sysno::lsetxattr,
+    number::openat, number::statx, number::statfs, number::faccessat, number::readlinkat, number::getdents64, number::lseek,
+    number::ftruncate, number::fsync, number::flock, number::mkdirat, number::renameat2, number::unlinkat, number::fgetxattr,
+    number::lsetxattr,
     // The container's processes.
-    Sysno::wait4, Sysno::kill, Sysno::pidfd_open, Sysno::pidfd_send_signal,
+    number::wait4, number::kill, number::pidfd_open, number::pidfd_send_signal,
     // The networks that it is taken off.
-    Sysno::setsockopt, Sysno::sendto, Sysno::recvfrom,
+    number::setsockopt, number::sendto, number::recvfrom,
     // Itself, parts of which may still have to be unpacked.
-    Sysno::mmap, Sysno::munmap, Sysno::mremap, Sysno::mprotect, Sysno::exit_group,
+    number::mmap, number::munmap, number::mremap, number::mprotect, number::exit_group,
 ];
 
 /// Those that it makes in one way only: to tell the kernel what a container has of networks no more.
-pub const WITH: &[With] = &[(Sysno::socket, 0, libc::AF_NETLINK as u32)];
+pub const WITH: &[With] = &[(number::socket, 0, libc::AF_NETLINK as u32)];
 
 /// Gives up all other calls. A kernel without filters is no reason not to go on: the monitor is no workload.
 pub(super) fn confine() {

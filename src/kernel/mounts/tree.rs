@@ -199,7 +199,8 @@ pub(super) fn descriptor_path(file: &Fd) -> Result<&'static CStr> {
 /// Restricts a tree, detached or at a path; false where the kernel (before 5.12) can't and each mount must be remounted once attached.
 fn restrict(tree: FdRef<'_>, path: &CStr, options: &Options, propagation: libc::c_ulong) -> Result<bool> {
     let spread = propagation & libc::MS_REC != 0;
-    let propagation = propagation & !libc::MS_REC;
+    #[allow(clippy::unnecessary_cast, reason = "flags are as long as registers are")]
+    let propagation = (propagation & !libc::MS_REC) as u64;
     let (recursive, recursive_cleared) = (options.recursive, options.recursive_cleared);
     let whole = MountAttr { attr_set: recursive, attr_clr: recursive_cleared, propagation, ..MountAttr::default() };
     // What holds for all can't be told apart from how far the propagation goes.

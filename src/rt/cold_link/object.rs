@@ -1,18 +1,19 @@
-//! Object files of 64 bits, lowest byte first: what refers to what, and how to have it refer to something else.
+//! Object files, lowest byte first: what refers to what, and how to have it refer to something else.
 //!
 //! # Source
 //! The System V ABI, "Object Files"; `elf.h`; the processor supplements, "Relocation".
 
 use std::collections::BTreeMap;
 
-/// `SHT_PROGBITS`, `SHT_SYMTAB`, `SHT_RELA`, `SHT_NOBITS`.
+use super::class::{Class, ELF64, Field, KIND, MACHINE, NAME, get, put};
+
+/// `SHT_PROGBITS`, `SHT_SYMTAB`, `SHT_NOBITS`.
 const PROGBITS: u32 = 1;
 const SYMTAB: u32 = 2;
-const RELA: u32 = 4;
 const NOBITS: u32 = 8;
 /// `SHF_WRITE`, `SHF_ALLOC`, `SHF_EXECINSTR`, `SHF_MERGE`, `SHF_STRINGS`.
 const WRITE: u64 = 1;
-const ALLOC: u64 = 2;
+pub const ALLOC: u64 = 2;
 const EXECUTE: u64 = 4;
 const MERGE: u64 = 16;
 const STRINGS: u64 = 32;
@@ -21,14 +22,12 @@ const FUNCTION: u8 = 2;
 /// `STB_GLOBAL` with `STT_NOTYPE`, and `STV_HIDDEN`.
 const GLOBAL: u8 = 1 << 4;
 const HIDDEN: u8 = 2;
-/// `EM_X86_64`, `EM_AARCH64`.
+/// `EM_X86_64`, `EM_ARM`, `EM_AARCH64`.
 pub const X86_64: u64 = 62;
+pub const ARM: u64 = 40;
 const AARCH64: u64 = 183;
-
-/// The bytes of a section's header, a symbol and a relocation.
-const HEADER: usize = 64;
-const SYMBOL: usize = 24;
-const RELOCATION: usize = 24;
+/// `R_ARM_ABS32`.
+const ARM_WORD: u64 = 2;
 
 /// A section.
 pub struct Section {
@@ -63,7 +62,7 @@ pub struct Reference {
     /// Where it is in the file.
     at: usize,
     /// How far from the target's beginning it leads.
-    pub offset: i64,
+    offset: i64,
 }
 
 /// What a relocation refers to: a section of the same object, or a name.
@@ -76,17 +75,10 @@ pub enum Target {
 /// An object file.
 pub struct Object {
     bytes: Vec<u8>,
-    headers: Vec<[u8; HEADER]>,
+    class: &'static Class,
+    headers: Vec<Vec<u8>>,
     pub sections: Vec<Section>,
     pub machine: u64,
-}
-
-pub fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
-    bytes[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-pub fn put(bytes: &mut [u8], at: usize, size: usize, number: u64) {
-    bytes[at..at + size].copy_from_slice(&number.to_le_bytes()[..size]);
 }
 
 fn name(strings: &[u8], at: u64) -> String {
@@ -102,22 +94,23 @@ fn bias(machine: u64, kind: u64) -> i64 {
 impl Object {
     /// Reads it, and adds the names that it defines; nothing of a file of another kind, or for another processor.
     pub fn read(bytes: Vec<u8>, file: usize, defined: &mut BTreeMap<String, (usize, usize)>) -> Self {
-        let mut object = Self { headers: Vec::new(), sections: Vec::new(), machine: 0, bytes };
-        if !object.bytes.starts_with(b"\x7fELF\x02\x01") {
+        let class = Class::of(&bytes);
+        let mut object =
+            Self { class: class.unwrap_or(&ELF64), headers: Vec::new(), sections: Vec::new(), machine: 0, bytes };
+        let Some(class) = class else { return object };
+        object.machine = get(&object.bytes, MACHINE);
+        if !matches!(object.machine, X86_64 | ARM | AARCH64) {
             return object;
         }
-        object.machine = number(&object.bytes, 0x12, 2);
-        if !matches!(object.machine, X86_64 | AARCH64) {
-            return object;
-        }
-        let (at, count) = (number(&object.bytes, 0x28, 8) as usize, number(&object.bytes, 0x3c, 2) as usize);
-        object.headers = object.bytes[at..].as_chunks().0[..count].to_vec();
-        let names = object.content(number(&object.bytes, 0x3e, 2) as usize);
+        let at = |field| get(&object.bytes, field) as usize;
+        let (table, count, names) = (at(class.sections), at(class.section_count), at(class.section_names));
+        object.headers = object.bytes[table..].chunks_exact(class.header).take(count).map(<[u8]>::to_vec).collect();
+        let names = object.content(names);
         let sections = object.headers.iter().map(|header| Section {
-            name: name(names, number(header, 0, 4)),
-            flags: number(header, 8, 8),
-            is_data: number(header, 4, 4) == u64::from(PROGBITS),
-            size: number(header, 32, 8),
+            name: name(names, get(header, NAME)),
+            flags: get(header, class.flags),
+            is_data: get(header, KIND) == u64::from(PROGBITS),
+            size: get(header, class.size),
             is_root: false,
             symbol: String::new(),
             is_function: false,
@@ -125,12 +118,12 @@ impl Object {
         });
         let mut sections: Vec<Section> = sections.collect();
         let of = &object;
-        let tables = |kind| (0..count).filter(move |index| of.field(*index, 4, 4) == u64::from(kind));
+        let tables = |kind| (0..count).filter(move |index| get(&of.headers[*index], KIND) == u64::from(kind));
         for index in tables(SYMTAB) {
-            let strings = object.content(object.field(index, 40, 4) as usize);
-            for symbol in object.content(index).chunks_exact(SYMBOL) {
-                let (info, place) = (symbol[4], number(symbol, 6, 2) as usize);
-                let called = name(strings, number(symbol, 0, 4));
+            let strings = object.content(object.field(index, class.link));
+            for symbol in object.content(index).chunks_exact(class.symbol) {
+                let (info, place) = (symbol[class.symbol_info.0], get(symbol, class.symbol_section) as usize);
+                let called = name(strings, get(symbol, NAME));
                 if place == 0 || place >= count {
                     continue;
                 }
@@ -151,32 +144,45 @@ impl Object {
                 }
             }
         }
-        for index in tables(RELA) {
-            let (symbols, of) = (object.field(index, 40, 4) as usize, object.field(index, 44, 4) as usize);
-            let strings = object.content(object.field(symbols, 40, 4) as usize);
-            let start = object.field(index, 24, 8) as usize;
-            for (place, relocation) in object.content(index).chunks_exact(RELOCATION).enumerate() {
-                let kind = number(relocation, 8, 4);
-                let symbol = &object.content(symbols)[SYMBOL * number(relocation, 12, 4) as usize..][..SYMBOL];
-                let (target, value) = match number(symbol, 6, 2) as usize {
-                    0 => (Target::Name(name(strings, number(symbol, 0, 4))), 0),
-                    section => (Target::Section(section), number(symbol, 8, 8) as i64),
+        for index in tables(class.relocations) {
+            let (symbols, of) = (object.field(index, class.link), object.field(index, class.info));
+            let strings = object.content(object.field(symbols, class.link));
+            let start = object.field(index, class.place);
+            for (place, relocation) in object.content(index).chunks_exact(class.relocation).enumerate() {
+                let (kind, symbol) = (get(relocation, class.relocation_kind), get(relocation, class.relocation_symbol));
+                let symbol = &object.content(symbols)[class.symbol * symbol as usize..][..class.symbol];
+                let (target, value) = match get(symbol, class.symbol_section) as usize {
+                    0 => (Target::Name(name(strings, get(symbol, NAME))), 0),
+                    // The lowest bit says which instructions a function of ARM is made of.
+                    section if object.machine == ARM && symbol[class.symbol_info.0] & 15 == FUNCTION => {
+                        (Target::Section(section), (get(symbol, class.symbol_value) & !1) as i64)
+                    }
+                    section => (Target::Section(section), get(symbol, class.symbol_value) as i64),
                 };
-                let offset = value + number(relocation, 16, 8) as i64 - bias(object.machine, kind);
-                sections[of].refers.push(Reference { target, at: start + place * RELOCATION, offset });
+                let added = match class.addend {
+                    Some(field) => get(relocation, field) as i64 - bias(object.machine, kind),
+                    // It is where the relocation is for; in an instruction of ARM it only makes up for the processor's way to count.
+                    None if kind == ARM_WORD => {
+                        let word = get(relocation, class.relocation_place) as usize;
+                        get(object.content(of), (word, 4)) as i64
+                    }
+                    None => 0,
+                };
+                let at = start + place * class.relocation;
+                sections[of].refers.push(Reference { target, at, offset: value + added });
             }
         }
         object.sections = sections;
         object
     }
 
-    fn field(&self, section: usize, at: usize, size: usize) -> u64 {
-        number(&self.headers[section], at, size)
+    fn field(&self, section: usize, field: Field) -> usize {
+        get(&self.headers[section], field) as usize
     }
 
     fn content(&self, section: usize) -> &[u8] {
-        let (at, size) = (self.field(section, 24, 8) as usize, self.field(section, 32, 8) as usize);
-        if self.field(section, 4, 4) == u64::from(NOBITS) { &[] } else { &self.bytes[at..at + size] }
+        let (at, size) = (self.field(section, self.class.place), self.field(section, self.class.size));
+        if get(&self.headers[section], KIND) == u64::from(NOBITS) { &[] } else { &self.bytes[at..at + size] }
     }
 
     /// Adds bytes to the file; where they are.
@@ -193,14 +199,15 @@ impl Object {
         let start = content.len() as u64;
         content.extend_from_slice(more);
         let at = self.append(&content);
-        put(&mut self.headers[section], 24, 8, at);
-        put(&mut self.headers[section], 32, 8, content.len() as u64);
+        put(&mut self.headers[section], self.class.place, at);
+        put(&mut self.headers[section], self.class.size, content.len() as u64);
         start
     }
 
     /// Calls sections otherwise.
     pub fn rename(&mut self, sections: &[(usize, String)]) {
-        let names = number(&self.bytes, 0x3e, 2) as usize;
+        let names = self.names();
+        let class = self.class;
         let mut places = BTreeMap::new();
         for (section, name) in sections {
             let place = match places.get(name) {
@@ -209,38 +216,46 @@ impl Object {
             };
             places.insert(name, place);
             let header = &mut self.headers[*section];
-            put(header, 0, 4, place);
-            let flags = number(header, 8, 8) & !(MERGE | STRINGS);
-            put(header, 8, 8, flags);
-            put(header, 56, 8, 0);
+            put(header, NAME, place);
+            let flags = get(header, class.flags) & !(MERGE | STRINGS);
+            put(header, class.flags, flags);
+            put(header, class.entry, 0);
         }
     }
 
+    /// The section that holds the names of sections.
+    fn names(&self) -> usize {
+        get(&self.bytes, self.class.section_names) as usize
+    }
+
     /// Adds a section of ways to other places, and has references go there: each is (a section, which of its references, the
-    /// pack that is to be opened, the place behind it). `hatch` is the name of the function that opens.
-    pub fn add_hatches(&mut self, redirected: &[(usize, usize, usize)], hatch: &str, called: &str) -> usize {
-        let symtab = (0..self.headers.len()).find(|index| self.field(*index, 4, 4) == u64::from(SYMTAB));
+    /// pack that is to be opened, the place behind it). `opener` is the name of the function that opens.
+    pub fn add_hatches(&mut self, redirected: &[(usize, usize, usize)], opener: &str, called: &str) -> usize {
+        let class = self.class;
+        let symtab = (0..self.headers.len()).find(|index| get(&self.headers[*index], KIND) == u64::from(SYMTAB));
         let symtab = symtab.expect("an object file has symbols");
-        let strings = self.field(symtab, 40, 4) as usize;
-        let symbol = |name: u64, info: u8, section: usize| {
-            let mut symbol = [0; SYMBOL];
-            put(&mut symbol, 0, 4, name);
-            (symbol[4], symbol[5]) = (info, if section == 0 { 0 } else { HIDDEN });
-            put(&mut symbol, 6, 2, section as u64);
+        let strings = self.field(symtab, class.link);
+        let new = self.headers.len();
+        let first = (self.field(symtab, class.size) / class.symbol) as u64;
+        let symbol = |name: u64, section: usize, value: u64| {
+            let mut symbol = vec![0; class.symbol];
+            put(&mut symbol, NAME, name);
+            let (info, visibility) = if section == 0 { (GLOBAL, 0) } else { (GLOBAL | FUNCTION, HIDDEN) };
+            put(&mut symbol, class.symbol_info, u64::from(info) | u64::from(visibility) << 8);
+            put(&mut symbol, class.symbol_section, section as u64);
+            put(&mut symbol, class.symbol_value, value);
             symbol
         };
-        let new = self.headers.len();
-        let first = self.field(symtab, 32, 8) / SYMBOL as u64;
-        let own = self.extend(strings, format!("{called}\0").as_bytes());
-        let opener = self.extend(strings, format!("{hatch}\0").as_bytes());
-        self.extend(symtab, &[symbol(own, GLOBAL, new), symbol(opener, GLOBAL, 0)].concat());
+        let place = self.extend(strings, format!("{opener}\0").as_bytes());
+        let mut symbols = symbol(place, 0, 0);
         let (mut code, mut relocations) = (Vec::new(), Vec::new());
         let mut made = BTreeMap::new();
         for (section, which, pack) in redirected {
             let reference = &self.sections[*section].refers[*which];
             let at = reference.at;
             assert_eq!(reference.offset, 0, "{} leads into a packed function", self.sections[*section].name);
-            let (kind, target) = (number(&self.bytes, at + 8, 4), number(&self.bytes, at + 12, 4));
+            let relocation = &self.bytes[at..at + class.relocation];
+            let (kind, target) = (get(relocation, class.relocation_kind), get(relocation, class.relocation_symbol));
             assert!(
                 !(self.machine == X86_64 && matches!(kind, 9 | 41 | 42)),
                 "a packed function has an entry in the GOT"
@@ -249,47 +264,53 @@ impl Object {
                 Target::Section(section) => section.to_string(),
                 Target::Name(name) => name.clone(),
             };
-            let addend = number(&self.bytes, at + 16, 8);
-            let plain = addend.wrapping_sub(bias(self.machine, kind) as u64);
-            let place = *made.entry((key, *pack)).or_insert_with(|| {
+            // Of a symbol that is a section's beginning, the function's place there; it is 0 otherwise.
+            let plain =
+                class.addend.map_or(0, |field| get(relocation, field).wrapping_sub(bias(self.machine, kind) as u64));
+            let hatch = made.len() as u64;
+            let hatch = *made.entry((key, *pack)).or_insert_with(|| {
                 let place = code.len() as u64;
-                // What follows here is the way to the function that opens, and that to the one behind it.
-                let (instructions, ways) = if self.machine == X86_64 {
-                    // push PACK; call OPENER; jmp TARGET
-                    let instructions = vec![0x6a, *pack as u8, 0xe8, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0];
-                    (instructions, [(3, 4, first + 1, 0), (8, 4, target, plain)])
-                } else {
-                    // adr x16, .; b OPENER; a word with the target and, above its address, the pack
-                    let word = plain + ((*pack as u64) << 26);
-                    let instructions = [0x1000_0010_u32, 0x1400_0000, 0].map(u32::to_le_bytes).concat();
-                    (instructions, [(4, 282, first + 1, 0), (8, 258, target, word)])
-                };
+                let (instructions, ways) = hatch_for(self.machine, *pack as u64, plain);
                 code.extend_from_slice(&instructions);
-                for (at, kind, symbol, addend) in ways {
-                    let mut relocation = [0; RELOCATION];
-                    put(&mut relocation, 0, 8, place + at);
-                    put(&mut relocation, 8, 4, kind);
-                    put(&mut relocation, 12, 4, symbol);
-                    put(&mut relocation, 16, 8, addend.wrapping_add(bias(self.machine, kind) as u64));
+                for (way, symbol) in ways.into_iter().zip([first, target]) {
+                    let mut relocation = vec![0; class.relocation];
+                    put(&mut relocation, class.relocation_place, place + way.at);
+                    put(&mut relocation, class.relocation_kind, way.kind);
+                    put(&mut relocation, class.relocation_symbol, symbol);
+                    if let Some(field) = class.addend {
+                        put(&mut relocation, field, way.addend.wrapping_add(bias(self.machine, way.kind) as u64));
+                    }
                     relocations.extend_from_slice(&relocation);
                 }
-                place
+                let name = self.extend(strings, format!("{called}_{hatch}\0").as_bytes());
+                symbols.extend(symbol(name, new, place + u64::from(self.machine == ARM)));
+                hatch
             });
-            put(&mut self.bytes, at + 12, 4, first);
-            put(&mut self.bytes, at + 16, 8, place.wrapping_add(bias(self.machine, kind) as u64));
-        }
-        for (kind, flags, content, link, info, size) in
-            [(PROGBITS, ALLOC | EXECUTE, &code, 0, 0, 0), (RELA, 0, &relocations, symtab, new, RELOCATION)]
-        {
-            let mut header = [0; HEADER];
-            put(&mut header, 4, 4, kind.into());
-            put(&mut header, 8, 8, flags);
-            let at = self.append(content);
-            for (field, value) in [(24, at), (32, content.len() as u64), (48, 4), (56, size as u64)] {
-                put(&mut header, field, 8, value);
+            let relocation = &mut self.bytes[at..at + class.relocation];
+            put(relocation, class.relocation_symbol, first + 1 + hatch);
+            if let Some(field) = class.addend {
+                put(relocation, field, bias(self.machine, kind) as u64);
             }
-            put(&mut header, 40, 4, link as u64);
-            put(&mut header, 44, 4, info as u64);
+        }
+        self.extend(symtab, &symbols);
+        for (kind, flags, content, link, info, size) in [
+            (PROGBITS, ALLOC | EXECUTE, &code, 0, 0, 0),
+            (class.relocations, 0, &relocations, symtab, new, class.relocation),
+        ] {
+            let mut header = vec![0; class.header];
+            put(&mut header, KIND, kind.into());
+            let at = self.append(content);
+            for (field, value) in [
+                (class.flags, flags),
+                (class.place, at),
+                (class.size, content.len() as u64),
+                (class.align, 4),
+                (class.entry, size as u64),
+                (class.link, link as u64),
+                (class.info, info as u64),
+            ] {
+                put(&mut header, field, value);
+            }
             self.headers.push(header);
         }
         self.rename_hatches(new);
@@ -297,10 +318,10 @@ impl Object {
     }
 
     fn rename_hatches(&mut self, section: usize) {
-        let names = number(&self.bytes, 0x3e, 2) as usize;
-        for (section, name) in [(section, ".text.hatches\0"), (section + 1, ".rela.text.hatches\0")] {
+        let names = self.names();
+        for (section, name) in [(section, ".text.hatches\0"), (section + 1, ".rel.text.hatches\0")] {
             let place = self.extend(names, name.as_bytes());
-            put(&mut self.headers[section], 0, 4, place);
+            put(&mut self.headers[section], NAME, place);
         }
     }
 
@@ -308,8 +329,37 @@ impl Object {
     pub fn finish(mut self) -> Vec<u8> {
         let table = self.headers.concat();
         let at = self.append(&table);
-        put(&mut self.bytes, 0x28, 8, at);
-        put(&mut self.bytes, 0x3c, 2, (table.len() / HEADER) as u64);
+        put(&mut self.bytes, self.class.sections, at);
+        put(&mut self.bytes, self.class.section_count, self.headers.len() as u64);
         self.bytes
+    }
+}
+
+/// A relocation of a hatch.
+struct Way {
+    at: u64,
+    kind: u64,
+    addend: u64,
+}
+
+/// A hatch for a pack: its bytes, the way to the function that opens, and that to the one behind it, which is so far behind its symbol.
+fn hatch_for(machine: u64, pack: u64, plain: u64) -> (Vec<u8>, [Way; 2]) {
+    let word = plain + (pack << 26);
+    match machine {
+        // push PACK; call OPENER; jmp TARGET
+        X86_64 => (
+            vec![0x6a, pack as u8, 0xe8, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0],
+            [Way { at: 3, kind: 4, addend: 0 }, Way { at: 8, kind: 4, addend: plain }],
+        ),
+        // adr x16, .; b OPENER; a word with the target and, above its address, the pack
+        AARCH64 => (
+            [0x1000_0010_u32, 0x1400_0000, 0].map(u32::to_le_bytes).concat(),
+            [Way { at: 4, kind: 282, addend: 0 }, Way { at: 8, kind: 258, addend: word }],
+        ),
+        // mov r12, pc; nop; b.w OPENER; the same word. R_ARM_THM_JUMP24 counts from four bytes behind its instruction.
+        _ => (
+            [0xbf00_46fc_u32, 0xbffe_f7ff, word as u32].map(u32::to_le_bytes).concat(),
+            [Way { at: 4, kind: 30, addend: 0 }, Way { at: 8, kind: ARM_WORD, addend: 0 }],
+        ),
     }
 }

@@ -13,6 +13,7 @@ use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::call::sys;
 use crate::sys::fd::{CWD, FdRef};
+use crate::sys::number;
 use crate::sys::uapi::Statx;
 use crate::sys::users::is_confined;
 
@@ -46,7 +47,7 @@ fn statx(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Box<Statx>> {
 /// # Errors
 /// fstatfs(2).
 pub fn filesystem(file: FdRef<'_>) -> Result<usize> {
-    statfs(file).map(|words| words[0])
+    statfs(file).map(|statfs| statfs.kind as usize)
 }
 
 /// How much a file system holds and has room for.
@@ -69,19 +70,49 @@ pub struct Space {
 /// # Errors
 /// fstatfs(2).
 pub fn space(file: FdRef<'_>) -> Result<Space> {
-    let [_, unit, units, all, others, files, free_files, ..] = statfs(file)?.map(|word| word as u64);
+    let found = statfs(file)?;
+    let Statfs { counts: [units, all, others, files, free_files], .. } = found;
     let free = if is_confined() { others } else { all };
-    Ok(Space { unit, units, free, files, free_files })
+    Ok(Space { unit: found.unit as u64, units, free, files, free_files })
 }
 
-/// `struct statfs`: it begins with the magic number in a `long`; 120 bytes on 64-bit, less on 32-bit.
+/// `struct statfs`, and on 32-bit machines `struct statfs64`, `asm-generic/statfs.h`.
+#[repr(C)]
+#[derive(Default)]
+struct Statfs {
+    /// The magic number.
+    kind: Word,
+    unit: Word,
+    /// In all, free, free for others than root; files in all, and free.
+    counts: [u64; 5],
+    id: u64,
+    name_length: Word,
+    fragment: Word,
+    flags: Word,
+    spare: [Word; 4],
+}
+
+/// What the machine's registers hold.
+#[cfg(target_pointer_width = "64")]
+type Word = u64;
+#[cfg(target_pointer_width = "32")]
+type Word = u32;
+
+/// How long the kernel takes `struct statfs64` to be, which statfs64(2) wants to be told: it ends with a word.
+#[cfg(target_pointer_width = "32")]
+const STATFS_SIZE: usize = 84;
+
 #[inline(never)]
-fn statfs(file: FdRef<'_>) -> Result<[usize; 16]> {
-    let mut words = [0usize; 16];
-    // SAFETY: the buffer is at least as long as the kernel's structure.
-    unsafe { sys!(fstatfs, file.number(), words.as_mut_ptr()) }
-        .map_err(|errno| fail_on(errno, phrase!("statfs"), ""))?;
-    Ok(words)
+fn statfs(file: FdRef<'_>) -> Result<Statfs> {
+    let mut found = Statfs::default();
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: the buffer has the kernel's layout.
+    let result = unsafe { sys!(fstatfs, file.number(), &raw mut found) };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: the buffer has the kernel's layout.
+    let result = unsafe { sys!(fstatfs, file.number(), STATFS_SIZE, &raw mut found) };
+    result.map_err(|errno| fail_on(errno, phrase!("statfs"), ""))?;
+    Ok(found)
 }
 
 /// The flags of the mount that an open file or path was found by, as mount(2) has them: `MS_RDONLY`, `MS_NOSUID`, `MS_NODEV`,
@@ -90,9 +121,7 @@ fn statfs(file: FdRef<'_>) -> Result<[usize; 16]> {
 /// # Errors
 /// fstatfs(2).
 pub fn mount_flags(file: FdRef<'_>) -> Result<usize> {
-    /// Words before them in `struct statfs`, of which an ID has eight bytes.
-    const BEFORE: usize = 9 + 8 / size_of::<usize>();
-    statfs(file).map(|words| words[BEFORE])
+    statfs(file).map(|statfs| statfs.flags as usize)
 }
 
 /// The magic number of the file system that a path leads to, statfs(2).
@@ -100,12 +129,15 @@ pub fn mount_flags(file: FdRef<'_>) -> Result<usize> {
 /// # Errors
 /// statfs(2).
 pub fn filesystem_at(path: &CStr) -> Result<usize> {
-    // As in `filesystem`.
-    let mut statfs = [0usize; 16];
-    // SAFETY: `path` is a valid string, and the buffer is at least as long as the kernel's structure.
-    unsafe { sys!(statfs, path.as_ptr(), statfs.as_mut_ptr()) }
-        .map_err(|errno| fail(errno, phrase!("statfs"), path))?;
-    Ok(statfs[0])
+    let mut found = Statfs::default();
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: `path` is a valid string, and the buffer has the kernel's layout.
+    let result = unsafe { sys!(statfs, path.as_ptr(), &raw mut found) };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: `path` is a valid string, and the buffer has the kernel's layout.
+    let result = unsafe { sys!(statfs, path.as_ptr(), STATFS_SIZE, &raw mut found) };
+    result.map_err(|errno| fail(errno, phrase!("statfs"), path))?;
+    Ok(found.kind as usize)
 }
 
 /// Sets an open file's mode.
@@ -136,7 +168,7 @@ pub fn chmod_at(dir: FdRef<'_>, path: &CStr, mode: u32) -> Result<()> {
 /// fchown(2).
 pub fn chown(file: FdRef<'_>, uid: u32, gid: u32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fchown, file, [uid as usize, gid as usize, 0, 0], phrase!("set owner")) }.map(drop)
+    unsafe { on(number::fchown, file, [uid as usize, gid as usize, 0, 0], phrase!("set owner")) }.map(drop)
 }
 
 /// Sets the owner of a path; a link is not followed.
@@ -175,9 +207,9 @@ pub type Time = (i64, u32);
 /// # Errors
 /// utimensat(2).
 pub fn set_times(dir: FdRef<'_>, path: Option<&CStr>, access: Time, modification: Time) -> Result<()> {
-    let times = [[access.0 as isize, access.1 as isize], [modification.0 as isize, modification.1 as isize]];
+    let times = [[access.0, i64::from(access.1)], [modification.0, i64::from(modification.1)]];
     let (name, flags) = path.map_or((core::ptr::null(), 0), |path| (path.as_ptr(), libc::AT_SYMLINK_NOFOLLOW));
-    // SAFETY: `times` has the layout of two `struct timespec` of words, and the path is valid or null.
+    // SAFETY: `times` has the layout of two `struct __kernel_timespec`, and the path is valid or null.
     unsafe { sys!(utimensat, dir.number(), name, times.as_ptr(), flags) }
         .map(drop)
         .map_err(|errno| fail(errno, phrase!("set times of"), path.unwrap_or(c"")))

@@ -7,13 +7,16 @@ use core::ffi::CStr;
 
 use syscalls::Sysno;
 
-use super::{at, fail, fail_on, on};
+use super::{at, fail, fail_on};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::sys::call::sys;
 use crate::sys::fd::{Fd, FdRef};
 use crate::sys::ledger;
 use crate::sys::uapi::OpenHow;
+
+/// The flags that all files are opened with. A place in a file may need more than 32 bits, `O_LARGEFILE` (`asm/fcntl.h`).
+const ALWAYS: i32 = libc::O_CLOEXEC | if cfg!(target_pointer_width = "64") { 0 } else { 0o400_000 };
 
 /// Opens a file; close-on-exec is always set.
 ///
@@ -29,7 +32,7 @@ pub fn open(dir: FdRef<'_>, path: &CStr, flags: i32) -> Result<Fd> {
 /// open(2).
 pub fn create(dir: FdRef<'_>, path: &CStr, flags: i32, mode: u32) -> Result<Fd> {
     // SAFETY: `path` is a valid string.
-    unsafe { at(Sysno::openat, dir, path, [(flags | libc::O_CLOEXEC) as usize, mode as usize, 0], phrase!("open")) }
+    unsafe { at(Sysno::openat, dir, path, [(flags | ALWAYS) as usize, mode as usize, 0], phrase!("open")) }
         .map(Fd::from_kernel)
 }
 
@@ -38,7 +41,9 @@ pub fn create(dir: FdRef<'_>, path: &CStr, flags: i32, mode: u32) -> Result<Fd> 
 /// # Errors
 /// openat2(2); `ENOSYS` or `EPERM` where it does not exist or is filtered.
 pub fn openat2(dir: FdRef<'_>, path: &CStr, flags: i32, resolve: u64) -> Result<Fd> {
-    let how = OpenHow { flags: (flags | libc::O_CLOEXEC) as u32 as u64, mode: 0, resolve };
+    // What is opened as a place only takes no other flags here.
+    let always = if flags & libc::O_PATH == 0 { ALWAYS } else { libc::O_CLOEXEC };
+    let how = OpenHow { flags: (flags | always) as u32 as u64, mode: 0, resolve };
     // SAFETY: `path` and `how` are valid.
     unsafe { sys!(openat2, dir.number(), path.as_ptr(), &raw const how, size_of::<OpenHow>()) }
         .map(Fd::from_kernel)
@@ -146,8 +151,20 @@ pub fn write_one_of_values(file: FdRef<'_>, path: &CStr, value: &[u8]) -> Result
 /// # Errors
 /// lseek(2).
 pub fn seek(file: FdRef<'_>, offset: u64) -> Result<()> {
+    lseek(file, offset, libc::SEEK_SET).map(drop).map_err(|errno| fail_on(errno, phrase!("seek"), ""))
+}
+
+/// lseek(2): where that is.
+pub(in crate::sys) fn lseek(file: FdRef<'_>, offset: u64, from: i32) -> core::result::Result<u64, Errno> {
+    #[cfg(target_pointer_width = "64")]
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::lseek, file, [offset as usize, libc::SEEK_SET as usize, 0, 0], phrase!("seek")) }.map(drop)
+    return unsafe { sys!(lseek, file.number(), offset, from) }.map(|place| place as u64);
+    #[cfg(target_pointer_width = "32")]
+    {
+        let mut place = 0u64;
+        // SAFETY: the place is writable.
+        unsafe { sys!(lseek, file.number(), offset >> 32, offset, &raw mut place, from) }.map(|_| place)
+    }
 }
 
 /// Cuts a file or extends it with a hole.
@@ -155,10 +172,14 @@ pub fn seek(file: FdRef<'_>, offset: u64) -> Result<()> {
 /// # Errors
 /// ftruncate(2).
 pub fn truncate(file: FdRef<'_>, size: u64) -> Result<()> {
+    #[cfg(target_pointer_width = "64")]
     // SAFETY: no memory is involved.
-    unsafe { sys!(ftruncate, file.number(), size) }
-        .map(drop)
-        .map_err(|errno| fail_on(errno, phrase!("set the size to"), size))
+    let result = unsafe { sys!(ftruncate, file.number(), size) };
+    // A long number takes two registers, of which the first is an even one, syscall(2).
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: no memory is involved.
+    let result = unsafe { sys!(ftruncate, file.number(), 0, size, size >> 32) };
+    result.map(drop).map_err(|errno| fail_on(errno, phrase!("set the size to"), size))
 }
 
 /// Copies bytes between files inside the kernel, from their positions on; how many.

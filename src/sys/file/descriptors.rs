@@ -11,6 +11,7 @@ use crate::base::errno::Errno;
 use crate::base::error::Result;
 use crate::sys::call::sys;
 use crate::sys::fd::{CWD, Fd, FdRef};
+use crate::sys::number;
 
 /// What a lock is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +226,7 @@ pub fn in_memory() -> Result<Fd> {
 /// fcntl(2).
 pub fn duplicate(file: FdRef<'_>) -> Result<Fd> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], phrase!("dup")) }.map(Fd::from_kernel)
+    unsafe { on(number::fcntl, file, [libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0], phrase!("dup")) }.map(Fd::from_kernel)
 }
 
 /// Whether a file is open that programs executed by this process get too, as none of vial's own is.
@@ -323,7 +324,7 @@ pub fn always_wait(file: FdRef<'_>) -> Result<()> {
 
 fn fcntl(file: FdRef<'_>, operation: i32, value: i32) -> Result<()> {
     // SAFETY: no memory is involved.
-    unsafe { on(Sysno::fcntl, file, [operation as usize, value as usize, 0, 0], phrase!("fcntl")) }.map(drop)
+    unsafe { on(number::fcntl, file, [operation as usize, value as usize, 0, 0], phrase!("fcntl")) }.map(drop)
 }
 
 /// Waits until what was written to a file is on the disk.

@@ -7,6 +7,7 @@ use syscalls::Sysno;
 
 use super::{because, begin_at, end};
 use crate::base::phrase::Phrase;
+use crate::sys::number;
 
 /// Stands for the ledger, and for each record in it, while what writes one down is unpacked.
 pub(super) fn early() -> *mut u8 {
@@ -39,7 +40,8 @@ pub(super) fn record_early(why: Phrase) {
     for call in EARLY_CALLS.iter().take(count) {
         let [nr, args @ .., begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
         // Unpacking asks for nothing but memory.
-        if let Some(nr) = [Sysno::mmap, Sysno::munmap, Sysno::mprotect].into_iter().find(|known| *known as usize == nr)
+        if let Some(nr) =
+            [number::mmap, number::munmap, number::mprotect].into_iter().find(|known| *known as usize == nr)
         {
             end(begin_at(nr, &args, begun as u64), register);
         }
