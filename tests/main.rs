@@ -159,6 +159,7 @@ fn main() -> ExitCode {
         self_contained::trials(),
         service::trials(),
         vm::harness::trials(),
+        vm::boards::trials(),
         vm::boot::trials(),
         vm::check::trials(),
         vm::control::trials(),

@@ -161,6 +161,7 @@ fn a_capability_brings_the_calls_that_are_of_use_with_it(scene: &Scene) {
         ("SYS_PACCT", Sysno::acct, ",1"),
         ("SYS_PTRACE", Sysno::pidfd_getfd, ",-1"),
         ("SYS_PTRACE", Sysno::process_madvise, ",-1"),
+        #[cfg(target_arch = "x86_64")]
         ("SYS_RAWIO", Sysno::iopl, ",99"),
         ("SYS_TIME", Sysno::settimeofday, ",1"),
         ("SYS_TIME", Sysno::clock_settime, ",99"),

@@ -11,6 +11,8 @@ use super::remove::Sweep;
 use super::store::Store;
 use super::tar::Kind;
 use crate::base::error::{Error, Result};
+use crate::sys::fd::CWD;
+use crate::sys::file;
 use crate::sys::process::{self, Side};
 
 fn store(scratch: &Scratch) -> Store {
@@ -78,9 +80,17 @@ fn a_directory_becomes_the_same_tree_and_the_same_layer_every_time() {
     scratch.sh(
         "mkdir -p in/d/e; echo f > in/f; ln in/f in/d/hard; ln -s f in/l; mkfifo in/p; head -c 300000 /dev/urandom > in/large
         truncate -s 3M in/sparse; echo x | dd of=in/sparse bs=1 seek=1000000 conv=notrunc status=none; truncate -s 1M in/hole
-        n=$(printf %0200d 1); mkdir -p in/$n; echo n > in/$n/$n; chmod 4755 in/large
-        find in -exec touch -h -d '2001-02-03 04:05:06.789012345' {} +",
+        n=$(printf %0200d 1); mkdir -p in/$n; echo n > in/$n/$n; chmod 4755 in/large",
     );
+    let mut todo = vec![scratch.0.join("in")];
+    while let Some(path) = todo.pop() {
+        if path.is_dir() && !path.is_symlink() {
+            todo.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let name = file::path(path.as_os_str().as_encoded_bytes()).unwrap();
+        let time = (981_173_106, 789_012_345);
+        file::set_times(CWD, Some(name), time, time).unwrap();
+    }
     let store = store(&scratch);
     let first = import(&store, &scratch.0.join("in"), "a").unwrap();
     let second = import(&store, &scratch.0.join("in"), "b").unwrap();

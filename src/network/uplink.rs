@@ -88,9 +88,16 @@ impl Uplink {
     pub fn renew(&mut self) -> Result<()> {
         self.due = Some(process::clock(libc::CLOCK_MONOTONIC).secs + 60);
         let lease = ask(self.name, self.hardware, self.host)?;
-        if lease.address != self.lease.address || lease.bits != self.lease.bits {
+        let known = |lease: &Lease| (lease.address, lease.bits, lease.router, lease.servers);
+        if known(&lease) != known(&self.lease) {
             let socket = Socket::route()?;
             let (_, found) = find(&socket, self.name)?;
+            let mut datagram = Datagram::default();
+            // The routes go with it.
+            datagram.no_address(found.index, &self.lease.address, self.lease.bits);
+            datagram.acknowledge();
+            // Somebody else may have taken it away.
+            let _ = socket.request(&mut datagram, phrase!("take an address away"));
             configure(&socket, found.index, &lease)?;
         }
         self.lease = lease;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use syscalls::Sysno;
+use vial::sys::number;
 
 use super::state;
 use crate::util::command::{Output, VIAL};
@@ -333,7 +334,7 @@ fn points(calls: &tracer::Calls) -> Vec<Moment> {
 /// Calls whose errors were once overlooked: a right that was kept (prctl), a group that was not joined or removed (faccessat,
 /// lsetxattr), a wait without an end (sendmsg, kill), a container that was killed too soon (ppoll), no word (mmap).
 const KNOWN: [Sysno; 7] =
-    [Sysno::prctl, Sysno::faccessat, Sysno::lsetxattr, Sysno::sendmsg, Sysno::kill, Sysno::ppoll, Sysno::mmap];
+    [Sysno::prctl, Sysno::faccessat, Sysno::lsetxattr, Sysno::sendmsg, Sysno::kill, number::ppoll, number::mmap];
 
 /// One of these in the middle of each process, with each of its errors.
 fn known(calls: &tracer::Calls) -> Vec<Moment> {

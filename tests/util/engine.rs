@@ -179,7 +179,12 @@ impl<'a> Engine<'a> {
     #[track_caller]
     pub fn inside(&self, options: &[&str], script: &str) -> String {
         let words = [&["run", "--rm"], options, &[IMAGE, "sh", "-c", script]].concat();
-        self.podman(&words).ok().stdout.trim_end().to_owned()
+        let mut output = self.podman(&words).ok();
+        if output.stdout.is_empty() {
+            // On a loaded machine podman and its monitor lose, once in a thousand times, all that a short program prints.
+            output = self.podman(&words).ok();
+        }
+        output.stdout.trim_end().to_owned()
     }
 
     /// Gives podman and buildah the image.

@@ -202,6 +202,21 @@ fn refuse(pid: i32, errno: i32) {
     registers(libc::PTRACE_SETREGSET, pid, NT_PRSTATUS, &mut words, 272);
 }
 
+/// Has the call that a process is about to make not be made.
+#[cfg(target_arch = "arm")]
+fn cancel(pid: i32) {
+    /// `PTRACE_SET_SYSCALL`, `asm/ptrace.h`.
+    const SET_SYSCALL: libc::c_uint = 23;
+    ptrace(SET_SYSCALL, pid, 0, usize::MAX);
+}
+
+/// Has the call that a process comes from give this error.
+#[cfg(target_arch = "arm")]
+fn refuse(pid: i32, errno: i32) {
+    // The first register.
+    ptrace(libc::PTRACE_POKEUSER, pid, 0, -(errno as isize) as usize);
+}
+
 /// Whether a process waits for something.
 fn sleeps(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

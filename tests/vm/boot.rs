@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use super::cpio::Cpio;
-use super::{emulate, kernel};
+use super::dhcp::{self, Lease};
+use super::{LIMIT, emulate, kernel};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 
 trials! {
     a_container_is_run_and_the_machine_goes_off_with_its_code_told [Machine, Tool("gzip")];
     an_address_comes_from_the_network_or_is_told [Machine, Tool("gzip")];
+    another_lease_takes_the_place_of_the_one_before [Machine, Tool("gzip")];
     containers_with_a_policy_start_with_the_machine_and_stop_with_it [Machine, Tool("gzip"), Tool("mkfs.ext4")];
     what_is_wrong_with_settings_is_told_and_the_rest_counts [Machine, Tool("gzip")];
     the_first_root_with_an_image_is_below_two_megabytes [Machine, Tool("gzip"), Tool("xz")];
@@ -48,7 +50,7 @@ fn boot(scene: &Scene, settings: &str, words: &str, devices: &[(&str, String)]) 
     let disk = scene.path("initramfs");
     fs::write(&disk, root(scene, Path::new(VIAL), MODULES, settings)).expect("write the first root");
     let kernel = kernel::kernel().expect("there is a kernel");
-    let mut output = emulate(scene, &kernel, &disk, devices, words);
+    let mut output = emulate(scene, &kernel, &disk, devices, words, LIMIT);
     output.stdout = output.stdout.replace('\r', "");
     output
 }
@@ -73,6 +75,26 @@ fn an_address_comes_from_the_network_or_is_told(scene: &Scene) {
     let shown = boot(scene, settings, "vial.net=eth0:10.0.2.77/16,10.0.2.2,192.0.2.53", &network).ends(0).stdout;
     for line in ["inet 10.0.2.77/16", "default via 10.0.2.2 dev eth0", "nameserver 192.0.2.53"] {
         assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+fn another_lease_takes_the_place_of_the_one_before(scene: &Scene) {
+    let lease =
+        |last, router, names| Lease { address: [10, 9, 0, last], router: [10, 9, 0, router], names: [10, 9, 0, names] };
+    // Another router alone, and then all.
+    let cable = dhcp::serve(vec![lease(5, 1, 53), lease(5, 2, 53), lease(6, 3, 54)]);
+    let network = [("-netdev", cable), ("-device", "virtio-net-pci,netdev=n".to_owned())];
+    let settings = "modules=overlay,virtio_pci,virtio_net\nnet=dhcp\nrun=--rm --network host bb sh -c '
+        until ip route | grep via.10.9.0.3; do sleep 1; ip route | grep via.10.9.0.2 && echo the second; done | uniq; ip -4 -o addr show eth0; ip route'\n"
+        .replace("\n        ", " ");
+    let shown = boot(scene, &settings, "", &network).ends(0).stdout;
+    let (first, last) = shown.split_once("the second\n").unwrap_or_else(|| panic!("the second router: {shown}"));
+    assert!(first.contains("vial: network eth0: 10.9.0.5/24 via 10.9.0.1\n"), "{shown}");
+    for line in ["inet 10.9.0.6/24", "default via 10.9.0.3 dev eth0"] {
+        assert!(last.contains(line), "{line}: {shown}");
+    }
+    for line in ["10.9.0.5", "via 10.9.0.1"] {
+        assert!(!last.contains(line), "{line}: {shown}");
     }
 }
 

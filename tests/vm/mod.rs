@@ -4,10 +4,12 @@
 //! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
 //! scripts. `init` runs them, and what each did is read from the console.
 
+pub mod boards;
 pub mod boot;
 pub mod check;
 pub mod control;
 mod cpio;
+mod dhcp;
 pub mod exec;
 pub mod harness;
 pub mod kernel;
@@ -22,13 +24,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use cpio::Cpio;
 
-/// More than a boot and its steps take on a machine under load, in seconds.
-const LIMIT: &str = "300";
+/// More than a boot and its steps take on a machine under load.
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// A machine that is about to be booted.
 pub struct Machine {
@@ -42,6 +45,8 @@ pub struct Machine {
     end: Option<String>,
     /// The kernel, vial and what else is on it, if these are not the usual ones.
     kind: Option<Kind>,
+    /// The time that it has, and each of its steps, if that is not the usual one.
+    limit: Option<Duration>,
 }
 
 /// What a machine is made of.
@@ -72,12 +77,26 @@ pub fn once<T>(
 }
 
 /// Boots a kernel with a first root file system and more devices; `words` are added to the kernel's command line.
-fn emulate(scene: &Scene, kernel: &kernel::Kernel, disk: &Path, devices: &[(&str, String)], words: &str) -> Output {
+fn emulate(
+    scene: &Scene,
+    kernel: &kernel::Kernel,
+    disk: &Path,
+    devices: &[(&str, String)],
+    words: &str,
+    limit: Duration,
+) -> Output {
     let board = &kernel.board;
     let console = format!("console={} loglevel=1 panic=-1 {words}", board.console);
     // timeout(1), since a run that takes too long is to be told and not to end the test at once.
-    let qemu = scene.command("timeout", [LIMIT, board.emulator]).limit(std::time::Duration::from_mins(6));
-    let qemu = qemu.args(board.options).args(["-accel", "tcg", "-m", "512", "-nodefaults", "-no-user-config"]);
+    let qemu = scene.command("timeout", [&limit.as_secs().to_string(), board.emulator]);
+    let qemu = qemu.limit(limit + Duration::from_mins(1)).args(board.options).args([
+        "-accel",
+        "tcg",
+        "-m",
+        "1024",
+        "-nodefaults",
+        "-no-user-config",
+    ]);
     let qemu = qemu.args(["-display", "none", "-serial", "stdio", "-no-reboot", "-append", &console]);
     let qemu = devices.iter().fold(qemu, |qemu, (option, value)| qemu.args([*option, value]));
     qemu.args(["-kernel".as_ref(), kernel.image.as_os_str()]).args(["-initrd".as_ref(), disk.as_os_str()]).run()
@@ -93,7 +112,14 @@ impl Machine {
             disk: None,
             end: None,
             kind: None,
+            limit: None,
         }
+    }
+
+    /// Gives it this time, and each of its steps.
+    pub fn limit(mut self, limit: Duration) -> Machine {
+        self.limit = Some(limit);
+        self
     }
 
     /// Has busybox's init do this; `/run-steps` runs the steps.
@@ -141,7 +167,7 @@ impl Machine {
         if let Some(disk) = &self.disk {
             devices.push(("-drive", format!("file={},format=raw,if=virtio", disk.display())));
         }
-        let output = emulate(scene, &kernel, &disk, &devices, "");
+        let output = emulate(scene, &kernel, &disk, &devices, "", self.limit.unwrap_or(LIMIT));
         self.read(&output.stdout).map_err(|what| format!("{what}: {}", output.shown()))
     }
 
@@ -157,6 +183,9 @@ impl Machine {
         }
         if let Some(script) = &self.end {
             root.program("run-end", script.as_bytes());
+        }
+        if let Some(limit) = self.limit {
+            root.program("steps-limit", format!("{}\n", limit.as_secs()).as_bytes());
         }
         for directory in ["data", "modules", "steps"] {
             root.directory(directory);

@@ -201,10 +201,19 @@ impl Datagram {
 
     /// Gives an interface an address, which is not looked for on the network first.
     pub fn address(&mut self, index: u32, address: &Address, bits: u8) {
+        self.about_address(libc::RTM_NEWADDR, NEW, index, address, bits);
+    }
+
+    /// Takes an address away, and with an interface's last one all routes over it.
+    pub fn no_address(&mut self, index: u32, address: &Address, bits: u8) {
+        self.about_address(libc::RTM_DELADDR, 0, index, address, bits);
+    }
+
+    fn about_address(&mut self, kind: u16, flags: i32, index: u32, address: &Address, bits: u8) {
         let (family, bytes) = family(address);
         // `struct ifaddrmsg`: family, length of the prefix, flags, scope, interface.
         let [a, b, c, d] = index.to_ne_bytes();
-        self.message(libc::RTM_NEWADDR, NEW, &[family, bits, 0, 0, a, b, c, d]);
+        self.message(kind, flags, &[family, bits, 0, 0, a, b, c, d]);
         self.attribute(LOCAL, bytes);
         self.attribute(ADDRESS, bytes);
         self.attribute(FLAGS, &NO_DUPLICATES.to_ne_bytes());
