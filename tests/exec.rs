@@ -28,8 +28,8 @@ trials! {
     a_container_that_does_not_run_is_told [Root, Busybox, Kernel("overlay"), Command("exec")];
     fifty_at_once_leave_nothing [Root, Busybox, Kernel("overlay"), Command("exec")];
     a_container_that_ends_meanwhile_takes_it_along [Root, Busybox, Kernel("overlay"), Command("exec")];
-    no_file_of_the_callers_is_open [Root, Busybox, Kernel("overlay"), Command("exec")];
-    a_monitor_has_only_files_of_its_own [Root, Busybox, Kernel("overlay"), Command("exec")];
+    no_file_of_the_callers_is_open [Root, Busybox, Tool("bash"), Kernel("overlay"), Command("exec")];
+    a_monitor_has_only_files_of_its_own [Root, Busybox, Tool("bash"), Kernel("overlay"), Command("exec")];
 }
 
 /// What a container does while others join it.

@@ -15,7 +15,7 @@ trials! {
     death_by_a_signal_is_128_and_its_number [Root, Busybox, Kernel("overlay"), Command("run")];
     signals_reach_the_workload [Root, Busybox, Kernel("overlay"), Command("run")];
     a_stopped_vial_goes_on [Root, Busybox, Kernel("overlay"), Command("run")];
-    output_that_nobody_reads_ends_the_workload [Root, Busybox, Kernel("overlay"), Command("run")];
+    output_that_nobody_reads_ends_the_workload [Root, Busybox, Tool("bash"), Kernel("overlay"), Command("run")];
     closed_standard_files_do_no_harm [Root, Busybox, Kernel("overlay"), Command("run")];
     the_terminal_has_the_size_of_the_users [Root, Busybox, Tool("script"), Tool("stty"), Kernel("overlay"), Command("run")];
     the_terminal_takes_keys_and_control_characters [Root, Busybox, Tool("script"), Kernel("overlay"), Command("run")];

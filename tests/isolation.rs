@@ -18,7 +18,7 @@ trials! {
     no_mount_of_the_hosts_is_visible [Root, Busybox, Kernel("overlay"), Command("run")];
     no_path_leads_to_the_hosts_files [Root, Busybox, Kernel("overlay"), Command("run")];
     a_second_change_of_root_does_not_lead_out [Root, Busybox, Tool("perl"), Kernel("overlay"), Command("run")];
-    inherited_files_are_closed [Root, Busybox, Kernel("overlay"), Command("run")];
+    inherited_files_are_closed [Root, Busybox, Tool("bash"), Kernel("overlay"), Command("run")];
     mounts_of_the_container_stay_in_it [Root, Busybox, Kernel("overlay"), Command("run")];
     later_mounts_of_the_host_do_not_come_in [Root, Busybox, Kernel("overlay"), Command("run")];
     changes_of_the_root_stay_in_the_container [Root, Busybox, Kernel("overlay"), Command("run")];
@@ -28,7 +28,7 @@ trials! {
     the_capabilities_are_dockers_14 [Root, Busybox, Kernel("overlay"), Command("run")];
     capabilities_are_added_and_dropped [Root, Busybox, Kernel("overlay"), Command("run")];
     another_user_has_no_capability [Root, Busybox, Kernel("overlay"), Command("run")];
-    no_new_privileges_is_set_when_asked [Root, Busybox, Tool("setpriv"), Kernel("overlay"), Command("run")];
+    no_new_privileges_is_set_when_asked [Root, Busybox, Tool("setpriv"), File("/usr/bin/id"), Kernel("overlay"), Command("run")];
     the_workload_is_in_its_group_before_it_runs [Root, Busybox, Kernel("overlay"), Command("run")];
     the_workload_cannot_leave_its_group [Root, Busybox, Kernel("overlay"), Command("run")];
     groups_that_the_workload_made_go_with_it [Root, Busybox, Kernel("overlay"), Command("run")];
@@ -55,7 +55,10 @@ fn every_namespace_is_the_containers_own(scene: &Scene) {
     }
     // Users and time are the host's unless asked for.
     for kind in ["user", "time"] {
-        assert_eq!(container.namespace(kind), own(kind), "{kind}");
+        // Not every kernel has those of time.
+        if Path::new("/proc/self/ns").join(kind).exists() {
+            assert_eq!(container.namespace(kind), own(kind), "{kind}");
+        }
     }
     container.stop();
 }

@@ -391,7 +391,8 @@ fn every_call_while_following_states_its_reason(scene: &Scene) {
     let text = fs::read_to_string(&ledger).expect("read the ledger");
     let told = account::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let entries = &told.processes[&told.first];
-    for call in ["inotify_init1", "inotify_add_watch", "ppoll", "flock"] {
+    let wait = vial::sys::number::ppoll.name();
+    for call in ["inotify_init1", "inotify_add_watch", wait, "flock"] {
         assert!(entries.iter().any(|entry| entry.call == call), "{call} is missing");
     }
     for entry in entries {

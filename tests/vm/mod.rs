@@ -4,21 +4,21 @@
 //! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
 //! scripts. `init` runs them, and what each did is read from the console.
 
-pub mod boards;
-pub mod boot;
-pub mod check;
-pub mod control;
+mod boards;
+mod boot;
+mod check;
+mod control;
 mod cpio;
 mod dhcp;
-pub mod exec;
-pub mod harness;
+mod exec;
+mod harness;
 pub mod kernel;
-pub mod limits;
+mod limits;
 pub mod matrix;
-pub mod reboot;
-pub mod rootless;
-pub mod scopes;
-pub mod systemd;
+mod reboot;
+mod rootless;
+mod scopes;
+mod systemd;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,9 +26,30 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use libtest_mimic::Trial;
+
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use cpio::Cpio;
+
+/// The tests of all modules here.
+pub fn trials() -> Vec<Trial> {
+    let modules = [
+        boards::trials(),
+        boot::trials(),
+        check::trials(),
+        control::trials(),
+        exec::trials(),
+        harness::trials(),
+        limits::trials(),
+        matrix::trials(),
+        reboot::trials(),
+        rootless::trials(),
+        scopes::trials(),
+        systemd::trials(),
+    ];
+    modules.into_iter().flatten().collect()
+}
 
 /// More than a boot and its steps take on a machine under load.
 const LIMIT: Duration = Duration::from_mins(5);
