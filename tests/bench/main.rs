@@ -8,7 +8,9 @@
 //!     cargo bench -- many --rounds 500   # so many detached containers at once
 //!     cargo bench -- network --rounds 20 # on a bridge, with published ports
 //!     cargo bench -- oci --rounds 100    # create, start and delete, as engines do
+//!     cargo bench -- boot --rounds 5     # a machine that vial brings up
 
+mod boot;
 mod decode;
 mod import;
 mod keepers;
@@ -45,7 +47,7 @@ struct Options {
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [boot] [--rounds N] [--archive FILE] [--directory DIR]"
         );
         return ExitCode::FAILURE;
     };
@@ -78,6 +80,9 @@ fn main() -> ExitCode {
     if wanted("oci") {
         oci::bench(&at("oci"), rounds(100));
     }
+    if wanted("boot") {
+        boot::bench(&at("boot"), rounds(5));
+    }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
@@ -90,7 +95,7 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" => options.parts.push(arg),
+            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" | "boot" => options.parts.push(arg),
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),

@@ -102,7 +102,9 @@ fn a_workload_that_ignores_the_request_to_end_is_killed(scene: &Scene) {
 
 fn a_container_and_what_is_executed_in_it_have_terminals_of_the_users_size(scene: &Scene) {
     let engine = ready(scene);
-    let inside = "tty; stty size </dev/tty; test -t 0 && test -t 2 && echo terminal";
+    // podman tells the size once the container runs.
+    let inside = "tty; until stty size </dev/tty | grep -q 77 || test $((n += 1)) = 99; do sleep 0.1; done; \
+                  stty size </dev/tty; test -t 0 && test -t 2 && echo terminal";
     let script = format!(
         "$PODMAN run -it --rm --cgroup-parent=/{0} {IMAGE} sh -c '{inside}; exit 5'; echo code $?
          $PODMAN run -dt --name stays --cgroup-parent=/{0} {IMAGE} sh -c 'tty; sleep 500' >/dev/null; echo code $?
