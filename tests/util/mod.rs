@@ -75,7 +75,7 @@ pub fn trial(path: &str, needs: &[Need], test: fn(&Scene)) -> Trial {
 }
 
 /// After so long a test hangs.
-const LONGEST: Duration = Duration::from_mins(15);
+const LONGEST: Duration = Duration::from_mins(25);
 /// What takes longer is told.
 const LONG: Duration = Duration::from_secs(20);
 
