@@ -236,9 +236,7 @@ fn docker_archives_of_old_with_links_between_layers_are_loaded(scene: &Scene) {
 
 fn an_index_gives_the_image_for_this_machine_or_for_the_one_asked_for(scene: &Scene) {
     let made = Made::new(scene);
-    let own = vial::image::manifest::ARCHITECTURE;
-    // Of several the one that fits best.
-    let best = if own == "arm" { "linux/arm/v7".to_owned() } else { format!("linux/{own}/") };
+    let own = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let with = |architecture: &str, variant: &str, os: &str| {
         let mut manifest = made.manifest(&[made.layer(&format!("{os}/{architecture}/{variant}"))]);
         manifest["platform"] = json!({"architecture": architecture, "os": os});
@@ -267,7 +265,7 @@ fn an_index_gives_the_image_for_this_machine_or_for_the_one_asked_for(scene: &Sc
     for (index, name) in [(json!([named]), "many:1"), (all.clone(), "")] {
         made.index(&index);
         for (asked, expected) in [
-            ("", best.clone()),
+            ("", format!("linux/{own}/")),
             ("linux/arm", "linux/arm/v7".to_owned()),
             ("linux/arm/v6", "linux/arm/v6".to_owned()),
             ("linux/s390x", "linux/s390x/".to_owned()),

@@ -62,7 +62,7 @@ const ON_ARMHF: On = On {
 /// Tests that are run there, by the beginnings of their names, and those that the machine has another program for than they mean.
 const TESTS: &[&str] = &["foreground::", "isolation::", "workload::"];
 /// More of them, where numbers are short.
-const MORE: &[&str] = &["commit::", "image_config::", "load::", "update::", "whiteouts::"];
+const MORE: &[&str] = &["commit::", "image_config::", "update::", "whiteouts::"];
 const LEFT_OUT: &str = "--skip isolation::no_new_privileges_is_set_when_asked";
 /// rm(1) with an option that busybox's has not.
 const REMOVE: &str = r#"#!/bin/sh
