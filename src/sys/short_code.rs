@@ -116,6 +116,21 @@ pub mod x86 {
     }
 }
 
+/// Defines both ways for code that stays as long as it is, by its `change`, which adds to distances, or takes away again.
+macro_rules! both_ways {
+    () => {
+        /// Says where calls lead.
+        pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
+            change(code, position, short, u32::wrapping_add)
+        }
+
+        /// Says how far that is again; `None` if the code is not as long as there is room.
+        pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
+            (change(short, position, code, u32::wrapping_sub)? == code.len()).then_some(())
+        }
+    };
+}
+
 /// Arm's code of 64 bits, which stays as long as it is.
 pub mod arm {
     use super::Position;
@@ -125,15 +140,7 @@ pub mod arm {
     /// The bits of a distance, in pages, in an instruction that makes an address.
     const PAGES: u32 = 0x60ff_ffe0;
 
-    /// Says where calls lead.
-    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
-        change(code, position, short, u32::wrapping_add)
-    }
-
-    /// Says how far that is again; `None` if the code is not as long as there is room.
-    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
-        (change(short, position, code, u32::wrapping_sub)? == code.len()).then_some(())
-    }
+    both_ways!();
 
     fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {
         let to = to.get_mut(..from.len())?;
@@ -158,15 +165,7 @@ pub mod arm {
 pub mod thumb {
     use super::Position;
 
-    /// Says where calls lead.
-    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
-        change(code, position, short, u32::wrapping_add)
-    }
-
-    /// Says how far that is again; `None` if the code is not as long as there is room.
-    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
-        (change(short, position, code, u32::wrapping_sub)? == code.len()).then_some(())
-    }
+    both_ways!();
 
     /// The distance of a call that leads no further than 4 MiB is in 11 bits of each of its halves; all have the same bits besides.
     fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {

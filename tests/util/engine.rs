@@ -282,6 +282,11 @@ impl<'a> Engine<'a> {
 
 impl Drop for Engine<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.containerd.borrow().is_none() {
+            // What runs in control groups would keep them when they are removed below.
+            let _ = self.podman(&["pod", "rm", "-fa", "-t", "0"]).run();
+            let _ = self.podman(&["rm", "-fa", "-t", "0"]).run();
+        }
         if self.user.is_some() {
             // The process that holds the user's namespace.
             let _ = self.podman(&["system", "migrate"]).run();

@@ -11,7 +11,7 @@ use super::{Booted, Kind, Machine};
 use crate::laws::{ARMHF, MUSL_ARM, release};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
-use crate::util::rootfs::make_of;
+use crate::util::rootfs::{make, make_of};
 use crate::util::source::project;
 
 trials! {
@@ -30,7 +30,7 @@ struct On {
     /// What the tests are built for: the standard library is linked with a C library, for which the linker knows where it is.
     target: &'static str,
     linker: &'static str,
-    /// What vial is built for, if that is not the one under test.
+    /// What vial is built for, if the machine is of another kind than this one.
     vial: Option<&'static str>,
 }
 
@@ -102,8 +102,11 @@ fn build(scene: &Scene, on: &On, which: &[&str]) -> PathBuf {
 fn machine(scene: &Scene, on: On, tests: &Path) -> Machine {
     let kernel = kernel_of(on.of, on.kernel, on.board).expect("it was looked for before");
     let rootfs = scene.path("rootfs");
-    let busybox = package(on.of, "busybox-static").join("bin/busybox");
-    make_of(if busybox.exists() { &busybox } else { Path::new("/bin/busybox") }, &rootfs).expect("make a root");
+    let made = match on.vial {
+        None => make(&rootfs),
+        Some(_) => make_of(&package(on.of, "busybox-static").join("bin/busybox"), &rootfs),
+    };
+    made.expect("make a root");
     fs::copy(tests, rootfs.join("bin/tests")).expect("copy the tests");
     // What they look for where they were built.
     let below = |path: &Path| rootfs.join(path.strip_prefix("/").expect("it is below the root"));

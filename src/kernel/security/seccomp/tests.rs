@@ -167,13 +167,14 @@ fn a_search_is_short() {
     let program = default_filter(caps::DEFAULT).program;
     let steps: Vec<usize> = calls(HERE.1).into_keys().map(|number| run(program, NATIVE, number, [0; 6]).1).collect();
     let (most, sum) = (*steps.iter().max().unwrap(), steps.iter().sum::<usize>());
-    let common =
-        ["read", "write", "openat", "close", "futex", "mmap", "mmap2", "epoll_pwait", "recvmsg", "clock_gettime"];
+    // Machines of 32 bits have more calls to search, and another one for memory.
+    let (mmap, steps_of_common) = if cfg!(target_pointer_width = "64") { ("mmap", 12) } else { ("mmap2", 13) };
+    let common = ["read", "write", "openat", "close", "futex", mmap, "epoll_pwait", "recvmsg", "clock_gettime"];
     let numbers: BTreeMap<String, u32> =
         calls(HERE.1).into_iter().map(|(number, name)| (name.to_string(), number)).collect();
-    for name in common.into_iter().filter(|name| numbers.contains_key(*name)) {
+    for name in common {
         let (verdict, steps) = run(program, NATIVE, numbers[name], [0; 6]);
-        assert!(verdict == ALLOW && steps <= 13, "{name}: {steps}");
+        assert!(verdict == ALLOW && steps <= steps_of_common, "{name}: {steps}");
     }
     assert!(most <= 18, "{most}");
     assert!(program.len() < 400, "{} instructions", program.len());
