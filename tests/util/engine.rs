@@ -181,7 +181,7 @@ impl<'a> Engine<'a> {
         let words = [&["run", "--rm"], options, &[IMAGE, "sh", "-c", script]].concat();
         let mut output = self.podman(&words).ok();
         if output.stdout.is_empty() {
-            // On a loaded machine podman and its monitor lose, once in a thousand times, all that a short program prints.
+            // Programs write to pipes of podman's monitor; on a loaded machine all of it was lost between that and podman once.
             output = self.podman(&words).ok();
         }
         output.stdout.trim_end().to_owned()
