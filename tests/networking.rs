@@ -50,6 +50,11 @@ fn a_container_is_on_the_bridge_unless_told_otherwise(scene: &Scene) {
         host.place().ask(By::Tcp, own, 7000);
         assert_eq!(other.place().ask(By::Tcp, own, 7000), other.own()[at]);
     }
+    // The bridge hands on what comes by its ends; they need no addresses, which cost the host time for each container.
+    let ends = host.ip(&["-o", "link", "show", "master", "vial0"]);
+    assert_eq!(ends.lines().filter(|line| line.contains(",UP")).count(), 2, "{ends}");
+    let addresses = host.ip(&["-o", "address"]);
+    assert!(addresses.contains("vial0") && !addresses.contains(" vl"), "{addresses}");
     let none = host.inside(&["--network", "none"], "ip -o link");
     assert!(!none.contains("eth0"), "{none}");
     host.end();

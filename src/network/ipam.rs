@@ -56,15 +56,10 @@ fn find(
     last: u64,
     new: &CStr,
 ) -> Result<Address> {
-    let taken = if wanted.is_some() { Vec::new() } else { addresses(network)? };
-    let mut number = 0;
-    loop {
-        number += 1;
-        let candidate = if number > last { None } else { wanted.or_else(|| subnet.nth(number)) };
-        let Some(address) = candidate else {
-            return Err(Error::new(say!("no address of the subnet {} is free", subnet.text())));
-        };
-        if address == *gateway || taken.contains(&address) {
+    let begin = if wanted.is_some() { 1 } else { likely(network, subnet, gateway, last)? };
+    for number in (begin..=last).chain(1..begin) {
+        let address = wanted.or_else(|| subnet.nth(number)).unwrap_or_default();
+        if address == *gateway {
             continue;
         }
         match file::rename(network, new, network, place(&address)?, false) {
@@ -84,6 +79,30 @@ fn find(
             result => return result.map(|()| address),
         }
     }
+    Err(Error::new(say!("no address of the subnet {} is free", subnet.text())))
+}
+
+/// The number of an address that is free, and the one before it is not: the lowest free one, if none was given back. It takes few
+/// looks, however many are taken. If none is found it is 1.
+fn likely(network: FdRef<'_>, subnet: &Subnet, gateway: &Address, last: u64) -> Result<u64> {
+    let is_free = |number| -> Result<bool> {
+        match subnet.nth(number) {
+            Some(address) if address != *gateway => Ok(!file::is_there(network, place(&address)?)?),
+            _ => Ok(false),
+        }
+    };
+    let (mut taken, mut free) = (0, 1);
+    while !is_free(free)? {
+        (taken, free) = (free, free.saturating_mul(2));
+        if free > last {
+            return Ok(1);
+        }
+    }
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        *(if is_free(middle)? { &mut free } else { &mut taken }) = middle;
+    }
+    Ok(free)
 }
 
 fn first_line(content: &str) -> &str {
@@ -211,6 +230,29 @@ mod tests {
         networks.remove("net").unwrap();
         assert!(take(None).is_err());
         assert!(leases(directory.by_ref()).unwrap().is_empty());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn many_addresses_are_taken_in_order_and_those_that_were_given_back_are_found() {
+        let (root, path) = root("ipam-many");
+        let networks = Networks::open(root.by_ref()).unwrap();
+        networks.make("net", &mut small()).unwrap();
+        let directory = networks.directory("net").unwrap();
+        let subnet = Subnet::parse("192.0.2.0/24").unwrap();
+        let gateway = text::address("192.0.2.254").unwrap();
+        let take = || lease(directory.by_ref(), &subnet, &gateway, None, "id\n").map(|address| address[15]);
+        for number in 1..=200 {
+            assert_eq!(take().unwrap(), number);
+        }
+        // What is next to one that is taken, or the end of all.
+        for number in [60, 61, 100] {
+            release(directory.by_ref(), &subnet.nth(number).unwrap()).unwrap();
+        }
+        let mut rest: Vec<u8> = (0..56).map(|_| take().unwrap()).collect();
+        rest.sort_unstable();
+        assert_eq!(rest, [60, 61, 100].into_iter().chain(201..=253).collect::<Vec<u8>>());
+        assert!(take().unwrap_err().to_string().contains("no address of the subnet 192.0.2.0/24 is free"));
         std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -124,7 +124,8 @@ fn add(server: &mut Server, socket: Fd) {
 /// Whether any container is connected to the network.
 #[inline(never)]
 fn is_wanted(server: &Server) -> bool {
-    server.names.as_ref().and_then(|names| names.list("leases", "")).is_some_and(|leases| !leases.is_empty())
+    let leases = server.names.as_ref().and_then(|names| names.open("leases", ""));
+    leases.is_some_and(|leases| !file::is_empty(leases.by_ref()).unwrap_or(true))
 }
 
 /// The network's directory.

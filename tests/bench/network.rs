@@ -4,15 +4,21 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio, id};
+use std::thread;
 use std::time::Duration;
 
 use super::VIAL;
 use super::measure::{command, installed, median_and_least, milliseconds, remove, time, version};
 use super::peers::make_rootfs;
 
-/// How many starts there are of each kind when many containers are there, and how many those are.
-const SOME: usize = 10;
-const PRESENT: [usize; 3] = [1, 100, 500];
+/// How many starts there are of each kind when many containers are there, and how many those are; in the end as few as at first,
+/// which shows how much the machine itself has changed.
+const SOME: usize = 30;
+const PRESENT: [(usize, &str); 4] = [(1, ""), (100, ""), (500, ""), (1, " again")];
+/// How long new containers are left alone: their kernels look for others with the same address, and tell routers of theirs.
+const SETTLE: Duration = Duration::from_secs(10);
+/// And how long each one's network namespace has to go, which the kernel takes apart when it has time.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A network namespace, which goes with this.
 struct Namespace(String);
@@ -111,21 +117,29 @@ fn datagrams(directory: &Path, line: &[String]) -> Option<[usize; 2]> {
 fn many(vial: &dyn Fn(&[&str]) -> Vec<String>, root: &str, published: &[String]) {
     println!("With so many containers on the bridge, each with a published port of its own; medians of {SOME}.\n");
     println!("| present | start to exit of one more, ms | least ms |\n|---:|---:|---:|");
-    let mut started = 0;
-    for present in PRESENT {
-        while started < present {
-            let port = format!("{}:80", 20_000 + started);
-            time(&vial(&["run", "-d", "--network", "bridge", "-p", &port, root, "/bin/sleep", "86400"]));
-            started += 1;
+    let mut there: Vec<String> = Vec::new();
+    for (present, note) in PRESENT {
+        while there.len() < present {
+            let port = format!("{}:80", 20_000 + there.len());
+            let words = ["run", "-d", "--network", "bridge", "-p", &port, root, "/bin/sleep", "86400"];
+            let output = command(&vial(&words)).stdout(Stdio::piped()).output().expect("run vial");
+            there.push(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
-        let (median, least) = median_and_least((0..SOME).map(|_| time(published)).collect::<Vec<Duration>>());
-        println!("| {present} | {} | {} |", milliseconds(median), milliseconds(least));
+        let gone: Vec<&str> = there.iter().skip(present).map(String::as_str).collect();
+        if !gone.is_empty() {
+            time(&vial(&[&["rm", "-f"][..], &gone].concat()));
+        }
+        there.truncate(present);
+        thread::sleep(SETTLE);
+        let once = || {
+            thread::sleep(PAUSE);
+            time(published)
+        };
+        let (median, least) = median_and_least((0..SOME).map(|_| once()).collect::<Vec<Duration>>());
+        println!("| {present}{note} | {} | {} |", milliseconds(median), milliseconds(least));
     }
     println!();
-    let listed = command(&vial(&["ps", "-q"])).stdout(Stdio::piped()).output().expect("run vial ps");
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let ids: Vec<&str> = listed.lines().collect();
-    time(&vial(&[&["rm", "-f"][..], &ids].concat()));
+    time(&vial(&["rm", "-f", &there[0]]));
 }
 
 /// podman with a store of its own, and what it makes of its networks with the tools of the distribution (CNI or netavark).

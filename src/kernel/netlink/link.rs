@@ -31,6 +31,10 @@ const HAIRPIN: u16 = 4;
 const PORT: u16 = 12;
 const STATE: u16 = 1;
 const FLUSH: u16 = 24;
+/// `IFLA_AF_SPEC`, in that `IFLA_INET6_ADDR_GEN_MODE`, and `IN6_ADDR_GEN_MODE_NONE`.
+const FAMILIES: u16 = 26;
+const ADDRESSES: u16 = 8;
+const NO_ADDRESSES: u8 = 1;
 /// `VETH_INFO_PEER`, `linux/veth.h`.
 const PEER: u16 = 1;
 /// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
@@ -95,6 +99,8 @@ pub struct New<'a> {
     pub over: u32,
     /// The network namespace that it (or the inner end of a pair) is born in, an open file.
     pub namespace: i32,
+    /// Whether the kernel has IPv6, and would make up an address for the outer end of a pair.
+    pub has_ipv6: bool,
 }
 
 impl Datagram {
@@ -114,7 +120,7 @@ impl Datagram {
 
     /// Makes a pair of interfaces: the outer one at a bridge and set up, the inner one, of this name, in another namespace.
     pub fn pair(&mut self, inner: &str, outer: &New<'_>) {
-        self.message(libc::RTM_NEWLINK, NEW, &interface(0, true));
+        self.message(libc::RTM_NEWLINK, NEW, &interface(0, false));
         self.common(outer.name, &New { mac: None, ..*outer });
         self.attribute(MASTER, &outer.over.to_ne_bytes());
         let info = self.open(INFO);
@@ -138,6 +144,16 @@ impl Datagram {
         self.attribute(HAIRPIN, &[1]);
         self.close(data);
         self.close(info);
+        if outer.has_ipv6 {
+            // A bridge hands on what comes by a port, whatever addresses that has.
+            let families = self.open(FAMILIES);
+            let family = self.open(libc::AF_INET6 as u16);
+            self.attribute(ADDRESSES, &[NO_ADDRESSES]);
+            self.close(family);
+            self.close(families);
+        }
+        self.message(libc::RTM_NEWLINK, 0, &interface(0, true));
+        self.text(NAME, outer.name);
     }
 
     /// Lets nothing more through between an interface and its bridge, which forgets who was there. That takes no time, unlike

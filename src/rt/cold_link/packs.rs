@@ -27,7 +27,23 @@ pub const PACKS: &[Pack] = &[
         ],
     },
     // From a command line to what the container is to be.
-    Pack { name: "front", needs: &["plan"], functions: &["cli::options", "cli::run"] },
+    Pack {
+        name: "front",
+        needs: &["plan"],
+        functions: &[
+            "cli::options",
+            "cli::run",
+            "image::manifest::layers",
+            "image::reference::Image::parse",
+            "image::reference::Reference::parse",
+            "image::store::Store::directory",
+            "image::store::Store::find",
+            "image::store::Store::image",
+            "image::store::Store::names",
+            "image::store::Store::open",
+            "image::store::Store::resolve",
+        ],
+    },
     // What several of those below use.
     Pack {
         name: "shared",

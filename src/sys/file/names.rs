@@ -178,6 +178,24 @@ pub struct DirEntry {
     pub kind: u8,
 }
 
+/// Whether an open directory has nothing in it; a few of many names are looked at.
+///
+/// # Errors
+/// getdents64(2).
+pub fn is_empty(dir: FdRef<'_>) -> Result<bool> {
+    // `.` and `..` have 24 bytes each, see [`list`].
+    let (mut buffer, mut all) = ([0u8; 512], 0);
+    loop {
+        // SAFETY: the buffer is writable.
+        let length = unsafe { sys!(getdents64, dir.number(), buffer.as_mut_ptr(), buffer.len()) }
+            .map_err(|errno| fail_on(errno, phrase!("list directory"), ""))?;
+        all += length;
+        if length == 0 || all > 48 {
+            return Ok(all <= 48);
+        }
+    }
+}
+
 /// Lists an open directory, without `.` and `..`.
 ///
 /// # Errors
@@ -203,5 +221,27 @@ pub fn list(dir: FdRef<'_>) -> Result<Vec<DirEntry>> {
             }
             rest = tail;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd::CWD;
+
+    #[test]
+    fn a_directory_is_empty_until_something_is_in_it_whatever_its_name() {
+        let path = std::env::temp_dir().join(format!("vial-empty-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let place = super::super::path(path.to_str().unwrap()).unwrap();
+        let look = || is_empty(super::super::open(CWD, place, libc::O_RDONLY).unwrap().by_ref());
+        assert!(look().unwrap());
+        for name in ["a".repeat(255), "b".to_owned(), ".c".to_owned()] {
+            std::fs::write(path.join(&name), "").unwrap();
+            assert!(!look().unwrap(), "{name}");
+            std::fs::remove_file(path.join(&name)).unwrap();
+        }
+        assert!(look().unwrap());
+        std::fs::remove_dir(&path).unwrap();
     }
 }

@@ -24,7 +24,7 @@ fn body(bytes: &[u8]) -> (u16, &[u8]) {
 #[rustfmt::skip]
 const PAIR: &[u8] = &[
     144, 0, 0, 0, 16, 0, 0x01, 0x06, 1, 0, 0, 0, 0, 0, 0, 0,    // RTM_NEWLINK, NLM_F_REQUEST | NLM_F_EXCL | NLM_F_CREATE
-    0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0,             // struct ifinfomsg: IFF_UP, of which that changes
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,             // struct ifinfomsg
     15, 0, 3, 0, b'v', b'l', b'0', b'1', b'2', b'3', b'4', b'5', b'6', b'a', 0, 0,  // IFLA_IFNAME, and padding
     8, 0, 4, 0, 0x78, 5, 0, 0,                                  // IFLA_MTU: 1400
     8, 0, 10, 0, 2, 0, 0, 0,                                    // IFLA_MASTER: interface 2
@@ -40,26 +40,32 @@ const PAIR: &[u8] = &[
 ];
 
 #[rustfmt::skip]
-const HAIRPIN_ON: &[u8] = &[
-    76, 0, 0, 0, 16, 0, 0x05, 0, 2, 0, 0, 0, 0, 0, 0, 0,        // RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK; the second message
+const PORT_SET: &[u8] = &[
+    92, 0, 0, 0, 16, 0, 0x01, 0, 2, 0, 0, 0, 0, 0, 0, 0,        // RTM_NEWLINK, NLM_F_REQUEST; the second message
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,             // struct ifinfomsg
     15, 0, 3, 0, b'v', b'l', b'0', b'1', b'2', b'3', b'4', b'5', b'6', b'a', 0, 0,  // IFLA_IFNAME
     28, 0, 18, 0x80,                                            // IFLA_LINKINFO
       11, 0, 4, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0, 0,    //   IFLA_INFO_SLAVE_KIND
       12, 0, 5, 0x80,                                           //   IFLA_INFO_SLAVE_DATA
         5, 0, 4, 0, 1, 0, 0, 0,                                 //     IFLA_BRPORT_MODE: hairpin
+    16, 0, 26, 0x80,                                            // IFLA_AF_SPEC
+      12, 0, 10, 0x80,                                          //   AF_INET6
+        5, 0, 8, 0, 1, 0, 0, 0,                                 //     IFLA_INET6_ADDR_GEN_MODE: IN6_ADDR_GEN_MODE_NONE
+    48, 0, 0, 0, 16, 0, 0x05, 0, 3, 0, 0, 0, 0, 0, 0, 0,        // RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK; the third message
+    0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0,             // struct ifinfomsg: IFF_UP, of which that changes
+    15, 0, 3, 0, b'v', b'l', b'0', b'1', b'2', b'3', b'4', b'5', b'6', b'a', 0, 0,  // IFLA_IFNAME
 ];
 
 #[test]
-fn a_pair_has_its_inner_end_in_the_namespace_and_its_outer_one_at_the_bridge_as_a_hairpin() {
-    let outer = New { name: "vl0123456a", mac: Some(mac(&FOUR)), mtu: 1400, over: 2, namespace: 9 };
+fn a_pair_has_its_inner_end_in_the_namespace_and_its_outer_one_at_the_bridge_as_a_hairpin_without_addresses() {
+    let outer = New { name: "vl0123456a", mac: Some(mac(&FOUR)), mtu: 1400, over: 2, namespace: 9, has_ipv6: true };
     let bytes = made(|datagram| {
         datagram.pair("eth0", &outer);
         datagram.acknowledge();
     });
-    let (pair, hairpin) = bytes.split_at(PAIR.len().min(bytes.len()));
+    let (pair, port) = bytes.split_at(PAIR.len().min(bytes.len()));
     assert_eq!(pair, PAIR);
-    assert_eq!(hairpin, HAIRPIN_ON);
+    assert_eq!(port, PORT_SET);
 
     let (kind, message) = body(PAIR);
     assert_eq!(
@@ -67,7 +73,7 @@ fn a_pair_has_its_inner_end_in_the_namespace_and_its_outer_one_at_the_bridge_as_
         (16, &b"vl0123456a"[..], 2)
     );
     let link = read_link(message).expect("a link");
-    assert_eq!(link, Link { index: 0, mtu: 1400, mac: [0; 6], up: true });
+    assert_eq!(link, Link { index: 0, mtu: 1400, mac: [0; 6], up: false });
     let peer = attribute(attribute(attribute(&message[16..], INFO), DATA), PEER);
     let link = read_link(peer).expect("a link");
     assert_eq!(link, Link { index: 0, mtu: 1400, mac: [2, 0x76, 10, 118, 0, 5], up: false });
