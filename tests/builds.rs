@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::debian;
-use crate::laws::{ARMHF, MUSL_ARM, MUSL_X86, release};
+use crate::laws::{ARMHF, MUSL_ARM, MUSL_X86, RISCV64, release};
 use crate::util::Scene;
 use crate::util::source::project;
 
 trials! {
-    vial_builds_vial_to_the_bit [Root, Tool("debootstrap"), Tool("tar"), Kernel("overlay"), Target(MUSL_X86), Target(MUSL_ARM), Target(ARMHF), Command("import")];
+    vial_builds_vial_to_the_bit [Root, Tool("debootstrap"), Tool("tar"), Kernel("overlay"), Target(MUSL_X86), Target(MUSL_ARM), Target(ARMHF), Target(RISCV64), Command("import")];
 }
 
 /// Where the compiler is in the container, and what Cargo has downloaded.
@@ -89,7 +89,9 @@ fn vial_builds_vial_to_the_bit(scene: &Scene) {
     }
     assert!(steps >= 3, "there are steps");
     scene.command("sha256sum", ["-c", "SHA256SUMS"]).current_dir(&dist).ok();
-    for (target, name) in [(MUSL_X86, "vial-x86_64"), (MUSL_ARM, "vial-aarch64"), (ARMHF, "vial-armv7")] {
+    let targets =
+        [(MUSL_X86, "vial-x86_64"), (MUSL_ARM, "vial-aarch64"), (ARMHF, "vial-armv7"), (RISCV64, "vial-riscv64")];
+    for (target, name) in targets {
         let [here, there] =
             [release(scene, Some(target)), dist.join(name)].map(|path| fs::read(path).expect("read a program"));
         let first = here.iter().zip(&there).position(|(one, other)| one != other);

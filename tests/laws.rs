@@ -18,6 +18,7 @@ trials! {
     the_musl_binary_has_one_door_and_is_static_and_small [Target(MUSL_X86), OneOf(OBJDUMPS_X86)];
     the_arm_binary_has_one_door_and_is_static_and_small [Target(MUSL_ARM), OneOf(OBJDUMPS_ARM)];
     the_armhf_binary_has_one_door_and_is_static_and_small [Target(ARMHF), OneOf(OBJDUMPS_ARMHF)];
+    the_riscv64_binary_has_one_door_and_is_static_and_small [Target(RISCV64), OneOf(OBJDUMPS_RISCV64)];
     code_without_the_compilers_guarantees_stays_at_the_bottom [];
     no_source_file_holds_two_ideas [];
     nothing_is_marked_as_unfinished [];
@@ -30,11 +31,13 @@ pub const MUSL_X86: &str = "x86_64-unknown-linux-musl";
 pub const MUSL_ARM: &str = "aarch64-unknown-linux-musl";
 /// Which library it would be linked with makes no difference to vial; this one's core library is made of short instructions too.
 pub const ARMHF: &str = "thumbv7neon-unknown-linux-gnueabihf";
+pub const RISCV64: &str = "riscv64gc-unknown-linux-gnu";
 /// What vial is built for.
-const TARGETS: [&str; 5] = ["x86_64-unknown-linux-gnu", MUSL_X86, MUSL_ARM, ARMHF, "riscv64gc-unknown-linux-musl"];
+const TARGETS: [&str; 5] = ["x86_64-unknown-linux-gnu", MUSL_X86, MUSL_ARM, ARMHF, RISCV64];
 const OBJDUMPS_X86: &[&str] = &["x86_64-linux-gnu-objdump", "llvm-objdump"];
 const OBJDUMPS_ARM: &[&str] = &["aarch64-linux-gnu-objdump", "llvm-objdump"];
 const OBJDUMPS_ARMHF: &[&str] = &["arm-linux-gnueabihf-objdump", "llvm-objdump"];
+const OBJDUMPS_RISCV64: &[&str] = &["riscv64-linux-gnu-objdump", "llvm-objdump"];
 
 /// The most bytes that a release binary may have.
 const SIZE: u64 = 512 << 10;
@@ -59,6 +62,7 @@ pub fn release(scene: &Scene, target: Option<&str>) -> PathBuf {
     let mut cargo = scene.command(env!("CARGO"), ["build", "--release", "--locked", "--bin", "vial", "--target-dir"]);
     cargo = cargo.args([directory]).env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld");
     cargo = cargo.env("CARGO_TARGET_THUMBV7NEON_UNKNOWN_LINUX_GNUEABIHF_LINKER", "rust-lld");
+    cargo = cargo.env("CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER", "rust-lld");
     cargo = cargo.args(target.into_iter().flat_map(|target| ["--target", target]));
     cargo.current_dir(project()).limit(Duration::from_mins(10)).ok();
     directory.join(target.unwrap_or_default()).join("release/vial")
@@ -72,7 +76,7 @@ fn doors(disassembly: &str) -> usize {
     let enters = |text: &str| {
         let mut words = text.split_whitespace();
         match words.next() {
-            Some("syscall" | "sysenter" | "svc") => true,
+            Some("syscall" | "sysenter" | "svc" | "ecall") => true,
             Some("int") => words.next().is_some_and(|operand| operand.trim_start_matches('$') == "0x80"),
             _ => false,
         }
@@ -171,6 +175,10 @@ fn the_arm_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
 
 fn the_armhf_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
     keeps_the_laws(scene, &release(scene, Some(ARMHF)), OBJDUMPS_ARMHF);
+}
+
+fn the_riscv64_binary_has_one_door_and_is_static_and_small(scene: &Scene) {
+    keeps_the_laws(scene, &release(scene, Some(RISCV64)), OBJDUMPS_RISCV64);
 }
 
 fn code_without_the_compilers_guarantees_stays_at_the_bottom(_: &Scene) {

@@ -13,6 +13,8 @@ pub(super) fn version(context: &Context<'_>) -> Result<u8> {
         "x86_64"
     } else if cfg!(target_arch = "aarch64") {
         "aarch64"
+    } else if cfg!(target_arch = "riscv64") {
+        "riscv64"
     } else {
         "arm"
     };

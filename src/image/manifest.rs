@@ -19,6 +19,8 @@ pub const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
     "arm64"
 } else if cfg!(target_arch = "arm") {
     "arm"
+} else if cfg!(target_arch = "riscv64") {
+    "riscv64"
 } else {
     "unknown"
 };
@@ -28,6 +30,8 @@ pub const PLATFORM: &str = if cfg!(target_arch = "x86_64") {
     "linux/amd64"
 } else if cfg!(target_arch = "aarch64") {
     "linux/arm64"
+} else if cfg!(target_arch = "riscv64") {
+    "linux/riscv64"
 } else {
     "linux/arm"
 };

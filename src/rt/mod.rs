@@ -95,6 +95,17 @@ unsafe extern "C" fn vial_start() -> ! {
     )
 }
 
+/// The program's first instruction: hands the initial stack to [`begin`].
+///
+/// # Safety
+/// Only the kernel may jump here.
+#[cfg(target_arch = "riscv64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_start() -> ! {
+    core::arch::naked_asm!("mv a0, sp", "andi sp, sp, -16", "call {begin}", "unimp", begin = sym begin)
+}
+
 /// What a hatch calls (`cold_link`): unpacks the pack whose number the hatch has pushed, unless it is there, and changes no register.
 ///
 /// # Safety
@@ -187,6 +198,44 @@ unsafe extern "C" fn vial_hatch() {
         "pop {{r0, r1, r2, r3, r12, lr}}",
         "bic r12, r12, #0xfc000000",
         "bx r12",
+        unpacked = sym cold::UNPACKED,
+        unpack = sym cold::unpack_or_exit,
+    )
+}
+
+/// Where a hatch leads (`cold_link`), whose word `t1` is the place of: unpacks the pack that the upper six bits of that word are the
+/// number of, unless it is there, and goes on to the address in the rest of it. No register changes but `t0`, `t1` and `t2`, which
+/// hold nothing where a function begins.
+///
+/// # Safety
+/// Only hatches may come here.
+#[cfg(target_arch = "riscv64")]
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vial_hatch() {
+    core::arch::naked_asm!(
+        "lwu t1, 0(t1)",
+        "srli t0, t1, 26",
+        "lw t2, {unpacked}",
+        "srl t2, t2, t0",
+        "andi t2, t2, 1",
+        "slli t1, t1, 38",
+        "srli t1, t1, 38",
+        "bnez t2, 2f",
+        "addi sp, sp, -144",
+        "sd ra, 0(sp); sd t1, 8(sp); sd a0, 16(sp); sd a1, 24(sp); sd a2, 32(sp); sd a3, 40(sp); sd a4, 48(sp)",
+        "sd a5, 56(sp); sd a6, 64(sp); sd a7, 72(sp)",
+        "fsd fa0, 80(sp); fsd fa1, 88(sp); fsd fa2, 96(sp); fsd fa3, 104(sp); fsd fa4, 112(sp); fsd fa5, 120(sp)",
+        "fsd fa6, 128(sp); fsd fa7, 136(sp)",
+        "mv a0, t0",
+        "call {unpack}",
+        "fld fa0, 80(sp); fld fa1, 88(sp); fld fa2, 96(sp); fld fa3, 104(sp); fld fa4, 112(sp); fld fa5, 120(sp)",
+        "fld fa6, 128(sp); fld fa7, 136(sp)",
+        "ld ra, 0(sp); ld t1, 8(sp); ld a0, 16(sp); ld a1, 24(sp); ld a2, 32(sp); ld a3, 40(sp); ld a4, 48(sp)",
+        "ld a5, 56(sp); ld a6, 64(sp); ld a7, 72(sp)",
+        "addi sp, sp, 144",
+        "2:",
+        "jr t1",
         unpacked = sym cold::UNPACKED,
         unpack = sym cold::unpack_or_exit,
     )

@@ -19,6 +19,8 @@ use super::process;
 use super::short_code::Position;
 #[cfg(target_arch = "aarch64")]
 use super::short_code::arm as short_code;
+#[cfg(target_arch = "riscv64")]
+use super::short_code::risc as short_code;
 #[cfg(target_arch = "arm")]
 use super::short_code::thumb as short_code;
 #[cfg(target_arch = "x86_64")]

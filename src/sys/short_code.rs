@@ -5,7 +5,7 @@
 //!
 //! # Source
 //! "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2, CALL and JMP; "Arm Architecture Reference Manual" for
-//! A-profile, BL and ADRP, and BL of T32.
+//! A-profile, BL and ADRP, and BL of T32; "The RISC-V Instruction Set Manual", volume I, JAL and AUIPC.
 
 /// Where a piece of code is.
 #[derive(Clone, Copy)]
@@ -161,6 +161,61 @@ pub mod arm {
     }
 }
 
+/// RISC-V's code, with instructions of 16 and of 32 bits, which stays as long as it is.
+pub mod risc {
+    use super::Position;
+
+    both_ways!();
+
+    /// The distance of a call is in 20 bits, out of order; that of what two instructions make, AUIPC and one that adds to it, in 20
+    /// bits and in 12 with a sign. Where they lead has the same bits, in order.
+    fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {
+        let to = to.get_mut(..from.len())?;
+        to.copy_from_slice(from);
+        // What is added is something; what is taken away makes a distance again.
+        let back = add(0, 1) != 1;
+        let mut at = 0;
+        while let Some(bytes) = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
+            let word = u32::from_le_bytes(*bytes);
+            let here = position.address.wrapping_sub(position.first).wrapping_add(at as u32);
+            at += if word & 3 == 3 { 4 } else { 2 };
+            if word & 0xfff == 0x0ef {
+                let place = if back { word >> 12 } else { halves(word) };
+                let place = add(place, here >> 1);
+                let field = if back { scattered(place) } else { place << 12 };
+                *bytes = (word & 0xfff | field).to_le_bytes();
+            } else if word & 0x7f == 0x17
+                && let Some(pair) = to.get_mut(at - 4..).and_then(<[u8]>::first_chunk_mut::<8>)
+            {
+                let pair_bits = u64::from_le_bytes(*pair);
+                let next = (pair_bits >> 32) as u32;
+                // A load, an addition or a jump, by the register that the first one has written.
+                if !matches!(next & 0x7f, 0x03 | 0x13 | 0x67) || next >> 15 & 31 != word >> 7 & 31 {
+                    continue;
+                }
+                let (high, low) = (word & 0xffff_f000, next >> 20);
+                let carry = |value: u32| (value & 0x800) << 1;
+                let value = add(if back { high | low } else { (high | low).wrapping_sub(carry(low)) }, here);
+                let high = (if back { value.wrapping_add(carry(value)) } else { value }) & 0xffff_f000;
+                let (first, second) = (word & 0xfff | high, next & 0xf_ffff | value << 20);
+                *pair = (u64::from(second) << 32 | u64::from(first)).to_le_bytes();
+                at += 4;
+            }
+        }
+        Some(from.len())
+    }
+
+    /// The distance of JAL, in units of two bytes.
+    fn halves(word: u32) -> u32 {
+        word >> 12 & 0x8_0000 | word >> 1 & 0x7_f800 | word >> 10 & 0x400 | word >> 21 & 0x3ff
+    }
+
+    /// And as the instruction has it.
+    fn scattered(halves: u32) -> u32 {
+        (halves & 0x8_0000) << 12 | (halves & 0x7_f800) << 1 | (halves & 0x400) << 10 | (halves & 0x3ff) << 21
+    }
+}
+
 /// Arm's code of 32 bits, with instructions of 16 and of 32 bits (Thumb), which stays as long as it is.
 pub mod thumb {
     use super::Position;
@@ -271,6 +326,43 @@ mod tests {
         assert_eq!(thumb::lengthen(&short[..code.len()], position, &mut long), Some(()));
         assert_eq!(long, code);
         assert_eq!(thumb::lengthen(&short, position, &mut long), None);
+    }
+
+    #[test]
+    fn calls_and_addresses_of_risc_v_stay_as_long_as_they_are() {
+        let position = Position { address: 0x4_0002, first: 0x1_0000 };
+        let changed = |code: &[u8]| {
+            let mut short = vec![0; code.len() + 5];
+            assert_eq!(risc::shorten(code, position, &mut short), Some(code.len()));
+            short.truncate(code.len());
+            let mut long = vec![0; code.len()];
+            assert_eq!(risc::lengthen(&short, position, &mut long), Some(()));
+            assert_eq!(long, code);
+            short
+        };
+        // c.nop; jal ra, +0x800; jal ra, -2; jal t0, +4, which is no call.
+        let code =
+            [&[1, 0][..], [0x0010_00ef_u32, 0xffff_f0ef, 0x0040_02ef].map(u32::to_le_bytes).as_flattened()].concat();
+        // Half of what lies between the beginning of code and where they lead: 0x30804, 0x30006.
+        let short =
+            [&[1, 0][..], [0x1840_20ef_u32, 0x1800_30ef, 0x0040_02ef].map(u32::to_le_bytes).as_flattened()].concat();
+        assert_eq!(changed(&code), short);
+        // auipc a0, 1; addi a1, a0, -4; auipc a0, 0; ld a0, 8(a1), which has another address; auipc a0 at the end.
+        let code = [0x0000_1517_u32, 0xffc5_0593, 0x0000_0517, 0x0085_b503, 0x0000_0517];
+        // 0x30002 + 0xffc behind the beginning of code.
+        let short = [0x0003_0517_u32, 0xffe5_0593, 0x0000_0517, 0x0085_b503, 0x0000_0517];
+        assert_eq!(changed(code.map(u32::to_le_bytes).as_flattened()), short.map(u32::to_le_bytes).concat());
+        // Any code at all.
+        let mut noise = 1u32;
+        for length in 0..2000 {
+            let code: Vec<u8> = (0..length % 97)
+                .map(|_| {
+                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    [0x17, 0xef, 0x67, 0x15, 0x05, (noise >> 16) as u8][(noise >> 8) as usize % 6]
+                })
+                .collect();
+            changed(&code);
+        }
     }
 
     #[test]

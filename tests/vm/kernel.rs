@@ -21,6 +21,9 @@ pub const ARM64: Board =
 pub const ARM32: Board =
     Board { emulator: "qemu-system-arm", options: &["-machine", "virt", "-cpu", "cortex-a15"], console: "ttyAMA0" };
 
+/// And one with a RISC-V processor.
+pub const RISCV: Board = Board { emulator: "qemu-system-riscv64", options: &["-machine", "virt"], console: "ttyS0" };
+
 /// Where `tests/run` unpacks a package: by release and architecture, and name.
 pub fn package(of: &str, name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's directory for tests has a parent");
@@ -36,9 +39,12 @@ pub fn kernel() -> Option<Kernel> {
 pub fn kernel_of(of: &str, name: &str, board: Board) -> Option<Kernel> {
     let package = package(of, name);
     let image = fs::read_dir(package.join("boot")).ok()?.flatten().map(|entry| entry.path());
-    let image = image.into_iter().find(|path| self::name(path).starts_with("vmlinuz-"))?;
+    let image = image.into_iter().find(|path| PREFIXES.iter().any(|prefix| self::name(path).starts_with(prefix)))?;
     Some(Kernel { image, board, package })
 }
+
+/// What the names of kernels begin with: of those that are compressed, and of others.
+const PREFIXES: [&str; 2] = ["vmlinuz-", "vmlinux-"];
 
 /// A kernel that can be booted.
 pub struct Kernel {
@@ -50,18 +56,25 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Its version, as in `6.1.0`.
+    /// Its version, as in `6.1`.
     pub fn version(&self) -> String {
         let name = name(&self.image);
-        name.trim_start_matches("vmlinuz-").split('-').next().unwrap_or_default().to_owned()
+        let version = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or_default();
+        version.split(['.', '-']).take(2).collect::<Vec<_>>().join(".")
+    }
+
+    /// Where its modules are.
+    fn tree(&self) -> PathBuf {
+        let places = ["lib/modules", "usr/lib/modules"].map(|place| self.package.join(place));
+        places.into_iter().find(|place| place.exists()).unwrap_or_default()
     }
 
     /// Its modules as they lie below `/lib/modules`, those of these names and all that they need: a name and a content each, with the
     /// table of what needs what.
     pub fn library(&self, names: &[&str]) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();
-        list(&self.package.join("lib/modules"), &mut files);
-        let release = fs::read_dir(self.package.join("lib/modules")).expect("list releases").flatten().next();
+        list(&self.tree(), &mut files);
+        let release = fs::read_dir(self.tree()).expect("list releases").flatten().next();
         let release = release.expect("there is a release").file_name().to_string_lossy().into_owned();
         let (mut library, mut table): (Vec<(String, Vec<u8>)>, String) = (Vec::new(), String::new());
         for wanted in names {
@@ -90,7 +103,7 @@ impl Kernel {
     /// be built in.
     pub fn modules(&self, names: &[String]) -> Vec<Vec<u8>> {
         let mut files = Vec::new();
-        list(&self.package.join("lib/modules"), &mut files);
+        list(&self.tree(), &mut files);
         let (mut loaded, mut order) = (Vec::new(), Vec::new());
         for name in names {
             load(name, &files, &mut loaded, &mut order);

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::{fs, thread};
 
-use super::kernel::{ARM32, ARM64, PC, kernel_of, package};
+use super::kernel::{ARM32, ARM64, PC, RISCV, kernel_of, package};
 use super::{Booted, Kind, Machine};
-use crate::laws::{ARMHF, MUSL_ARM, release};
+use crate::laws::{ARMHF, MUSL_ARM, RISCV64, release};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use crate::util::rootfs::make_of;
 use crate::util::source::project;
 
 trials! {
-    what_works_on_which_kernel_is_what_the_readme_says [Machine, Kernels, Tool("qemu-system-aarch64"), Target(MUSL_ARM), Target(ARMHF)];
+    what_works_on_which_kernel_is_what_the_readme_says [Machine, Kernels, Tool("qemu-system-aarch64"), Tool("qemu-system-riscv64"), Target(MUSL_ARM), Target(ARMHF), Target(RISCV64)];
 }
 
 /// Modules of Debian's cloud kernels.
@@ -48,6 +48,7 @@ struct Row {
 const ON_AMD64: [&str; 2] = ["bookworm-amd64", "linux-image-cloud-amd64"];
 const ON_ARM64: [&str; 2] = ["bookworm-arm64", "linux-image-cloud-arm64"];
 const ON_ARMHF: [&str; 2] = ["bookworm-armhf", "linux-image-armmp-lpae"];
+const ON_RISCV64: [&str; 2] = ["trixie-riscv64", "linux-image-riscv64"];
 const OLDER: [&str; 2] = ["bullseye-amd64", "linux-image-cloud-amd64"];
 /// For the boards that are not of this machine's architecture.
 const BUSYBOX: &str = "busybox-static";
@@ -59,10 +60,11 @@ const COPY: &str = r#"mount -t cgroup2 none /sys/fs/cgroup; mv /bin/vial /bin/vi
     printf '#!/bin/sh\n[ "$1" != run ] || { shift; set -- run --storage copy "$@"; }\nexec vial-itself "$@"\n' >/bin/vial &&
     chmod +x /bin/vial"#;
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     Row { name: "x86_64, cgroup v2", kernel: ON_AMD64, without: &[], prepare: V2 },
     Row { name: "arm64, cgroup v2", kernel: ON_ARM64, without: &[], prepare: V2 },
     Row { name: "armhf, cgroup v2", kernel: ON_ARMHF, without: &[], prepare: V2 },
+    Row { name: "riscv64, cgroup v2", kernel: ON_RISCV64, without: &[], prepare: V2 },
     Row { name: "x86_64, cgroup v2", kernel: OLDER, without: &[], prepare: V2 },
     Row { name: "x86_64, cgroup v1", kernel: ON_AMD64, without: &[], prepare: V1 },
     Row { name: "x86_64, no control groups", kernel: ON_AMD64, without: &[], prepare: "" },
@@ -139,14 +141,17 @@ fn boot(scene: &Scene, row: &Row) -> Result<(String, Booted), String> {
     let (board, target) = match of {
         _ if of.ends_with("arm64") => (ARM64, Some(MUSL_ARM)),
         _ if of.ends_with("armhf") => (ARM32, Some(ARMHF)),
+        _ if of.ends_with("riscv64") => (RISCV, Some(RISCV64)),
         _ => (PC, None),
     };
     let kernel = kernel_of(of, name, board);
     let kernel = kernel.ok_or_else(|| format!("tests/run has not fetched {name} of {of}"))?;
-    let version = kernel.version().trim_end_matches(".0").to_owned();
+    let version = kernel.version();
     let kind = if target.is_some() {
         let rootfs = scene.path("rootfs");
-        make_of(&package(of, BUSYBOX).join("bin/busybox"), &rootfs).expect("make a root");
+        let places = ["bin/busybox", "usr/bin/busybox"].map(|place| package(of, BUSYBOX).join(place));
+        let busybox = places.iter().find(|place| place.exists()).expect("the package has busybox");
+        make_of(busybox, &rootfs).expect("make a root");
         Kind { kernel, vial: release(scene, target), rootfs }
     } else {
         Kind { kernel, vial: VIAL.into(), rootfs: scene.rootfs().to_owned() }
@@ -162,7 +167,7 @@ fn boot(scene: &Scene, row: &Row) -> Result<(String, Booted), String> {
 
 /// Why the test can't run: a package that is not there.
 pub fn missing() -> Option<String> {
-    let of_others = [ON_ARM64, ON_ARMHF].map(|[of, _]| [of, BUSYBOX]);
+    let of_others = [ON_ARM64, ON_ARMHF, ON_RISCV64].map(|[of, _]| [of, BUSYBOX]);
     let packages = ROWS.iter().map(|row| row.kernel).chain(of_others);
     let missing = packages.into_iter().find(|[of, name]| !package(of, name).exists());
     missing.map(|[of, name]| format!("needs {name} of {of}, which tests/run fetches on x86_64"))

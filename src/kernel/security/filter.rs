@@ -28,6 +28,8 @@ pub const NATIVE: u32 = if cfg!(target_arch = "x86_64") {
     0xc000_003e
 } else if cfg!(target_arch = "aarch64") {
     0xc000_00b7
+} else if cfg!(target_arch = "riscv64") {
+    0xc000_00f3
 } else {
     // 32-bit Arm.
     0x4000_0028

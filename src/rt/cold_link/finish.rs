@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::class::{Class, MACHINE, NAME, SEGMENT_KIND, get, put};
-use super::object::{ALLOC, ARM, X86_64};
+use super::object::{ALLOC, ARM, RISCV, X86_64};
 use super::packs::PACKS;
 use super::short_code::{self, Position};
 use super::{COLD, PAGE, with_needed};
@@ -154,6 +154,7 @@ fn short(code: &[u8], machine: u64, position: Position) -> Vec<u8> {
     let (mut short, mut long) = (vec![0; 2 * code.len() + 4], vec![0; code.len()]);
     let (there, back) = match machine {
         X86_64 => (short_code::x86::shorten as Shorten, short_code::x86::lengthen as Lengthen),
+        RISCV => (short_code::risc::shorten as Shorten, short_code::risc::lengthen as Lengthen),
         ARM => (short_code::thumb::shorten as Shorten, short_code::thumb::lengthen as Lengthen),
         _ => (short_code::arm::shorten as Shorten, short_code::arm::lengthen as Lengthen),
     };

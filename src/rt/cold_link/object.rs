@@ -22,10 +22,11 @@ const FUNCTION: u8 = 2;
 /// `STB_GLOBAL` with `STT_NOTYPE`, and `STV_HIDDEN`.
 const GLOBAL: u8 = 1 << 4;
 const HIDDEN: u8 = 2;
-/// `EM_X86_64`, `EM_ARM`, `EM_AARCH64`.
+/// `EM_X86_64`, `EM_ARM`, `EM_AARCH64`, `EM_RISCV`.
 pub const X86_64: u64 = 62;
 pub const ARM: u64 = 40;
 const AARCH64: u64 = 183;
+pub const RISCV: u64 = 243;
 /// `R_ARM_ABS32`.
 const ARM_WORD: u64 = 2;
 
@@ -99,7 +100,7 @@ impl Object {
             Self { class: class.unwrap_or(&ELF64), headers: Vec::new(), sections: Vec::new(), machine: 0, bytes };
         let Some(class) = class else { return object };
         object.machine = get(&object.bytes, MACHINE);
-        if !matches!(object.machine, X86_64 | ARM | AARCH64) {
+        if !matches!(object.machine, X86_64 | ARM | AARCH64 | RISCV) {
             return object;
         }
         let at = |field| get(&object.bytes, field) as usize;
@@ -272,11 +273,11 @@ impl Object {
                 let place = code.len() as u64;
                 let (instructions, ways) = hatch_for(self.machine, *pack as u64, plain);
                 code.extend_from_slice(&instructions);
-                for (way, symbol) in ways.into_iter().zip([first, target]) {
+                for way in ways {
                     let mut relocation = vec![0; class.relocation];
                     put(&mut relocation, class.relocation_place, place + way.at);
                     put(&mut relocation, class.relocation_kind, way.kind);
-                    put(&mut relocation, class.relocation_symbol, symbol);
+                    put(&mut relocation, class.relocation_symbol, [0, first, target][way.to]);
                     if let Some(field) = class.addend {
                         put(&mut relocation, field, way.addend.wrapping_add(bias(self.machine, way.kind) as u64));
                     }
@@ -339,27 +340,39 @@ impl Object {
 struct Way {
     at: u64,
     kind: u64,
+    /// Where it leads: nowhere, to the function that opens, or to the one behind the hatch.
+    to: usize,
     addend: u64,
 }
 
-/// A hatch for a pack: its bytes, the way to the function that opens, and that to the one behind it, which is so far behind its symbol.
-fn hatch_for(machine: u64, pack: u64, plain: u64) -> (Vec<u8>, [Way; 2]) {
+const NOWHERE: usize = 0;
+const OPEN: usize = 1;
+const BEHIND: usize = 2;
+
+/// A hatch for a pack: its bytes, and its ways; the function behind it is so far behind its symbol.
+fn hatch_for(machine: u64, pack: u64, plain: u64) -> (Vec<u8>, Vec<Way>) {
     let word = plain + (pack << 26);
+    let way = |at, kind, to, addend| Way { at, kind, to, addend };
     match machine {
         // push PACK; call OPENER; jmp TARGET
         X86_64 => (
             vec![0x6a, pack as u8, 0xe8, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0],
-            [Way { at: 3, kind: 4, addend: 0 }, Way { at: 8, kind: 4, addend: plain }],
+            vec![way(3, 4, OPEN, 0), way(8, 4, BEHIND, plain)],
         ),
         // adr x16, .; b OPENER; a word with the target and, above its address, the pack
         AARCH64 => (
             [0x1000_0010_u32, 0x1400_0000, 0].map(u32::to_le_bytes).concat(),
-            [Way { at: 4, kind: 282, addend: 0 }, Way { at: 8, kind: 258, addend: word }],
+            vec![way(4, 282, OPEN, 0), way(8, 258, BEHIND, word)],
+        ),
+        // call t1, OPENER, which the linker may make shorter (R_RISCV_RELAX); the same word.
+        RISCV => (
+            [0x0000_0317_u32, 0x0003_0367, 0].map(u32::to_le_bytes).concat(),
+            vec![way(0, 19, OPEN, 0), way(0, 51, NOWHERE, 0), way(8, 1, BEHIND, word)],
         ),
         // mov r12, pc; nop; b.w OPENER; the same word. R_ARM_THM_JUMP24 counts from four bytes behind its instruction.
         _ => (
             [0xbf00_46fc_u32, 0xbffe_f7ff, word as u32].map(u32::to_le_bytes).concat(),
-            [Way { at: 4, kind: 30, addend: 0 }, Way { at: 8, kind: ARM_WORD, addend: 0 }],
+            vec![way(4, 30, OPEN, 0), way(8, ARM_WORD, BEHIND, 0)],
         ),
     }
 }

@@ -195,6 +195,7 @@ pub fn tables(processor: &str, caps: &str) -> String {
     let (arch, columns) = match processor {
         "x86_64" => ("amd64", [1, 2, 3]),
         "aarch64" => ("arm64", [4, 5, 0]),
+        "riscv64" => ("riscv64", [6, 0, 0]),
         _ => ("arm", [5, 0, 0]),
     };
     let profile = parse(&mut &*PROFILE);

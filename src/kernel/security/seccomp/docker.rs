@@ -16,6 +16,8 @@ const ARCH: &str = if cfg!(target_arch = "x86_64") {
     "amd64"
 } else if cfg!(target_arch = "aarch64") {
     "arm64"
+} else if cfg!(target_arch = "riscv64") {
+    "riscv64"
 } else {
     "arm"
 };
@@ -24,6 +26,8 @@ const NATIVE: &str = if cfg!(target_arch = "x86_64") {
     "SCMP_ARCH_X86_64"
 } else if cfg!(target_arch = "aarch64") {
     "SCMP_ARCH_AARCH64"
+} else if cfg!(target_arch = "riscv64") {
+    "SCMP_ARCH_RISCV64"
 } else {
     "SCMP_ARCH_ARM"
 };

@@ -42,6 +42,8 @@ const ARCHITECTURES: &str = if cfg!(target_arch = "x86_64") {
     "X86_64 X86 X32"
 } else if cfg!(target_arch = "aarch64") {
     "AARCH64 ARM"
+} else if cfg!(target_arch = "riscv64") {
+    "RISCV64"
 } else {
     "ARM"
 };

@@ -68,6 +68,8 @@ const HERE: (&str, usize, Option<usize>) = if cfg!(target_arch = "x86_64") {
     ("amd64", 1, Some(2))
 } else if cfg!(target_arch = "aarch64") {
     ("arm64", 4, Some(5))
+} else if cfg!(target_arch = "riscv64") {
+    ("riscv64", 6, None)
 } else {
     ("arm", 5, None)
 };
