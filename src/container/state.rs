@@ -114,12 +114,12 @@ impl State {
         Bundle::replace(directory, c"state.json", &record::write(self), durable)
     }
 
-    /// Whether the first process goes on although its owner is not there, whose monitor was killed.
+    /// Whether the first process goes on although its owner is not there, whose monitor was killed; it gives up its lock before it is
+    /// gone.
     #[must_use]
     pub fn is_orphan(&self) -> bool {
-        process::is_alive(self.pid, self.pid_start)
-            && !process::is_alive(self.owner, self.owner_start)
-            && !process::is_dying(self.pid)
+        let goes_on = |pid, start| process::is_alive(pid, start) && !process::is_dying(pid);
+        goes_on(self.pid, self.pid_start) && !goes_on(self.owner, self.owner_start)
     }
 
     /// Whether a container that nobody owns is to go: it was to go when it ends, and has been started, or was about to be.

@@ -1,24 +1,24 @@
 //! The project's own tests on machines of several kinds: they are built for each, statically, and run there by a kernel of the table
-//! in [`super::matrix`]. What a test needs and the machine has not, which has nothing but busybox, the test itself says.
+//! in [`super::matrix`], in a small Debian system for that processor. What a test needs and that has not, the test itself says.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
 use super::kernel::{ARM32, ARM64, Board, PC, kernel_of, package};
 use super::{Booted, Kind, Machine};
 use crate::laws::{ARMHF, MUSL_ARM, release};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
-use crate::util::rootfs::{make, make_of};
+use crate::util::rootfs::make_of;
 use crate::util::source::project;
 
 trials! {
-    the_integration_tests_pass_on_amd64 [Machine, Kernels];
-    the_integration_tests_pass_on_arm64 [Machine, Kernels, Tool(ON_ARM64.linker), Target(ON_ARM64.target), Target(MUSL_ARM)];
-    the_integration_tests_pass_on_armhf [Machine, Kernels, Tool(ON_ARMHF.linker), Target(ARMHF)];
-    the_unit_tests_pass_on_armhf [Machine, Kernels, Tool(ON_ARMHF.linker), Target(ARMHF)];
+    the_integration_tests_pass_on_amd64 [Root, Machine, Kernels, Tool("mkfs.ext4")];
+    the_integration_tests_pass_on_arm64 [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARM64.linker), Target(ON_ARM64.target), Target(MUSL_ARM)];
+    the_integration_tests_pass_on_armhf [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARMHF.linker), Target(ARMHF)];
+    the_unit_tests_pass_on_armhf [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARMHF.linker), Target(ARMHF)];
 }
 
 /// A kind of machine.
@@ -59,19 +59,63 @@ const ON_ARMHF: On = On {
     vial: Some(ARMHF),
 };
 
-/// Tests that are run there, by the beginnings of their names, and those that the machine has another program for than they mean.
-const TESTS: &[&str] = &["foreground::", "isolation::", "workload::"];
-/// More of them, where numbers are short.
-const MORE: &[&str] = &["commit::", "image_config::", "update::", "whiteouts::"];
-const LEFT_OUT: &str = "--skip isolation::no_new_privileges_is_set_when_asked";
-/// rm(1) with an option that busybox's has not.
-const REMOVE: &str = r#"#!/bin/sh
-for word; do
-    shift
-    [ "$word" = --one-file-system ] || set -- "$@" "$word"
-done
-exec busybox rm "$@"
-"#;
+/// Modules of Debian's kernels, in the machine from its start.
+const MODULES: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "ext4",
+    "overlay",
+    "veth",
+    "bridge",
+    "macvlan",
+    "loop",
+    "crc32c_generic",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_ct",
+    "nft_nat",
+    "nft_masq",
+    "nft_fib_ipv4",
+    "nft_fib_ipv6",
+    "nft_counter",
+];
+/// The first process of the system on the disk.
+const INIT: &str = "#!/bin/sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root NO_COLOR=1
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t cgroup2 none /sys/fs/cgroup
+ip link set lo up
+exec sh /run/run-steps
+";
+
+/// Tests that are run on each, by the beginnings of their names.
+const TESTS: &[&str] = &["workload::", "isolation::"];
+/// And on one of the boards, since an emulated processor takes its time. `VIAL_BOARD_TESTS` has names that are run instead, with a
+/// comma between them: whatever one runs can be run on the others.
+const ON_AMD64_TOO: &[&str] = &["foreground::"];
+const ON_ARM64_TOO: &[&str] = &["limits::", "networking::", "oci::bundles::", "oci::words::"];
+/// Where numbers are short, all of these.
+const ON_ARMHF_TOO: &[&str] = &[
+    "commit::",
+    "detached::",
+    "exec::",
+    "foreground::",
+    "image_config::",
+    "limits::",
+    "logs::",
+    "names::",
+    "networking::",
+    "oci::bundles::",
+    "oci::words::",
+    "restarts::",
+    "update::",
+    "whiteouts::",
+];
 
 /// Where tests are built for other machines.
 fn directory() -> PathBuf {
@@ -98,32 +142,42 @@ fn build(scene: &Scene, on: &On, which: &[&str]) -> PathBuf {
     executables.next_back().expect("cargo tells where the tests are")
 }
 
-/// A machine that can run them: what it runs is `/bin/tests`.
+/// A machine that can run them, with Debian's programs on its disk: what it runs is `/usr/bin/tests`.
 fn machine(scene: &Scene, on: On, tests: &Path) -> Machine {
     let kernel = kernel_of(on.of, on.kernel, on.board).expect("it was looked for before");
-    let rootfs = scene.path("rootfs");
-    let made = match on.vial {
-        None => make(&rootfs),
-        Some(_) => make_of(&package(on.of, "busybox-static").join("bin/busybox"), &rootfs),
-    };
-    made.expect("make a root");
-    fs::copy(tests, rootfs.join("bin/tests")).expect("copy the tests");
+    let tree = scene.path("tree");
+    scene.command("cp", ["-a".as_ref(), package(on.of, "root").as_os_str(), tree.as_os_str()]).ok();
+    let vial = on.vial.map_or_else(|| VIAL.into(), |target| release(scene, Some(target)));
+    for (from, name) in [(tests, "tests"), (&vial, "vial")] {
+        fs::copy(from, tree.join("bin").join(name)).expect("copy a program");
+    }
+    fs::create_dir_all(tree.join("usr/local/bin")).expect("make a directory");
+    for name in ["awk", "poweroff"] {
+        symlink("/bin/busybox", tree.join("usr/local/bin").join(name)).expect("make a link");
+    }
+    // What packages do when they are set up.
+    for name in ["passwd", "group"] {
+        fs::copy(tree.join(format!("usr/share/base-passwd/{name}.master")), tree.join("etc").join(name))
+            .expect("copy a file");
+    }
+    let init = tree.join("sbin/steps");
+    fs::write(&init, INIT).expect("write a program");
+    fs::set_permissions(&init, PermissionsExt::from_mode(0o755)).expect("let all execute it");
+    symlink("steps", tree.join("sbin/init")).expect("make a link");
     // What they look for where they were built.
-    let below = |path: &Path| rootfs.join(path.strip_prefix("/").expect("it is below the root"));
-    for path in [directory().join(on.target).join("tmp").as_path(), project(), Path::new("/tmp")] {
+    let below = |path: &Path| tree.join(path.strip_prefix("/").expect("it is below the root"));
+    for path in [directory().join(on.target).join("tmp").as_path(), project()] {
         fs::create_dir_all(below(path)).expect("make directories");
     }
-    for name in ["src", "tests"] {
+    for name in ["src", "tests", "Cargo.toml", "README.md"] {
         scene.command("cp", ["-r".as_ref(), project().join(name).as_os_str(), below(project()).as_os_str()]).ok();
     }
-    fs::remove_file(rootfs.join("bin/rm")).expect("remove a link");
-    fs::write(rootfs.join("bin/rm"), REMOVE).expect("write a program");
-    fs::set_permissions(rootfs.join("bin/rm"), PermissionsExt::from_mode(0o755)).expect("let all execute it");
-    let vial = on.vial.map_or_else(|| VIAL.into(), |target| release(scene, Some(target)));
-    Machine::with(&["overlay", "veth", "bridge"])
-        .of(Kind { kernel, vial, rootfs })
-        .limit(Duration::from_mins(12))
-        .step("prepare", "mount -t cgroup2 none /sys/fs/cgroup; mkdir -p /dev/shm && mount -t tmpfs none /dev/shm")
+    let disk = scene.path("disk");
+    fs::File::create(&disk).and_then(|file| file.set_len(2 << 30)).expect("make a disk");
+    scene.command("mkfs.ext4", ["-q", "-d"]).args([tree.as_os_str(), disk.as_os_str()]).ok();
+    let rootfs = scene.path("rootfs");
+    make_of(&package(on.of, "root").join("bin/busybox"), &rootfs).expect("make a root");
+    Machine::with(MODULES).of(Kind { kernel, vial, rootfs }).disk(&disk).limit(Duration::from_mins(24))
 }
 
 fn boot(scene: &Scene, machine: Machine) -> Booted {
@@ -139,28 +193,29 @@ fn passed(output: &Output, least: usize) {
     println!("{} {result}", output.line);
 }
 
-fn integration_tests_pass(scene: &Scene, on: On, names: &[&str]) {
+fn integration_tests_pass(scene: &Scene, on: On, more: &[&str]) {
     let tests = build(scene, &on, &["--test", "integration"]);
-    let machine = machine(scene, on, &tests);
-    let machine = names
-        .iter()
-        .fold(machine, |machine, name| machine.step(name, format!("RUST_BACKTRACE=0 tests {name} {LEFT_OUT} 2>&1")));
+    let usual = [TESTS, more].concat().join(",");
+    let names = env::var("VIAL_BOARD_TESTS").unwrap_or(usual);
+    let step =
+        |machine: Machine, name| machine.step(name, format!("unset VIAL_NETWORK; RUST_BACKTRACE=0 tests {name} 2>&1"));
+    let machine = names.split(',').fold(machine(scene, on, &tests), step);
     let booted = boot(scene, machine);
-    for name in names {
+    for name in names.split(',') {
         passed(&booted.step(name), 3);
     }
 }
 
 fn the_integration_tests_pass_on_amd64(scene: &Scene) {
-    integration_tests_pass(scene, ON_AMD64, TESTS);
+    integration_tests_pass(scene, ON_AMD64, ON_AMD64_TOO);
 }
 
 fn the_integration_tests_pass_on_arm64(scene: &Scene) {
-    integration_tests_pass(scene, ON_ARM64, TESTS);
+    integration_tests_pass(scene, ON_ARM64, ON_ARM64_TOO);
 }
 
 fn the_integration_tests_pass_on_armhf(scene: &Scene) {
-    integration_tests_pass(scene, ON_ARMHF, &[TESTS, MORE].concat());
+    integration_tests_pass(scene, ON_ARMHF, ON_ARMHF_TOO);
 }
 
 fn the_unit_tests_pass_on_armhf(scene: &Scene) {

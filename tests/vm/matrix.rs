@@ -53,6 +53,9 @@ const OLDER: [&str; 2] = ["bullseye-amd64", "linux-image-cloud-amd64"];
 /// For the boards that are not of this machine's architecture.
 const BUSYBOX: &str = "busybox-static";
 
+/// Debian's programs, of which [`super::boards`] makes systems.
+pub const ROOT: &str = "root";
+
 /// Has an option be given with each command.
 const BEST_EFFORT: &str = r#"mv /bin/vial /bin/vial-itself &&
     printf '#!/bin/sh\nexec vial-itself --best-effort "$@"\n' >/bin/vial && chmod +x /bin/vial"#;
@@ -168,7 +171,8 @@ fn boot(scene: &Scene, row: &Row) -> Result<(String, Booted), String> {
 /// Why the test can't run: a package that is not there.
 pub fn missing() -> Option<String> {
     let of_others = [ON_ARM64, ON_ARMHF, ON_RISCV64].map(|[of, _]| [of, BUSYBOX]);
-    let packages = ROWS.iter().map(|row| row.kernel).chain(of_others);
+    let of_boards = [ON_AMD64, ON_ARM64, ON_ARMHF].map(|[of, _]| [of, ROOT]);
+    let packages = ROWS.iter().map(|row| row.kernel).chain(of_others).chain(of_boards);
     let missing = packages.into_iter().find(|[of, name]| !package(of, name).exists());
     missing.map(|[of, name]| format!("needs {name} of {of}, which tests/run fetches on x86_64"))
 }
