@@ -90,9 +90,10 @@ impl Monitor {
                 Err(_) => process::sleep(AGAIN),
             }
         };
+        // One that has ended meanwhile may have left output.
+        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let adopted = if self.is_parent { None } else { Some(Adopted::find(self.pid)?) };
         let held = adopted.as_ref().and_then(|adopted| adopted.held.as_ref());
-        self.log = Log::open(self.directory.by_ref(), &self.log_options).unwrap_or_default();
         let mut buffers = Buffers { output: alloc::vec![0; CHUNK], input: alloc::vec![0; INPUT_CHUNK + 1], waiting: 0 };
         let mut files: Vec<Waiting> = Vec::with_capacity(16);
         loop {
