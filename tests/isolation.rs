@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::util::container::{Container, eventually, groups, inside, namespace, run, run_in, signal, states};
+use crate::util::detached::is_gone;
 use crate::util::{Scene, leaks};
 
 trials! {
@@ -448,7 +449,7 @@ fn the_workload_cannot_leave_its_group(scene: &Scene) {
 
 fn groups_that_the_workload_made_go_with_it(scene: &Scene) {
     let script = "mkdir /tmp/g && { mount -t cgroup -o freezer none /tmp/g || mount -t cgroup2 none /tmp/g; } 2>/dev/null &&\n\
-                  mkdir -p /tmp/g/a/b && sleep 600 & sleep 0.1; echo $! >/tmp/g/a/b/cgroup.procs; ls -d /tmp/g/a/b";
+                  mkdir -p /tmp/g/a/b && { sleep 600 & } && echo $! >/tmp/g/a/b/cgroup.procs && ls -d /tmp/g/a/b";
     run(scene, &["--cap-add", "SYS_ADMIN"], script).ok().shows("/tmp/g/a/b");
 }
 
@@ -459,6 +460,7 @@ fn gc_kills_what_the_workload_froze(scene: &Scene) {
     let state = format!("/sys/fs/cgroup/freezer/vial/{}/a/freezer.state", container.id);
     eventually("the process is frozen", || fs::read_to_string(&state).is_ok_and(|now| now == "FROZEN\n").then_some(()));
     container.signal("KILL");
+    eventually("vial is gone", || is_gone(container.vial.id()).then_some(()));
     drop(container.vial);
     scene.vial(["gc"]).ok().shows(&container.id);
 }
@@ -499,6 +501,7 @@ fn killing_vial_in_the_hosts_pid_namespace_leaves_nothing_to_gc(scene: &Scene) {
         leaks::processes(scene.directory()).iter().any(|process| process.line.starts_with("sleep 543")).then_some(())
     });
     container.signal("KILL");
+    eventually("vial is gone", || is_gone(container.vial.id()).then_some(()));
     drop(container.vial);
     scene.vial(["gc"]).ok().shows(&id);
     scene.assert_nothing_left();

@@ -372,7 +372,7 @@ fn without_packet_filters_only_ports_are_refused(scene: &Scene) {
 const NO_NETFILTER: &str = "
 import ctypes, errno, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
-number = {'x86_64': 41, 'aarch64': 198}[os.uname().machine]
+number = {'x86_64': 41, 'armv7l': 281}.get(os.uname().machine, 198)
 def equal(value, otherwise): return struct.pack('HBBI', 0x15, 0, otherwise, value)
 def load(offset): return struct.pack('HBBI', 0x20, 0, 0, offset)
 def give(value): return struct.pack('HBBI', 0x06, 0, 0, value)
