@@ -225,6 +225,7 @@ calls! {
     mmap [Hex, Int, Hex, Hex, Int, Int] "get memory";
     munmap [Hex, Int] "give memory back";
     mprotect [Hex, Int, Hex] "make code of what was unpacked";
+    madvise [Hex, Int, Int] "have all of this memory at once";
     mremap [Hex, Int, Int, Int] "make a block of memory longer";
 }
 

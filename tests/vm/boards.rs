@@ -187,6 +187,8 @@ fn boot(scene: &Scene, machine: Machine) -> Booted {
 /// Asserts that tests passed, so many at least.
 #[track_caller]
 fn passed(output: &Output, least: usize) {
+    let failed = output.stderr.lines().filter(|line| line.starts_with("test ") && line.ends_with("FAILED"));
+    failed.for_each(|line| println!("at first: {line}"));
     let result = output.stdout.lines().find(|line| line.starts_with("test result: ")).unwrap_or_default();
     let passed = result.split(' ').nth(3).and_then(|number| number.parse::<usize>().ok());
     assert!(output.code == 0 && passed.is_some_and(|passed| passed >= least), "{}", output.shown());
@@ -197,8 +199,18 @@ fn integration_tests_pass(scene: &Scene, on: On, more: &[&str]) {
     let tests = build(scene, &on, &["--test", "integration"]);
     let usual = [TESTS, more].concat().join(",");
     let names = env::var("VIAL_BOARD_TESTS").unwrap_or(usual);
-    let step =
-        |machine: Machine, name| machine.step(name, format!("unset VIAL_NETWORK; RUST_BACKTRACE=0 tests {name} 2>&1"));
+    // Where one fails at the pace of an emulator all of these are run again; what fails then as well has failed.
+    let step = |machine: Machine, name| {
+        machine.step(
+            name,
+            format!(
+                "unset VIAL_NETWORK; export RUST_BACKTRACE=0
+                 if tests {name} >/run/first 2>&1; then cat /run/first; exit; fi
+                 cat /run/first >&2
+                 tests {name} 2>&1"
+            ),
+        )
+    };
     let machine = names.split(',').fold(machine(scene, on, &tests), step);
     let booted = boot(scene, machine);
     for name in names.split(',') {

@@ -17,7 +17,7 @@ pub(super) fn early() -> *mut u8 {
 /// How many calls were made while there was no ledger yet that could tell of them.
 static EARLY: AtomicUsize = AtomicUsize::new(0);
 /// Those calls: number, arguments, when it began, and what came of it.
-static EARLY_CALLS: [[AtomicUsize; 9]; 12] = [const { [const { AtomicUsize::new(0) }; 9] }; 12];
+static EARLY_CALLS: [[AtomicUsize; 9]; 20] = [const { [const { AtomicUsize::new(0) }; 9] }; 20];
 
 /// Notes a call.
 pub(super) fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
@@ -40,9 +40,8 @@ pub(super) fn record_early(why: Phrase) {
     for call in EARLY_CALLS.iter().take(count) {
         let [nr, args @ .., begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
         // Unpacking asks for nothing but memory.
-        if let Some(nr) =
-            [number::mmap, number::munmap, number::mprotect].into_iter().find(|known| *known as usize == nr)
-        {
+        let asked = [number::mmap, number::munmap, number::mprotect, number::madvise];
+        if let Some(nr) = asked.into_iter().find(|known| *known as usize == nr) {
             end(begin_at(nr, &args, begun as u64), register);
         }
     }
