@@ -122,7 +122,9 @@ fn calls(scene: &Scene, words: &[&str]) -> BTreeSet<String> {
 fn help_version_and_the_list_of_calls_need_no_state_and_no_root(scene: &Scene) {
     // Memory, what is packed in it, the clock and the ledger's own process ID; else nothing but printing.
     let harmless: BTreeSet<String> =
-        ["mmap", "mprotect", "munmap", "getpid", "clock_gettime", "write", "exit_group"].map(String::from).into();
+        ["mmap", "mprotect", "madvise", "munmap", "getpid", "clock_gettime", "write", "exit_group"]
+            .map(String::from)
+            .into();
     for words in
         [&["help"][..], &["help", "run"], &["run", "--help"], &["version", "--json"], &["syscalls"], &["volume"]]
     {

@@ -379,7 +379,7 @@ def give(value): return struct.pack('HBBI', 0x06, 0, 0, value)
 code = (load(0) + equal(number, 5) + load(16) + equal(16, 3) + load(32) + equal(12, 1)
         + give(0x00050000 | errno.EPROTONOSUPPORT) + give(0x7fff0000))
 buffer = ctypes.create_string_buffer(code)
-program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(code) // 8, ctypes.addressof(buffer)))
+program = ctypes.create_string_buffer(struct.pack('@HP', len(code) // 8, ctypes.addressof(buffer)))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0) == 0
 os.execvp(sys.argv[1], sys.argv[1:])
 ";
