@@ -307,6 +307,7 @@ pub const PACKS: &[Pack] = &[
 pub const HOT_FUNCTIONS: &[&str] = &[
     "cli::attach::Manner::new",
     "cli::attach::keys",
+    "cli::contained::words",
     "cli::oci::words::behind_options",
     "cli::oci::words::is_oci",
     "cli::oci::words::is_runtime",
