@@ -77,7 +77,7 @@ impl<'a> Web<'a> {
 
     /// Owns it as if it ran.
     fn start(&self) {
-        // Its monitor may be on its way out.
+        // Who follows it takes the lock for a moment to see whether somebody owns it, which vial's own commands wait for too.
         let lock = || file::try_lock(self.directory.by_ref(), Lock::Exclusive).expect("flock");
         eventually("nobody owns it", || lock().then_some(()));
         self.state("running");

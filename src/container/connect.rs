@@ -284,8 +284,14 @@ impl<'a> Making<'a> {
         let namespace = self.namespace.by_ref().number();
         let name = if is_bridge { connection.link } else { connection.interface };
         let mtu = if network.mtu == 0 { over.mtu } else { network.mtu };
-        let new =
-            New { name, mac: Some(mac), mtu, over: over.index, namespace, has_ipv6: !connection.address6.is_empty() };
+        let new = New {
+            name,
+            mac: Some(mac),
+            mtu,
+            over: over.index,
+            namespace,
+            has_ipv6: !connection.address6.is_empty() || bridge::has_ipv6(),
+        };
         let mut left = 2;
         loop {
             let mut datagram = Datagram::default();

@@ -165,15 +165,22 @@ pub mod arm {
 pub mod risc {
     use super::Position;
 
-    both_ways!();
+    /// Says where calls and addresses lead.
+    pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
+        change(code, position, short, false)
+    }
+
+    /// Says how far that is again; `None` if the code is not as long as there is room.
+    pub fn lengthen(short: &[u8], position: Position, code: &mut [u8]) -> Option<()> {
+        (change(short, position, code, true)? == code.len()).then_some(())
+    }
 
     /// The distance of a call is in 20 bits, out of order; that of what two instructions make, AUIPC and one that adds to it, in 20
     /// bits and in 12 with a sign. Where they lead has the same bits, in order.
-    fn change(from: &[u8], position: Position, to: &mut [u8], add: fn(u32, u32) -> u32) -> Option<usize> {
+    fn change(from: &[u8], position: Position, to: &mut [u8], back: bool) -> Option<usize> {
         let to = to.get_mut(..from.len())?;
         to.copy_from_slice(from);
-        // What is added is something; what is taken away makes a distance again.
-        let back = add(0, 1) != 1;
+        let moved = |value: u32, by: u32| if back { value.wrapping_sub(by) } else { value.wrapping_add(by) };
         let mut at = 0;
         while let Some(bytes) = to.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) {
             let word = u32::from_le_bytes(*bytes);
@@ -181,7 +188,7 @@ pub mod risc {
             at += if word & 3 == 3 { 4 } else { 2 };
             if word & 0xfff == 0x0ef {
                 let place = if back { word >> 12 } else { halves(word) };
-                let place = add(place, here >> 1);
+                let place = moved(place, here >> 1);
                 let field = if back { scattered(place) } else { place << 12 };
                 *bytes = (word & 0xfff | field).to_le_bytes();
             } else if word & 0x7f == 0x17
@@ -195,7 +202,7 @@ pub mod risc {
                 }
                 let (high, low) = (word & 0xffff_f000, next >> 20);
                 let carry = |value: u32| (value & 0x800) << 1;
-                let value = add(if back { high | low } else { (high | low).wrapping_sub(carry(low)) }, here);
+                let value = moved(if back { high | low } else { (high | low).wrapping_sub(carry(low)) }, here);
                 let high = (if back { value.wrapping_add(carry(value)) } else { value }) & 0xffff_f000;
                 let (first, second) = (word & 0xfff | high, next & 0xf_ffff | value << 20);
                 *pair = (u64::from(second) << 32 | u64::from(first)).to_le_bytes();

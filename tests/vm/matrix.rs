@@ -15,8 +15,8 @@ trials! {
     what_works_on_which_kernel_is_what_the_readme_says [Machine, Kernels, Tool("qemu-system-aarch64"), Tool("qemu-system-riscv64"), Target(MUSL_ARM), Target(ARMHF), Target(RISCV64)];
 }
 
-/// Modules of Debian's cloud kernels.
-const MODULES: &[&str] = &[
+/// Modules of Debian's kernels, for containers on networks.
+pub const MODULES: &[&str] = &[
     "overlay",
     "veth",
     "bridge",

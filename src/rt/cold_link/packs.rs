@@ -303,7 +303,8 @@ pub const PACKS: &[Pack] = &[
     },
 ];
 
-/// Functions that are not packed though a beginning of their path is listed: processes that stay, or any command, execute them.
+/// Functions that are not packed though a beginning of their path is listed: processes that stay, or any command, execute them, or
+/// they come before there is a ledger that could tell of the unpacking.
 pub const HOT_FUNCTIONS: &[&str] = &[
     "cli::attach::Manner::new",
     "cli::attach::keys",

@@ -37,6 +37,9 @@ pub(super) fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
 pub(super) fn record_early(why: Phrase) {
     let _why = because(why);
     let count = EARLY.load(Ordering::Relaxed);
+    if let Some(shared) = super::shared() {
+        shared.lost.fetch_add(count.saturating_sub(EARLY_CALLS.len()) as u64, Ordering::Relaxed);
+    }
     for call in EARLY_CALLS.iter().take(count) {
         let [nr, args @ .., begun, register] = call.each_ref().map(|place| place.load(Ordering::Relaxed));
         // Unpacking asks for nothing but memory.
