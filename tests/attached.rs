@@ -267,7 +267,7 @@ fn anonymous(pid: u32) -> u64 {
 
 /// The most that a monitor may take for itself while the workload runs. When that has ended, what is left in its pipes is kept
 /// for those that are slow. What the command that started the container had unpacked of vial is among it (`sys::cold`).
-const MEMORY: u64 = 200 << 10;
+const MEMORY: u64 = 128 << 10;
 
 fn a_flood_of_output_arrives_whole_in_little_memory(scene: &Scene) {
     const MIB: usize = 48;

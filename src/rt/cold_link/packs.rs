@@ -59,7 +59,6 @@ pub const PACKS: &[Pack] = &[
             "base::text::ipv4",
             "cli::port::describe",
             "container::connections",
-            "container::log::name",
         ],
     },
     // Options that few runs have, terminals, limits that few set, and what goes wrong.
@@ -133,7 +132,6 @@ pub const PACKS: &[Pack] = &[
             "cli::run::sources::Sources::mount",
             "cli::run::sources::Sources::volume",
             "container::init",
-            "container::log::write::Log::rotate",
             "container::user::group_number",
             "container::volume::Volumes::make",
             "kernel::cgroup::limits::Row::option",
