@@ -34,6 +34,7 @@ pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod keep;
+pub mod lzma;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod sha256;

@@ -38,9 +38,20 @@ struct Pack {
     /// Where it is to be, and how long it is; no length if there is nothing in it.
     address: u32,
     length: u32,
+    /// How long what is packed is, and [`SLOWLY`].
     packed: u32,
     /// The packs that are needed with this one, itself among them, as bits.
     needed: u32,
+}
+
+/// Says that a pack is packed by [`crate::base::lzma`].
+const SLOWLY: u32 = 1 << 31;
+
+impl Pack {
+    /// How long what is packed is.
+    fn packed(&self) -> usize {
+        (self.packed & !SLOWLY) as usize
+    }
 }
 
 /// The table of packs, and their number; none if there is nothing to unpack.
@@ -108,7 +119,7 @@ fn unpack(wanted: usize) -> core::result::Result<(), Option<Errno>> {
     let mut packed = packs.as_ptr_range().end.cast::<u8>();
     for (which, pack) in packs.iter().enumerate() {
         let bytes = packed;
-        packed = packed.wrapping_add(pack.packed as usize);
+        packed = packed.wrapping_add(pack.packed());
         if !among(needed & !UNPACKED.load(Ordering::Relaxed), which) {
             continue;
         }
@@ -126,8 +137,13 @@ fn unpack(wanted: usize) -> core::result::Result<(), Option<Errno>> {
             // SAFETY: whoever called `place` upholds that nothing is at the pack's place until it is unpacked to there, and that
             // its bytes are here.
             unsafe {
-                let bytes = slice::from_raw_parts(bytes, pack.packed as usize);
-                unpack_to(pack.address as usize, pack.length as usize, alike.unpack(bytes).ok_or(None)?)?;
+                let bytes = slice::from_raw_parts(bytes, pack.packed());
+                let short = if pack.packed & SLOWLY == 0 {
+                    alike.unpack(bytes)
+                } else {
+                    alike.unpack_slowly(bytes, short_code::PLACE_BITS)
+                };
+                unpack_to(pack.address as usize, pack.length as usize, short.ok_or(None)?)?;
             }
         }
         there = pack.needed;

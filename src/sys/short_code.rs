@@ -22,6 +22,9 @@ pub struct Position {
 pub mod x86 {
     use super::Position;
 
+    /// Instructions begin where so many bits of their place are 0.
+    pub const PLACE_BITS: u32 = 0;
+
     /// How many targets' places there are, in units of 2^16: what the first of three bytes is below.
     const PLACES: u8 = 0x1F;
     /// Says that no short call follows.
@@ -135,6 +138,9 @@ macro_rules! both_ways {
 pub mod arm {
     use super::Position;
 
+    /// Instructions begin where so many bits of their place are 0.
+    pub const PLACE_BITS: u32 = 2;
+
     /// The bits of a distance, in words, in a call.
     const WORDS: u32 = (1 << 26) - 1;
     /// The bits of a distance, in pages, in an instruction that makes an address.
@@ -164,6 +170,9 @@ pub mod arm {
 /// RISC-V's code, with instructions of 16 and of 32 bits, which stays as long as it is.
 pub mod risc {
     use super::Position;
+
+    /// Instructions begin where so many bits of their place are 0.
+    pub const PLACE_BITS: u32 = 1;
 
     /// Says where calls and addresses lead.
     pub fn shorten(code: &[u8], position: Position, short: &mut [u8]) -> Option<usize> {
@@ -226,6 +235,9 @@ pub mod risc {
 /// Arm's code of 32 bits, with instructions of 16 and of 32 bits (Thumb), which stays as long as it is.
 pub mod thumb {
     use super::Position;
+
+    /// Instructions begin where so many bits of their place are 0.
+    pub const PLACE_BITS: u32 = 1;
 
     both_ways!();
 

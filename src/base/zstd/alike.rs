@@ -1,7 +1,9 @@
 //! Pieces of data that resemble each other: matches in one may refer to all that come before it.
 //!
-//! Each piece is a frame of [`super`] without its header. Whoever packs it gives the compressor what comes before as a prefix.
+//! Each piece is a frame of [`super`] without its header, or one of [`lzma`]. Whoever packs it gives the compressor what comes
+//! before as a prefix.
 
+use super::super::lzma;
 use super::block::Decoder;
 use super::input::Input;
 use super::window::Window;
@@ -62,6 +64,13 @@ impl Alike {
     pub fn unpack(&mut self, packed: &[u8]) -> Option<&[u8]> {
         let start = self.window.end();
         self.blocks(packed).ok()?;
+        self.window.since(start)
+    }
+
+    /// The same of a piece that is packed by [`lzma`].
+    pub fn unpack_slowly(&mut self, packed: &[u8], place_bits: u32) -> Option<&[u8]> {
+        let start = self.window.end();
+        self.window.add_to_all(|all, end| lzma::unpack(packed, all, end, place_bits))?;
         self.window.since(start)
     }
 

@@ -54,6 +54,12 @@ impl Window {
         Some(())
     }
 
+    /// The same by whoever looks at all that is there, up to an end that it is told, and says where the new one is.
+    pub(super) fn add_to_all(&mut self, write: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> Option<()> {
+        self.end = write(self.bytes.get_mut(..self.reach)?, self.end)?;
+        Some(())
+    }
+
     /// What matches will be able to reach back to.
     pub(super) fn room(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.reach]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use super::class::{Class, MACHINE, NAME, SEGMENT_KIND, get, put};
 use super::object::{ALLOC, ARM, RISCV, X86_64};
-use super::packs::PACKS;
+use super::packs::{PACKS, SLOW};
 use super::short_code::{self, Position};
 use super::{COLD, PAGE, with_needed};
 
@@ -17,7 +18,7 @@ const LOAD: u32 = 1;
 const READ: u32 = 4;
 
 /// Packs a program's last segment. In its place are a table, and the packs: for each the address and the length, the length of
-/// what is packed, and which packs are unpacked before (bits).
+/// what is packed with [`SLOWLY`] if it is so packed, and which packs are unpacked before (bits).
 pub fn finish(path: &Path, used: &BTreeSet<usize>, report: &mut String) {
     let mut program = fs::read(path).expect("read the program");
     let class = Class::of(&program).expect("the linker makes programs");
@@ -70,8 +71,10 @@ pub fn finish(path: &Path, used: &BTreeSet<usize>, report: &mut String) {
         before.extend(
             codes.iter().filter(|(other, _)| with_needed(*pack) >> **other & 1 != 0).flat_map(|(_, code)| code),
         );
-        let bytes = compress(&code, &before);
-        let fields = [place, whole as u64, bytes.len() as u64, with_needed(*pack).into()];
+        let is_slow = SLOW.contains(&PACKS[*pack].name);
+        let bytes = if is_slow { compress_more(&code, &before, machine) } else { compress(&code, &before) };
+        let length = bytes.len() as u64 | if is_slow { u64::from(SLOWLY) } else { 0 };
+        let fields = [place, whole as u64, length, with_needed(*pack).into()];
         for (field, value) in fields.into_iter().enumerate() {
             put(&mut rows, (16 * (1 + pack) + 4 * field, 4), value);
         }
@@ -146,6 +149,11 @@ fn keep_sections(program: &mut Vec<u8>, class: &Class, table: &[u8], names: usiz
     program.extend_from_slice(&kept.concat());
 }
 
+/// In the length of what is packed: by LZMA. What unpacks it has the same, `sys::cold`.
+const SLOWLY: u32 = 1 << 31;
+/// Bits by which it tells models of literals apart, `base::lzma`.
+const LITERAL_BITS: u32 = 2;
+
 type Shorten = fn(&[u8], Position, &mut [u8]) -> Option<usize>;
 type Lengthen = fn(&[u8], Position, &mut [u8]) -> Option<()>;
 
@@ -163,6 +171,24 @@ fn short(code: &[u8], machine: u64, position: Position) -> Vec<u8> {
     back(&short, position, &mut long).expect("it is as long as it was");
     assert_eq!(long, code, "short code is the same made long again");
     short
+}
+
+/// Packs with what comes before as a dictionary, see `base::lzma`.
+fn compress_more(bytes: &[u8], before: &[u8], machine: u64) -> Vec<u8> {
+    use lzma_rust2::{LzmaOptions, LzmaWriter};
+    let place_bits = match machine {
+        X86_64 => short_code::x86::PLACE_BITS,
+        RISCV => short_code::risc::PLACE_BITS,
+        ARM => short_code::thumb::PLACE_BITS,
+        _ => short_code::arm::PLACE_BITS,
+    };
+    let mut options = LzmaOptions::with_preset(9);
+    (options.lc, options.lp, options.pb) = (LITERAL_BITS - place_bits, place_bits, place_bits);
+    (options.dict_size, options.preset_dict) = (1 << 20, Some(before.to_vec()));
+    (options.nice_len, options.depth_limit) = (LzmaOptions::NICE_LEN_MAX, 1 << 16);
+    let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, true).expect("choose how to pack");
+    writer.write_all(bytes).expect("pack what is cold");
+    writer.finish().expect("pack what is cold")
 }
 
 /// Packs with what comes before as a prefix: a frame without its header, see `base::zstd::Alike`.
