@@ -19,8 +19,8 @@ use probes::FEATURES;
 struct Feature {
     /// What it is called.
     name: &'static str,
-    /// Whether a plain `vial run` does not work without it.
-    needed: bool,
+    /// Who can't have a plain `vial run` without it.
+    needed: Need,
     /// The new namespaces that it is tried in, as root of a user namespace if a normal user tries.
     inside: i32,
     /// Tries it.
@@ -29,6 +29,15 @@ struct Feature {
     options: &'static str,
     /// What is not there without it.
     without: Phrase,
+}
+
+/// Who needs something.
+#[derive(Clone, Copy, PartialEq)]
+enum Need {
+    Nobody,
+    /// A normal user's containers do without it.
+    Root,
+    All,
 }
 
 /// The exit code if a plain `vial run` would not work.
@@ -45,19 +54,20 @@ pub(super) fn check(context: &Context<'_>) -> Result<u8> {
     let mut out = String::from(text!("Linux {} on {}\n\n", release, machine));
     for feature in FEATURES {
         let error = tried(feature)?;
-        if error.is_some() && feature.needed {
+        let needed = feature.needed == Need::All || feature.needed == Need::Root && context.user_root.is_none();
+        if error.is_some() && needed {
             lacking.push(feature.name);
         }
         let word = match error {
             None => "yes",
-            Some(_) if feature.needed => "NO",
+            Some(_) if needed => "NO",
             Some(_) => "no",
         };
         out.push_str(text!("{:<5}{}\n", word, feature.name));
         let mut row = Value::default();
         row.text("Name", feature.name);
         row.set("Works", error.is_none().into());
-        row.set("Needed", feature.needed.into());
+        row.set("Needed", needed.into());
         row.text("Options", feature.options);
         row.text("Without", feature.without.text().leak());
         if let Some(error) = &error {

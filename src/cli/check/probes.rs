@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::Feature;
+use super::{Feature, Need};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -40,11 +40,13 @@ macro_rules! features {
 
 const MOUNTS: i32 = libc::CLONE_NEWNS;
 const NETWORK: i32 = libc::CLONE_NEWNET;
-/// Whether a plain `run` needs it.
+/// Who can't have a plain `run` without it.
 #[expect(non_upper_case_globals, reason = "words in a table")]
-const needed: bool = true;
+const needed: Need = Need::All;
 #[expect(non_upper_case_globals, reason = "words in a table")]
-const optional: bool = false;
+const by_root: Need = Need::Root;
+#[expect(non_upper_case_globals, reason = "words in a table")]
+const optional: Need = Need::Nobody;
 
 features! {
     "capabilities of root"      needed   0, rights, "", phrase!("what takes a right that is missing is refused");
@@ -74,7 +76,8 @@ features! {
     "process limits"            optional 0, || controller(&["pids"]), "CONFIG_CGROUP_PIDS", phrase!("--pids-limit is refused");
     "choice of processors"      optional 0, || controller(&["cpuset"]), "CONFIG_CPUSETS", phrase!("--cpuset-cpus and --cpuset-mems are refused");
     "disk limits"               optional 0, || controller(&["io", "blkio"]), "CONFIG_BLK_CGROUP", phrase!("--device-read-bps and its like are refused");
-    "device rules"              needed   0, devices, "CONFIG_CGROUP_DEVICE, on version 2 CONFIG_CGROUP_BPF", phrase!("only --best-effort or --privileged");
+    // No file system that a normal user mounts has devices.
+    "device rules"              by_root  0, devices, "CONFIG_CGROUP_DEVICE, on version 2 CONFIG_CGROUP_BPF", phrase!("only --best-effort or --privileged");
     "seccomp filters"           needed   0, filters, "CONFIG_SECCOMP_FILTER", phrase!("only --security-opt seccomp=unconfined");
     "seccomp notification"      optional 0, notification, "Linux 5.0", phrase!("no SCMP_ACT_NOTIFY");
     "Landlock"                  optional 0, || security::landlock_version().map(drop), "CONFIG_SECURITY_LANDLOCK, Linux 5.13", phrase!("--landlock is refused");
