@@ -29,7 +29,9 @@ fn resident(pid: u32) -> u64 {
 
 /// Starts a command that loses no time with waiting, and whose output goes to the file `out`; both as process and by its ID.
 fn hasty<'a>(scene: &'a Scene, inject: &str, command: &str) -> (Running<'a>, u32) {
-    let calls = "strace -f -qq -o /dev/null --seccomp-bpf -e trace=nanosleep,pidfd_open -e inject=nanosleep:retval=0";
+    let sleep = if cfg!(target_pointer_width = "32") { "clock_nanosleep_time64" } else { "nanosleep" };
+    let calls =
+        format!("strace -f -qq -o /dev/null --seccomp-bpf -e trace={sleep},pidfd_open -e inject={sleep}:retval=0");
     let line = format!("exec {calls} {inject} {VIAL} {command} >out");
     let running = scene.command("sh", ["-c", &line]).limit(Duration::from_mins(3)).start();
     let of_vial = || {

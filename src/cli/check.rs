@@ -50,11 +50,12 @@ const LACKING: u8 = 1;
 #[inline(never)]
 pub(super) fn check(context: &Context<'_>) -> Result<u8> {
     let [_, _, release, _, machine, _] = process::uname()?;
+    let by_root = context.user_root.is_none() && process::geteuid() == 0;
     let (mut rows, mut lacking) = (Vec::new(), Vec::new());
     let mut out = String::from(text!("Linux {} on {}\n\n", release, machine));
     for feature in FEATURES {
         let error = tried(feature)?;
-        let needed = feature.needed == Need::All || feature.needed == Need::Root && context.user_root.is_none();
+        let needed = feature.needed == Need::All || feature.needed == Need::Root && by_root;
         if error.is_some() && needed {
             lacking.push(feature.name);
         }

@@ -124,7 +124,12 @@ impl<S: Source> Decode<S::Error> for Zstd<S> {
                 let hint = if what == DICTIONARY {
                     phrase!("pass it through zstd: zstd -dc -D DICTIONARY FILE")
                 } else if what == TOO_FAR_BACK {
-                    phrase!("pass it through zstd: zstd -dc --long=31 FILE")
+                    // zstd(1) itself takes no more of 32 bits of addresses.
+                    if cfg!(target_pointer_width = "32") {
+                        phrase!("pass it through zstd: zstd -dc --long=30 FILE")
+                    } else {
+                        phrase!("pass it through zstd: zstd -dc --long=31 FILE")
+                    }
                 } else {
                     return Err(Failure::Corrupt { offset, what });
                 };
