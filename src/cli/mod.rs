@@ -1,6 +1,7 @@
 //! Floor 5: the command line.
 
 mod attach;
+mod audit;
 mod boot;
 mod check;
 mod commit;
@@ -147,6 +148,7 @@ acts! {
     "rm"             rm::remove;
     packed:
     "attach"         attach::attach;
+    "audit"          audit::audit;
     "boot"           boot::boot;
     "logs"           logs::logs;
     "rename"         lifecycle::rename;

@@ -56,7 +56,7 @@ pub fn confine(what: &Confinement, channel: &Fd) -> Result<()> {
     let mut sent = Ok(());
     let set = set.map(|listener| {
         if let Some(listener) = listener {
-            sent = net::send(channel.by_ref(), &[LISTENER], Some(listener.by_ref()));
+            sent = net::hand_over(channel.by_ref(), &[LISTENER], listener.by_ref());
             // It goes on execve: a call more might be asked about.
             let _ = listener.leak();
         }

@@ -5,6 +5,7 @@ use core::fmt::Display;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
+use super::audit;
 use super::bundle::{Bundles, Durable};
 use super::connect::{self, Whose};
 use super::control::Control;
@@ -46,6 +47,8 @@ pub struct Life<'a> {
     pub state: Kept<Box<State>>,
     /// Its control group, once it is made.
     pub control: Option<Control>,
+    /// Who takes note of its workload's calls.
+    pub recorder: Option<audit::Recorder<'a>>,
 }
 
 /// This moment, as states hold it.
@@ -131,7 +134,10 @@ impl Life<'_> {
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
         let container = Container {
             spec,
-            steps: plan::plan(spec, &setting)?,
+            steps: match self.recorder {
+                Some(recorder) => audit::watch(plan::plan(spec, &setting)?, recorder)?,
+                None => plan::plan(spec, &setting)?,
+            },
             directory: self.directory.by_ref(),
             namespaces,
             pid_namespace,
@@ -142,7 +148,7 @@ impl Life<'_> {
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
             shows_network: user_network::is_wanted(spec),
-            engine: Engine::default(),
+            engine: Engine { recorder: self.recorder, ..Engine::default() },
         };
         let (state, directory) = (&mut self.state, self.directory);
         let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };

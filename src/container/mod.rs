@@ -1,6 +1,7 @@
 //! Floor 4: containers. One way to make them: a specification becomes a plan, and the plan is carried out.
 
 pub mod act;
+pub mod audit;
 pub mod bundle;
 pub mod changes;
 pub mod check;

@@ -10,7 +10,7 @@ use super::plan::Step;
 use super::relay;
 use super::spec::{Hooks, Spec};
 use super::user::Wanted;
-use super::{life, notify};
+use super::{audit, life, notify};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
@@ -65,6 +65,8 @@ pub struct Engine<'a> {
     pub exact: bool,
     /// The hooks, and what they are told of the container, but for its process.
     pub hooks: Option<(&'a Hooks, &'a Value)>,
+    /// Who takes note of the workload's calls.
+    pub recorder: Option<audit::Recorder<'a>>,
 }
 
 /// What the workload gets of the process that starts it.
@@ -300,7 +302,10 @@ impl<'a> Talk<'a> {
                 Some((&WARNING, wire)) => Error::decode(wire).iter().for_each(|warning| life::warn(warning)),
                 Some((&LISTENER, _)) => {
                     let container = self.container;
-                    let handed = notify::hand_over(container.spec, container.directory, self.pid, file);
+                    let handed = match container.engine.recorder {
+                        Some(recorder) => audit::hand_over(recorder, file),
+                        None => notify::hand_over(container.spec, container.directory, self.pid, file),
+                    };
                     handed.inspect_err(|_| Running::kill(self.pid))?;
                 }
                 Some((&HEIR, &[a, b, c, d])) => {

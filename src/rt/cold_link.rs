@@ -219,16 +219,36 @@ impl Layout {
             let is_stuck = |(place, packs): &(&Place, &u32)| {
                 !hot.contains(*place) && (!self.section(**place).fits() || needed_by_all(**packs) == 0)
             };
-            let stuck: Vec<Place> = users.iter().filter(is_stuck).map(|(place, _)| *place).collect();
+            let mut stuck: Vec<Place> = users.iter().filter(is_stuck).map(|(place, _)| *place).collect();
+            if stuck.is_empty() {
+                let packed = users.iter().filter(|(place, _)| !hot.contains(*place));
+                self.packs = packed.map(|(place, packs)| (*place, needed_by_all(*packs).ilog2() as usize)).collect();
+                stuck = self.out_of_reach();
+            }
             if stuck.is_empty() {
                 break;
             }
             hot.extend(self.reach(stuck, None));
         }
-        self.users.clone_from(&users);
-        for (place, packs) in users.into_iter().filter(|(place, _)| !hot.contains(place)) {
-            self.packs.insert(place, needed_by_all(packs).ilog2() as usize);
+        self.users = users;
+    }
+
+    /// What is in one pack, and used in another that does not need that: several packs may be needed by all that use both.
+    fn out_of_reach(&self) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (place, pack) in &self.packs {
+            for reference in &self.section(*place).refers {
+                if let Some(target) = self.target(place.0, &reference.target)
+                    && let Some(other) = self.packs.get(&target)
+                    && !self.listed.contains_key(&target)
+                    && !self.gates.contains_key(place)
+                    && with_needed(*pack) >> other & 1 == 0
+                {
+                    found.push(target);
+                }
+            }
         }
+        found
     }
 
     /// Has references go through hatches where they must; how many hatches there are.

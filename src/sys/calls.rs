@@ -142,7 +142,7 @@ calls! {
     dup3 [Fd, Fd, Bits(Names::Open)] "put a file in another's place";
     fcntl [Fd, One(Names::Fcntl), Int] "change an open file's flags, or how much a pipe holds";
     close_range [Fd, Int, Bits(Names::CloseRange)] "keep inherited files from the workload";
-    ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or a loop device, or share a file's data";
+    ioctl [Fd, One(Names::Ioctl), Memory] "control a terminal or a loop device, share a file's data, or watch a workload's calls";
     // Mounts.
     mount [Str, Str, Str, Bits(Names::Mount), Str] "mount a file system, or change a mount";
     umount2 [Str, Bits(Names::Umount)] "take a mount away";
@@ -162,6 +162,7 @@ calls! {
     execve [Str, Strings, Memory] "become the workload, or a monitor that needs little memory";
     exit_group [Int] "end this process";
     wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
+    process_vm_readv [Int, Memory, Int, Memory, Int, Int] "see what a workload that is watched was calling with";
     kill [Int, One(Names::Signal)] "send a signal to a process";
     pidfd_open [Int, Int] "hold on to a process";
     pidfd_send_signal [Fd, One(Names::Signal), Memory, Int] "send a signal to exactly this process";
@@ -200,7 +201,8 @@ calls! {
     landlock_add_rule [Fd, Int, Memory, Hex] "let files below a path be used";
     landlock_restrict_self [Fd, Hex] "give up all other files";
     keyctl [Int, Hex] "keep the host's keys from the container";
-    bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2";
+    bpf [Int, Memory, Int] "load and attach the device filter of cgroup v2, or count a workload's calls";
+    perf_event_open [Memory, Int, Int, Int, Int] "be told of capabilities that a workload uses";
     // Signals and waiting.
     rt_sigaction [One(Names::Signal), Memory, Memory, Int] "have a signal do what it does by default";
     rt_sigprocmask [Int, Memory, Memory, Int] "block signals, to read them as a file instead";

@@ -13,6 +13,7 @@ macro_rules! because {
 }
 
 mod arch;
+pub mod bpf;
 mod call;
 mod calls;
 pub mod cold;
@@ -28,6 +29,7 @@ pub mod machine;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod notify;
 pub mod number;
 pub mod poll;
 pub mod process;

@@ -172,6 +172,18 @@ fn send_with(socket: FdRef<'_>, bytes: &[u8], file: Option<FdRef<'_>>, flags: i3
         .map_err(|errno| fail_on(errno, phrase!("send a message"), ""))
 }
 
+/// The flags of the message by which a filter's listener is handed over: no other message has them, so that a filter can let it pass.
+/// `MSG_SYN`, `MSG_CONFIRM` and `MSG_RST` say nothing to a local socket.
+pub const HANDS_OVER: u32 = (libc::MSG_NOSIGNAL | libc::MSG_SYN | libc::MSG_CONFIRM | libc::MSG_RST) as u32;
+
+/// Sends the listener of a filter that this process has just got.
+///
+/// # Errors
+/// send(2).
+pub fn hand_over(socket: FdRef<'_>, bytes: &[u8], listener: FdRef<'_>) -> Result<()> {
+    send_with(socket, bytes, Some(listener), HANDS_OVER as i32)
+}
+
 /// Receives a message and the file that came with it; an empty message is the end.
 ///
 /// # Errors

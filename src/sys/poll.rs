@@ -109,6 +109,12 @@ impl Waiting {
     pub fn is_ready(&self) -> bool {
         self.ready != 0
     }
+
+    /// Whether nobody is left at the other side, and nothing to read.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ready & libc::POLLHUP != 0 && self.ready & libc::POLLIN == 0
+    }
 }
 
 /// Waits until one of the files is ready.

@@ -80,6 +80,16 @@ pub mod ioctl {
     pub use libc::{
         FICLONE, SIOCSIFFLAGS, TCGETS, TCSETS, TIOCGPTN, TIOCGPTPEER, TIOCGWINSZ, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ,
     };
+    /// Takes a call that waits for a decision: `_IOWR('!', 0, struct seccomp_notif)`.
+    pub const SECCOMP_IOCTL_NOTIF_RECV: u32 = 0xc050_2100;
+    /// Answers one: `_IOWR('!', 1, struct seccomp_notif_resp)`.
+    pub const SECCOMP_IOCTL_NOTIF_SEND: u32 = 0xc018_2101;
+    /// Says how who called and who answers take turns: `_IOW('!', 4, __u64)`.
+    pub const SECCOMP_IOCTL_NOTIF_SET_FLAGS: u32 = 0x4008_2104;
+    /// Has a BPF program run when an event happens: `_IOW('$', 8, __u32)`.
+    pub const PERF_EVENT_IOC_SET_BPF: u32 = 0x4004_2408;
+    /// Begins to tell of an event: `_IO('$', 0)`.
+    pub const PERF_EVENT_IOC_ENABLE: u32 = 0x2400;
     /// Opens the namespace that a user or PID namespace was made in.
     pub const NS_GET_PARENT: u32 = 0xb702;
     /// Finds a loop device that is free.

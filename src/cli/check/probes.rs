@@ -19,7 +19,7 @@ use crate::sys::fd::CWD;
 use crate::sys::ledger::Role;
 use crate::sys::process::{Ended, Side};
 use crate::sys::uapi::MountAttr;
-use crate::sys::{file, mount, process, security, users as confined};
+use crate::sys::{bpf, file, mount, process, security, users as confined};
 
 /// Where something is mounted, out of everybody else's sight: a directory that every system has.
 const PLACE: &CStr = c"/proc";
@@ -230,7 +230,7 @@ fn devices() -> Result<()> {
     if Hierarchies::detect()?.v2().is_none() {
         return is_there(false);
     }
-    security::bpf_load(KIND, PROGRAM).map(drop)
+    bpf::load(KIND, PROGRAM).map(drop)
 }
 
 fn filters() -> Result<()> {

@@ -4,10 +4,10 @@ pub(super) mod machine;
 pub(super) mod oci;
 
 use super::table::{
-    ATTACH, ATTACHED, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, HISTORY, IMAGES, IMPORT, INSPECT,
-    LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE, PS, PULL,
-    QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING, VOLUME_RM,
-    WORKLOAD,
+    ATTACH, ATTACHED, AUDIT, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, HISTORY, IMAGES, IMPORT,
+    INSPECT, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE, PS,
+    PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
+    VOLUME_RM, WORKLOAD,
 };
 use super::{ANY, BLANK, Command, EACH, Group};
 
@@ -16,7 +16,7 @@ const MAKE: &[Group] =
     &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, PRESENCE, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
 
 /// The commands that people type.
-pub(super) const ROWS: [Command; 45] = [
+pub(super) const ROWS: [Command; 46] = [
     Command {
         names: "run|container run",
         usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
@@ -29,6 +29,32 @@ pub(super) const ROWS: [Command; 45] = [
         args: (1, ANY),
         tail: true,
         groups: MAKE,
+    },
+    Command {
+        names: "audit",
+        usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
+        help: phrase!("Run a command, and tell which system calls and files it needs"),
+        examples: phrase!(
+            "audit -o web.json --rm nginx # then: vial run --security-opt seccomp=web.json nginx\n\
+             audit --args --rm host ls # with sockets, paths and flags\n\
+             audit --merge start.json work.json -o both.json"
+        ),
+        args: (1, ANY),
+        tail: true,
+        groups: &[
+            AUDIT,
+            WORKLOAD,
+            RUN,
+            PROVIDE,
+            ATTACHED,
+            PROCESS,
+            FILES,
+            PRESENCE,
+            NAMESPACES,
+            LIMITS,
+            FIXED_LIMITS,
+            SECURITY,
+        ],
     },
     Command {
         names: "create|container create",

@@ -88,6 +88,17 @@ flags! {
         User              b'u' "user"               One      "USER[:GROUP]"   "Run as this user, by name or number";
         EnvFile           b' ' "env-file"           Many     "FILE"           "Read variables from a file";
     }
+    /// `audit`.
+    AUDIT "What is recorded" {
+        AuditProfile      b'o' "output"             One      "FILE"           "Write a seccomp profile of the calls that were made";
+        AuditArgs         b' ' "args"               Switch   ""               "Tell what calls were made with too";
+        AuditOnlyCalls    b' ' "only-calls"         Switch   ""               "Tell of calls alone, not of files, addresses and rights";
+        AuditWith         b' ' "with"               One      "WAY"            "How calls are seen: ebpf or notify";
+        AuditReport       b' ' "report"             One      "FILE"           "Write the report to this file, not to standard error";
+        AuditJson         b' ' "json"               Switch   ""               "Write the report as JSON";
+        AuditReplay       b' ' "replay"             Switch   ""               "Run it again with what it used alone, and compare";
+        AuditMerge        b' ' "merge"              Switch   ""               "Unite the profiles that are named, and run nothing";
+    }
     /// What most containers need.
     RUN "Container" {
         Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";

@@ -35,6 +35,7 @@ use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size, uid};
+use crate::container::audit::Recorder;
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::disconnect;
@@ -60,10 +61,10 @@ use crate::sys::process::Ended;
 use crate::sys::{Fd, FdRef, because, fd, file, terminal, users};
 
 /// What `run` was asked for.
-type Options = &'static RunOptions<'static>;
+pub(super) type Options = &'static RunOptions<'static>;
 
 /// Reads what was asked for.
-fn read(context: &Context<'static>) -> Result<Options> {
+pub(super) fn read(context: &Context<'static>) -> Result<Options> {
     let is_user = context.user_root.is_some();
     let network = match context.variable(b"VIAL_NETWORK") {
         None | Some(b"") if is_user => match user_network::found()? {
@@ -105,11 +106,7 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
-    let signals = {
-        let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
-        file::umask(0);
-        poll::block_signals(run::watched_signals())?
-    };
+    let signals = block_signals()?;
     let made = create(context, options)?;
     let bundle = made.bundle;
     if detach || options.restarts() {
@@ -124,6 +121,32 @@ pub(super) fn run(context: &Context<'static>) -> Result<u8> {
     let mut life = made.life();
     let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
     let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
+    end(&life, options, result)
+}
+
+fn block_signals() -> Result<poll::Signals> {
+    let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
+    file::umask(0);
+    poll::block_signals(run::watched_signals())
+}
+
+/// Runs a container in the foreground, with some of what it is changed for this time.
+///
+/// # Errors
+/// As for `vial run`.
+pub(super) fn with(
+    context: &Context<'static>,
+    options: Options,
+    change: &dyn Fn(&mut Spec),
+    recorder: Option<Recorder<'static>>,
+) -> Result<u8> {
+    let signals = block_signals()?;
+    let mut life = create(context, options)?.life();
+    change(life.launch.spec);
+    life.recorder = recorder;
+    let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
+    let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
+    poll::block_signals(signals)?;
     end(&life, options, result)
 }
 
@@ -174,6 +197,7 @@ impl Created {
             launch: &mut self.launch,
             state: core::mem::take(&mut self.state),
             control: None,
+            recorder: None,
         }
     }
 }

@@ -275,6 +275,7 @@ impl Monitor {
             launch: &mut launch,
             state,
             control: None,
+            recorder: None,
         };
         let standard = [0, 1, 2].map(|place| theirs[place].as_ref().map(Fd::by_ref));
         match life.start(&Surroundings { standard, stays: true, signals }) {

@@ -334,6 +334,7 @@ fn start_process(
             same_keyring: asked.same_keyring,
             exact: !held.state.own,
             hooks,
+            ..Engine::default()
         },
     };
     let surroundings = Surroundings { standard: [None; 3], stays: true, signals: asked.signals };

@@ -10,7 +10,7 @@ use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep;
 use crate::base::text::{Cut, decimal_u64};
-use crate::sys::{Fd, fd::CWD, file, security};
+use crate::sys::{Fd, bpf, fd::CWD, file};
 
 /// `BPF_PROG_TYPE_CGROUP_DEVICE` and `BPF_CGROUP_DEVICE` (`linux/bpf.h`).
 const PROGRAM_KIND: u32 = 15;
@@ -99,8 +99,8 @@ fn at_most(directory: &str, file: &str, value: &str) -> Result<()> {
 
 fn filter(directory: &str, program: &[u64]) -> Result<()> {
     let group = file::open(CWD, file::path(directory)?, libc::O_RDONLY | libc::O_DIRECTORY)?;
-    security::bpf_load(PROGRAM_KIND, program)
-        .and_then(|program| security::bpf_attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
+    bpf::load(PROGRAM_KIND, program)
+        .and_then(|program| bpf::attach(group.by_ref(), program.by_ref(), ATTACH_KIND))
         .map_err(|error| {
             error.hint(phrase!(
                 "devices are kept from a cgroup v2 by BPF: needs CONFIG_CGROUP_BPF, CONFIG_BPF_SYSCALL and root"

@@ -13,16 +13,31 @@ pub struct Pack {
 pub const HOT: &str = "hot";
 
 /// Packs that are packed a tenth smaller, and take five times as long to unpack; they need the pack that does it.
-pub const SLOW: &[&str] = &["seldom", "rare", "commands", "images"];
+pub const SLOW: &[&str] = &["seldom", "rare", "commands", "images", "audit"];
 const SLOWLY: &str = "slowly";
 
 /// All packs.
 pub const PACKS: &[Pack] = &[
     Pack { name: SLOWLY, needs: &[], functions: &["base::lzma"] },
+    // What several of the others use, and no process that stays.
+    Pack {
+        name: "every",
+        needs: &[],
+        functions: &[
+            "base::time::Timestamp::parse",
+            "cli::context::Context",
+            "container::bundle::Bundles::look_for",
+            "container::launch::Launch::find_shared",
+            "container::launch::Launch::make_volumes",
+            "container::spec::shaped",
+            "container::user::find",
+            "container::user::read",
+        ],
+    },
     // From what a container is to be to what is to be done.
     Pack {
         name: "plan",
-        needs: &[],
+        needs: &["every"],
         functions: &[
             "container::control::Control::note_parents",
             "container::interfaces::wanted",
@@ -52,7 +67,7 @@ pub const PACKS: &[Pack] = &[
     // What several of those below use.
     Pack {
         name: "shared",
-        needs: &[],
+        needs: &["every"],
         functions: &["container::process::hold", "container::process::is_dying", "container::process::signal"],
     },
     // What several of those use that know of networks.
@@ -298,6 +313,12 @@ pub const PACKS: &[Pack] = &[
             "kernel::modules",
             "network::uplink",
         ],
+    },
+    // What watches a workload.
+    Pack {
+        name: "audit",
+        needs: &[SLOWLY, "plan", "front", "common", "seldom", "look", "commands"],
+        functions: &["cli::audit", "container::audit", "kernel::security::seccomp::watch", "sys::notify"],
     },
 ];
 

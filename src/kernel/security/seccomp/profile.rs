@@ -11,14 +11,13 @@
 
 use alloc::vec::Vec;
 
+use super::names::{self, ARCHITECTURES};
 use super::search::{ABOVE, AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUALS, LOAD, NUMBER, Parts, Program, add_part};
-use super::tables::NAMES;
 use super::{COMPAT_ARCHITECTURE, Filter, KILL_THREAD, NATIVE, SPEC_ALLOW, X32_BIT};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::sort::sort;
-use crate::base::text::{Cut, decimal_u64, place};
+use crate::base::text::{Cut, place};
 use crate::kernel::security::filter::{ALLOW, fail};
 
 /// What becomes of calls, by name and as the kernel has it (`linux/seccomp.h`), without `SCMP_ACT_`.
@@ -36,17 +35,6 @@ const FLAGS: &str = "TSYNC LOG SPEC_ALLOW NEW_LISTENER TSYNC_ESRCH WAIT_KILLABLE
 const OWN_FLAGS: [usize; 2] = [3, 4];
 /// How arguments are compared, without `SCMP_CMP_`.
 const OPERATORS: &str = "NE LT LE EQ GE GT MASKED_EQ";
-
-/// The architectures that a program can be of here, without `SCMP_ARCH_`, in the order of the tables' columns.
-const ARCHITECTURES: &str = if cfg!(target_arch = "x86_64") {
-    "X86_64 X86 X32"
-} else if cfg!(target_arch = "aarch64") {
-    "AARCH64 ARM"
-} else if cfg!(target_arch = "riscv64") {
-    "RISCV64"
-} else {
-    "ARM"
-};
 
 /// A comparison: which argument, the place of its operator, and two values.
 #[derive(Clone, Copy)]
@@ -226,21 +214,7 @@ impl<'a> Table<'a> {
             0x7ff0_0000.. => self.default,
             _ => fail(Errno::ENOSYS),
         };
-        let (mut calls, mut next) = (Vec::new(), 0);
-        for line in NAMES.parts(b'\n') {
-            let mut words = line.parts(b' ');
-            let name = words.next().unwrap_or_default();
-            // What is left out is one more than the one before.
-            let number = match words.nth(column).unwrap_or_default() {
-                "" => Some(next),
-                number => decimal_u64(number),
-            };
-            if let Some(number) = number.filter(|_| !name.is_empty()) {
-                calls.push((number as u32, name));
-                next = number + 1;
-            }
-        }
-        sort(&mut calls, |one, other| one.0 < other.0);
+        let calls = names::calls(column);
         self.part(base, (Vec::new(), unknown));
         let mut index = 0;
         while let Some(&(number, _)) = calls.get(index) {
