@@ -1,6 +1,6 @@
 //! Load: images that other programs saved.
 
-use std::fs;
+use std::{env, fs};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -236,7 +236,11 @@ fn docker_archives_of_old_with_links_between_layers_are_loaded(scene: &Scene) {
 
 fn an_index_gives_the_image_for_this_machine_or_for_the_one_asked_for(scene: &Scene) {
     let made = Made::new(scene);
-    let own = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let (own, variant) = match env::consts::ARCH {
+        "aarch64" => ("arm64", ""),
+        "arm" => ("arm", "v7"),
+        _ => ("amd64", ""),
+    };
     let with = |architecture: &str, variant: &str, os: &str| {
         let mut manifest = made.manifest(&[made.layer(&format!("{os}/{architecture}/{variant}"))]);
         manifest["platform"] = json!({"architecture": architecture, "os": os});
@@ -249,8 +253,8 @@ fn an_index_gives_the_image_for_this_machine_or_for_the_one_asked_for(scene: &Sc
         with("s390x", "", "linux"),
         with("arm", "v6", "linux"),
         with("arm", "v7", "linux"),
-        with(own, "", "windows"),
-        with(own, "", "linux"),
+        with(own, variant, "windows"),
+        with(own, variant, "linux"),
         with("unknown", "", "unknown")
     ]);
     let inner = made.json(&json!({"manifests": all}));
@@ -265,7 +269,7 @@ fn an_index_gives_the_image_for_this_machine_or_for_the_one_asked_for(scene: &Sc
     for (index, name) in [(json!([named]), "many:1"), (all.clone(), "")] {
         made.index(&index);
         for (asked, expected) in [
-            ("", format!("linux/{own}/")),
+            ("", format!("linux/{own}/{variant}")),
             ("linux/arm", "linux/arm/v7".to_owned()),
             ("linux/arm/v6", "linux/arm/v6".to_owned()),
             ("linux/s390x", "linux/s390x/".to_owned()),

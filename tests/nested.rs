@@ -25,6 +25,13 @@ const IMPORT: &str = "mkdir -p /r && cp -a /bin /r && vial import /r image >/dev
 fn a_vial_in_a_privileged_container_does_what_one_outside_does(scene: &Scene) {
     let script = format!(
         "{IMPORT}
+         if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+             # Where version 2 has all controllers, it gives none to groups below one with processes of its own.
+             mkdir /sys/fs/cgroup/own
+             for process in $(cat /sys/fs/cgroup/cgroup.procs); do echo $process; done | while read process; do
+                 echo $process >/sys/fs/cgroup/own/cgroup.procs
+             done 2>/dev/null
+         fi
          limit='cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null'
          vial run --rm --network none -m 20m image sh -c \"$limit; echo ended\"
          vial run -d --name one --network none image sleep 600 >/dev/null

@@ -37,6 +37,10 @@ pub(super) fn enter(container: Entered, kinds: i32) -> Result<()> {
     if is_confined() {
         // Whoever is not the host's root can't go where it is already, if that is the host's.
         for (name, kind) in KINDS {
+            if kinds & kind == 0 {
+                // The kernel may not even have such ones.
+                continue;
+            }
             let inode = |whose: &str| -> Result<u64> {
                 Ok(file::stat_follow(CWD, file::path(join!("/proc/{}/ns/{}", whose, name))?)?.ino)
             };

@@ -140,6 +140,7 @@ fn machine(scene: &Scene, on: On, tests: &Path) -> Machine {
     for name in ["awk", "poweroff"] {
         symlink("/bin/busybox", tree.join("usr/local/bin").join(name)).expect("make a link");
     }
+    fs::write(tree.join("etc/hosts"), "127.0.0.1 localhost\n").expect("write a file");
     // What packages do when they are set up.
     for name in ["passwd", "group"] {
         fs::copy(tree.join(format!("usr/share/base-passwd/{name}.master")), tree.join("etc").join(name))

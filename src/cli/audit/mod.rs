@@ -3,6 +3,8 @@
 mod profile;
 mod report;
 
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::context::Context;
@@ -12,9 +14,10 @@ use super::parse::Parsed;
 use super::{pull, run, sealed};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, parse};
-use crate::container::audit::{Counter, Recorder, Wish, record};
-use crate::container::launch;
+use crate::container::audit::{self, Counter, Recorder, Wish, record};
+use crate::container::bundle::Bundles;
 use crate::container::spec::{Seccomp, Spec};
+use crate::container::{launch, remains};
 use crate::image::helper::Helper;
 use crate::sys::fd::{self, CWD, Fd};
 use crate::sys::{because, file, net};
@@ -27,6 +30,12 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
     let parsed = context.parsed;
     if parsed.on(Id::AuditMerge) {
         return merge(context);
+    }
+    if let Some(given) = parsed.last(Id::AuditFollow) {
+        return follow(context, given.text()?);
+    }
+    if parsed.positionals.is_empty() {
+        return Err(Error::new(phrase!("audit takes an image, and a command")).hint(phrase!("see `vial audit --help`")));
     }
     let options = run::read(context)?;
     for (id, given) in
@@ -51,32 +60,66 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
     };
     let counter = counter(parsed, options)?;
     wish.counts = counter.is_some();
-    let (mut helper, socket) = recorder(wish)?;
-    let socket: &'static Fd = alloc::boxed::Box::leak(alloc::boxed::Box::new(socket));
-    let code = run::with(context, options, &confined, Some(Recorder { socket: socket.by_ref(), wish }));
-    // So that it is told that nothing follows.
-    drop(Fd::from_number(socket.number()));
+    let (code, record) = watched(context, options, wish, &confined)?;
     drop(counter);
-    let record = helper.conclude()?;
-    let code = code?;
-    let record = parse(&record).map_err(|_| Error::new(phrase!("what was recorded can't be read")))?;
-    let made = profile::of(&record);
-    if let Some(given) = parsed.last(Id::AuditProfile) {
-        write(given.value, join!("{}\n", made.to_pretty()))?;
-    }
-    let report = if parsed.on(Id::AuditJson) {
-        join!("{}\n", record.to_compact()).into()
-    } else {
-        report::text(&record, parsed)
-    };
-    match parsed.last(Id::AuditReport) {
-        Some(given) => write(given.value, &report)?,
-        None => file::write_all(fd::STDERR, report.as_bytes())?,
-    }
+    let made = tell(&record, parsed)?;
     if parsed.on(Id::AuditReplay) {
         replay(context, options, &made, code)?;
     }
     Ok(code)
+}
+
+/// Writes the report and the profile, and returns that.
+fn tell(record: &Value, parsed: &Parsed<'_>) -> Result<Value> {
+    let made = profile::of(record);
+    if let Some(given) = parsed.last(Id::AuditProfile) {
+        write(given.value, join!("{}\n", made.to_pretty()))?;
+    }
+    let json = parsed.on(Id::AuditJson);
+    let report = if json { join!("{}\n", record.to_compact()).into() } else { report::text(record, parsed) };
+    match parsed.last(Id::AuditReport) {
+        Some(given) => write(given.value, &report)?,
+        None => file::write_all(fd::STDERR, report.as_bytes())?,
+    }
+    Ok(made)
+}
+
+/// Watches a container that runs, with all that is executed in it.
+fn follow(context: &Context<'static>, name: &str) -> Result<u8> {
+    let parsed = context.parsed;
+    let bundles = Bundles::open(context.open_root()?)?;
+    let (id, pid) = launch::first_process(&bundles, name)?;
+    let config = match bundles.look(id)? {
+        Some((directory, _)) => remains::config(directory.by_ref(), id),
+        None => Value::Null,
+    };
+    let init = config.at(&["annotations", launch::INIT]).is_some();
+    let wish = Wish { only_calls: parsed.on(Id::AuditOnlyCalls), init, counts: true, ..Wish::default() };
+    let record = audit::follow(pid, wish).map_err(|error| {
+        error.hint(phrase!(
+            "a container that runs is watched by programs that count, which take root on the machine and Linux 5.7"
+        ))
+    })?;
+    tell(&record, parsed)?;
+    Ok(0)
+}
+
+/// Runs a container that is watched: its exit code, and what was recorded.
+fn watched(
+    context: &Context<'static>,
+    options: run::Options,
+    wish: Wish,
+    change: &dyn Fn(&mut Spec),
+) -> Result<(u8, Value)> {
+    let (mut helper, socket) = recorder(wish)?;
+    let socket: &'static Fd = Box::leak(Box::new(socket));
+    let code = run::with(context, options, change, Some(Recorder { socket: socket.by_ref(), wish }));
+    // So that it is told that nothing follows.
+    drop(Fd::from_number(socket.number()));
+    let record = helper.conclude();
+    let code = code?;
+    let record = parse(&record?).map_err(|_| Error::new(phrase!("what was recorded can't be read")))?;
+    Ok((code, record))
 }
 
 /// What shows that the kernel can count, if it is to; the calls of processes are marked as long as it is there, so that the first
@@ -140,23 +183,31 @@ fn confined(spec: &mut Spec) {
     }
 }
 
-/// Runs the container again under the profile, and says whether it ends as before.
+/// Runs the container again under the profile, and says whether it ends as before, and what was refused.
 fn replay(context: &Context<'static>, options: run::Options, made: &Value, before: u8) -> Result<()> {
     let confined = |spec: &mut Spec| {
         if let Some(linux) = &mut spec.linux {
             linux.seccomp = Some(Seccomp(made.clone()));
         }
     };
-    let code = run::with(context, options, &confined, None)?;
-    let words = if code == before {
-        say!("replayed under the profile: it ended with {}, as before\n", u64::from(code))
+    let (code, record) = watched(context, options, Wish { only_calls: true, ..Wish::default() }, &confined)?;
+    let mut words = if code == before {
+        String::from(say!("replayed under the profile: it ended with {}, as before\n", u64::from(code)))
     } else {
-        say!(
-            "replayed under the profile: it ended with {}, and not with {} as before\n",
-            u64::from(code),
-            u64::from(before)
-        )
+        let (code, before) = (u64::from(code), u64::from(before));
+        String::from(say!("replayed under the profile: it ended with {}, and not with {} as before\n", code, before))
     };
+    for call in profile::list(&record, "Calls") {
+        let refused = call.get("Refused").and_then(Value::as_u64).unwrap_or(0);
+        if refused != 0 {
+            let name = call.get("Name").and_then(Value::as_str).unwrap_or_default();
+            words.push_str(say!(
+                "{} was refused {} times: what it does differs from run to run; --merge unites profiles\n",
+                name,
+                refused
+            ));
+        }
+    }
     file::write_all(fd::STDERR, words.as_bytes())
 }
 

@@ -97,6 +97,9 @@ fn suggested(record: &Value, parsed: &Parsed<'_>) -> String {
             }
         }
     }
+    if list(record, "Files").is_empty() {
+        return out;
+    }
     out.push_str(" --read-only");
     for place in passing {
         out.push_str(join!(" --tmpfs {}", place));

@@ -37,9 +37,10 @@ pub(super) const ROWS: [Command; 46] = [
         examples: phrase!(
             "audit -o web.json --rm nginx # then: vial run --security-opt seccomp=web.json nginx\n\
              audit --args --rm host ls # with sockets, paths and flags\n\
+             audit --follow web # a container that runs, until it ends or ^C\n\
              audit --merge start.json work.json -o both.json"
         ),
-        args: (1, ANY),
+        args: (0, ANY),
         tail: true,
         groups: &[
             AUDIT,

@@ -96,6 +96,7 @@ flags! {
         AuditWith         b' ' "with"               One      "WAY"            "How calls are seen: ebpf or notify";
         AuditReport       b' ' "report"             One      "FILE"           "Write the report to this file, not to standard error";
         AuditJson         b' ' "json"               Switch   ""               "Write the report as JSON";
+        AuditFollow       b' ' "follow"             One      "CONTAINER"      "Watch one that runs, with what is executed in it";
         AuditReplay       b' ' "replay"             Switch   ""               "Run it again with what it used alone, and compare";
         AuditMerge        b' ' "merge"              Switch   ""               "Unite the profiles that are named, and run nothing";
     }

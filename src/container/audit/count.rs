@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::Wish;
 use crate::base::error::Result;
 use crate::base::keep;
 use crate::sys::bpf::{self, Map};
@@ -124,6 +125,8 @@ struct Whose {
     namespace: (u64, u64),
     /// Whether its first process is vial.
     but_first: bool,
+    /// Whether what is called as vial is does not count either until it is executed: processes that join a container.
+    but_joining: bool,
 }
 
 /// A program under construction.
@@ -191,6 +194,17 @@ impl Program {
         self.call(NAMESPACE_IDS);
         self.add(IF_EQUAL, 0, 0, 1, 0);
         self.add(STORE_LONG, STACK, 0, IDS, 0);
+        if whose.but_joining {
+            self.place(1, VALUE_AT);
+            self.add(MOVE, 2, 0, 0, 16);
+            self.call(COMMAND);
+            self.add(LOAD_LONG, 1, STACK, VALUE_AT, 0);
+            self.constant(2, u64::from_ne_bytes(*b"vial\0\0\0\0"), 0);
+            self.add(IF_NOT_EQUAL_REGISTER, 1, 2, 2, 0);
+            self.add(STORE_LONG, STACK, 0, IDS, 0);
+            // It is going to be another program: not to be remembered.
+            self.add(MOVE, 8, 0, 0, 0);
+        }
         self.add(STORE_LONG, STACK, 0, COMPAT_AT, 0);
         if let (Some(registers), Some((offset, bits, value))) = (registers, COMPAT_MARK) {
             self.place(1, VALUE_AT);
@@ -399,19 +413,20 @@ impl Counter {
     /// bpf(2): `EPERM` for whoever is not root of the machine, `EINVAL` before Linux 5.7.
     pub fn prepare() -> Result<Fd> {
         let maps = Maps::new()?;
-        bpf::load(AT_TRACEPOINT, &calls(&Whose { namespace: (0, 0), but_first: false }, &maps))?;
+        bpf::load(AT_TRACEPOINT, &calls(&Whose { namespace: (0, 0), but_first: false, but_joining: true }, &maps))?;
         let nothing = bpf::load(AT_TRACEPOINT, &Program::default().finish())?;
         bpf::at_tracepoint(c"sys_enter", nothing.by_ref())
     }
 
-    /// Counts for the PID namespace of a process. With `but_first` its first process, which is vial, does not count.
+    /// Counts for the PID namespace of a process, and uses of capabilities unless calls alone are asked for. It may be there already,
+    /// and others join it.
     ///
     /// # Errors
     /// As for [`Counter::prepare`].
-    pub fn start(thread: u32, but_first: bool, with_capabilities: bool) -> Result<Counter> {
+    pub fn start(thread: u32, wish: Wish, joined: bool) -> Result<Counter> {
         let stat = file::stat(process::open_namespace(thread, "pid")?.by_ref(), c"")?;
         let namespace = (u64::from(stat.dev_major) << 20 | u64::from(stat.dev_minor), stat.ino);
-        let whose = Whose { namespace, but_first };
+        let whose = Whose { namespace, but_first: wish.init, but_joining: joined };
         let maps = Maps::new()?;
         let mut running = Vec::new();
         let watch = |at_tracepoint| {
@@ -428,7 +443,7 @@ impl Counter {
             }
         };
         // The tracepoint came with Linux 6.14; not every kernel can do the other.
-        let watched = if with_capabilities { watch(true).or_else(|_| watch(false)).ok() } else { None };
+        let watched = if !wish.only_calls { watch(true).or_else(|_| watch(false)).ok() } else { None };
         let sees_capabilities = watched.is_some();
         running.extend(watched);
         let program = bpf::load(AT_TRACEPOINT, &calls(&whose, &maps))?;

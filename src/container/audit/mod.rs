@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use super::plan::{Action, Confinement, Step};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
+use crate::base::json::Value;
 use crate::kernel::security::seccomp::watch::{self, Verdict, watched};
 use crate::kernel::security::seccomp::{names, nothing_refused};
 use crate::sys::fd::{Fd, FdRef};
@@ -141,6 +142,26 @@ pub fn record(control: Fd, wish: Wish) -> Result<Vec<u8>> {
     Ok(desk.notes.into_value().to_compact().as_bytes().to_vec())
 }
 
+/// Counts what a container does that runs, until it ends or this process is asked to; what was counted, as JSON.
+///
+/// # Errors
+/// bpf(2), poll(2).
+pub fn follow(pid: u32, wish: Wish) -> Result<Value> {
+    let _why = because!("count the calls of a container that runs, until it ends or somebody ends this");
+    let watched = super::run::watched_signals();
+    poll::block_signals(watched)?;
+    let signals = poll::signalfd(watched)?;
+    let held = super::process::hold(pid, super::process::began(pid));
+    let Some(held) = held else {
+        return Err(Error::new(phrase!("the container has ended, or the kernel is older than Linux 5.3")));
+    };
+    let counter = Counter::start(pid, wish, true)?;
+    poll::poll(&mut [Waiting::readable(held.by_ref()), Waiting::readable(signals.by_ref())])?;
+    let mut notes = Notes::new(wish);
+    notes.add(&counter);
+    Ok(notes.into_value())
+}
+
 impl Desk {
     /// Waits for something and deals with it; whether there can be more.
     fn listen(&mut self) -> Result<bool> {
@@ -196,7 +217,7 @@ impl Desk {
         if self.wish.counts && self.notes.becomes(thread, &call) {
             // It waits meanwhile.
             match &self.counter {
-                None => self.counter = Some(Counter::start(thread, self.wish.init, !self.wish.only_calls)?),
+                None => self.counter = Some(Counter::start(thread, self.wish, false)?),
                 Some(counter) => counter.clear(),
             }
         }
