@@ -7,6 +7,7 @@
 mod util;
 
 mod attached;
+mod audit;
 mod bad_input;
 mod builds;
 mod check;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
     let groups = util::leaks::control_groups();
     let trials = [
         attached::trials(),
+        audit::trials(),
         bad_input::trials(),
         builds::trials(),
         check::trials(),

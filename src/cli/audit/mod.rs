@@ -49,6 +49,7 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
     if !options.is(Id::Pid, PRIVATE) {
         sealed::go_on(context)?;
     }
+    let sinks = Sinks::open(parsed)?;
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
     }
@@ -62,31 +63,51 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
     wish.counts = counter.is_some();
     let (code, record) = watched(context, options, wish, &confined)?;
     drop(counter);
-    let made = tell(&record, parsed)?;
+    let made = sinks.write(&record, parsed)?;
     if parsed.on(Id::AuditReplay) {
         replay(context, options, &made, code)?;
     }
     Ok(code)
 }
 
-/// Writes the report and the profile, and returns that.
-fn tell(record: &Value, parsed: &Parsed<'_>) -> Result<Value> {
-    let made = profile::of(record);
-    if let Some(given) = parsed.last(Id::AuditProfile) {
-        write(given.value, join!("{}\n", made.to_pretty()))?;
+/// Where what was recorded is written, open before anything runs.
+struct Sinks {
+    report: Option<Fd>,
+    profile: Option<Fd>,
+}
+
+impl Sinks {
+    fn open(parsed: &Parsed<'_>) -> Result<Sinks> {
+        let _why = because!("open the files that what is recorded will be written to");
+        let open = |id: Id| {
+            let Some(name) = parsed.last(id).map(|given| given.value) else { return Ok(None) };
+            if name == b"-" {
+                return file::duplicate(fd::STDOUT).map(Some);
+            }
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+            file::create(CWD, file::path(name)?, flags, 0o644).map(Some)
+        };
+        Ok(Sinks { report: open(Id::AuditReport)?, profile: open(Id::AuditProfile)? })
     }
-    let json = parsed.on(Id::AuditJson);
-    let report = if json { join!("{}\n", record.to_compact()).into() } else { report::text(record, parsed) };
-    match parsed.last(Id::AuditReport) {
-        Some(given) => write(given.value, &report)?,
-        None => file::write_all(fd::STDERR, report.as_bytes())?,
+
+    /// Writes the report and the profile, and returns that.
+    fn write(&self, record: &Value, parsed: &Parsed<'_>) -> Result<Value> {
+        let _why = because!("write down what was recorded");
+        let made = profile::of(record);
+        if let Some(file) = &self.profile {
+            file::write_all(file.by_ref(), join!("{}\n", made.to_pretty()).as_bytes())?;
+        }
+        let json = parsed.on(Id::AuditJson);
+        let report = if json { join!("{}\n", record.to_compact()).into() } else { report::text(record, parsed) };
+        file::write_all(self.report.as_ref().map_or(fd::STDERR, Fd::by_ref), report.as_bytes())?;
+        Ok(made)
     }
-    Ok(made)
 }
 
 /// Watches a container that runs, with all that is executed in it.
 fn follow(context: &Context<'static>, name: &str) -> Result<u8> {
     let parsed = context.parsed;
+    let sinks = Sinks::open(parsed)?;
     let bundles = Bundles::open(context.open_root()?)?;
     let (id, pid) = launch::first_process(&bundles, name)?;
     let config = match bundles.look(id)? {
@@ -100,7 +121,7 @@ fn follow(context: &Context<'static>, name: &str) -> Result<u8> {
             "a container that runs is watched by programs that count, which take root on the machine and Linux 5.7"
         ))
     })?;
-    tell(&record, parsed)?;
+    sinks.write(&record, parsed)?;
     Ok(0)
 }
 
@@ -220,19 +241,8 @@ fn merge(context: &Context<'static>) -> Result<u8> {
         profiles.push(parse(&bytes).map_err(|error| Error::new(say!("{} is no JSON: {}", word, error)))?);
     }
     let united = profile::united(&profiles)?;
-    match context.parsed.last(Id::AuditProfile) {
-        Some(given) => write(given.value, join!("{}\n", united.to_pretty()))?,
-        None => super::print_line(&united.to_pretty())?,
-    }
+    let sinks = Sinks::open(context.parsed)?;
+    let to = sinks.profile.as_ref().map_or(fd::STDOUT, Fd::by_ref);
+    file::write_all(to, join!("{}\n", united.to_pretty()).as_bytes())?;
     Ok(0)
-}
-
-/// Writes a file, or to standard output for `-`.
-fn write(name: &[u8], text: &str) -> Result<()> {
-    let _why = because!("write down what was recorded");
-    if name == b"-" {
-        return file::write_all(fd::STDOUT, text.as_bytes());
-    }
-    let file = file::create(CWD, file::path(name)?, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC, 0o644)?;
-    file::write_all(file.by_ref(), text.as_bytes())
 }

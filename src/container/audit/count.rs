@@ -443,7 +443,7 @@ impl Counter {
             }
         };
         // The tracepoint came with Linux 6.14; not every kernel can do the other.
-        let watched = if !wish.only_calls { watch(true).or_else(|_| watch(false)).ok() } else { None };
+        let watched = if wish.only_calls { None } else { watch(true).or_else(|_| watch(false)).ok() };
         let sees_capabilities = watched.is_some();
         running.extend(watched);
         let program = bpf::load(AT_TRACEPOINT, &calls(&whose, &maps))?;
