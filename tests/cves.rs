@@ -28,54 +28,54 @@ use crate::util::{Scene, archive, image, needs, rootfs, tree};
 
 trials! {
     // runc CVE-2019-5736
-    the_runtime_is_not_rewritten_through_its_own_link_in_proc [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    the_runtime_is_not_rewritten_through_its_own_link_in_proc [Root, Busybox, Tool("gcc"), Kernel("overlay"), Tool("cargo")];
     // The same, while it is on its way in.
-    what_is_on_its_way_into_a_container_is_closed_to_tracing [Root, Busybox, Tool("gcc"), Kernel("overlay")];
+    what_is_on_its_way_into_a_container_is_closed_to_tracing [Root, Busybox, Tool("gcc"), Kernel("overlay"), Tool("cargo")];
     // runc CVE-2024-21626
-    a_directory_that_was_left_open_leads_nowhere [Root, Busybox, Tool("bash"), Kernel("overlay")];
+    a_directory_that_was_left_open_leads_nowhere [Root, Busybox, Tool("bash"), Kernel("overlay"), Tool("cargo")];
     // runc CVE-2021-30465, CVE-2024-45310
-    a_component_swapped_while_a_container_is_set_up_leads_nowhere [Root, Busybox, Kernel("overlay")];
+    a_component_swapped_while_a_container_is_set_up_leads_nowhere [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // docker CVE-2018-15664, CVE-2026-41568
-    a_component_swapped_while_files_are_copied_leads_nowhere [Root, Busybox, Kernel("overlay")];
+    a_component_swapped_while_files_are_copied_leads_nowhere [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // runc CVE-2026-41579, crun CVE-2026-47766, bubblewrap CVE-2026-87766
-    links_in_the_place_of_dev_make_no_node_on_the_host [Root, Busybox, Kernel("overlay")];
+    links_in_the_place_of_dev_make_no_node_on_the_host [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // runc CVE-2025-31133, CVE-2025-52565
-    nothing_but_the_null_device_is_mounted_as_a_mask_and_no_path_as_the_console [Root, Busybox, Tool("strace"), Kernel("overlay")];
+    nothing_but_the_null_device_is_mounted_as_a_mask_and_no_path_as_the_console [Root, Busybox, Tool("strace"), Kernel("overlay"), Tool("cargo")];
     // runc CVE-2019-16884, CVE-2019-19921, CVE-2023-27561, CVE-2025-52881
-    a_covered_proc_swallows_no_setting [Root, Busybox, Kernel("overlay")];
+    a_covered_proc_swallows_no_setting [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // runc CVE-2022-29162, podman CVE-2022-27650
-    no_capability_is_inherited_by_a_program_that_would_take_it [Root, Busybox, Tool("setpriv"), Kernel("overlay")];
+    no_capability_is_inherited_by_a_program_that_would_take_it [Root, Busybox, Tool("setpriv"), Kernel("overlay"), Tool("cargo")];
     // docker CVE-2022-36109, Linux CVE-2014-8989
-    no_group_is_stale_and_none_can_be_dropped [Root, Busybox, Tool("gcc"), Tool("setpriv"), Tool("newuidmap"), Kernel("overlay")];
+    no_group_is_stale_and_none_can_be_dropped [Root, Busybox, Tool("gcc"), Tool("setpriv"), Tool("newuidmap"), Kernel("overlay"), Tool("cargo")];
     // crun CVE-2026-30892, containerd CVE-2024-40635
-    no_number_wraps_around_to_root [Root, Busybox, Kernel("overlay")];
+    no_number_wraps_around_to_root [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // bubblewrap CVE-2017-5226
-    nothing_is_typed_into_the_callers_terminal [Root, Busybox, Tool("script"), Tool("gcc"), File("/proc/sys/dev/tty/legacy_tiocsti"), Kernel("overlay")];
+    nothing_is_typed_into_the_callers_terminal [Root, Busybox, Tool("script"), Tool("gcc"), File("/proc/sys/dev/tty/legacy_tiocsti"), Kernel("overlay"), Tool("cargo")];
     // Linux CVE-2022-0492, runc CVE-2023-25809
     no_control_group_can_be_written_and_no_release_agent_set [Root, Busybox, Tool("newuidmap"), Kernel("overlay")];
     // runc CVE-2021-43784
     an_attribute_that_is_too_long_smuggles_no_other [];
     // containerd CVE-2020-15257
-    no_abstract_socket_is_bound [Root, Busybox, Tool("gcc"), Tool("strace"), Kernel("overlay")];
+    no_abstract_socket_is_bound [Root, Busybox, Tool("gcc"), Tool("strace"), Kernel("overlay"), Tool("cargo")];
     // docker CVE-2019-14271, CVE-2026-41567
     nothing_of_an_image_is_executed_outside_of_the_container [Root, Busybox, Tool("strace"), Kernel("overlay")];
     // containerd CVE-2022-23648, CVE-2026-53488
-    an_images_volumes_and_labels_do_not_drive_the_host [Root, Busybox, Kernel("overlay")];
+    an_images_volumes_and_labels_do_not_drive_the_host [Root, Busybox, Kernel("overlay"), Tool("cargo")];
     // cri-o and podman CVE-2024-9676
-    a_list_of_users_that_is_a_pipe_or_a_link_is_not_read [Root, Busybox, Tool("timeout"), Kernel("overlay")];
+    a_list_of_users_that_is_a_pipe_or_a_link_is_not_read [Root, Busybox, Tool("timeout"), Kernel("overlay"), Tool("cargo")];
     // CVE-2025-47290, CVE-2026-33056, CVE-2026-44517
-    evil_layers_change_nothing_outside [Root, Tool("timeout")];
+    evil_layers_change_nothing_outside [Root, Tool("timeout"), Tool("cargo")];
     // CVE-2025-62518
-    no_member_is_smuggled_by_two_sizes [Root];
-    bombs_are_refused_with_little_memory [Root, Tool("python3")];
+    no_member_is_smuggled_by_two_sizes [Root, Tool("cargo")];
+    bombs_are_refused_with_little_memory [Root, Tool("python3"), Tool("cargo")];
     // docker CVE-2021-41091, containerd CVE-2024-25621
-    the_store_is_closed_to_others_and_takes_no_attribute_of_overlayfs [Root, Busybox, Tool("gcc"), Tool("setpriv"), Kernel("overlay")];
+    the_store_is_closed_to_others_and_takes_no_attribute_of_overlayfs [Root, Busybox, Tool("gcc"), Tool("setpriv"), Kernel("overlay"), Tool("cargo")];
     // bubblewrap CVE-2026-41163
-    a_copy_with_a_set_id_bit_refuses_to_run [Root, Busybox, Tool("setpriv"), Kernel("overlay")];
+    a_copy_with_a_set_id_bit_refuses_to_run [Root, Busybox, Tool("setpriv"), Kernel("overlay"), Tool("cargo")];
     // Linux CVE-2026-31431
     no_socket_reaches_the_kernels_ciphers_or_the_hypervisor [Root, Busybox, Tool("gcc"), Kernel("overlay")];
-    a_number_given_out_again_is_not_signalled [Root, Busybox, Tool("unshare"), Kernel("overlay")];
-    the_vial_under_test_cannot_be_weakened [];
+    a_number_given_out_again_is_not_signalled [Root, Busybox, Tool("unshare"), Kernel("overlay"), Tool("cargo")];
+    the_vial_under_test_cannot_be_weakened [Tool("cargo")];
 }
 
 const WAIT: &str = "exec sleep 600";

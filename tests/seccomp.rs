@@ -234,9 +234,18 @@ fn profile(scene: &Scene, name: &str, content: &Value) -> String {
     format!("seccomp={}", path.display())
 }
 
+/// This machine's architecture in a profile.
+const OWN: &str = if cfg!(target_arch = "x86_64") {
+    "SCMP_ARCH_X86_64"
+} else if cfg!(target_arch = "aarch64") {
+    "SCMP_ARCH_AARCH64"
+} else {
+    "SCMP_ARCH_ARM"
+};
+
 /// One that allows all but some calls.
 fn but(action: &str, errno: i32, names: &[&str]) -> Value {
-    json!({"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": null}],
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": OWN, "subArchitectures": null}],
            "syscalls": [{"names": names, "action": action, "errnoRet": errno, "args": [], "comment": "", "includes": {}, "excludes": {}},
                         {"names": ["no_such_call"], "action": "SCMP_ACT_KILL"}]})
 }
@@ -256,7 +265,7 @@ fn a_profile_of_ones_own_is_read_and_applies_to_all_starts_and_to_exec(scene: &S
         serde_json::from_str(&fs::read_to_string(web.path().join("config.json")).expect("read the bundle"))
             .expect("it is JSON");
     assert_eq!(config["linux"]["seccomp"]["syscalls"][0]["names"], json!(["mkdir", "mkdirat"]));
-    assert_eq!(config["linux"]["seccomp"]["architectures"], json!(["SCMP_ARCH_X86_64"]));
+    assert_eq!(config["linux"]["seccomp"]["architectures"], json!([OWN]));
     scene.vial(["exec", "web", "mkdir", "/tmp/y"]).ends(1).says("Invalid cross-device link");
     web.vial(&["restart", "-t", "0"]).ok();
     eventually("it has started twice", || (web.output().matches(said).count() == 2).then_some(()));

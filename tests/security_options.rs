@@ -11,7 +11,7 @@ trials! {
     a_privileged_container_has_all_rights_devices_and_files_of_the_kernel [Root, Busybox, Kernel("overlay")];
     masks_are_added_and_taken_away [Root, Busybox, Kernel("overlay")];
     apparmor_and_labels_that_are_not_there_are_errors [Root, Busybox, Kernel("overlay")];
-    landlock_keeps_a_container_to_its_paths [Root, Busybox, Kernel("overlay"), File("/sys/kernel/security")];
+    landlock_keeps_a_container_to_its_paths [Root, Busybox, Kernel("overlay"), File("/sys/kernel/security"), Linux(6, 2)];
     a_kernel_without_landlock_is_an_error_that_names_its_option [Root, Busybox, Tool("strace"), Kernel("overlay")];
 }
 

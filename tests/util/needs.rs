@@ -33,8 +33,10 @@ pub enum Need {
     CgroupV1(&'static str),
     /// cgroup v2, offering these controllers.
     CgroupV2(&'static [&'static str]),
-    /// A file of the kernel's.
+    /// A file of the kernel's, or of the machine's.
     File(&'static str),
+    /// A kernel as new as this.
+    Linux(u32, u32),
     /// A command of vial.
     Command(&'static str),
     /// To boot a machine of its own, with [`crate::vm::Machine`].
@@ -61,11 +63,21 @@ impl Need {
             }
             Need::CgroupV2(names) => missing_in_v2(names),
             Need::File(path) => (!Path::new(path).exists()).then(|| format!("needs {path}")),
+            Need::Linux(major, minor) => {
+                (kernel_version() < (major, minor)).then(|| format!("needs Linux {major}.{minor}"))
+            }
             Need::Command(name) => (!has_command(name)).then(|| format!("needs vial's command {name}")),
             Need::Kernels => matrix::missing(),
             Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(PC.emulator).missing()).or_else(no_kernel),
         }
     }
+}
+
+/// The kernel's version.
+fn kernel_version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Whether the effective user is root.

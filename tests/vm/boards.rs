@@ -60,7 +60,7 @@ const ON_ARMHF: On = On {
 };
 
 /// Modules of Debian's kernels that these machines need besides those of [`super::matrix`].
-const MODULES: &[&str] = &["virtio_pci", "virtio_blk", "ext4", "macvlan", "loop"];
+const MODULES: &[&str] = &["virtio_pci", "virtio_blk", "ext4", "macvlan", "loop", "nf_conntrack_netlink"];
 /// The first process of the system on the disk.
 const INIT: &str = "#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root NO_COLOR=1

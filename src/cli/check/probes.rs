@@ -86,7 +86,7 @@ features! {
     "bridges"                   needed   NETWORK, bridges, "CONFIG_BRIDGE", phrase!("only --network none or host");
     "veth"                      needed   NETWORK, || pair().map(drop), "CONFIG_VETH", phrase!("only --network none or host");
     "macvlan"                   optional NETWORK, macvlan, "CONFIG_MACVLAN", phrase!("no network of that driver");
-    "packet filters"            optional NETWORK, packet_filters, "CONFIG_NF_TABLES, NFT_CT, NFT_NAT, NFT_MASQ, NFT_FIB_IPV4", phrase!("no port is published, nothing leads out of a bridge");
+    "packet filters"            optional NETWORK, packet_filters, "CONFIG_NF_TABLES, NFT_CT, NFT_NAT, NFT_MASQ, NFT_FIB_IPV4, NF_CT_NETLINK", phrase!("no port is published, nothing leads out of a bridge");
     "IPv6"                      optional 0, || is_there(bridge::has_ipv6()), "CONFIG_IPV6", phrase!("networks have IPv4 alone");
     "tun"                       optional 0, || opens(c"/dev/net/tun"), "CONFIG_TUN", phrase!("a normal user's containers have no network");
     "openat2"                   optional 0, || file::openat2(CWD, c"/", libc::O_PATH, 0).map(drop), "Linux 5.6", phrase!("paths are walked name by name");

@@ -94,14 +94,19 @@ fn missing(mount: &Mount, member: &str) -> Error {
 #[inline(never)]
 pub(super) fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, taken: Taken) -> Result<()> {
     let confined = setting.confined || plan.users;
-    let (mut has_devices, mut is_bound) = (false, false);
+    let (mut has_devices, mut is_bound, mut has_hosts) = (false, false, false);
     let mut sealed = None;
     for (mount, (options, slot)) in spec.mounts.iter().zip(taken) {
         let is_dev = mount.destination.trim_end_matches('/') == "/dev";
         is_bound |= is_dev;
+        has_hosts |= slot.is_some() && mount.destination.trim_end_matches('/') == "/sys";
         let target = file::path(mount.destination)?;
         if mount.kind == Some("cgroup") && !options.is_bind() {
             plan.why = phrase!("show the container's own control groups");
+            if has_hosts && is_alone(setting) {
+                // The host's are there, and the kernel mounts no file system where it is already.
+                cover(plan, target, options.set);
+            }
             cgroup_mounts(plan, target, options, *slot, setting)?;
             if options.set & libc::MS_RDONLY != 0 && !is_alone(setting) {
                 sealed = Some(target);
@@ -164,6 +169,12 @@ fn is_alone(setting: &Setting<'_>) -> bool {
     matches!(setting.cgroups, [] | [CgroupMount { name: "", .. }])
 }
 
+/// Puts an empty directory in a place, for what is mounted there next.
+fn cover(plan: &mut Planner, target: &'static CStr, flags: libc::c_ulong) {
+    let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
+    plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
+}
+
 /// Shows the container's own control groups: as its cgroup namespace has them, or those that were taken, from this slot on.
 #[inline(never)]
 fn cgroup_mounts(
@@ -176,8 +187,7 @@ fn cgroup_mounts(
     let flags = options.set;
     let alone = is_alone(setting);
     if !alone {
-        let (kind, data) = (c"tmpfs", c"mode=755,size=64k");
-        plan.add(Action::Filesystem { source: kind, kind, target, flags: flags & !libc::MS_RDONLY, data });
+        cover(plan, target, flags);
     }
     for (number, &CgroupMount { name, kind, data, .. }) in setting.cgroups.iter().enumerate() {
         let mut place = target;
