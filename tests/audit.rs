@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::util::Scene;
 use crate::util::command::{Output, VIAL};
 use crate::util::container::{Container, eventually};
+use crate::util::user::User;
 
 trials! {
     programs_are_recorded_as_strace_sees_them [Root, Tool("strace"), Tool("busybox"), Tool("bash"), Tool("python3"), Tool("perl"), Tool("gcc"), Kernel("overlay")];
@@ -24,6 +25,7 @@ trials! {
     it_runs_as_it_would_without_being_watched [Root, Busybox, Tool("script"), Kernel("overlay")];
     no_process_of_many_is_lost [Root, Busybox, Kernel("overlay")];
     nothing_that_vial_does_is_recorded [Root, Busybox, Kernel("overlay")];
+    a_normal_user_has_it_by_notification [Root, Busybox, Tool("setpriv"), Tool("newuidmap"), Kernel("overlay")];
     what_watches_is_told_as_strace_sees_it [Root, Busybox, Tool("strace"), Kernel("overlay")];
     a_container_that_runs_is_followed [Root, Busybox, Kernel("overlay")];
     profiles_are_united [Root, Busybox, Kernel("overlay")];
@@ -399,6 +401,20 @@ fn nothing_that_vial_does_is_recorded(scene: &Scene) {
             assert_eq!(call(&record, "execve")["Process"], "true");
         }
     }
+}
+
+fn a_normal_user_has_it_by_notification(scene: &Scene) {
+    let user = User::new(scene);
+    let root = user.rootfs();
+    let words =
+        [&["audit", "--json", "--args"], &PLAIN[..], &[&root, "sh", "-c", "echo a >/tmp/f; cat /tmp/f"]].concat();
+    let output = user.vial(words).ok().prints("a\n");
+    let record: Value = serde_json::from_str(output.stderr.lines().last().expect("a report")).expect("it is JSON");
+    assert!(names(&record).contains("execve"), "{record:#}");
+    let files = record["Files"].as_array().expect("files");
+    assert!(files.iter().any(|file| file["Path"] == "/tmp/f" && file["Written"] == true), "{record:#}");
+    let ebpf = [&["audit", "--with", "ebpf"], &PLAIN[..], &[&root, "true"]].concat();
+    user.vial(ebpf).ends(125).says("--with notify does without");
 }
 
 fn what_watches_is_told_as_strace_sees_it(scene: &Scene) {

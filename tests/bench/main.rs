@@ -9,7 +9,9 @@
 //!     cargo bench -- network --rounds 20 # on a bridge, with published ports
 //!     cargo bench -- oci --rounds 100    # create, start and delete, as engines do
 //!     cargo bench -- boot --rounds 5     # a machine that vial brings up
+//!     cargo bench -- audit --rounds 5    # a workload whose calls are recorded
 
+mod audit;
 mod boot;
 mod decode;
 mod import;
@@ -47,7 +49,7 @@ struct Options {
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [boot] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [boot] [audit] [--rounds N] [--archive FILE] [--directory DIR]"
         );
         return ExitCode::FAILURE;
     };
@@ -83,6 +85,9 @@ fn main() -> ExitCode {
     if wanted("boot") {
         boot::bench(&at("boot"), rounds(5));
     }
+    if wanted("audit") {
+        audit::bench(&at("audit"), rounds(5));
+    }
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
@@ -95,7 +100,9 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" | "boot" => options.parts.push(arg),
+            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" | "boot" | "audit" => {
+                options.parts.push(arg);
+            }
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),
