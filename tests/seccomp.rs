@@ -29,6 +29,7 @@ trials! {
     a_profile_that_is_none_is_refused_with_what_is_wrong [Root, Busybox, Kernel("overlay")];
     a_kernel_without_filters_is_an_error_that_names_its_option [Root, Busybox, Tool("strace"), Kernel("overlay")];
     filters_decide_as_libseccomps_and_search_less [Python("seccomp")];
+    a_profile_is_shown_as_what_it_comes_to [];
     the_host_s_keys_stay_outside [Root, Busybox, Tool("gcc"), Kernel("overlay")];
 }
 
@@ -232,6 +233,71 @@ fn profile(scene: &Scene, name: &str, content: &Value) -> String {
     let path = scene.path(name);
     fs::write(&path, content.to_string()).expect("write a profile");
     format!("seccomp={}", path.display())
+}
+
+fn a_profile_is_shown_as_what_it_comes_to(scene: &Scene) {
+    let shown = |words: &[&str]| -> BTreeMap<String, Vec<String>> {
+        let output = scene.vial([&["seccomp", "--json"], words].concat()).ok().silent();
+        let calls: Vec<Value> = serde_json::from_str(&output.stdout).expect("it is JSON");
+        let texts = |list: &Value| {
+            list.as_array().expect("verdicts").iter().map(|one| one.as_str().expect("text").to_owned()).collect()
+        };
+        calls.iter().map(|call| (call["Name"].as_str().expect("a name").to_owned(), texts(&call["Verdicts"]))).collect()
+    };
+    let default = shown(&["default"]);
+    let program = seccomp::default_filter(caps::DEFAULT).program;
+    let values =
+        [0, 1, 2, 8, 16, 38, 40, 0x2_0000, 0x2_0008, 0xffff_ffff, 0x1000_0000, 0x2000_0000, 0x7e02_0000, u64::MAX];
+    for (number, name) in seccomp::names::calls(0) {
+        // What it says to some arguments is what is shown, and nothing else is.
+        let mut said: Vec<u32> = Vec::new();
+        for first in values {
+            for second in values {
+                said.push(
+                    bpf::run(
+                        program,
+                        vial::kernel::security::filter::NATIVE,
+                        number,
+                        [first, second, second, second, 0, 0],
+                    )
+                    .0,
+                );
+            }
+        }
+        said.sort_unstable();
+        said.dedup();
+        let words: Vec<&str> = said.iter().rev().map(|verdict| seccomp::outcomes::shown(*verdict)).collect();
+        let expected = words.join(", or by its arguments ");
+        // Another call of the same number may be the one that is listed.
+        assert_eq!(default[name], [expected], "{name}");
+    }
+    assert_eq!(default["mount"], ["EPERM"]);
+    assert_eq!(default["read"], ["allowed"]);
+    let text = scene.vial(["seccomp", "default"]).ok().silent().shows("\nallowed (").shows(" read");
+    assert!(text.stdout.starts_with(&format!("default: {} instructions\n", program.len())), "{}", text.shown());
+    let listing = scene.vial(["seccomp", "--program", "default"]).ok().silent().stdout;
+    assert_eq!(listing.lines().count(), program.len());
+    // Two of them, and what is in only one.
+    let own = json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": [OWN],
+                     "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}, {"names": ["write"], "action": "SCMP_ACT_LOG"},
+                                  {"names": ["close"], "action": "SCMP_ACT_KILL_PROCESS"}]});
+    fs::write(scene.path("own.json"), own.to_string()).expect("write a profile");
+    let both = shown(&["default", "own.json"]);
+    assert_eq!(both["read"], ["allowed", "allowed"]);
+    assert_eq!(both["write"], ["allowed", "allowed, and logged"]);
+    assert_eq!(both["close"], ["allowed", "kills the process"]);
+    assert_eq!(both["mount"], ["EPERM", "ENOSYS"]);
+    let differences = scene.vial(["seccomp", "default", "own.json"]).ok().silent().stdout;
+    assert!(
+        differences.lines().any(|line| line.split_whitespace().collect::<Vec<_>>() == ["mount", "EPERM", "ENOSYS"]),
+        "{differences}"
+    );
+    assert!(!differences.contains("\nread "), "{differences}");
+    scene.vial(["seccomp", "nowhere.json"]).ends(125).says("nowhere.json");
+    fs::write(scene.path("bad.json"), "{\"defaultAction\": \"SCMP_ACT_NONE\"}").expect("write a profile");
+    scene.vial(["seccomp", "bad.json"]).ends(125).says("SCMP_ACT_NONE");
+    scene.vial(["seccomp"]).ends(125).says("seccomp");
+    scene.vial(["seccomp", "default", "default", "default"]).ends(125).says("seccomp");
 }
 
 /// This machine's architecture in a profile.

@@ -35,6 +35,7 @@ mod rm;
 mod rootless;
 mod run;
 mod sealed;
+mod seccomp;
 mod stats;
 mod syscalls;
 mod top;
@@ -187,6 +188,7 @@ acts! {
     "gc"             gc::collect;
     "info"           info::info;
     "check"          check::check;
+    "seccomp"        seccomp::show;
     "syscalls"       syscalls::list;
     "version"        version::version;
     "help"           help::print;

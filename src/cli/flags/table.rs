@@ -213,6 +213,11 @@ flags! {
     JSON "Options" {
         ReportJson        b' ' "json"               Switch   ""               "Print JSON";
     }
+    /// `seccomp`.
+    SECCOMP "Options" {
+        SeccompProgram    b' ' "program"            Switch   ""               "Print the program that the kernel gets";
+        SeccompJson       b' ' "json"               Switch   ""               "Print JSON";
+    }
     /// `import`.
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";

@@ -17,7 +17,7 @@ use core::fmt::Write;
 
 pub(super) use environment::{Environment, variables};
 use image::Found;
-pub(super) use rights::grant;
+pub(super) use rights::{grant, profile};
 use sources::Sources;
 use specification::Parts;
 pub(super) use specification::devices;

@@ -83,8 +83,11 @@ fn unusual(options: Options, spec: &mut Spec) -> Result<()> {
     if privileged { all_devices(linux) } else { Ok(()) }
 }
 
-/// A profile of docker's form as this container's filter.
-fn profile(path: &str, bounding: u64) -> Result<Value> {
+/// A profile of docker's form as the filter of a container with these capabilities.
+///
+/// # Errors
+/// What is no profile.
+pub(in crate::cli) fn profile(path: &str, bounding: u64) -> Result<Value> {
     let _why = because!("read the seccomp profile");
     let text = file::read_file(fd::CWD, file::path(path)?, PROFILE)?;
     let malformed = |why: &str| Error::new(say!("the seccomp profile {} is malformed: {}", path, why));

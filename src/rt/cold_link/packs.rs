@@ -319,7 +319,14 @@ pub const PACKS: &[Pack] = &[
     Pack {
         name: "audit",
         needs: &[SLOWLY, "plan", "front", "common", "seldom", "look", "commands"],
-        functions: &["cli::audit", "container::audit", "kernel::security::seccomp::watch", "sys::notify"],
+        functions: &[
+            "cli::audit",
+            "cli::seccomp",
+            "container::audit",
+            "kernel::security::seccomp::outcomes",
+            "kernel::security::seccomp::watch",
+            "sys::notify",
+        ],
     },
 ];
 

@@ -1,10 +1,10 @@
 //! Commands that concern vial itself, and the machine.
 
-use super::super::table::{GC, JSON};
+use super::super::table::{GC, JSON, SECCOMP};
 use super::super::{BLANK, Command};
 
 /// They come last in help.
-pub(in super::super) const ROWS: [Command; 6] = [
+pub(in super::super) const ROWS: [Command; 7] = [
     Command {
         names: "gc|image prune",
         usage: phrase!("[OPTIONS]"),
@@ -14,6 +14,18 @@ pub(in super::super) const ROWS: [Command; 6] = [
              gc --images # and old images, which `image prune` does alone"
         ),
         groups: &[GC],
+        ..BLANK
+    },
+    Command {
+        names: "seccomp",
+        usage: phrase!("[OPTIONS] PROFILE [PROFILE]"),
+        help: phrase!("Say what seccomp profiles come to here, and how two differ"),
+        examples: phrase!(
+            "seccomp default # the one that containers have\n\
+             seccomp default web.json # what it refuses besides"
+        ),
+        args: (1, 2),
+        groups: &[SECCOMP],
         ..BLANK
     },
     Command {

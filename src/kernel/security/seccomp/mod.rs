@@ -5,6 +5,7 @@
 
 mod docker;
 pub mod names;
+pub mod outcomes;
 mod profile;
 mod search;
 mod tables;
