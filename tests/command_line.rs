@@ -121,10 +121,10 @@ fn calls(scene: &Scene, words: &[&str]) -> BTreeSet<String> {
 
 fn help_version_and_the_list_of_calls_need_no_state_and_no_root(scene: &Scene) {
     // Memory, what is packed in it, the clock and the ledger's own process ID; else nothing but printing.
+    let (mmap, clock) =
+        if cfg!(target_pointer_width = "32") { ("mmap2", "clock_gettime64") } else { ("mmap", "clock_gettime") };
     let harmless: BTreeSet<String> =
-        ["mmap", "mprotect", "madvise", "munmap", "getpid", "clock_gettime", "write", "exit_group"]
-            .map(String::from)
-            .into();
+        [mmap, "mprotect", "madvise", "munmap", "getpid", clock, "write", "exit_group"].map(String::from).into();
     for words in
         [&["help"][..], &["help", "run"], &["run", "--help"], &["version", "--json"], &["syscalls"], &["volume"]]
     {

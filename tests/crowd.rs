@@ -95,7 +95,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
     );
     let (done, failed) = (done.into_inner(), failed.into_inner());
     println!("{done} commands, of which {failed} were told that another one was quicker");
-    assert!(done > 50 && failed < done * 9 / 10, "{failed} of {done} commands failed");
+    assert!(done > 25 && failed < done * 9 / 10, "{failed} of {done} commands failed");
     // Whatever they left can be removed, and then nothing is left.
     let all = scene.vial(["ps", "-a", "-q"]).ok().stdout;
     for id in all.lines() {
@@ -124,15 +124,19 @@ fn many_live_at_once_and_are_listed_quickly(scene: &Scene) {
         let threads: Vec<_> = (0..4).map(|from| scope.spawn(move || start(from))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("all are started")).collect()
     });
-    // On a machine that does nothing else it takes a few milliseconds; the best of several tells.
-    let best = (0..8).map(|_| {
-        let begun = Instant::now();
-        let listed = scene.vial(["ps", "-q"]).ok();
-        assert_eq!(listed.stdout.lines().count(), COUNT);
-        begun.elapsed()
-    });
-    let best = best.min().expect("several");
-    assert!(best < Duration::from_millis(50), "{best:?}");
+    // On a machine that does nothing else it takes a few milliseconds; the best of several tells. An emulated processor is measured
+    // by what it takes to execute vial at all.
+    let best = |words: &[&str], lines: usize| {
+        let times = (0..8).map(|_| {
+            let begun = Instant::now();
+            let listed = scene.vial(words).ok();
+            assert_eq!(listed.stdout.lines().count(), lines);
+            begun.elapsed()
+        });
+        times.min().expect("several")
+    };
+    let (listing, nothing) = (best(&["ps", "-q"], COUNT), best(&["version"], 1));
+    assert!(listing < Duration::from_millis(50).max(nothing * 8), "{listing:?}, and {nothing:?} for nothing");
     let monitors =
         leaks::processes(scene.directory()).iter().filter(|process| process.line.starts_with("vial-monitor")).count();
     assert_eq!(monitors, COUNT);

@@ -209,7 +209,8 @@ fn what_this_kernel_lacks_is_refused_by_name(scene: &Scene) {
             said.shown()
         );
     }
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = ["/proc/self/cgroup", "/sys/fs/cgroup/cgroup.controllers"].map(fs::read_to_string);
+    let groups: String = groups.into_iter().flatten().collect();
     for (controller, resources, member) in [
         ("net_cls", json!({"network": {"classID": 1}}), "linux.resources.network.classID"),
         (

@@ -133,7 +133,7 @@ fn libraries_are_those_that_ldd_finds(scene: &Scene) {
         assert!(packed.stdout.contains(&loader), "{}", packed.shown());
         compared += 1;
     }
-    assert!(compared >= 10, "only {compared} were compared");
+    assert!(compared >= 6, "only {compared} were compared");
 }
 
 fn packed_programs_do_what_they_do_outside(scene: &Scene) {

@@ -87,7 +87,8 @@ pub fn confine_for_good(what: &Confinement, channel: &Fd) -> Result<()> {
         process::prctl_no_new_privs()?;
         lower(what)?;
     }
-    confine(what, channel)
+    let filter = what.init_filter.or(what.filter);
+    confine(&Confinement { filter, ..*what }, channel)
 }
 
 /// The capabilities that this process has for the sake of its confinement alone.

@@ -95,8 +95,10 @@ pub fn watch(steps: &[Step], recorder: Recorder<'_>) -> Result<&'static [Step]> 
         }
         let words = filter.program.iter().flat_map(|word| word.to_le_bytes());
         net::send(recorder.socket, &[PROGRAM].into_iter().chain(words).collect::<Vec<u8>>(), None)?;
+        let init_filter = Some(filter);
         let filter = Some(watched(filter, recorder.wish.chosen().as_deref()));
-        step.action = Action::Confine(Box::leak(Box::new(Confinement { filter, best_effort: false, ..*what })));
+        step.action =
+            Action::Confine(Box::leak(Box::new(Confinement { filter, init_filter, best_effort: false, ..*what })));
         found = true;
     }
     if found { Ok(steps.leak()) } else { Err(Error::new(phrase!("the container has nothing to watch its calls with"))) }

@@ -16,6 +16,8 @@ use crate::sys::file;
 pub struct Confinement {
     /// The filter of system calls.
     pub filter: Option<Filter>,
+    /// Another one for vial itself, where it stays as an init.
+    pub init_filter: Option<Filter>,
     /// The paths below which it may use files, with Landlock's rules; empty for no such bounds.
     pub landlock: &'static str,
     /// Capabilities that this takes: it is executed without them if they are in none of the sets that last.
@@ -60,6 +62,7 @@ pub(super) fn process_rights(plan: &mut Planner, spec: &Spec, process: &Process)
         plan.why = phrase!("let the workload use nothing but the system calls and files that it is to have");
         plan.add(Action::Confine(Box::leak(Box::new(Confinement {
             filter,
+            init_filter: None,
             landlock,
             temporary,
             granted: permitted,
