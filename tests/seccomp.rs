@@ -30,6 +30,7 @@ trials! {
     a_kernel_without_filters_is_an_error_that_names_its_option [Root, Busybox, Tool("strace"), Kernel("overlay")];
     filters_decide_as_libseccomps_and_search_less [Python("seccomp")];
     a_profile_is_shown_as_what_it_comes_to [];
+    vial_runs_under_the_profile_of_its_own_calls [Root, Python("seccomp"), Kernel("overlay")];
     the_host_s_keys_stay_outside [Root, Busybox, Tool("gcc"), Kernel("overlay")];
 }
 
@@ -298,6 +299,92 @@ fn a_profile_is_shown_as_what_it_comes_to(scene: &Scene) {
     scene.vial(["seccomp", "bad.json"]).ends(125).says("SCMP_ACT_NONE");
     scene.vial(["seccomp"]).ends(125).says("seccomp");
     scene.vial(["seccomp", "default", "default", "default"]).ends(125).says("seccomp");
+}
+
+/// Executes its further arguments under a profile, by libseccomp.
+const UNDER: &str = "import json, os, sys, seccomp
+allowed = seccomp.SyscallFilter(defaction=seccomp.ERRNO(1))
+for rule in json.load(open(sys.argv[1]))['syscalls']:
+    for name in rule['names']:
+        allowed.add_rule(seccomp.ALLOW, name)
+allowed.load()
+os.execv(sys.argv[2], sys.argv[2:])";
+
+fn vial_runs_under_the_profile_of_its_own_calls(scene: &Scene) {
+    let whole: Value =
+        serde_json::from_str(&scene.vial(["syscalls", "--seccomp"]).ok().silent().stdout).expect("it is JSON");
+    let under = |profile: &Value, words: &[&str]| {
+        fs::write(scene.path("vial.json"), profile.to_string()).expect("write the profile");
+        scene.command(PYTHON, [&["-c", UNDER, "vial.json", VIAL], words].concat())
+    };
+    // The workload makes no other calls either: it is vial.
+    fs::create_dir_all(scene.path("own/bin")).expect("make a directory");
+    for name in ["own/tmp", "own/proc", "own/sys", "own/dev", "own/etc", "own/root"] {
+        fs::create_dir_all(scene.path(name)).expect("make a directory");
+    }
+    fs::copy(VIAL, scene.path("own/bin/vial")).expect("copy vial");
+    for line in [
+        "import own image",
+        "images",
+        "tag image other",
+        "history image",
+        "run --rm image /bin/vial version",
+        "run --rm --network none --read-only --tmpfs /tmp -m 64m --pids-limit 50 --init -u 5:5 image /bin/vial version",
+        "run --rm --userns auto image /bin/vial version",
+        "run -d -i --name web -v own:/own image /bin/vial import - x",
+        "exec web /bin/vial version",
+        "ps -a",
+        "top web",
+        "stats --no-stream",
+        "logs web",
+        "inspect web",
+        "port web",
+        "pause web",
+        "unpause web",
+        "update -m 96m web",
+        "cp web:/bin/vial copy",
+        "diff web",
+        "export -o root.tar web",
+        "commit web third",
+        "rename web site",
+        "restart -t 0 site",
+        "kill site",
+        "wait site",
+        "start site",
+        "stop -t 0 site",
+        "rm -f site",
+        "create --name made image /bin/vial version",
+        "rm made",
+        "save -o saved.tar image",
+        "rmi third",
+        "load -i saved.tar",
+        "network create net",
+        "network ls",
+        "network inspect net",
+        "network rm net",
+        "volume create kept",
+        "volume ls",
+        "volume rm kept own",
+        "audit --rm --network none image /bin/vial version",
+        "seccomp default",
+        "gc",
+        "info",
+        "version",
+        "help run",
+    ] {
+        under(&whole, &line.split(' ').collect::<Vec<_>>()).ok();
+    }
+    under(&whole, &["check"]).run().shows("yes  seccomp filters\n");
+    for missing in ["openat", "clone", "mount", "pivot_root", "capset", "seccomp", "wait4", "sendmsg"] {
+        let mut less = whole.clone();
+        less["syscalls"][0]["names"].as_array_mut().expect("names").retain(|name| name != missing);
+        assert_ne!(less, whole, "{missing}");
+        let output = under(&less, &["run", "--rm", "--network", "none", "image", "/bin/vial", "version"]).run();
+        assert_ne!(output.code, 0, "without {missing}: {}", output.shown());
+    }
+    // Behind those that could not clean up after themselves.
+    scene.vial(["network", "prune"]).ok();
+    scene.vial(["gc"]).ok();
 }
 
 /// This machine's architecture in a profile.

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::audit;
 use super::context::Context;
 use super::flags::Id;
 use crate::base::error::Result;
@@ -16,7 +17,12 @@ use crate::sys::{CallInfo, calls};
 pub(super) fn list(context: &Context<'_>) -> Result<u8> {
     let mut calls: Vec<CallInfo> = calls().collect();
     sort(&mut calls, |one, other| one.name < other.name);
-    let json = context.parsed.on(Id::ReportJson);
+    if context.parsed.on(Id::SyscallsSeccomp) {
+        let names: Vec<&str> = calls.iter().map(|call| call.name).collect();
+        super::print_line(&audit::allowing(&names).to_pretty())?;
+        return Ok(0);
+    }
+    let json = context.parsed.on(Id::SyscallsJson);
     let mut rows = Vec::new();
     let mut text = String::from(text!("{:<20}{:>6}  {}\n", "CALL", "NUMBER", "PURPOSE"));
     for call in calls {

@@ -3,6 +3,8 @@
 mod profile;
 mod report;
 
+pub(super) use profile::allowing;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -46,6 +46,12 @@ pub(super) fn of(record: &Value) -> Value {
     whole(&architectures, rules)
 }
 
+/// The profile under which these calls of this processor's own are all that can be made.
+pub(in crate::cli) fn allowing(names: &[&'static str]) -> Value {
+    let architectures: Vec<&str> = ARCHITECTURES.parts(b' ').take(1).collect();
+    whole(&architectures, [rule(names, &[])].to_vec())
+}
+
 /// The profile that allows what one of these does, and refuses the rest.
 ///
 /// # Errors

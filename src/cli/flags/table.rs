@@ -213,6 +213,11 @@ flags! {
     JSON "Options" {
         ReportJson        b' ' "json"               Switch   ""               "Print JSON";
     }
+    /// `syscalls`.
+    SYSCALLS "Options" {
+        SyscallsJson      b' ' "json"               Switch   ""               "Print JSON";
+        SyscallsSeccomp   b' ' "seccomp"            Switch   ""               "Print a seccomp profile under which vial runs";
+    }
     /// `seccomp`.
     SECCOMP "Options" {
         SeccompProgram    b' ' "program"            Switch   ""               "Print the program that the kernel gets";

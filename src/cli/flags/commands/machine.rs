@@ -1,6 +1,6 @@
 //! Commands that concern vial itself, and the machine.
 
-use super::super::table::{GC, JSON, SECCOMP};
+use super::super::table::{GC, JSON, SECCOMP, SYSCALLS};
 use super::super::{BLANK, Command};
 
 /// They come last in help.
@@ -32,8 +32,11 @@ pub(in super::super) const ROWS: [Command; 7] = [
         names: "syscalls",
         usage: phrase!("[OPTIONS]"),
         help: phrase!("List every system call that vial can make"),
-        examples: phrase!("syscalls --json"),
-        groups: &[JSON],
+        examples: phrase!(
+            "syscalls --json\n\
+             syscalls --seccomp >vial.json # for those who confine vial itself"
+        ),
+        groups: &[SYSCALLS],
         ..BLANK
     },
     Command {
