@@ -21,6 +21,7 @@ trials! {
     files_are_told_by_what_was_done_to_them [Root, Busybox, Kernel("overlay")];
     rights_that_were_used_are_told_and_suffice [Root, Busybox, Kernel("overlay")];
     what_the_profile_refuses_is_refused_and_told [Root, Busybox, Kernel("overlay")];
+    namespaces_are_in_a_profile_only_if_they_were_made [Root, Busybox, Kernel("overlay")];
     programs_of_32_bits_are_told_apart [Root, Busybox, Tool("gcc"), File("/lib64/ld-linux-x86-64.so.2"), Kernel("overlay")];
     it_runs_as_it_would_without_being_watched [Root, Busybox, Tool("script"), Kernel("overlay")];
     no_process_of_many_is_lost [Root, Busybox, Kernel("overlay")];
@@ -320,6 +321,26 @@ fn what_the_profile_refuses_is_refused_and_told(scene: &Scene) {
         scene.vial([&["audit", "-o", "-"], &PLAIN[..], &[&root, "mount", "-t", "tmpfs", "x", "/mnt"]].concat()).run();
     let profile = &output.stdout[output.stdout.find('{').expect("a profile")..];
     assert!(profile.contains("\"execve\"") && !profile.contains("\"mount\""), "{profile}");
+}
+
+fn namespaces_are_in_a_profile_only_if_they_were_made(scene: &Scene) {
+    let root = text(scene.rootfs());
+    let clone = |options: &[&str], script: &str| {
+        let words = [&["audit", "-o", "-", "--report", "/dev/null"], &PLAIN[..], options, &[&root, "sh", "-c", script]];
+        let output = scene.vial(words.concat()).ok();
+        let profile: Value = serde_json::from_str(&output.stdout).expect("a profile");
+        let rules = profile["syscalls"].as_array().expect("rules");
+        let rule = rules.iter().find(|rule| texts(&rule["names"]).contains(&"clone")).expect("it makes processes");
+        rule["args"][0]["value"].as_u64()
+    };
+    for way in WAYS {
+        let refused = Some(0x7e02_0000);
+        assert_eq!(clone(&["--with", way], "true | true"), refused);
+        // Nobody looked, and the profile in force refuses none.
+        let unconfined = ["--with", way, "--security-opt", "seccomp=unconfined"];
+        assert_eq!(clone(&[&unconfined[..], &["--only-calls"]].concat(), "true | true"), None);
+        assert_eq!(clone(&[&unconfined[..], &["--args"]].concat(), "true | true"), refused);
+    }
 }
 
 fn programs_of_32_bits_are_told_apart(scene: &Scene) {

@@ -139,9 +139,10 @@ fn watched(
     let code = run::with(context, options, change, Some(Recorder { socket: socket.by_ref(), wish }));
     // So that it is told that nothing follows.
     drop(Fd::from_number(socket.number()));
-    let record = helper.conclude();
+    // What stops it stops the container too, and says why.
+    let record = helper.conclude()?;
     let code = code?;
-    let record = parse(&record?).map_err(|_| Error::new(phrase!("what was recorded can't be read")))?;
+    let record = parse(&record).map_err(|_| Error::new(phrase!("what was recorded can't be read")))?;
     Ok((code, record))
 }
 

@@ -12,14 +12,17 @@ mod note;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use syscalls::Sysno;
+
 use super::plan::{Action, Confinement, Step};
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::kernel::security::filter::NATIVE;
 use crate::kernel::security::seccomp::watch::{self, Verdict, watched};
 use crate::kernel::security::seccomp::{names, nothing_refused};
 use crate::sys::fd::{Fd, FdRef};
-use crate::sys::notify::{self, Notice};
+use crate::sys::notify::{self, Call, Notice};
 use crate::sys::poll::{self, Waiting};
 use crate::sys::{because, ledger, net, process};
 use arguments::ROWS;
@@ -67,6 +70,9 @@ const PROGRAM: u8 = b'P';
 const LISTENER: u8 = b'L';
 /// The longest message: the kernel takes no longer programs.
 const LONGEST: usize = 1 + 4096 * 8;
+
+/// Arguments by which clone(2) makes a namespace that needs no rights: `CLONE_NEWUSER`.
+const NAMESPACE: [u64; 6] = [0x1000_0000, 0, 0, 0, 0, 0];
 
 /// A process that takes notes.
 #[derive(Clone, Copy)]
@@ -141,7 +147,9 @@ pub fn record(control: Fd, wish: Wish) -> Result<Vec<u8>> {
     if let Some(counter) = &desk.counter {
         desk.notes.add(counter);
     }
-    Ok(desk.notes.into_value().to_compact().as_bytes().to_vec())
+    let makes = Call { number: Sysno::clone as u32, architecture: NATIVE, arguments: NAMESPACE, ..Call::default() };
+    let may = watch::verdict(&desk.program, &makes) == Verdict::Made;
+    Ok(desk.notes.into_value(may).to_compact().as_bytes().to_vec())
 }
 
 /// Counts what a container does that runs, until it ends or this process is asked to; what was counted, as JSON.
@@ -161,7 +169,7 @@ pub fn follow(pid: u32, wish: Wish) -> Result<Value> {
     poll::poll(&mut [Waiting::readable(held.by_ref()), Waiting::readable(signals.by_ref())])?;
     let mut notes = Notes::new(wish);
     notes.add(&counter);
-    Ok(notes.into_value())
+    Ok(notes.into_value(true))
 }
 
 impl Desk {
@@ -229,7 +237,8 @@ impl Desk {
             Verdict::Made => None,
             Verdict::Fails(errno) => Some(errno),
             Verdict::Kills => {
-                process::kill(thread, libc::SIGKILL)?;
+                // It may be gone already.
+                let _ = process::kill(thread, libc::SIGKILL);
                 Some(Errno::EPERM)
             }
         };

@@ -3,11 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use syscalls::Sysno;
+
 use super::Wish;
 use super::arguments::{Arguments, Use};
 use super::count::{Counted, Counter, Kind};
-use syscalls::Sysno;
-
 use crate::base::json::Value;
 use crate::base::keep;
 use crate::base::sort::sort;
@@ -171,8 +171,9 @@ impl Notes {
         }
     }
 
-    /// What was noted: calls by name, files by path.
-    pub(super) fn into_value(mut self) -> Value {
+    /// What was noted: calls by name, files by path. Where nobody looked whether namespaces were made, the profile says whether they
+    /// may have been.
+    pub(super) fn into_value(mut self, may_make_namespaces: bool) -> Value {
         let mut calls = Vec::new();
         let named = |made: &Made| {
             let (column, name) = names::name(made.architecture, made.number);
@@ -230,7 +231,8 @@ impl Notes {
             }
             record.set("Capabilities", values.into());
         }
-        record.set("MakesNamespaces", self.makes_namespaces.into());
+        let unseen = self.wish.only_calls || self.wish.counts && !self.wish.arguments;
+        record.set("MakesNamespaces", (self.makes_namespaces || unseen && may_make_namespaces).into());
         record.set("Cut", self.cut.into());
         record
     }
