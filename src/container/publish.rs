@@ -11,9 +11,10 @@ use super::spec::Spec;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::keep::Kept;
+use crate::base::phrase::Phrase;
 use crate::base::text::{self, Address, Cut, IPV4};
 use crate::kernel::netlink::link::family;
-use crate::kernel::netlink::nft::Published;
+use crate::kernel::netlink::nft::{Published, read_connection};
 use crate::kernel::netlink::{Datagram, Socket};
 use crate::network::relay::{self, Entrance};
 use crate::network::{Network, Networks, bridge};
@@ -181,8 +182,28 @@ fn translate(network: &Network, connection: &Connection, ports: &[Port], back: b
     for to in forgotten {
         let mut datagram = Datagram::default();
         datagram.forget(&to);
-        let forgotten = socket.request(&mut datagram, phrase!("forget who sent datagrams"));
-        forgotten.unwrap_or_else(|_| Socket::renew());
+        if socket.request(&mut datagram, FORGET).is_err() {
+            Socket::renew();
+            let _ = forget_each(&to);
+        }
+    }
+    Ok(())
+}
+
+/// Why the kernel is asked to forget connections.
+const FORGET: Phrase = phrase!("forget who sent datagrams");
+
+/// Has the kernel forget what is on its way to an address, one by one.
+fn forget_each(to: &Address) -> Result<()> {
+    let socket = Socket::netfilter()?;
+    let (mut datagram, mut found) = (Datagram::default(), Vec::new());
+    datagram.list_connections(to);
+    socket.ask(&mut datagram, FORGET, &mut |_, body| found.extend(read_connection(body, to).map(Vec::from)))?;
+    for original in found {
+        let mut datagram = Datagram::default();
+        datagram.forget_one(to, &original);
+        // It may have ended meanwhile.
+        let _ = socket.request(&mut datagram, FORGET);
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) const ROWS: [Command; 46] = [
             "audit -o web.json --rm nginx # then: vial run --security-opt seccomp=web.json nginx\n\
              audit --args --rm host ls # with sockets, paths and flags\n\
              audit --follow web # a container that runs, until it ends or ^C\n\
-             audit --merge start.json work.json -o both.json"
+             audit -o both.json --merge start.json work.json"
         ),
         args: (0, ANY),
         tail: true,

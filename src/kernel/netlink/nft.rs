@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::link::family;
-use super::wire::Datagram;
+use super::wire::{self, Datagram};
 use crate::base::text::Address;
 
 /// `NFNL_SUBSYS_NFTABLES`, and the messages of its own (`NFT_MSG_*`).
@@ -46,9 +46,11 @@ const ADDRESSES: [u32; 2] = [7, 8];
 /// `NFTA_SET_ELEM_LIST_ELEMENTS`.
 const ELEMENTS: u16 = 3;
 
-/// `NFNL_SUBSYS_CTNETLINK` and `IPCTNL_MSG_CT_DELETE`; `CTA_TUPLE_REPLY`, `CTA_TUPLE_IP`, `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`;
+/// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_GET` and `IPCTNL_MSG_CT_DELETE`; `CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_TUPLE_IP`, `CTA_IP_V4_SRC` and `CTA_IP_V6_SRC`;
 /// `CTA_FILTER`, `CTA_FILTER_REPLY_FLAGS` and `CTA_FILTER_F_CTA_IP_SRC`, `linux/netfilter/nfnetlink_conntrack.h`.
+const GET_CONNECTIONS: u16 = 1 << 8 | 1;
 const DELETE_CONNECTIONS: u16 = 1 << 8 | 2;
+const ORIGINAL: u16 = 1;
 const REPLY: u16 = 2;
 const OF_ADDRESSES: u16 = 1;
 const SOURCES: [u16; 2] = [1, 3];
@@ -122,7 +124,7 @@ pub struct Published<'a> {
 
 impl Datagram {
     /// Has the kernel forget whatever was on its way to this address, since datagrams of who goes on sending would go there for
-    /// ever. Kernels that can not choose so refuse it, for want of the rest of the address.
+    /// ever. Kernels that can not choose so (before 6.8) refuse it, for want of the rest of the address: there each is to be named.
     pub fn forget(&mut self, to: &Address) {
         let (family, bytes) = family(to);
         // The version says that the family counts.
@@ -135,6 +137,20 @@ impl Datagram {
         let choice = self.open(CHOICE);
         self.attribute(IN_REPLY, &SOURCE.to_ne_bytes());
         self.close(choice);
+        self.acknowledge();
+    }
+
+    /// Lists what the kernel knows to be on its way, of an address's family.
+    pub fn list_connections(&mut self, to: &Address) {
+        self.message(GET_CONNECTIONS, libc::NLM_F_DUMP, &[family(to).0, 0, 0, 0]);
+    }
+
+    /// Has the kernel forget one that was listed.
+    pub fn forget_one(&mut self, to: &Address, original: &[u8]) {
+        self.message(DELETE_CONNECTIONS, 0, &[family(to).0, 0, 0, 0]);
+        let tuple = self.open(ORIGINAL);
+        self.raw(original);
+        self.close(tuple);
         self.acknowledge();
     }
 
@@ -351,6 +367,16 @@ fn prefix(bits: u8, size: usize) -> Vec<u8> {
     let bits = u32::from(bits).saturating_sub(128 - size as u32 * 8);
     let ones = u128::MAX.checked_shl(size as u32 * 8 - bits).unwrap_or(0);
     ones.to_be_bytes()[16 - size..].to_vec()
+}
+
+/// What names a connection that was listed, if answers to it come from this address.
+#[must_use]
+pub fn read_connection<'a>(body: &'a [u8], to: &Address) -> Option<&'a [u8]> {
+    let attributes = body.get(4..)?;
+    let (_, bytes) = family(to);
+    let addresses = wire::attribute(wire::attribute(attributes, REPLY), OF_ADDRESSES);
+    let is_it = wire::attribute(addresses, SOURCES[usize::from(bytes.len() > 4)]) == bytes;
+    is_it.then(|| wire::attribute(attributes, ORIGINAL))
 }
 
 /// A chain that drops what passes through the host and is not allowed by name: its family, table and name. `None` if this is

@@ -34,7 +34,7 @@ pub(in super::super) const ROWS: [Command; 7] = [
         help: phrase!("List every system call that vial can make"),
         examples: phrase!(
             "syscalls --json\n\
-             syscalls --seccomp >vial.json # for those who confine vial itself"
+             syscalls --seccomp # for those who confine vial itself"
         ),
         groups: &[SYSCALLS],
         ..BLANK

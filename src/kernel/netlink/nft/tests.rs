@@ -235,3 +235,29 @@ fn a_chain_that_drops_what_it_does_not_know_is_one_of_what_passes_through() {
         assert_eq!(read_dropping(&other), None);
     }
 }
+
+#[test]
+fn where_they_can_not_be_chosen_connections_are_listed_and_forgotten_one_by_one() {
+    // CTA_TUPLE_IP with CTA_IP_V4_SRC and CTA_IP_V4_DST, CTA_TUPLE_PROTO with CTA_PROTO_NUM, and a padded end.
+    let tuple = |from: [u8; 4], to: [u8; 4]| {
+        [&[20, 0, 1, 0x80, 8, 0, 1, 0], &from[..], &[8, 0, 2, 0], &to, &[12, 0, 2, 0x80, 5, 0, 1, 0, 17, 0, 0, 0]]
+            .concat()
+    };
+    let (client, host, own) = ([192, 0, 2, 7], [192, 0, 2, 1], [10, 118, 0, 5]);
+    let original = tuple(client, host);
+    let listed = |answers: [u8; 4]| {
+        // struct nfgenmsg; CTA_TUPLE_ORIG; CTA_TUPLE_REPLY.
+        let reply = tuple(answers, client);
+        [&[2, 0, 0, 0, 36, 0, 1, 0x80], &original[..], &[36, 0, 2, 0x80], &reply].concat()
+    };
+    assert_eq!(read_connection(&listed(own), &OWN), Some(&original[..]));
+    for other in [listed(host), listed(own)[..30].to_vec(), Vec::new()] {
+        assert_eq!(read_connection(&other, &OWN), None);
+    }
+    let mut datagram = Datagram::default();
+    datagram.forget_one(&OWN, &original);
+    // IPCTNL_MSG_CT_DELETE, with NLM_F_REQUEST and NLM_F_ACK.
+    let expected = [&[56, 0, 0, 0, 2, 1, 5, 0], &[0; 8][..], &[2, 0, 0, 0, 36, 0, 1, 0x80], &original].concat();
+    let made = datagram.finish();
+    assert_eq!([&made[..8], &[0; 8], &made[16..]].concat(), expected);
+}
