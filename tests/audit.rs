@@ -522,7 +522,7 @@ fn what_can_not_be_watched_is_refused_and_nothing_is_left(scene: &Scene) {
         (&["-d", &*root][..], "--detach"),
         (&["--restart", "always", &root], "--restart"),
         (&["--dry-run", &root], "--dry-run"),
-        (&["--with", "magic", &root], "accepted: ebpf, notify"),
+        (&["--with", "magic", &root], "ebpf, notify"),
         (&["--with", "ebpf", "--pid", &inside, &root], "PID namespace of the container's own"),
         (&["--security-opt", &option, &root], "a process outside"),
         (&[], "audit takes an image"),

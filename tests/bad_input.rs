@@ -162,6 +162,9 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("inspect", "type", &["net", "Container"]),
     ("save", "format", &["docker", "OCI", "oci-archive "]),
     ("*", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
+    ("audit", "report", &["", "/nonexistent/directory/file", "/"]),
+    ("audit", "with", &["", "strace", "eBPF"]),
+    ("audit", "follow", &[""]),
     ("run", "pull", &["x", "MISSING", "missing,always", "true"]),
     ("pull", "creds", &["x", ":x", ":"]),
     ("load", "input", &["/nonexistent/file"]),
@@ -186,6 +189,7 @@ const BYTES: &[&str] = &[
     "root",
     "explain-to",
     "output",
+    "report",
     "self-contained",
     "input",
 ];
@@ -199,13 +203,15 @@ fn options() -> impl Iterator<Item = (&'static Row, &'static Flag)> {
 fn line(row: &Row, option: impl AsRef<OsStr>) -> Vec<OsString> {
     let state = row.name().starts_with("oci ").then(|| "--root=state".into());
     let words = row.name().split(' ').map(OsString::from).chain(state).chain([option.as_ref().to_owned()]);
-    let image = if ["run", "create"].contains(&row.name()) { "host" } else { "x" };
-    words.chain((0..row.args.0).map(|_| image.into())).collect()
+    let image = if ["run", "create", "audit"].contains(&row.name()) { "host" } else { "x" };
+    // What `audit` does may take none.
+    let count = if row.name() == "audit" { 1 } else { row.args.0 };
+    words.chain((0..count).map(|_| image.into())).collect()
 }
 
 /// The command whose options this one shares.
 fn like(row: &Row) -> &'static str {
-    if ["create", "exec"].contains(&row.name()) { "run" } else { row.name() }
+    if ["create", "exec", "audit"].contains(&row.name()) { "run" } else { row.name() }
 }
 
 /// The first line on standard error, without vial's name, and the hint.

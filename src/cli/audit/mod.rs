@@ -34,7 +34,10 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
         return merge(context);
     }
     if let Some(given) = parsed.last(Id::AuditFollow) {
-        return follow(context, given.text()?);
+        return match given.text()? {
+            "" => Err(given.refuse(phrase!("no name"), phrase!("the name or the ID of a container that runs"))),
+            name => follow(context, name),
+        };
     }
     if parsed.positionals.is_empty() {
         return Err(Error::new(phrase!("audit takes an image, and a command")).hint(phrase!("see `vial audit --help`")));
@@ -51,6 +54,7 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
     if !options.is(Id::Pid, PRIVATE) {
         sealed::go_on(context)?;
     }
+    let counter = counter(parsed, options)?;
     let sinks = Sinks::open(parsed)?;
     if let code @ 1.. = pull::provide(context, options)? {
         return Ok(code);
@@ -61,7 +65,6 @@ pub(super) fn audit(context: &Context<'static>) -> Result<u8> {
         counts: false,
         init: parsed.on(Id::Init),
     };
-    let counter = counter(parsed, options)?;
     wish.counts = counter.is_some();
     let (code, record) = watched(context, options, wish, &confined)?;
     drop(counter);
@@ -82,12 +85,15 @@ impl Sinks {
     fn open(parsed: &Parsed<'_>) -> Result<Sinks> {
         let _why = because!("open the files that what is recorded will be written to");
         let open = |id: Id| {
-            let Some(name) = parsed.last(id).map(|given| given.value) else { return Ok(None) };
-            if name == b"-" {
+            let Some(given) = parsed.last(id) else { return Ok(None) };
+            if given.value == b"-" {
                 return file::duplicate(fd::STDOUT).map(Some);
             }
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-            file::create(CWD, file::path(name)?, flags, 0o644).map(Some)
+            let opened = file::path(given.value).and_then(|path| file::create(CWD, path, flags, 0o644));
+            given
+                .take(opened.map_err(|error| join!("{}", error.errno())), phrase!("a file, or - for standard output"))
+                .map(Some)
         };
         Ok(Sinks { report: open(Id::AuditReport)?, profile: open(Id::AuditProfile)? })
     }
@@ -150,13 +156,13 @@ fn watched(
 /// one counts.
 fn counter(parsed: &Parsed<'_>, options: run::Options) -> Result<Option<Fd>> {
     let _why = because!("see whether the kernel counts a container's calls by a BPF program");
-    let asked = match parsed.text(Id::AuditWith) {
-        "" => None,
-        "ebpf" => Some(true),
-        "notify" => Some(false),
-        other => {
-            return Err(Error::new(say!("--with: unknown value {}", other)).hint(phrase!("accepted: ebpf, notify")));
-        }
+    let asked = match parsed.last(Id::AuditWith) {
+        None => None,
+        Some(given) => match given.text()? {
+            "ebpf" => Some(true),
+            "notify" => Some(false),
+            _ => return Err(given.refuse(phrase!("there is no such way"), phrase!("ebpf, notify"))),
+        },
     };
     if asked == Some(false) {
         return Ok(None);
