@@ -1,5 +1,6 @@
 //! `vial run` and `vial create`: options and image to a specification and a bundle; and a whole life in the foreground.
 
+mod changed;
 mod confined;
 mod environment;
 
@@ -15,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+pub(super) use changed::with;
 pub(super) use environment::{Environment, variables};
 use image::Found;
 pub(super) use rights::{grant, profile};
@@ -35,7 +37,6 @@ use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
 use crate::base::text::{Cut, size, uid};
-use crate::container::audit::Recorder;
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::disconnect;
@@ -128,26 +129,6 @@ fn block_signals() -> Result<poll::Signals> {
     let _why = because!("read signals as a file later, and give files exactly the modes that are asked for");
     file::umask(0);
     poll::block_signals(run::watched_signals())
-}
-
-/// Runs a container in the foreground, with some of what it is changed for this time.
-///
-/// # Errors
-/// As for `vial run`.
-pub(super) fn with(
-    context: &Context<'static>,
-    options: Options,
-    change: &dyn Fn(&mut Spec),
-    recorder: Option<Recorder<'static>>,
-) -> Result<u8> {
-    let signals = block_signals()?;
-    let mut life = create(context, options)?.life();
-    change(life.launch.spec);
-    life.recorder = recorder;
-    let surroundings = Surroundings { standard: [None; 3], stays: false, signals };
-    let result = life.start(&surroundings).and_then(|running| follow(running, &mut life));
-    poll::block_signals(signals)?;
-    end(&life, options, result)
 }
 
 /// Removes a container that could not be started. The workload may run all the same, if its monitor was killed.
