@@ -413,6 +413,8 @@ fn nothing_that_vial_does_is_recorded(scene: &Scene) {
             let (record, output) = audit(scene, &words, &["true"]);
             output.ends(0);
             let names = names(&record);
+            // Where numbers are short, busybox makes this call too.
+            assert!(!names.contains("statx") || cfg!(target_pointer_width = "32"), "statx by {way} with {options:?}");
             for own in ["pivot_root", "mount", "seccomp", "sendmsg", "capset", "setresuid", "chdir", "close_range"] {
                 assert!(!names.contains(own), "{own} by {way} with {options:?}");
             }

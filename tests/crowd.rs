@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::util::Scene;
 use crate::util::detached::{Detached, is_gone};
 use crate::util::leaks;
+use crate::util::needs::is_board;
 
 trials! {
     commands_on_the_same_names_do_not_hinder_each_other [Root, Busybox, Kernel("overlay"), Command("start")];
@@ -95,7 +96,7 @@ fn commands_on_the_same_names_do_not_hinder_each_other(scene: &Scene) {
     );
     let (done, failed) = (done.into_inner(), failed.into_inner());
     println!("{done} commands, of which {failed} were told that another one was quicker");
-    assert!(done > 25 && failed < done * 9 / 10, "{failed} of {done} commands failed");
+    assert!(done > if is_board() { 25 } else { 50 } && failed < done * 9 / 10, "{failed} of {done} commands failed");
     // Whatever they left can be removed, and then nothing is left.
     let all = scene.vial(["ps", "-a", "-q"]).ok().stdout;
     for id in all.lines() {
@@ -136,7 +137,8 @@ fn many_live_at_once_and_are_listed_quickly(scene: &Scene) {
         times.min().expect("several")
     };
     let (listing, nothing) = (best(&["ps", "-q"], COUNT), best(&["version"], 1));
-    assert!(listing < Duration::from_millis(50).max(nothing * 8), "{listing:?}, and {nothing:?} for nothing");
+    let bound = if is_board() { nothing * 8 } else { Duration::from_millis(50) };
+    assert!(listing < bound, "{listing:?}, and {nothing:?} for nothing");
     let monitors =
         leaks::processes(scene.directory()).iter().filter(|process| process.line.starts_with("vial-monitor")).count();
     assert_eq!(monitors, COUNT);

@@ -6,8 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use vial::base::errno::Errno;
 use vial::base::json;
+use vial::kernel::security::filter::NATIVE;
+use vial::kernel::security::seccomp::watch::Verdict;
 use vial::kernel::security::{caps, seccomp};
+use vial::sys::notify::Call;
 
 use crate::util::command::{Cmd, VIAL};
 use crate::util::container::{Container, eventually, inside, run};
@@ -254,15 +258,17 @@ fn a_profile_is_shown_as_what_it_comes_to(scene: &Scene) {
         let mut said: Vec<u32> = Vec::new();
         for first in values {
             for second in values {
-                said.push(
-                    bpf::run(
-                        program,
-                        vial::kernel::security::filter::NATIVE,
-                        number,
-                        [first, second, second, second, 0, 0],
-                    )
-                    .0,
-                );
+                let arguments = [first, second, second, second, 0, 0];
+                let verdict = bpf::run(program, NATIVE, number, arguments).0;
+                said.push(verdict);
+                // So does who decides in the kernel's place.
+                let call = Call { number, architecture: NATIVE, arguments, ..Call::default() };
+                let expected = match verdict {
+                    0x7fff_0000 => Verdict::Made,
+                    0x0005_0000..=0x0005_ffff => Verdict::Fails(Errno((verdict & 0xffff) as i32)),
+                    _ => Verdict::Kills,
+                };
+                assert_eq!(seccomp::watch::verdict(program, &call), expected, "{name}{arguments:x?}");
             }
         }
         said.sort_unstable();

@@ -36,7 +36,7 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
         let said = filters.iter().map(|filter| words_of(filter, number)).collect();
         rows.push((name, said));
     }
-    if parsed.on(Id::SeccompJson) {
+    if parsed.on(Id::ReportJson) {
         let mut calls = Vec::new();
         for (name, said) in rows {
             let mut call = Value::default();

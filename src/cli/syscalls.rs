@@ -22,7 +22,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<u8> {
         super::print_line(&audit::allowing(&names).to_pretty())?;
         return Ok(0);
     }
-    let json = context.parsed.on(Id::SyscallsJson);
+    let json = context.parsed.on(Id::ReportJson);
     let mut rows = Vec::new();
     let mut text = String::from(text!("{:<20}{:>6}  {}\n", "CALL", "NUMBER", "PURPOSE"));
     for call in calls {

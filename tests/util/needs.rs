@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{env, fs};
 
+use super::command::VIAL;
 use super::elf::is_static;
 use crate::vm::kernel::{PC, kernel};
 use crate::vm::matrix;
@@ -71,6 +72,11 @@ impl Need {
             Need::Machine => Need::Busybox.missing().or_else(|| Need::Tool(PC.emulator).missing()).or_else(no_kernel),
         }
     }
+}
+
+/// Whether this is a machine of [`crate::vm::boards`]: its processor is emulated, and few programs are there.
+pub fn is_board() -> bool {
+    VIAL == "/bin/vial"
 }
 
 /// The kernel's version.

@@ -118,6 +118,7 @@ fn build(scene: &Scene, on: &On, which: &[&str]) -> PathBuf {
     let cargo = scene.command(env!("CARGO"), words).args([directory()]).args(which);
     let variable = on.target.replace('-', "_");
     let cargo = cargo
+        // `util::needs::is_board` knows it by this.
         .env("VIAL_UNDER_TEST", "/bin/vial")
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .env(&format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), on.linker)

@@ -214,14 +214,12 @@ flags! {
         ReportJson        b' ' "json"               Switch   ""               "Print JSON";
     }
     /// `syscalls`.
-    SYSCALLS "Options" {
-        SyscallsJson      b' ' "json"               Switch   ""               "Print JSON";
+    SYSCALLS "As a profile" {
         SyscallsSeccomp   b' ' "seccomp"            Switch   ""               "Print a seccomp profile under which vial runs";
     }
     /// `seccomp`.
-    SECCOMP "Options" {
+    SECCOMP "As a program" {
         SeccompProgram    b' ' "program"            Switch   ""               "Print the program that the kernel gets";
-        SeccompJson       b' ' "json"               Switch   ""               "Print JSON";
     }
     /// `import`.
     IMPORT "Options" {

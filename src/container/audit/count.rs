@@ -166,14 +166,14 @@ impl Program {
 
     /// Goes on only for processes of a PID namespace, and not for its first one if that is vial. What a processor's last process is is
     /// remembered, since the kernel takes longer to tell than for a short call. `registers` has those of a call.
-    fn only_in(&mut self, whose: &Whose, maps: &Maps, registers: Option<u64>) {
+    fn only_in(&mut self, whose: &Whose, last: &Fd, registers: Option<u64>) {
         let (device, inode) = whose.namespace;
         self.call(TASK);
         self.add(MOVE_REGISTER, 8, 0, 0, 0);
         self.call(HOST_IDS);
         self.add(MOVE_REGISTER, 9, 0, 0, 0);
         self.add(STORE_WORD, STACK, 0, KEY_AT, 0);
-        self.look_up(&maps.last);
+        self.look_up(last);
         self.end_if(IF_EQUAL, 0, 0);
         self.add(STORE_REGISTER_LONG, STACK, 0, LAST_AT, 0);
         self.add(LOAD_LONG, 1, 0, 0, 0);
@@ -268,8 +268,8 @@ impl Program {
     }
 
     /// Counts for the key that is on the stack, and ends.
-    fn count(mut self, maps: &Maps) -> Vec<u64> {
-        self.look_up(&maps.others);
+    fn count(mut self, map: &Fd) -> Vec<u64> {
+        self.look_up(map);
         self.add(MOVE_REGISTER, 9, 0, 0, 0);
         let missing = self.jump(IF_EQUAL, 9, 0);
         self.count_at(9);
@@ -277,13 +277,13 @@ impl Program {
         for at in [0, 8, 16, 24] {
             self.add(STORE_LONG, STACK, 0, VALUE_AT + at, 0);
         }
-        self.constant(1, maps.others.number() as u64, MAP);
+        self.constant(1, map.number() as u64, MAP);
         self.place(2, KEY_AT);
         self.place(3, VALUE_AT);
         // `BPF_NOEXIST`: another processor may have been faster.
         self.add(MOVE, 4, 0, 0, 1);
         self.call(UPDATE);
-        self.look_up(&maps.others);
+        self.look_up(map);
         self.end_if(IF_EQUAL, 0, 0);
         self.add(MOVE_REGISTER, 9, 0, 0, 0);
         self.count_at(9);
@@ -305,7 +305,7 @@ fn calls(whose: &Whose, maps: &Maps) -> Vec<u64> {
     let mut program = Program::default();
     program.add(LOAD_LONG, 6, 1, 8, 0);
     program.add(LOAD_LONG, 7, 1, 0, 0);
-    program.only_in(whose, maps, Some(7));
+    program.only_in(whose, &maps.last, Some(7));
     // After one of these it may be a program of another kind.
     let mut executes = Vec::new();
     for number in EXECUTES {
@@ -329,11 +329,11 @@ fn calls(whose: &Whose, maps: &Maps) -> Vec<u64> {
     program.lead_here(compat);
     program.lead_here(other);
     program.add(STORE_REGISTER_WORD, STACK, 8, KEY_AT + 4, 0);
-    program.count(maps)
+    program.count(&maps.others)
 }
 
 /// The program that counts uses of capabilities: it is given the registers of `cap_capable`, or what its tracepoint tells.
-fn capabilities(whose: &Whose, maps: &Maps, at_tracepoint: bool) -> Vec<u64> {
+fn capabilities(whose: &Whose, map: &Fd, last: &Fd, at_tracepoint: bool) -> Vec<u64> {
     /// `CAP_OPT_NOAUDIT`: the kernel asks for something that it can do without. The tracepoint does not tell.
     const UNTOLD: u32 = 2;
     /// The fourth of what the tracepoint tells.
@@ -347,13 +347,13 @@ fn capabilities(whose: &Whose, maps: &Maps, at_tracepoint: bool) -> Vec<u64> {
         program.add(load, 7, 1, FOURTH as i16, 0);
         program.end_if(IF_HAS, 7, UNTOLD);
     }
-    program.only_in(whose, maps, None);
+    program.only_in(whose, last, None);
     program.add(STORE_REGISTER_WORD, STACK, 6, KEY_AT, 0);
     program.add(STORE_WORD, STACK, 0, KEY_AT + 4, CAPABILITY);
-    program.count(maps)
+    program.count(map)
 }
 
-/// Where things are counted and remembered. The program for capabilities has its own memory of processes, for it knows less of them.
+/// Where things are counted and remembered.
 struct Maps {
     /// Calls of this processor's own, by number.
     native: Fd,
@@ -430,12 +430,9 @@ impl Counter {
         let maps = Maps::new()?;
         let mut running = Vec::new();
         let watch = |at_tracepoint| {
-            let own = Maps {
-                last: bpf::map(Map::ByProcessor, LAST, 1)?,
-                others: file::duplicate(maps.others.by_ref())?,
-                native: file::duplicate(maps.native.by_ref())?,
-            };
-            let code = capabilities(&whose, &own, at_tracepoint);
+            // It knows less of a process than the other program, so it remembers for itself.
+            let last = bpf::map(Map::ByProcessor, LAST, 1)?;
+            let code = capabilities(&whose, &maps.others, &last, at_tracepoint);
             if at_tracepoint {
                 bpf::at_tracepoint(CAPABLE, bpf::load(AT_TRACEPOINT, &code)?.by_ref())
             } else {

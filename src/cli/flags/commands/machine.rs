@@ -25,7 +25,7 @@ pub(in super::super) const ROWS: [Command; 7] = [
              seccomp default web.json # what it refuses besides"
         ),
         args: (1, 2),
-        groups: &[SECCOMP],
+        groups: &[JSON, SECCOMP],
         ..BLANK
     },
     Command {
@@ -36,7 +36,7 @@ pub(in super::super) const ROWS: [Command; 7] = [
             "syscalls --json\n\
              syscalls --seccomp # for those who confine vial itself"
         ),
-        groups: &[SYSCALLS],
+        groups: &[JSON, SYSCALLS],
         ..BLANK
     },
     Command {

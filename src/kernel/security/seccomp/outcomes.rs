@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::search::{ABOVE, AND, ARCHITECTURE, AT_LEAST, EQUALS, GO, HAS, LOAD, NUMBER, RETURN};
+use super::search::{ABOVE, AND, ARCHITECTURE, AT_LEAST, EQUALS, GO, HAS, LOAD, NUMBER, Next, RETURN, next};
 use crate::base::errno::Errno;
 
 /// The verdicts that a program can come to for a call, the least ones first: its number and its architecture are known, its arguments
@@ -15,50 +15,19 @@ use crate::base::errno::Errno;
 pub fn outcomes(program: &[u64], architecture: u32, number: u32) -> Vec<u32> {
     let (mut todo, mut seen, mut found) = (Vec::from([(0, Some(0))]), Vec::new(), Vec::new());
     while let Some(state) = todo.pop() {
-        let (at, value): (usize, Option<u32>) = state;
-        let Some(&word) = program.get(at) else { continue };
         if seen.contains(&state) {
             continue;
         }
         seen.push(state);
-        let (code, k) = (word as u16, (word >> 32) as u32);
-        let [yes, no] = [16, 24].map(|shift| at + 1 + usize::from((word >> shift) as u8));
-        let is_so = |test: fn(u32, u32) -> bool| value.map(|value| test(value, k));
-        let truth = match code {
-            LOAD => {
-                let loaded = match k {
-                    NUMBER => Some(number),
-                    ARCHITECTURE => Some(architecture),
-                    _ => None,
-                };
-                todo.push((at + 1, loaded));
-                continue;
-            }
-            AND => {
-                todo.push((at + 1, value.map(|value| value & k)));
-                continue;
-            }
-            GO => {
-                todo.push((at + 1 + k as usize, value));
-                continue;
-            }
-            RETURN => {
-                if !found.contains(&k) {
-                    found.push(k);
-                }
-                continue;
-            }
-            EQUALS => is_so(|value, k| value == k),
-            ABOVE => is_so(|value, k| value > k),
-            AT_LEAST => is_so(|value, k| value >= k),
-            HAS => is_so(|value, k| value & k != 0),
-            _ => continue,
-        };
-        if truth != Some(false) {
-            todo.push((yes, value));
-        }
-        if truth != Some(true) {
-            todo.push((no, value));
+        let (at, value) = state;
+        match next(program, at, value) {
+            Some(Next::Loads(NUMBER)) => todo.push((at + 1, Some(number))),
+            Some(Next::Loads(ARCHITECTURE)) => todo.push((at + 1, Some(architecture))),
+            Some(Next::Loads(_)) => todo.push((at + 1, None)),
+            Some(Next::Goes(to, with)) => todo.push((to, with)),
+            Some(Next::Either(one, other)) => todo.extend([(one, value), (other, value)]),
+            Some(Next::Ends(verdict)) if !found.contains(&verdict) => found.push(verdict),
+            Some(Next::Ends(_)) | None => {}
         }
     }
     found.sort_unstable();

@@ -123,6 +123,41 @@ impl Program {
     }
 }
 
+/// What an instruction does, at a place of a program and with a value that may not be known.
+pub enum Next {
+    /// It loads a word of the call, and the next one follows.
+    Loads(u32),
+    /// Another one follows, with this value.
+    Goes(usize, Option<u32>),
+    /// One of two follows, by the value that is not known.
+    Either(usize, usize),
+    /// It ends with a verdict.
+    Ends(u32),
+}
+
+/// What comes next; `None` where there is no instruction, or one that programs here don't have.
+#[must_use]
+pub fn next(program: &[u64], at: usize, value: Option<u32>) -> Option<Next> {
+    let word = *program.get(at)?;
+    let (code, k) = (word as u16, (word >> 32) as u32);
+    let test: fn(u32, u32) -> bool = match code {
+        LOAD => return Some(Next::Loads(k)),
+        AND => return Some(Next::Goes(at + 1, value.map(|value| value & k))),
+        GO => return Some(Next::Goes(at + 1 + k as usize, value)),
+        RETURN => return Some(Next::Ends(k)),
+        EQUALS => |value, k| value == k,
+        ABOVE => |value, k| value > k,
+        AT_LEAST => |value, k| value >= k,
+        HAS => |value, k| value & k != 0,
+        _ => return None,
+    };
+    let [yes, no] = [16, 24].map(|shift| at + 1 + usize::from((word >> shift) as u8));
+    Some(match value {
+        Some(known) => Next::Goes(if test(known, k) { yes } else { no }, value),
+        None => Next::Either(yes, no),
+    })
+}
+
 /// Adds a part, unless it is as the one before.
 pub fn add_part(parts: &mut Parts, start: u32, key: u32) {
     if parts.last().is_some_and(|last| last.0 == start) {

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use syscalls::Sysno;
 
 use super::profile::{NEW_LISTENER, NOTIFY};
-use super::search::{ABOVE, AND, ARCHITECTURE, ARGUMENTS, AT_LEAST, EQUALS, GO, HAS, LOAD, NUMBER, RETURN};
-use super::{ALLOW, Filter, KILL_THREAD, NATIVE};
+use super::search::{ARCHITECTURE, ARGUMENTS, EQUALS, LOAD, NUMBER, Next, RETURN, next};
+use super::{ALLOW, Filter, NATIVE};
 use crate::base::errno::Errno;
 use crate::sys::net::HANDS_OVER;
 use crate::sys::notify::Call;
@@ -78,38 +78,20 @@ pub enum Verdict {
 /// What a filter says to a call; as the kernel does, bpf(4). A program that is none kills.
 #[must_use]
 pub fn verdict(program: &[u64], call: &Call) -> Verdict {
-    let (mut at, mut value) = (0, 0);
-    while let Some(&word) = program.get(at) {
-        let (code, k) = (word as u16, (word >> 32) as u32);
-        at += 1;
-        let is_so = match code {
-            LOAD => {
-                value = call.word(k);
-                continue;
-            }
-            AND => {
-                value &= k;
-                continue;
-            }
-            GO => {
-                at += k as usize;
-                continue;
-            }
-            RETURN => {
-                return match k & ACTION {
-                    FAIL => Verdict::Fails(Errno((k & !ACTION) as i32)),
+    let (mut at, mut value) = (0, Some(0));
+    loop {
+        match next(program, at, value) {
+            Some(Next::Loads(word)) => (at, value) = (at + 1, Some(call.word(word))),
+            Some(Next::Goes(to, with)) => (at, value) = (to, with),
+            Some(Next::Ends(verdict)) => {
+                return match verdict & ACTION {
+                    FAIL => Verdict::Fails(Errno((verdict & !ACTION) as i32)),
                     ALLOW | LOG => Verdict::Made,
                     _ => Verdict::Kills,
                 };
             }
-            EQUALS => value == k,
-            ABOVE => value > k,
-            AT_LEAST => value >= k,
-            HAS => value & k != 0,
-            _ => break,
-        };
-        at += (word >> if is_so { 16 } else { 24 }) as u8 as usize;
+            // All of a call is known.
+            Some(Next::Either(..)) | None => return Verdict::Kills,
+        }
     }
-    const { assert!(KILL_THREAD == 0) };
-    Verdict::Kills
 }
