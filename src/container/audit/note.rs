@@ -7,6 +7,7 @@ use syscalls::Sysno;
 
 use super::Wish;
 use super::arguments::{Arguments, Use};
+use super::constants::clone_flags;
 use super::count::{Counted, Counter, Kind};
 use crate::base::json::Value;
 use crate::base::keep;
@@ -151,13 +152,19 @@ impl Notes {
 
     /// Adds what the kernel has counted.
     pub(super) fn add(&mut self, counter: &Counter) {
-        let mut capabilities = Vec::new();
+        let (mut capabilities, mut flags) = (Vec::new(), Vec::new());
         for Counted { number, kind, count, first } in counter.counted() {
             let architecture = match kind {
                 Kind::Native => NATIVE,
                 Kind::Compat => COMPAT,
                 Kind::Capability => {
                     capabilities.push((number, count, first.0));
+                    continue;
+                }
+                Kind::Flags => {
+                    let text = clone_flags(number.into());
+                    self.makes_namespaces |= text.contains("CLONE_NEW");
+                    flags.push((keep::copy(&text), count));
                     continue;
                 }
             };
@@ -169,11 +176,22 @@ impl Notes {
         if counter.sees_capabilities {
             self.capabilities = Some(capabilities);
         }
+        let is_clone = |made: &&mut Made| made.architecture == NATIVE && made.number == Sysno::clone as u32;
+        if let Some(made) = self.calls.iter_mut().find(is_clone)
+            && self.wish.arguments
+        {
+            for (text, count) in flags {
+                // Other signals make other flags of the same names.
+                match made.arguments.iter().position(|(known, _)| *known == text) {
+                    Some(place) => made.arguments[place].1 += count,
+                    None => made.arguments.push((text, count)),
+                }
+            }
+        }
     }
 
-    /// What was noted: calls by name, files by path. Where nobody looked whether namespaces were made, the profile says whether they
-    /// may have been.
-    pub(super) fn into_value(mut self, may_make_namespaces: bool) -> Value {
+    /// What was noted: calls by name, files by path. With `unseen`, namespaces may have been made that nobody saw.
+    pub(super) fn into_value(mut self, unseen: bool) -> Value {
         let mut calls = Vec::new();
         let named = |made: &Made| {
             let (column, name) = names::name(made.architecture, made.number);
@@ -231,8 +249,7 @@ impl Notes {
             }
             record.set("Capabilities", values.into());
         }
-        let unseen = self.wish.only_calls || self.wish.counts && !self.wish.arguments;
-        record.set("MakesNamespaces", (self.makes_namespaces || unseen && may_make_namespaces).into());
+        record.set("MakesNamespaces", (self.makes_namespaces || unseen).into());
         record.set("Cut", self.cut.into());
         record
     }
