@@ -86,7 +86,7 @@ fn memory_and_swap_are_limited_together(scene: &Scene) {
 const HUNGRY: &str = "exec tail /dev/zero";
 
 fn a_workload_that_takes_too_much_memory_is_killed(scene: &Scene) {
-    run(scene, &["-m", "24m", "--memory-swap", "24m"], HUNGRY).ends(137).says("out of memory").says("--memory");
+    run(scene, &["-m", "24m", "--memory-swap", "24m"], HUNGRY).ends(137).says("killed: out of memory (limit 24M)");
     // It is not told of those that were killed for other reasons.
     let container = Container::start(scene, &["-m", "24m"], "exec sleep 600");
     let output = container.stop();

@@ -73,6 +73,7 @@ mod update;
 mod user_namespaces;
 mod vm;
 mod whiteouts;
+mod why;
 mod workload;
 
 use std::process::ExitCode;
@@ -161,6 +162,7 @@ fn main() -> ExitCode {
         service::trials(),
         vm::trials(),
         whiteouts::trials(),
+        why::trials(),
         workload::trials(),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());

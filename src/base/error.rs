@@ -143,7 +143,7 @@ impl Error {
     #[inline(never)]
     fn with(mut self, place: fn(&mut Inner) -> &mut Text, text: Text) -> Error {
         let place = place(&mut self.0);
-        if matches!(place, Text::Packed(Phrase::EMPTY)) {
+        if place.text().is_empty() {
             *place = text;
         }
         self
@@ -260,6 +260,12 @@ mod tests {
     fn the_innermost_reason_and_hint_win() {
         let error = Error::new("no").because("inner").because("outer").hint("near").hint("far");
         assert_eq!(error.to_string(), "no\nwhile: inner\nhint: near");
+    }
+
+    #[test]
+    fn what_came_without_a_hint_takes_one() {
+        let error = Error::decode(&Error::new("no").encode()).expect("it is whole");
+        assert_eq!(error.hint("near").because("why").to_string(), "no\nwhile: why\nhint: near");
     }
 
     #[test]

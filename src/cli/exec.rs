@@ -13,8 +13,9 @@ use crate::base::errno::Errno;
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep::Kept;
 use crate::container::launch::{Launch, Words};
+use crate::container::life::Follower;
 use crate::container::plan::{self, Entered};
-use crate::container::run::{self, Container, Engine, Running, Surroundings};
+use crate::container::run::{self, Connect, Container, Engine, Running, Surroundings};
 use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
@@ -23,6 +24,11 @@ use crate::sys::{Fd, fd, file, poll, security};
 
 /// Runs a command in a container; its exit code.
 pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
+    followed(context, None)
+}
+
+/// Likewise, with somebody who is told of its process before it is executed.
+pub(super) fn followed(context: &Context<'static>, follower: Option<&dyn Follower>) -> Result<u8> {
     let parsed = context.parsed;
     RunOptions::new(parsed).read()?;
     let (detach, tty, interactive) = (parsed.on(Id::Detach), parsed.on(Id::Tty), parsed.on(Id::Interactive));
@@ -47,7 +53,7 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
         );
     }
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
-    join(context, &seen, variables).map_err(|error| {
+    join(context, &seen, variables, follower).map_err(|error| {
         // ESRCH: it has no namespaces any more, but is still there.
         let ended = error.is(Errno::ESRCH) || !process::is_alive(pid, then);
         if ended && error.exit_code() == EXIT_FAILURE {
@@ -60,7 +66,12 @@ pub(super) fn exec(context: &Context<'static>) -> Result<u8> {
 
 /// Joins a container that runs.
 #[inline(never)]
-fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]) -> Result<u8> {
+fn join(
+    context: &Context<'static>,
+    seen: &Seen,
+    variables: &[Variable<'static>],
+    follower: Option<&dyn Follower>,
+) -> Result<u8> {
     let parsed = context.parsed;
     let (detach, tty) = (parsed.on(Id::Detach), parsed.on(Id::Tty));
     let (pid, then) = (seen.state.pid, seen.state.pid_start);
@@ -112,7 +123,11 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
             engine: Engine::default(),
         };
         let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
-        match run::start(&container, &surroundings, None, &mut |_| Ok(())) {
+        let mut follow = |pid: u32, _: Option<&Fd>| {
+            follower.map_or(Ok(()), |follower| follower.begins(seen.directory.by_ref(), steps, pid))
+        };
+        let connect: Option<&mut Connect<'_>> = if follower.is_some() { Some(&mut follow) } else { None };
+        match run::start(&container, &surroundings, connect, &mut |_| Ok(())) {
             Err(error) if error.is(Errno::EBUSY) && group.follow(pid) => {}
             result => break result?,
         }
@@ -121,5 +136,12 @@ fn join(context: &Context<'static>, seen: &Seen, variables: &[Variable<'static>]
         return Ok(0);
     }
     let pid = running.pid;
-    Ok(running.wait(None).inspect_err(|_| Running::kill(pid))?.code())
+    let code = running.wait(None).inspect_err(|_| Running::kill(pid))?.code();
+    if let Some(follower) = follower {
+        let resources = launch.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+        let hits = resources.map(|resources| group.hits(&resources.0)).unwrap_or_default();
+        let killed = code == 128 + libc::SIGKILL as u8 && group.was_oom_killed().unwrap_or(false);
+        follower.ended(seen.directory.by_ref(), killed, hits);
+    }
+    Ok(code)
 }

@@ -42,6 +42,7 @@ mod top;
 mod update;
 mod version;
 mod volume;
+mod why;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -150,6 +151,7 @@ acts! {
     packed:
     "attach"         attach::attach;
     "audit"          audit::audit;
+    "why"            why::why;
     "boot"           boot::boot;
     "logs"           logs::logs;
     "rename"         lifecycle::rename;

@@ -8,6 +8,8 @@ use super::parse::{Given, Parsed, invalid};
 use crate::base::error::{Error, Result};
 use crate::base::json::write_string;
 use crate::base::text::Cut;
+use crate::sys::fd::{self, CWD, Fd};
+use crate::sys::file;
 
 /// How something prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,6 +303,22 @@ fn object(out: &mut String, fields: &[Field], row: &[&str]) {
         lead = ',';
     }
     out.push('}');
+}
+
+/// Opens the file that an option names for a result; `-` is standard output.
+///
+/// # Errors
+/// It can't be written to.
+pub fn sink(parsed: &Parsed<'_>, id: Id) -> Result<Option<Fd>> {
+    let Some(given) = parsed.last(id) else { return Ok(None) };
+    if given.value == b"-" {
+        return file::duplicate(fd::STDOUT).map(Some);
+    }
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
+    let opened = file::path(given.value).and_then(|path| file::create(CWD, path, flags, 0o644));
+    given
+        .take(opened.map_err(|error| join!("{}", error.errno())), phrase!("a file, or - for standard output"))
+        .map(Some)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) fn enter(context: &mut Context<'static>) -> Result<()> {
 
 fn become_root(context: &mut Context<'static>, uid: u32) -> Result<()> {
     let name = context.parsed.command.name();
-    if name == "exec" || context.parsed.last(Id::Pid).is_some() {
+    if matches!(name, "exec" | "why") || context.parsed.last(Id::Pid).is_some() {
         // The copy finds the store by who started it, as this process does.
         sealed::go_on(context)?;
     }

@@ -80,7 +80,9 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 fn part(job: &Job<'_>, channel: &Fd, users: Option<&Fd>) -> Result<()> {
     let _why = because!("end with vial, and keep its open files from the workload");
     process::prctl_die_with_parent(libc::SIGKILL)?;
-    if !weak!("dumpable") {
+    // Where nobody else is who could, a process of vial's without rights on the machine may follow it.
+    let alone = job.engine.followed && job.namespaces & libc::CLONE_NEWPID != 0;
+    if !alone && !weak!("dumpable") {
         process::prctl_not_dumpable()?;
     }
     if !weak!("session") {

@@ -11,7 +11,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::Kept;
 use crate::base::text::Cut;
-use crate::kernel::cgroup::{self, Directory, Group, GroupPath, Hierarchies, Version};
+use crate::kernel::cgroup::{self, Directory, Group, GroupPath, Hierarchies, Hits, Version};
 use crate::sys::because;
 
 /// The annotation that lists directories above the control group, a line each.
@@ -128,6 +128,13 @@ impl Control {
     pub fn was_oom_killed(&self) -> bool {
         let _why = because!("see whether memory ran out");
         self.group.as_ref().is_some_and(|group| group.was_oom_killed().unwrap_or(false))
+    }
+
+    /// What its limits have done.
+    #[must_use]
+    pub fn hits(&self, spec: &Spec) -> Hits {
+        let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+        self.group.as_ref().zip(resources).map_or(Hits::default(), |(group, resources)| group.hits(&resources.0))
     }
 
     /// Says that the container's first process has joined the group.

@@ -11,7 +11,7 @@ use super::connect::{self, Whose};
 use super::control::Control;
 use super::labels;
 use super::launch::{self, Launch};
-use super::plan::{self, Setting};
+use super::plan::{self, Setting, Step};
 use super::process;
 use super::ranges;
 use super::remains;
@@ -24,10 +24,23 @@ use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::keep::Kept;
 use crate::base::text::Cut;
+use crate::kernel::cgroup::Hits;
 use crate::sys::cold::Gate;
 use crate::sys::fd::{self, Fd, FdRef};
 use crate::sys::process::Ended;
 use crate::sys::{because, file, process as kernel, users};
+
+/// Who follows a workload.
+pub trait Follower {
+    /// Is told which process is going to be it, while that waits: the container's directory, and what the process does before.
+    ///
+    /// # Errors
+    /// It can't be followed.
+    fn begins(&self, directory: FdRef<'_>, steps: &[Step], pid: u32) -> Result<()>;
+
+    /// Is told that it has ended, before its control group goes: whether memory ran out, and what its limits have done.
+    fn ended(&self, directory: FdRef<'_>, oom_killed: bool, hits: Hits);
+}
 
 /// A container and all that its owner has in hand.
 pub struct Life<'a> {
@@ -49,6 +62,8 @@ pub struct Life<'a> {
     pub control: Option<Control>,
     /// Who takes note of its workload's calls.
     pub recorder: Option<audit::Recorder<'a>>,
+    /// Who is told of its first process while that waits, before it is the workload.
+    pub follower: Option<&'a dyn Follower>,
 }
 
 /// This moment, as states hold it.
@@ -148,7 +163,7 @@ impl Life<'_> {
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
             shows_network: user_network::is_wanted(spec),
-            engine: Engine { recorder: self.recorder, ..Engine::default() },
+            engine: Engine { recorder: self.recorder, followed: self.follower.is_some(), ..Engine::default() },
         };
         let (state, directory) = (&mut self.state, self.directory);
         let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };
@@ -167,12 +182,23 @@ impl Life<'_> {
         } else {
             None
         };
-        let running = run::start(&container, surroundings, connect, &mut |pid| {
+        let mut note = |pid| {
             // Should vial be killed now, this tells whom to look for.
             let _why = because!("write down which process is going to be the workload");
             note_process(state, pid);
             state.write(directory.by_ref(), Durable::Not)
-        })?;
+        };
+        let running = match self.follower {
+            None => run::start(&container, surroundings, connect, &mut note),
+            Some(follower) => {
+                let mut connect = connect;
+                let mut both = |pid: u32, namespace: Option<&Fd>| {
+                    follower.begins(directory.by_ref(), container.steps, pid)?;
+                    connect.as_mut().map_or(Ok(()), |connect| connect(pid, namespace))
+                };
+                run::start(&container, surroundings, Some(&mut both), &mut note)
+            }
+        }?;
         self.control.iter().for_each(Control::joined);
         let noted = self.note_start(&running);
         noted.inspect_err(|_| Running::kill(running.pid))?;

@@ -46,3 +46,4 @@ pub mod user_network;
 pub mod volume;
 #[cfg(feature = "weakened")]
 mod weakened;
+pub mod why;

@@ -16,7 +16,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
 use crate::base::keep::text;
 use crate::base::text::Cut;
-use crate::kernel::cgroup::{Group, GroupPath, Hierarchies};
+use crate::kernel::cgroup::{Group, GroupPath, Hierarchies, Hits};
 use crate::network::sweeper;
 use crate::sys::{FdRef, because, process as kernel};
 
@@ -78,6 +78,13 @@ pub fn are_there(config: &Value, id: &str) -> bool {
 pub fn was_oom_killed(config: &Value, id: &str) -> bool {
     let _why = because!("see whether memory ran out");
     group(config, id).is_ok_and(|group| group.was_oom_killed().unwrap_or(false))
+}
+
+/// What the limits of a container have done.
+#[must_use]
+pub fn hits(config: &Value, id: &str) -> Hits {
+    let resources = config.at(&["linux", "resources"]);
+    resources.zip(group(config, id).ok()).map_or(Hits::default(), |(resources, group)| group.hits(resources))
 }
 
 /// Kills everything in a container whose owner lives. On a host without control groups that is the first process.

@@ -67,6 +67,8 @@ pub struct Engine<'a> {
     pub hooks: Option<(&'a Hooks, &'a Value)>,
     /// Who takes note of the workload's calls.
     pub recorder: Option<audit::Recorder<'a>>,
+    /// Whether another process of vial's follows it.
+    pub followed: bool,
 }
 
 /// What the workload gets of the process that starts it.

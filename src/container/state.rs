@@ -12,7 +12,7 @@ use crate::base::json::Value;
 use crate::base::json::record::{self, names, record};
 use crate::base::keep::Kept;
 use crate::base::time::{Timestamp, human_duration};
-use crate::kernel::cgroup::Group;
+use crate::kernel::cgroup::{Group, Hits};
 use crate::sys::{Fd, FdRef, file};
 
 /// The mark in a container's directory that says that it is being or has been paused.
@@ -67,6 +67,8 @@ record! {
         exit_code: u32 = Optional "exitCode",
         /// Whether a process of it was killed because memory ran out.
         oom_killed: bool = Optional "oomKilled",
+        /// How often a process could not be made, and for how many nanoseconds processes waited, by its limits.
+        hits: Vec<u64> = Optional "hits",
         /// What went wrong besides.
         error: &'static str = Optional "error",
         /// Whether it goes when it ends.
@@ -126,6 +128,14 @@ impl State {
     #[must_use]
     pub fn is_waste(&self) -> bool {
         self.remove && (self.status != Status::Created || self.owner != 0)
+    }
+
+    /// Notes what the limits of its group have done, if there is anything to note.
+    pub fn note_hits(&mut self, hits: Hits) {
+        self.hits.clear();
+        if hits != Hits::default() {
+            self.hits.extend([hits.refused, hits.throttled]);
+        }
     }
 
     /// Notes how the workload ended.

@@ -163,6 +163,7 @@ calls! {
     exit_group [Int] "end this process";
     wait4 [Int, Memory, Int, Memory] "collect a process that has ended";
     process_vm_readv [Int, Memory, Int, Memory, Int, Int] "see what a workload that is watched was calling with";
+    ptrace [Hex, Int, Hex, Hex] "see what a workload that failed was refused (`vial why`)";
     kill [Int, One(Names::Signal)] "send a signal to a process";
     pidfd_open [Int, Int] "hold on to a process";
     pidfd_send_signal [Fd, One(Names::Signal), Memory, Int] "send a signal to exactly this process";

@@ -40,6 +40,7 @@ pub mod security;
 pub mod sha;
 pub mod short_code;
 pub mod terminal;
+pub mod trace;
 mod tree;
 pub mod uapi;
 pub mod users;

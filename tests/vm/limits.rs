@@ -83,7 +83,7 @@ fn memory_swap_is_limited_apart_from_memory_in_v2(_: &Scene) {
 }
 
 fn what_takes_too_much_memory_is_killed_and_told_of_in_v2(_: &Scene) {
-    booted().step("hungry").ends(137).says("out of memory").says("--memory");
+    booted().step("hungry").ends(137).says("killed: out of memory (limit 24M)");
     booted().step("hungry child").ends(0).prints("ended with 137\n").says("out of memory");
 }
 

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::flags::{Id, table};
 use super::options::namespaces::PRIVATE;
 use super::parse::Parsed;
-use super::{pull, run, sealed};
+use super::{output, pull, run, sealed};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, parse};
 use crate::container::audit::{self, Counter, Recorder, Wish, record};
@@ -84,17 +84,7 @@ struct Sinks {
 impl Sinks {
     fn open(parsed: &Parsed<'_>) -> Result<Sinks> {
         let _why = because!("open the files that what is recorded will be written to");
-        let open = |id: Id| {
-            let Some(given) = parsed.last(id) else { return Ok(None) };
-            if given.value == b"-" {
-                return file::duplicate(fd::STDOUT).map(Some);
-            }
-            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-            let opened = file::path(given.value).and_then(|path| file::create(CWD, path, flags, 0o644));
-            given
-                .take(opened.map_err(|error| join!("{}", error.errno())), phrase!("a file, or - for standard output"))
-                .map(Some)
-        };
+        let open = |id| output::sink(parsed, id);
         Ok(Sinks { report: open(Id::AuditReport)?, profile: open(Id::AuditProfile)? })
     }
 
@@ -142,7 +132,10 @@ fn watched(
 ) -> Result<(u8, Value)> {
     let (mut helper, socket) = recorder(wish)?;
     let socket: &'static Fd = Box::leak(Box::new(socket));
-    let code = run::with(context, options, change, Some(Recorder { socket: socket.by_ref(), wish }));
+    let code = run::with(context, options, &|life| {
+        change(life.launch.spec);
+        life.recorder = Some(Recorder { socket: socket.by_ref(), wish });
+    });
     // So that it is told that nothing follows.
     drop(Fd::from_number(socket.number()));
     // What stops it stops the container too, and says why.

@@ -7,7 +7,7 @@ use super::table::{
     ATTACH, ATTACHED, AUDIT, BOOT, CHANGE, COMMIT, CP, EXEC, EXPORT, FILES, FIXED_LIMITS, HISTORY, IMAGES, IMPORT,
     INSPECT, LIMITS, LISTING, LOAD, LOGS, NAMESPACES, NETWORK, PACK, PLATFORM, PRESENCE, PROCESS, PROVIDE, PRUNE, PS,
     PULL, QUIET, RM, RMI, RUN, SAVE, SECURITY, SIGNAL, START, STATS, STOP, UNPACK, VOLUME_INSPECT, VOLUME_LISTING,
-    VOLUME_RM, WORKLOAD,
+    VOLUME_RM, WHY, WORKLOAD,
 };
 use super::{ANY, BLANK, Command, EACH, Group};
 
@@ -16,7 +16,7 @@ const MAKE: &[Group] =
     &[WORKLOAD, RUN, PROVIDE, ATTACHED, PROCESS, FILES, PRESENCE, NAMESPACES, LIMITS, FIXED_LIMITS, SECURITY];
 
 /// The commands that people type.
-pub(super) const ROWS: [Command; 46] = [
+pub(super) const ROWS: [Command; 47] = [
     Command {
         names: "run|container run",
         usage: phrase!("[OPTIONS] IMAGE [COMMAND] [ARG...]"),
@@ -56,6 +56,21 @@ pub(super) const ROWS: [Command; 46] = [
             FIXED_LIMITS,
             SECURITY,
         ],
+    },
+    Command {
+        names: "why",
+        usage: phrase!("[OPTIONS] CONTAINER | -- COMMAND"),
+        help: phrase!("Tell which line of defence said no, when a container or a command has failed"),
+        examples: phrase!(
+            "why -- run --rm host mount -t tmpfs none /mnt # seccomp; try --cap-add SYS_ADMIN\n\
+             why -- exec web nginx -t # a further command in a container that runs\n\
+             why web # what is known of a container: its limits, and how it ended\n\
+             why --again web # start it again, and follow its calls"
+        ),
+        args: (1, ANY),
+        tail: true,
+        groups: &[WHY],
+        ..BLANK
     },
     Command {
         names: "create|container create",

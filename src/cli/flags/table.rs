@@ -100,6 +100,12 @@ flags! {
         AuditReplay       b' ' "replay"             Switch   ""               "Run it again with what it used alone, and compare";
         AuditMerge        b' ' "merge"              Switch   ""               "Unite the profiles that are named, and run nothing";
     }
+    /// `why`.
+    WHY "What is told" {
+        WhyAgain          b' ' "again"              Switch   ""               "Start a container again, and follow its calls";
+        WhyReport         b' ' "report"             One      "FILE"           "Write the answer to this file, not to standard error";
+        WhyJson           b' ' "json"               Switch   ""               "Write the answer as JSON";
+    }
     /// What most containers need.
     RUN "Container" {
         Remove            b' ' "rm"                 Switch   ""               "Remove the container when it ends";

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-pub(super) use changed::with;
+pub(super) use changed::{again, with};
 pub(super) use environment::{Environment, variables};
 use image::Found;
 pub(super) use rights::{grant, profile};
@@ -36,7 +36,7 @@ use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
-use crate::base::text::{Cut, size, uid};
+use crate::base::text::{Cut, human_binary_size, size, uid};
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::disconnect;
@@ -179,6 +179,7 @@ impl Created {
             state: core::mem::take(&mut self.state),
             control: None,
             recorder: None,
+            follower: None,
         }
     }
 }
@@ -333,9 +334,15 @@ fn follow(running: run::Running, life: &mut Life<'_>) -> Result<Ended> {
     let pid = running.pid;
     let group = life.control.as_ref().and_then(|control| control.group.as_ref());
     let ended = running.wait(group).inspect_err(|_| run::Running::kill(pid))?;
-    if !life.state.remove {
-        let oom_killed = life.control.as_ref().is_some_and(Control::was_oom_killed);
+    if !life.state.remove || life.follower.is_some() {
+        let control = life.control.as_ref();
+        let oom_killed = control.is_some_and(Control::was_oom_killed);
+        let hits = control.map(|control| control.hits(life.launch.spec)).unwrap_or_default();
+        if let Some(follower) = life.follower {
+            follower.ended(life.directory.by_ref(), oom_killed, hits);
+        }
         let _why = because!("write down how the container ended");
+        life.state.note_hits(hits);
         life.state.end(ended.code(), oom_killed, Status::Exited);
         life.state.save(life.directory.by_ref())?;
     }
@@ -386,10 +393,10 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     cleaned?;
     if oom {
         let limit = match size(options.parsed.text(Id::Memory)) {
-            Some(bytes) => say!(" (--memory {})", bytes),
+            Some(bytes) => say!(" (limit {})", human_binary_size(bytes).trim_end_matches("iB")),
             None => "",
         };
-        Context::warn(&[Error::new(say!("a process was killed: out of memory{}", limit))]);
+        Context::warn(&[Error::new(say!("killed: out of memory{}", limit))]);
     }
     Ok(ended.code())
 }

@@ -155,7 +155,7 @@ impl Arguments {
         let text = |text: String| (Use::Argument, Cow::Owned(text));
         Some(match kind {
             Kind::Open | Kind::OpenHow | Kind::Change | Kind::Execute => {
-                let path = path(thread, directory.map(argument), value)?;
+                let path = path_of(thread, directory.map(argument), value)?;
                 let how = match kind {
                     Kind::Open => next as i32,
                     Kind::OpenHow => word(thread, next)? as i32,
@@ -202,8 +202,8 @@ impl Arguments {
     }
 }
 
-/// A path as the container has it.
-fn path(thread: u32, directory: Option<u64>, address: u64) -> Option<String> {
+/// A path as the container has it, from where a process has it in memory.
+pub fn path_of(thread: u32, directory: Option<u64>, address: u64) -> Option<String> {
     let mut bytes = alloc::vec![0; PATH];
     let end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0);
     // Most are short, and what is behind them need not be there.

@@ -29,6 +29,7 @@ use crate::sys::{because, ledger, net, process};
 use arguments::ROWS;
 use note::Notes;
 
+pub use arguments::path_of;
 pub use count::Counter;
 
 /// What is to be taken note of.

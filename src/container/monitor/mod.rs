@@ -31,6 +31,7 @@ use super::state::{State, Status};
 use super::{disconnect, publish};
 use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::json::Value;
+use crate::kernel::cgroup::Hits;
 use crate::kernel::users;
 use crate::network::sweeper;
 use crate::sys::fd::{CWD, Fd, FdRef};
@@ -100,6 +101,8 @@ struct Monitor {
     log: Option<Log>,
     /// Interfaces that are to go by themselves.
     links: Vec<&'static str>,
+    /// What the container's limits had done when it ended.
+    hits: Hits,
 }
 
 /// Starts a container whose directory the caller has locked; returns when its workload has been executed, with a connection
@@ -204,6 +207,7 @@ impl Monitor {
             log_options: LogOptions::default(),
             log: None,
             links: Vec::new(),
+            hits: Hits::default(),
         }
     }
 
@@ -276,6 +280,7 @@ impl Monitor {
             state,
             control: None,
             recorder: None,
+            follower: None,
         };
         let standard = [0, 1, 2].map(|place| theirs[place].as_ref().map(Fd::by_ref));
         match life.start(&Surroundings { standard, stays: true, signals }) {
@@ -368,6 +373,7 @@ impl Monitor {
         let _why = because!("take down what was put up for the container");
         let config = remains::config(self.directory.by_ref(), self.id);
         let oom_killed = remains::was_oom_killed(&config, self.id);
+        self.hits = remains::hits(&config, self.id);
         let _ = remains::remove_group(&config, self.id, None, false);
         self.links = disconnect::release(self.root.by_ref(), self.id).unwrap_or_default();
         self.drain();
@@ -385,6 +391,7 @@ impl Monitor {
         if policy::ran_long(state.started) {
             self.failures = 0;
         }
+        state.note_hits(self.hits);
         state.end(code, oom_killed, if again { Status::Restarting } else { Status::Exited });
         state.restarts += u32::from(again);
         let _ = state.save(directory);

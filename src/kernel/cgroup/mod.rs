@@ -38,4 +38,4 @@ pub use group::Group;
 pub use hierarchies::{Hierarchies, Hierarchy, Version};
 pub use path::GroupPath;
 pub use plan::{Action, Directory, Plan, Step, plan};
-pub use usage::{Usage, sum};
+pub use usage::{Hits, Usage, sum};

@@ -1,6 +1,7 @@
 //! What a group uses, as far as the hierarchies that it is in count it.
 
 use super::group::{Group, read};
+use crate::base::json::Value;
 use crate::base::text::{Cut, decimal_u64};
 
 /// Counters, each `None` where nothing counts it.
@@ -18,6 +19,15 @@ pub struct Usage {
     pub read: Option<u64>,
     /// Bytes written to them.
     pub written: Option<u64>,
+}
+
+/// How often, or for how long, limits have held a group's processes up. Nothing where there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    /// Processes and threads that could not be made.
+    pub refused: u64,
+    /// Nanoseconds for which processes waited that had used their time.
+    pub throttled: u64,
 }
 
 macro_rules! counters {
@@ -49,6 +59,23 @@ impl Group {
         let [cpu, memory, inactive, limit, pids, read, written] = counts;
         let memory = memory.map(|memory| memory.saturating_sub(inactive.unwrap_or(0)));
         Usage { cpu, memory, limit, pids, read, written }
+    }
+
+    /// Reads what its limits have done, as far as there are limits: `resources` is the specification's `linux.resources`.
+    #[must_use]
+    pub fn hits(&self, resources: &Value) -> Hits {
+        let mut hits = Hits::default();
+        if resources.at(&["pids", "limit"]).is_some() {
+            hits.refused = self.count("pids pids.events max pids.events max").unwrap_or(0);
+        }
+        if resources.at(&["cpu", "quota"]).is_some() {
+            // v1 counts it in nanoseconds and v2 in microseconds.
+            hits.throttled = match self.holding("cpu") {
+                Some(_) => self.count("cpu cpu.stat throttled_time - -").unwrap_or(0),
+                None => self.count("- - - cpu.stat throttled_usec").unwrap_or(0).saturating_mul(1000),
+            };
+        }
+        hits
     }
 
     #[inline(never)]

@@ -321,11 +321,15 @@ pub const PACKS: &[Pack] = &[
         needs: &[SLOWLY, "plan", "front", "common", "seldom", "look", "commands"],
         functions: &[
             "cli::audit",
+            "cli::run::changed",
             "cli::seccomp",
+            "cli::why",
             "container::audit",
+            "container::why",
             "kernel::security::seccomp::outcomes",
             "kernel::security::seccomp::watch",
             "sys::notify",
+            "sys::trace",
         ],
     },
 ];

@@ -55,7 +55,7 @@ pub fn name(architecture: u32, number: u32) -> (usize, Option<&'static str>) {
     let (column, number) = match architecture {
         NATIVE if cfg!(target_arch = "x86_64") && number & X32_BIT != 0 => (2, number & !X32_BIT),
         NATIVE => (0, number),
-        COMPAT_ARCHITECTURE => (1, number),
+        other if other == COMPAT_ARCHITECTURE => (1, number),
         _ => return (usize::MAX, None),
     };
     (column, calls(column).into_iter().find(|call| call.0 == number).map(|call| call.1))
