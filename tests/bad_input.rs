@@ -164,6 +164,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("*", "output", &["/nonexistent/directory/file", "/", "/tmp/"]),
     ("audit", "report", &["", "/nonexistent/directory/file", "/"]),
     ("audit", "with", &["", "strace", "eBPF"]),
+    ("why", "report", &["", "/nonexistent/directory/file", "/"]),
     ("audit", "follow", &[""]),
     ("run", "pull", &["x", "MISSING", "missing,always", "true"]),
     ("pull", "creds", &["x", ":x", ":"]),

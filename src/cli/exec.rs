@@ -15,7 +15,7 @@ use crate::base::keep::Kept;
 use crate::container::launch::{Launch, Words};
 use crate::container::life::Follower;
 use crate::container::plan::{self, Entered};
-use crate::container::run::{self, Connect, Container, Engine, Running, Surroundings};
+use crate::container::run::{self, Container, Engine, Running, Surroundings};
 use crate::container::state::{Condition, Seen};
 use crate::container::user::Wanted;
 use crate::container::{process, remains};
@@ -106,6 +106,7 @@ fn join(
     let mut group = remains::group_of(&seen.config()?)?;
     // Another user has groups of its own.
     let own = if parsed.last(Id::User).is_none() { launch.wanted } else { Wanted::default() };
+    let follow = |pid| follower.map_or(Ok(()), |follower| follower.begins(seen.directory.by_ref(), steps, pid));
     let running = loop {
         let container = Container {
             spec: launch.spec,
@@ -120,14 +121,10 @@ fn join(
             init: false,
             group: Some(&group),
             shows_network: false,
-            engine: Engine::default(),
+            engine: Engine { follow: follower.is_some().then_some(&follow), ..Engine::default() },
         };
         let surroundings = Surroundings { standard: [None; 3], stays: detach, signals };
-        let mut follow = |pid: u32, _: Option<&Fd>| {
-            follower.map_or(Ok(()), |follower| follower.begins(seen.directory.by_ref(), steps, pid))
-        };
-        let connect: Option<&mut Connect<'_>> = if follower.is_some() { Some(&mut follow) } else { None };
-        match run::start(&container, &surroundings, connect, &mut |_| Ok(())) {
+        match run::start(&container, &surroundings, None, &mut |_| Ok(())) {
             Err(error) if error.is(Errno::EBUSY) && group.follow(pid) => {}
             result => break result?,
         }

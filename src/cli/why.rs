@@ -12,6 +12,7 @@ use super::{exec, lifecycle, output, pull, run, sealed};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, parse};
 use crate::base::keep;
+use crate::base::text::Cut;
 use crate::container::life::{Follower, Life};
 use crate::container::plan::Step;
 use crate::container::state::Condition;
@@ -138,7 +139,9 @@ fn followed(
     all.retain(|known| !seen.iter().any(|seen| same(known, seen)));
     all.extend_from_slice(seen);
     if code == 0 {
-        all.iter_mut().for_each(|finding| finding.set("Likely", false.into()));
+        for finding in &mut all {
+            finding.set("Likely", false.into());
+        }
     }
     let mut value = Value::default();
     value.set("ExitCode", u64::from(code).into());
@@ -209,7 +212,9 @@ fn text(found: &Value) -> String {
     });
     let error = word(found, "Error");
     if !error.is_empty() {
-        out.push_str(join!("  {}\n", error.replace('\n', "\n  ")));
+        for line in error.parts(b'\n') {
+            out.push_str(join!("  {}\n", line));
+        }
     }
     let findings = found.get("Findings").and_then(Value::as_array).unwrap_or_default();
     let likely = |finding: &&Value| finding.get("Likely").and_then(Value::as_bool) == Some(true);

@@ -80,9 +80,7 @@ pub fn run(job: &Job<'_>, channel: &Fd) -> ! {
 fn part(job: &Job<'_>, channel: &Fd, users: Option<&Fd>) -> Result<()> {
     let _why = because!("end with vial, and keep its open files from the workload");
     process::prctl_die_with_parent(libc::SIGKILL)?;
-    // Where nobody else is who could, a process of vial's without rights on the machine may follow it.
-    let alone = job.engine.followed && job.namespaces & libc::CLONE_NEWPID != 0;
-    if !alone && !weak!("dumpable") {
+    if !weak!("dumpable") {
         process::prctl_not_dumpable()?;
     }
     if !weak!("session") {
@@ -108,6 +106,10 @@ fn part(job: &Job<'_>, channel: &Fd, users: Option<&Fd>) -> Result<()> {
 
 #[inline(never)]
 fn prepare(job: &Job<'_>, channel: &Fd, starter: &mut Option<Fd>) -> Result<core::convert::Infallible> {
+    if job.engine.follow.is_some() {
+        let _why = because!("wait until another process of vial's follows this one");
+        net::receive(channel.by_ref(), &mut [0; 8])?;
+    }
     let mut actor = Actor::new(job.wanted, channel);
     actor.engine = job.engine;
     actor.shows_network = job.shows_network;

@@ -147,12 +147,15 @@ impl Life<'_> {
             hooks: false,
         };
         let (namespaces, pid_namespace) = plan::made_by_clone(spec)?;
+        let steps = match self.recorder {
+            Some(recorder) => audit::watch(plan::plan(spec, &setting)?, recorder)?,
+            None => plan::plan(spec, &setting)?,
+        };
+        let (follower, directory) = (self.follower, self.directory);
+        let follow = |pid| follower.map_or(Ok(()), |follower| follower.begins(directory.by_ref(), steps, pid));
         let container = Container {
             spec,
-            steps: match self.recorder {
-                Some(recorder) => audit::watch(plan::plan(spec, &setting)?, recorder)?,
-                None => plan::plan(spec, &setting)?,
-            },
+            steps,
             directory: self.directory.by_ref(),
             namespaces,
             pid_namespace,
@@ -163,9 +166,13 @@ impl Life<'_> {
             init: !self.launch.annotation(launch::INIT).is_empty(),
             group: control.group.as_ref(),
             shows_network: user_network::is_wanted(spec),
-            engine: Engine { recorder: self.recorder, followed: self.follower.is_some(), ..Engine::default() },
+            engine: Engine {
+                recorder: self.recorder,
+                follow: self.follower.is_some().then_some(&follow),
+                ..Engine::default()
+            },
         };
-        let (state, directory) = (&mut self.state, self.directory);
+        let state = &mut self.state;
         let whose = Whose { root: self.root, directory: directory.by_ref(), id: self.id, name: self.name, spec };
         let mut connect = |pid: u32, _: Option<&Fd>| {
             for note in &connect::connect(&whose, pid)? {
@@ -188,17 +195,7 @@ impl Life<'_> {
             note_process(state, pid);
             state.write(directory.by_ref(), Durable::Not)
         };
-        let running = match self.follower {
-            None => run::start(&container, surroundings, connect, &mut note),
-            Some(follower) => {
-                let mut connect = connect;
-                let mut both = |pid: u32, namespace: Option<&Fd>| {
-                    follower.begins(directory.by_ref(), container.steps, pid)?;
-                    connect.as_mut().map_or(Ok(()), |connect| connect(pid, namespace))
-                };
-                run::start(&container, surroundings, Some(&mut both), &mut note)
-            }
-        }?;
+        let running = run::start(&container, surroundings, connect, &mut note)?;
         self.control.iter().for_each(Control::joined);
         let noted = self.note_start(&running);
         noted.inspect_err(|_| Running::kill(running.pid))?;

@@ -67,8 +67,8 @@ pub struct Engine<'a> {
     pub hooks: Option<(&'a Hooks, &'a Value)>,
     /// Who takes note of the workload's calls.
     pub recorder: Option<audit::Recorder<'a>>,
-    /// Whether another process of vial's follows it.
-    pub followed: bool,
+    /// Has the process followed that makes this one, or becomes it, before that does anything.
+    pub follow: Option<&'a dyn Fn(u32) -> Result<()>>,
 }
 
 /// What the workload gets of the process that starts it.
@@ -169,6 +169,10 @@ pub fn start(
         Side::Parent(pid) => pid,
     };
     drop(there);
+    if let Some(follow) = container.engine.follow {
+        let followed = follow(pid).and_then(|()| net::send(here.by_ref(), &[GO], None));
+        followed.inspect_err(|_| Running::kill(pid))?;
+    }
     let mut namespace = None;
     if users {
         pid = await_heir(pid, &here)?;

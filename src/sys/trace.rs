@@ -115,8 +115,8 @@ pub fn next() -> Option<(u32, Event)> {
     /// What `PTRACE_O_TRACESYSGOOD` adds to the signal.
     const CALL: i32 = libc::SIGTRAP | 0x80;
     let mut status = 0i32;
-    // SAFETY: `status` is writable; no usage is asked for.
     let thread = loop {
+        // SAFETY: `status` is writable; no usage is asked for.
         match unsafe { sys!(wait4, -1isize, &raw mut status, libc::WNOHANG as usize | ALL, 0) } {
             Err(Errno::EINTR) => {}
             Err(_) | Ok(0) => return None,

@@ -1,7 +1,7 @@
 //! Finds the phrases in the sources, for the build script.
 
 /// The macros whose literals are phrases: all of them, wherever they stand between the brackets.
-const MACROS: &[&str] = &["phrase!", "because!", "calls!", "errnos!", "flags!", "hints!", "say!"];
+const MACROS: &[&str] = &["phrase!", "because!", "calls!", "errnos!", "finding!", "flags!", "hints!", "say!"];
 
 /// Adds the values of all literals that are phrases.
 pub fn phrases(source: &str, found: &mut Vec<String>) {

@@ -70,7 +70,6 @@ pub(super) const ROWS: [Command; 47] = [
         args: (1, ANY),
         tail: true,
         groups: &[WHY],
-        ..BLANK
     },
     Command {
         names: "create|container create",

@@ -393,7 +393,10 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     cleaned?;
     if oom {
         let limit = match size(options.parsed.text(Id::Memory)) {
-            Some(bytes) => say!(" (limit {})", human_binary_size(bytes).trim_end_matches("iB")),
+            Some(bytes) => {
+                let size = human_binary_size(bytes);
+                say!(" (limit {})", size.strip_suffix("iB").unwrap_or(&size))
+            }
             None => "",
         };
         Context::warn(&[Error::new(say!("killed: out of memory{}", limit))]);

@@ -203,6 +203,7 @@ impl Arguments {
 }
 
 /// A path as the container has it, from where a process has it in memory.
+#[must_use]
 pub fn path_of(thread: u32, directory: Option<u64>, address: u64) -> Option<String> {
     let mut bytes = alloc::vec![0; PATH];
     let end = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0);

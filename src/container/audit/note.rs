@@ -124,7 +124,7 @@ impl Notes {
             match what {
                 Use::Bound => add(&mut self.bound, text),
                 Use::Connected => add(&mut self.connected, text),
-                Use::Argument => self.makes_namespaces |= !refused && text.contains("CLONE_NEW"),
+                Use::Argument => self.makes_namespaces |= !refused && makes_namespace(text),
                 Use::Read | Use::Written | Use::Executed | Use::Missing => {
                     let bit = what as u8;
                     match self.files.iter().position(|file| file.path == text) {
@@ -163,7 +163,7 @@ impl Notes {
                 }
                 Kind::Flags => {
                     let text = clone_flags(number.into());
-                    self.makes_namespaces |= text.contains("CLONE_NEW");
+                    self.makes_namespaces |= makes_namespace(&text);
                     flags.push((keep::copy(&text), count));
                     continue;
                 }
@@ -253,6 +253,11 @@ impl Notes {
         record.set("Cut", self.cut.into());
         record
     }
+}
+
+/// Whether one of these flags of clone(2) makes a namespace.
+fn makes_namespace(flags: &str) -> bool {
+    flags.parts(b'|').any(|flag| flag.starts_with("CLONE_NEW"))
 }
 
 fn add(list: &mut Vec<&'static str>, text: &str) {

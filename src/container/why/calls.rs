@@ -92,7 +92,7 @@ fn is_low(thread: u32, call: &Call) -> bool {
 
 /// The path that a call of this name is about, as the container has it.
 pub(super) fn path(thread: u32, name: &str, call: &Call) -> Option<String> {
-    let &Path(_, directory, path) = PATHS.iter().find(|row| row.0.words().any(|known| known == name))?;
+    let &Path(_, directory, path) = PATHS.iter().find(|row| super::is_one(name, row.0))?;
     let argument = |place: u8| call.arguments.get(usize::from(place)).copied().unwrap_or(0);
     path_of(thread, directory.map(argument), argument(path))
 }

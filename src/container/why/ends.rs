@@ -13,29 +13,31 @@ fn limit(config: &Value, of: &str, member: &str) -> Option<u64> {
 }
 
 fn killed(config: &Value) -> Finding {
-    let what = match limit(config, "memory", "limit") {
-        Some(limit) => say!("killed: out of memory (limit {})", human_binary_size(limit).trim_end_matches("iB")),
-        None => "killed: out of memory, without a limit of its own",
+    let change = "a higher --memory";
+    let Some(limit) = limit(config, "memory", "limit") else {
+        return finding!("memory", "killed: out of memory, without a limit of its own" [], "{}" [change]);
     };
-    Finding { line: "memory", what, change: "a higher --memory" }
+    let size = human_binary_size(limit);
+    let size = size.strip_suffix("iB").unwrap_or(&size);
+    finding!("memory", "killed: out of memory (limit {})"[size], "{}"[change])
 }
 
 /// Why no process could be made.
 pub(super) fn no_process(config: &Value) -> Option<Finding> {
-    let limit = limit(config, "pids", "limit")?;
-    Some(Finding {
-        line: "number of processes",
-        what: say!("there may be {} processes and threads (--pids-limit)", limit),
-        change: "a higher --pids-limit",
-    })
+    let limit = join!("{}", limit(config, "pids", "limit")?);
+    Some(finding!(
+        "number of processes", "there may be {} processes and threads (--pids-limit)" [limit], "a higher --pids-limit" []
+    ))
 }
 
 fn waited(hits: Hits) -> Option<Finding> {
     let milliseconds = hits.throttled / 1_000_000;
-    (milliseconds > 0).then(|| Finding {
-        line: "processor time",
-        what: say!("its processes waited for {} ms, since they had used their time (--cpus)", milliseconds),
-        change: "a higher --cpus",
+    (milliseconds > 0).then(|| {
+        finding!(
+            "processor time",
+            "its processes waited for {} ms, since they had used their time (--cpus)" [join!("{}", milliseconds)],
+            "a higher --cpus" []
+        )
     })
 }
 

@@ -3,11 +3,9 @@
 use alloc::string::String;
 
 use super::standing::Standing;
-use super::{Finding, calls, ends, paths, programs};
+use super::{Finding, calls, ends, is_one, paths, programs};
 use crate::base::errno::Errno;
 use crate::base::json::Value;
-use crate::base::text::Cut;
-use crate::container::launch;
 use crate::kernel::security::caps;
 use crate::kernel::security::filter::NATIVE;
 use crate::kernel::security::seccomp::outcomes::outcomes;
@@ -30,23 +28,8 @@ pub(super) struct Case<'a> {
 
 /// The errors that lines of defence have calls fail with.
 pub(super) fn matters(errno: Errno) -> bool {
-    [
-        Errno::EPERM,
-        Errno::EACCES,
-        Errno::EROFS,
-        Errno::ENOSYS,
-        Errno::ENOEXEC,
-        Errno::ENOENT,
-        Errno::EAGAIN,
-        Errno::EINVAL,
-        Errno::ENODEV,
-        Errno::ENOSPC,
-        Errno::EMFILE,
-        Errno::EOVERFLOW,
-        Errno::EAFNOSUPPORT,
-        Errno::ENETUNREACH,
-    ]
-    .contains(&errno)
+    const MATTERING: &str = "EPERM EACCES EROFS ENOSYS ENOEXEC ENOENT EAGAIN EINVAL ENODEV ENOSPC EMFILE EOVERFLOW EAFNOSUPPORT ENETUNREACH";
+    errno.name().is_some_and(|name| is_one(name, MATTERING))
 }
 
 /// The kernel's name for a call.
@@ -67,7 +50,7 @@ impl Case<'_> {
     /// Whether the call changes the directory that its path is in.
     pub(super) fn changes_directory(&self) -> bool {
         const CHANGE: &str = "mkdir mkdirat rmdir unlink unlinkat mknod mknodat rename renameat renameat2 link linkat symlink symlinkat creat";
-        CHANGE.words().any(|word| word == self.name())
+        is_one(self.name(), CHANGE)
     }
 
     /// What it wants to do with the file, as a mode has it.
@@ -80,6 +63,9 @@ impl Case<'_> {
     }
 }
 
+/// What helps where the kernel has not something.
+const OTHER_KERNEL: &str = "`vial check` tells of the kernel's options; another kernel";
+
 /// Which line of defence refused a call, if one did.
 pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     if watch::verdict(case.program, &case.call) == Verdict::Fails(case.errno) {
@@ -91,52 +77,62 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     let name = case.name();
     let path = case.path();
     match case.errno {
-        Errno::ENOSYS => return Some(not_there(say!("the kernel has no {}, or its option is off", name))),
-        Errno::EAFNOSUPPORT if name == "socket" => {
-            return Some(not_there(say!("the kernel has no sockets of family {}", case.call.arguments[0])));
+        Errno::ENOSYS => {
+            return Some(finding!("kernel", "it has no {}, or its option is off"[name], "{}"[OTHER_KERNEL]));
         }
-        Errno::ENODEV if matches!(name, "mount" | "fsopen") => {
-            return Some(not_there("the kernel has no file system of that kind, or its module is not loaded"));
+        Errno::EAFNOSUPPORT if name == "socket" => {
+            let family = join!("{}", case.call.arguments[0]);
+            return Some(finding!("kernel", "it has no sockets of family {}"[family], "{}"[OTHER_KERNEL]));
+        }
+        Errno::ENODEV if is_one(name, "mount fsopen") => {
+            return Some(finding!(
+                "kernel", "it has no file system of that kind, or its module is not loaded" [], "{}" [OTHER_KERNEL]
+            ));
         }
         Errno::ENETUNREACH => {
-            return Some(Finding {
-                line: "network",
-                what: "the container has no way to that address",
-                change: "--network bridge, or another network than none or an internal one",
-            });
+            return Some(finding!(
+                "network",
+                "the container has no way to that address" [],
+                "--network bridge, or another network than none or an internal one" []
+            ));
         }
         Errno::EMFILE => {
-            return Some(Finding {
-                line: "number of open files",
-                what: "the process has as many files open as it may",
-                change: "a higher --ulimit nofile",
-            });
+            return Some(finding!(
+                "number of open files", "the process has as many files open as it may" [], "a higher --ulimit nofile" []
+            ));
         }
-        Errno::EAGAIN if matches!(name, "clone" | "clone3" | "fork" | "vfork") => {
-            return ends::no_process(case.config).or(Some(Finding {
-                line: "number of processes",
-                what: "its user, or the machine, has as many processes as there may be",
-                change: "a higher --ulimit nproc",
-            }));
+        Errno::EAGAIN if is_one(name, "clone clone3 fork vfork") => {
+            return ends::no_process(case.config).or_else(|| {
+                Some(finding!(
+                    "number of processes",
+                    "its user, or the machine, has as many processes as there may be" [],
+                    "a higher --ulimit nproc" []
+                ))
+            });
         }
         Errno::ENOSPC => return paths::full(case),
         Errno::EINVAL => return not_mapped(case, name),
         Errno::ENOENT | Errno::ENOEXEC => {
-            return if matches!(name, "execve" | "execveat") {
+            return if is_one(name, "execve execveat") {
                 programs::judge(case.standing, path.as_deref()?, case.errno)
             } else {
                 paths::below_masked(case.config, path.as_deref()?)
             };
         }
         Errno::EPERM | Errno::EACCES if let Some(line) = case.muted => {
-            return Some(Finding {
-                line,
-                what: say!("{} has no rights by its file ({}), and {} takes some", case.standing.name, line, name),
-                change: if line == "nosuid" {
-                    "a volume from a mount of the host's without nosuid"
-                } else {
-                    "without --security-opt no-new-privileges"
-                },
+            let who = case.standing.name;
+            return Some(if line == "nosuid" {
+                finding!(
+                    "nosuid",
+                    "{} has no rights by its file, and {} takes some" [who, name],
+                    "a volume from a mount of the host's without nosuid" []
+                )
+            } else {
+                finding!(
+                    "no-new-privileges",
+                    "{} has no rights by its file, and {} takes some" [who, name],
+                    "without --security-opt no-new-privileges" []
+                )
             });
         }
         _ => {}
@@ -147,85 +143,76 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
     by_right(case, name)
 }
 
-/// What the kernel has not.
-fn not_there(what: &'static str) -> Finding {
-    Finding { line: "kernel", what, change: "`vial check` tells of the kernel's options; another kernel" }
-}
-
 /// Why a user or a group is none.
 fn not_mapped(case: &Case<'_>, name: &str) -> Option<Finding> {
     const SETS: &str = "setuid setgid setreuid setregid setresuid setresgid chown fchown lchown fchownat setgroups";
-    if !case.standing.is_mapped() || !SETS.words().any(|word| name.strip_suffix("32").unwrap_or(name) == word) {
+    if !case.standing.is_mapped() || !is_one(name.strip_suffix("32").unwrap_or(name), SETS) {
         return None;
     }
-    Some(Finding {
-        line: "user namespace",
-        what: say!("{} has a user or a group that the container's user namespace has no number for", name),
-        change: "--uidmap and --gidmap with more numbers, or --userns host",
-    })
+    Some(finding!(
+        "user namespace",
+        "{} has a user or a group that the container's user namespace has no number for" [name],
+        "--uidmap and --gidmap with more numbers, or --userns host" []
+    ))
 }
 
 /// The capability that was missing.
 fn by_right(case: &Case<'_>, name: &'static str) -> Option<Finding> {
-    if !matches!(case.errno, Errno::EPERM | Errno::EACCES) {
+    if ![Errno::EPERM, Errno::EACCES].contains(&case.errno) {
         return None;
     }
     let capability = calls::capability(case.thread, name, &case.call)?;
     let title = caps::name(capability).unwrap_or("?");
     let standing = case.standing;
-    let line = "capability";
-    let name = if matches!(name, "recvmsg" | "recvfrom") { "what it asks over netlink" } else { name };
+    let name = if is_one(name, "recvmsg recvfrom") { "what it asks over netlink" } else { name };
     if !standing.has(capability) {
         if standing.bounding >> capability & 1 != 0 {
-            let user = standing.inside(standing.user).unwrap_or(standing.user);
-            return Some(Finding {
-                line,
-                what: say!("{} takes CAP_{}, which a process of user {} does not have", name, title, user),
-                change: "-u 0, or a program that does without",
-            });
+            let user = join!("{}", standing.inside(standing.user).unwrap_or(standing.user));
+            return Some(finding!(
+                "capability",
+                "{} takes CAP_{}, which a process of user {} does not have" [name, title, user],
+                "-u 0, or a program that does without" []
+            ));
         }
-        return Some(Finding {
-            line,
-            what: say!("{} takes CAP_{}, which the container does not have", name, title),
-            change: say!("--cap-add {}", title),
-        });
+        return Some(finding!(
+            "capability", "{} takes CAP_{}, which the container does not have" [name, title], "--cap-add {}" [title]
+        ));
     }
     if standing.is_mapped() {
-        return Some(Finding {
-            line: "user namespace",
-            what: say!(
-                "{} takes CAP_{} on the machine, and the container has it in its user namespace alone",
-                name,
-                title
-            ),
-            change: "--userns host",
-        });
+        return Some(finding!(
+            "user namespace",
+            "{} takes CAP_{} on the machine, and the container has it in its user namespace alone" [name, title],
+            "--userns host" []
+        ));
     }
-    if matches!(name, "mknod" | "mknodat") {
-        return Some(Finding {
-            line: "device rules",
-            what: "the container's control group does not let it make this device",
-            change: "--device-cgroup-rule 'c MAJOR:MINOR m'",
-        });
-    }
-    None
+    is_one(name, "mknod mknodat").then(|| {
+        finding!(
+            "device rules",
+            "the container's control group does not let it make this device" [],
+            "--device-cgroup-rule 'c MAJOR:MINOR m'" []
+        )
+    })
 }
 
 /// What of a profile refuses a call. Without a program it has killed its caller.
 pub(super) fn by_filter(call: &Call, config: &Value, program: Option<&[u64]>) -> Finding {
     let name = name(call);
-    let line = "seccomp";
     let own = config.at(&["linux", "seccomp"]).filter(|own| own.as_object().is_some());
     if let Some(own) = own {
-        let what = match rule(own, name) {
-            Some((number, action)) => say!("rule {} of the profile ({}) is for {}", number, action, name),
-            None => say!("no rule of the profile is for {}, so that its default action is", name),
+        let Some((number, action)) = rule(own, name) else {
+            return finding!(
+                "seccomp",
+                "no rule of the profile is for {}, so that its default action is"[name],
+                "{} among what the profile allows"[name]
+            );
         };
-        return Finding { line, what, change: say!("{} among what the profile allows", name) };
+        return finding!(
+            "seccomp",
+            "rule {} of the profile ({}) is for {}" [join!("{}", number), action, name],
+            "{} among what the profile allows" [name]
+        );
     }
     // As in the default profile for more capabilities.
-    let annotation = |name| config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
-    let is_default = annotation(launch::SECCOMP) == "default";
     let bounding = config.at(&["process", "capabilities", "bounding"]).and_then(Value::as_array).unwrap_or_default();
     let has =
         bounding.iter().filter_map(|name| caps::number(name.as_str()?)).fold(0u64, |set, number| set | 1 << number);
@@ -235,24 +222,21 @@ pub(super) fn by_filter(call: &Call, config: &Value, program: Option<&[u64]>) ->
     };
     // The one that the kernel asks for too, before others.
     let mut candidates = calls::capability(0, name, call).into_iter().chain(0..caps::COUNT);
-    if is_default && let Some(number) = candidates.find(helps) {
-        let title = paths::capable(number);
-        return Finding {
-            line,
-            what: say!("the default profile lets a container call {} with CAP_{} only", name, title),
-            change: say!("--cap-add {}", title),
-        };
+    if let Some(number) = candidates.find(helps) {
+        let title = caps::name(number).unwrap_or("?");
+        return finding!(
+            "seccomp",
+            "the default profile lets a container call {} with CAP_{} only" [name, title],
+            "--cap-add {}" [title]
+        );
     }
     let allowed = program.is_some_and(|program| outcomes(program, call.architecture, call.number).len() > 1);
-    Finding {
-        line,
-        what: if allowed {
-            say!("the default profile refuses {} with these arguments", name)
-        } else {
-            say!("the default profile refuses {}", name)
-        },
-        change: say!("--security-opt seccomp=FILE with a profile that allows {}, or seccomp=unconfined", name),
-    }
+    let how = if allowed { " with these arguments" } else { "" };
+    finding!(
+        "seccomp",
+        "the default profile refuses {}{}" [name, how],
+        "--security-opt seccomp=FILE with a profile that allows {}, or seccomp=unconfined" [name]
+    )
 }
 
 /// The first rule of a profile that has something else than allowing for a call: its number, from 1 on, and its action.

@@ -3,6 +3,21 @@
 //! It follows from outside, by ptrace(2), from the first program that is executed on: what vial does itself before is not seen, and
 //! what the workload does is as it is without, but slower.
 
+/// `finding!("line", "why {}" [about], "change {}" [with])`: a [`Finding`], whose literals are phrases.
+macro_rules! finding {
+    ($line:literal, $what:literal [$($about:expr),*], $change:literal [$($with:expr),*] $(,)?) => {{
+        const {
+            assert!($crate::base::say::fits($what, <[&str]>::len(&[$(stringify!($about)),*])));
+            assert!($crate::base::say::fits($change, <[&str]>::len(&[$(stringify!($with)),*])));
+        }
+        $crate::container::why::Finding::new(
+            phrase!($line),
+            (phrase!($what), &[$(AsRef::<str>::as_ref(&$about)),*]),
+            (phrase!($change), &[$(AsRef::<str>::as_ref(&$with)),*]),
+        )
+    }};
+}
+
 mod calls;
 mod ends;
 mod judge;
@@ -22,7 +37,10 @@ use super::plan::Step;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
+use crate::base::phrase::Phrase;
+use crate::base::say::say;
 use crate::base::sort::sort;
+use crate::base::text::Cut;
 use crate::kernel::cgroup::Hits;
 use crate::kernel::security::filter::NATIVE;
 use crate::kernel::security::seccomp::nothing_refused;
@@ -48,11 +66,19 @@ const MOST: usize = 1000;
 #[derive(Debug)]
 pub struct Finding {
     /// The line of defence.
-    pub line: &'static str,
+    pub line: Phrase,
     /// Why it said no.
     pub what: &'static str,
     /// What to change.
     pub change: &'static str,
+}
+
+impl Finding {
+    /// With templates, and what their braces stand for.
+    #[inline(never)]
+    fn new(line: Phrase, what: (Phrase, &[&str]), change: (Phrase, &[&str])) -> Finding {
+        Finding { line, what: say(what.0, what.1), change: say(change.0, change.1) }
+    }
 }
 
 /// A call that was refused, or an end.
@@ -88,18 +114,20 @@ pub fn begin(follower: FdRef<'_>, directory: FdRef<'_>, steps: &[Step], pid: u32
     let (length, _) = net::receive(follower, &mut answer)?;
     match answer[..length].split_first() {
         Some((1, _)) => Ok(()),
-        Some((_, wire)) if let Some(error) = Error::decode(wire) => {
-            Err(error.hint(phrase!(
-                "another process follows it, or vial has no CAP_SYS_PTRACE: a normal user can have followed what is run, but not what \
-                 joins a container"
-            )))
-        }
+        Some((_, wire)) if let Some(error) = Error::decode(wire) => Err(error.hint(phrase!(
+            "another process follows it, or this machine lets nobody follow (kernel.yama.ptrace_scope)"
+        ))),
         _ => Err(Error::new(phrase!("the process that follows the workload has ended"))),
     }
 }
 
 /// Signals that the kernel sends for what a thread has done.
 const MISTAKES: [i32; 5] = [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+/// Whether a word is one of a list.
+fn is_one(word: &str, of: &str) -> bool {
+    of.words().any(|known| known == word)
+}
 
 /// A thread that is followed.
 struct Thread {
@@ -392,11 +420,9 @@ impl Follower {
 pub fn known(config: &Value, code: u32, oom_killed: bool, hits: Hits) -> Value {
     let mut found = ends::of(config, oom_killed, hits);
     if code == 128 + libc::SIGSYS as u32 {
-        found.push(Finding {
-            line: "seccomp",
-            what: "it was killed for a call that its profile does not allow",
-            change: "--again, which tells of the call",
-        });
+        found.push(finding!(
+            "seccomp", "it was killed for a call that its profile does not allow" [], "--again, which tells of the call" []
+        ));
     }
     let noted = |finding| Noted { finding, call: "", errno: Errno::NONE, process: ("", 0, 0), count: 1, weight: ENDED };
     Value::from(found.into_iter().map(|finding| value_of(&noted(finding), 0)).collect::<Vec<Value>>())
@@ -405,7 +431,7 @@ pub fn known(config: &Value, code: u32, oom_killed: bool, hits: Hits) -> Value {
 /// A finding in the form that it is printed from; likely if it has this weight at least.
 fn value_of(noted: &Noted, least: u8) -> Value {
     let mut value = Value::default();
-    value.text("Line", noted.finding.line);
+    value.text("Line", noted.finding.line.kept());
     value.text("Why", noted.finding.what);
     value.text("Change", noted.finding.change);
     if !noted.call.is_empty() {

@@ -2,19 +2,18 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::super::audit::path_of;
 use super::super::launch;
 use super::super::usage::read_proc;
 use super::judge::Case;
 use super::standing::Standing;
-use super::{Finding, calls};
+use super::{Finding, calls, is_one};
 use crate::base::errno::Errno;
 use crate::base::json::Value;
-use crate::base::keep;
 use crate::base::text::{Cut, unescape_octal};
-use crate::kernel::security::caps;
 use crate::kernel::security::filter::NATIVE;
+use crate::sys::fd::CWD;
 use crate::sys::notify::Call;
 use crate::sys::uapi::Statx;
 use crate::sys::{Fd, file};
@@ -82,26 +81,26 @@ pub(super) fn judge(case: &Case<'_>, path: &str) -> Option<Finding> {
     if let Some(finding) = device(case, path) {
         return Some(finding);
     }
-    let executes = matches!(case.name(), "execve" | "execveat");
+    let executes = is_one(case.name(), "execve execveat");
     if executes
         && let Some((point, options)) = mount_of(case.thread, path)
         && options.parts(b',').any(|one| one == "noexec")
     {
-        return Some(Finding {
-            line: "noexec",
-            what: say!("no program below {} can be executed: that mount has noexec", point),
-            change: say!("--tmpfs {}:exec, or a volume from a mount of the host's without noexec", point),
-        });
+        return Some(finding!(
+            "noexec",
+            "no program below {} can be executed: that mount has noexec"[point],
+            "--tmpfs {}:exec, or a volume from a mount of the host's without noexec"[point]
+        ));
     }
     by_mode(case, path, executes).or_else(|| by_owner(case, path)).or_else(|| by_rules(case, path))
 }
 
-fn masked(top: &'static str) -> Finding {
-    Finding {
-        line: "masked path",
-        what: say!("{} is hidden from containers, since it tells about the host", top),
-        change: say!("--security-opt unmask={}", top),
-    }
+fn masked(top: &str) -> Finding {
+    finding!(
+        "masked path",
+        "{} is hidden from containers, since it tells about the host"[top],
+        "--security-opt unmask={}"[top]
+    )
 }
 
 /// Why nothing is there.
@@ -112,7 +111,7 @@ pub(super) fn below_masked(config: &Value, path: &str) -> Option<Finding> {
 /// Why a file that was opened is empty.
 pub(super) fn hidden(config: &Value, thread: u32, call: &Call) -> Option<Finding> {
     let name = super::judge::name(call);
-    if call.architecture != NATIVE || !matches!(name, "open" | "openat" | "openat2") {
+    if call.architecture != NATIVE || !is_one(name, "open openat openat2") {
         return None;
     }
     listed(config, "maskedPaths", &calls::path(thread, name, call)?).map(masked)
@@ -120,47 +119,46 @@ pub(super) fn hidden(config: &Value, thread: u32, call: &Call) -> Option<Finding
 
 /// Why a path can't be written to.
 fn read_only(case: &Case<'_>, path: &str) -> Finding {
-    let line = "read-only path";
     if let Some(top) = listed(case.config, "readonlyPaths", path) {
-        let change = match path.strip_prefix("/proc/sys/") {
-            Some(rest) => {
-                say!("--sysctl {}=VALUE, for a setting that namespaces have of their own", rest.replace('/', "."))
-            }
-            None => "--security-opt systempaths=unconfined",
+        let Some(rest) = path.strip_prefix("/proc/sys/") else {
+            return finding!(
+                "read-only path", "{} is read-only in containers" [top], "--security-opt systempaths=unconfined" []
+            );
         };
-        return Finding { line, what: say!("{} is read-only in containers", top), change };
+        let name = rest.parts(b'/').collect::<Vec<&str>>().join(".");
+        return finding!(
+            "read-only path",
+            "{} is read-only in containers"[top],
+            "--sysctl {}=VALUE, for a setting that namespaces have of their own"[name]
+        );
     }
-    let point = mount_of(case.thread, path).map_or_else(|| "/".into(), |mount| mount.0);
-    let directory =
-        path.cut_last(b'/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
-    if point == "/" {
-        let own = case.config.at(&["root", "readonly"]).and_then(Value::as_bool) == Some(true);
-        let what =
-            if own { "the container's root is read-only (--read-only)" } else { "the container's root is read-only" };
+    let point = mount_of(case.thread, path).map_or_else(String::new, |mount| mount.0);
+    if point.len() < 2 {
+        let directory = path.cut_last(b'/').map_or("", |(directory, _)| directory);
         let passing = ["/tmp", "/run", "/var"].iter().any(|top| is_below(directory, top));
-        let change = if passing {
-            say!("--tmpfs {}, or a volume there", directory)
+        return if passing {
+            finding!("read-only path", "the container's root is read-only" [], "--tmpfs {}, or a volume there" [directory])
         } else {
-            say!("a volume at {}, or without --read-only", directory)
+            finding!(
+                "read-only path", "the container's root is read-only" [], "a volume at {}, or without --read-only" [directory]
+            )
         };
-        return Finding { line, what, change };
     }
     let mounts = case.config.get("mounts").and_then(Value::as_array).unwrap_or_default();
-    let is_own = mounts.iter().any(|mount| {
-        mount.get("destination").and_then(Value::as_str) == Some(&point)
-            && mount.get("source").and_then(Value::as_str).is_some_and(|source| source.starts_with('/'))
-    });
-    let change = if is_own {
-        say!("the same volume without :ro, at {}", point)
+    let text = |mount: &Value, name| mount.get(name).and_then(Value::as_str).unwrap_or_default();
+    let is_own = |mount: &Value| text(mount, "destination") == point && text(mount, "source").starts_with('/');
+    if mounts.iter().any(is_own) {
+        finding!("read-only path", "the mount at {} is read-only"[point], "the same volume without :ro, at {}"[point])
     } else {
-        "--privileged, which gives up other walls too"
-    };
-    Finding { line, what: say!("the mount at {} is read-only", point), change }
+        finding!(
+            "read-only path", "the mount at {} is read-only" [point], "--privileged, which gives up other walls too" []
+        )
+    }
 }
 
 /// Why a device can't be opened.
 fn device(case: &Case<'_>, path: &str) -> Option<Finding> {
-    if !matches!(case.name(), "open" | "openat" | "openat2") {
+    if !is_one(case.name(), "open openat openat2") {
         return None;
     }
     let (found, stat) = look(case.standing, path)?;
@@ -170,16 +168,18 @@ fn device(case: &Case<'_>, path: &str) -> Option<Finding> {
     }
     let flags = file::mount_flags(found.by_ref()).unwrap_or(0) as libc::c_ulong;
     if case.errno == Errno::EACCES && flags & libc::MS_NODEV != 0 {
-        return Some(Finding {
-            line: "nodev",
-            what: say!("{} is a device, on a mount with nodev", path),
-            change: say!("--device {}, which makes it below /dev", path),
-        });
+        return Some(finding!(
+            "nodev",
+            "{} is a device, on a mount with nodev"[path],
+            "--device {}, which makes it below /dev"[path]
+        ));
     }
-    (case.errno == Errno::EPERM).then(|| Finding {
-        line: "device rules",
-        what: say!("the container's control group does not let it use the device {}", path),
-        change: say!("--device {}", path),
+    (case.errno == Errno::EPERM).then(|| {
+        finding!(
+            "device rules",
+            "the container's control group does not let it use the device {}"[path],
+            "--device {}"[path]
+        )
     })
 }
 
@@ -188,8 +188,7 @@ fn by_mode(case: &Case<'_>, path: &str, executes: bool) -> Option<Finding> {
     if case.errno != Errno::EACCES {
         return None;
     }
-    let mut ends: alloc::vec::Vec<usize> =
-        path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at).collect();
+    let mut ends: Vec<usize> = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at).collect();
     ends.push(path.len());
     for (place, &end) in ends.iter().enumerate() {
         let last = place + 1 == ends.len();
@@ -199,12 +198,12 @@ fn by_mode(case: &Case<'_>, path: &str, executes: bool) -> Option<Finding> {
             return None;
         };
         let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
-        let wanted = match (last, is_directory) {
-            (false, _) if place + 2 == ends.len() && case.changes_directory() => WRITE | EXECUTE,
-            (false, _) => EXECUTE,
-            (true, _) if executes => EXECUTE,
-            (true, true) => EXECUTE,
-            (true, false) => case.wanted(),
+        let wanted = if place + 2 == ends.len() && case.changes_directory() {
+            WRITE | EXECUTE
+        } else if last && !is_directory && !executes {
+            case.wanted()
+        } else {
+            EXECUTE
         };
         if let Some(finding) = by_bits(case.standing, part, &stat, wanted, executes && last) {
             return Some(finding);
@@ -221,61 +220,54 @@ fn by_bits(standing: &Standing, path: &str, stat: &Statx, wanted: u16, executes:
     } else {
         0
     };
-    let is_directory = u32::from(stat.mode) & libc::S_IFMT == libc::S_IFDIR;
     // Who may use all files may execute those that somebody may, capabilities(7).
-    let any = stat.mode & 0o111 != 0;
-    if executes && !any {
-        return Some(Finding {
-            line: "no x",
-            what: say!("{} is not executable", path),
-            change: say!("chmod +x {}", path),
-        });
+    if executes && stat.mode & 0o111 == 0 {
+        return Some(finding!("no x", "{} is not executable"[path], "chmod +x {}"[path]));
     }
     let overrides = standing.has(1) && standing.inside(stat.uid).is_some();
     if (stat.mode >> shift) & wanted == wanted || overrides {
         return None;
     }
-    let Some(owner) = standing.inside(stat.uid) else {
-        return Some(foreign(path, is_directory));
-    };
-    let user = standing.inside(standing.user).unwrap_or(standing.user);
-    let mode = text_mode(stat.mode);
-    let what = say!("{} is of user {} with mode {}, and the process is user {}", path, owner, mode, user);
-    if user == 0 {
-        let lost = standing.bounding >> 1 & 1 == 0;
-        let change = if lost { "--cap-add DAC_OVERRIDE" } else { "chmod or chown it" };
-        return Some(Finding { line: "capability", what: say!("{}, without CAP_DAC_OVERRIDE", what), change });
+    let Some(owner) = standing.inside(stat.uid) else { return Some(foreign(path)) };
+    let (owner, user) = (join!("{}", owner), join!("{}", standing.inside(standing.user).unwrap_or(standing.user)));
+    let mode = [9, 6, 3, 0].map(|shift| char::from(b'0' + (stat.mode >> shift & 7) as u8)).iter().collect::<String>();
+    if user != "0" {
+        return Some(finding!(
+            "permissions",
+            "{} is of user {} with mode {}, and the process is user {}" [path, owner, mode, user],
+            "-u {}, or chown it to {}" [owner, user]
+        ));
     }
-    Some(Finding { line: "permissions", what, change: say!("-u {}, or chown it to {}", owner, user) })
-}
-
-fn text_mode(mode: u16) -> &'static str {
-    keep::text!("{:04o}", mode & 0o7777)
+    let change = if standing.bounding >> 1 & 1 == 0 { "--cap-add DAC_OVERRIDE" } else { "chmod or chown" };
+    Some(finding!(
+        "capability",
+        "{} is of user {} with mode {}, and the container has no CAP_DAC_OVERRIDE" [path, owner, mode],
+        "{}" [change]
+    ))
 }
 
 /// A file whose owner the container's user namespace has no number for.
-fn foreign(path: &str, _: bool) -> Finding {
-    Finding {
-        line: "user namespace",
-        what: say!("{} belongs to a user that the container's user namespace has no number for", path),
-        change: "the volume with :idmap or :U, or --userns host",
-    }
+fn foreign(path: &str) -> Finding {
+    finding!(
+        "user namespace",
+        "{} belongs to a user that the container's user namespace has no number for" [path],
+        "the volume with :idmap or :U, or --userns host" []
+    )
 }
 
 /// A file that only its owner, or nobody, may change so.
 fn by_owner(case: &Case<'_>, path: &str) -> Option<Finding> {
     let (_, stat) = look(case.standing, path)?;
     if case.errno == Errno::EOVERFLOW || case.standing.is_mapped() && case.standing.inside(stat.uid).is_none() {
-        return Some(foreign(path, false));
+        return Some(foreign(path));
     }
-    if case.errno == Errno::EPERM && stat.attributes & FIXED != 0 {
-        return Some(Finding {
-            line: "immutable file",
-            what: say!("{} has an attribute that keeps it as it is, chattr(1)", path),
-            change: say!("chattr -i -a {}, as root of the machine", path),
-        });
-    }
-    None
+    (case.errno == Errno::EPERM && stat.attributes & FIXED != 0).then(|| {
+        finding!(
+            "immutable file",
+            "{} has an attribute that keeps it as it is, chattr(1)"[path],
+            "chattr -i -a {}, as root of the machine"[path]
+        )
+    })
 }
 
 /// What rules about files, or a security module, have to do with it.
@@ -285,47 +277,48 @@ fn by_rules(case: &Case<'_>, path: &str) -> Option<Finding> {
     }
     let annotation = |name| case.config.at(&["annotations", name]).and_then(Value::as_str).unwrap_or_default();
     if !annotation(launch::LANDLOCK).is_empty() {
-        return Some(Finding {
-            line: "landlock",
-            what: say!("{} is not among what --landlock lets it use so", path),
-            change: say!("--landlock rw:{}", path),
-        });
+        return Some(finding!(
+            "landlock",
+            "{} is not among what --landlock lets it use so"[path],
+            "--landlock rw:{}"[path]
+        ));
     }
     let label = read_proc(join!("{}", case.thread), "attr/current");
-    let label = label.trim_matches(|letter: char| letter == '\0' || letter.is_ascii_whitespace());
-    if label.is_empty() || label == "unconfined" || label == "kernel" {
+    let label = label.parts(b'\0').next().unwrap_or_default().trim_ascii();
+    if label.is_empty() || is_one(label, "unconfined kernel") {
         return None;
     }
-    Some(Finding {
-        line: "security module",
-        what: say!("the kernel's security module confines it ({}), and no other line of defence explains this", label),
-        change: "--security-opt apparmor=PROFILE or apparmor=unconfined; the kernel's log says what was refused",
-    })
+    Some(finding!(
+        "security module",
+        "the kernel's security module confines it ({}), and no other line of defence explains this" [label],
+        "--security-opt apparmor=PROFILE or apparmor=unconfined; the kernel's log says what was refused" []
+    ))
 }
 
 /// Why there is no room.
 pub(super) fn full(case: &Case<'_>) -> Option<Finding> {
-    let path = match case.path() {
-        Some(path) => path,
+    let path = case.path().or_else(|| {
         // An open file.
-        None => path_of(case.thread, Some(case.call.arguments[0]), 0).or_else(|| {
-            let link =
-                file::owned_path(join!("/proc/{}/fd/{}", case.thread, case.call.arguments[0]).as_bytes()).ok()?;
-            let link = file::readlink(crate::sys::fd::CWD, &link).ok()?;
-            Some(String::from_utf8_lossy(link.to_bytes()).into_owned())
-        })?,
-    };
+        let link = file::owned_path(join!("/proc/{}/fd/{}", case.thread, case.call.arguments[0]).as_bytes()).ok()?;
+        Some(String::from_utf8_lossy(file::readlink(CWD, &link).ok()?.to_bytes()).into_owned())
+    })?;
     let (point, _) = mount_of(case.thread, &path)?;
     let (found, _) = look(case.standing, &point)?;
-    if file::filesystem(found.by_ref()).ok()? != TMPFS {
-        return Some(Finding {
-            line: "full file system",
-            what: say!("there is no room left on the file system at {}", point),
-            change: "make room on the host: `vial gc --images`, or --root DIR on another file system",
-        });
-    }
-    let change = if point == "/dev/shm" { "a larger --shm-size" } else { say!("--tmpfs {}:size=SIZE, larger", point) };
-    Some(Finding { line: "full file system", what: say!("the file system in memory at {} is full", point), change })
+    Some(if file::filesystem(found.by_ref()).ok()? != TMPFS {
+        finding!(
+            "full file system",
+            "there is no room left on the file system at {}" [point],
+            "make room on the host: `vial gc --images`, or --root DIR on another file system" []
+        )
+    } else if point == "/dev/shm" {
+        finding!("full file system", "the file system in memory at {} is full" [point], "a larger --shm-size" [])
+    } else {
+        finding!(
+            "full file system",
+            "the file system in memory at {} is full"[point],
+            "--tmpfs {}:size=SIZE, larger"[point]
+        )
+    })
 }
 
 /// For a mode: what a call of open(2) asks for.
@@ -335,9 +328,4 @@ pub(super) fn wanted(flags: i32) -> u16 {
         libc::O_WRONLY => WRITE,
         _ => READ | WRITE,
     }
-}
-
-/// A capability's finding: see [`caps`].
-pub(super) fn capable(number: u8) -> &'static str {
-    caps::name(number).unwrap_or("?")
 }

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::standing::Standing;
-use super::{Finding, calls, paths};
+use super::{Finding, calls, is_one, paths};
 use crate::base::errno::Errno;
 use crate::base::keep;
 use crate::base::text::Cut;
@@ -51,27 +51,21 @@ pub(super) fn judge(standing: &Standing, path: &str, errno: Errno) -> Option<Fin
     };
     let (wanted, kind) = interpreter(program.by_ref());
     match errno {
-        Errno::ENOENT if !wanted.is_empty() && paths::look(standing, wanted).is_none() => Some(Finding {
-            line: "missing interpreter",
-            what: say!("{} is there, but {}, which it is executed by, is not", path, wanted),
-            change: match wanted.contains("/ld-musl") {
-                true => "an image with musl's loader (alpine), or the program built statically",
-                false if wanted.contains("/ld-") => {
-                    "an image with that loader (glibc: debian), or the program built statically"
-                }
-                false => say!("an image that has {}", wanted),
-            },
-        }),
-        Errno::ENOEXEC if kind => Some(Finding {
-            line: "another processor",
-            what: say!("{} is a program for another processor", path),
-            change: "an image for this machine, or qemu-user with binfmt_misc on the host",
-        }),
-        Errno::ENOEXEC => Some(Finding {
-            line: "no program",
-            what: say!("{} is neither a program nor a script that begins with #!", path),
-            change: say!("sh {}, or #!/bin/sh as its first line", path),
-        }),
+        Errno::ENOENT if !wanted.is_empty() && paths::look(standing, wanted).is_none() => Some(finding!(
+            "missing interpreter",
+            "{} is there, but {}, which it is executed by, is not" [path, wanted],
+            "an image that has {}, or a program that was built statically" [wanted]
+        )),
+        Errno::ENOEXEC if kind => Some(finding!(
+            "another processor",
+            "{} is a program for another processor" [path],
+            "an image for this machine, or qemu-user with binfmt_misc on the host" []
+        )),
+        Errno::ENOEXEC => Some(finding!(
+            "no program",
+            "{} is neither a program nor a script that begins with #!"[path],
+            "sh {}, or #!/bin/sh as its first line"[path]
+        )),
         _ => None,
     }
 }
@@ -96,12 +90,13 @@ fn library(thread: u32, call: &Call) -> Option<String> {
         return None;
     }
     let name = super::judge::name(call);
-    if !matches!(name, "open" | "openat") {
+    if !is_one(name, "open openat") {
         return None;
     }
     let path = calls::path(thread, name, call)?;
     let (_, file) = path.cut_last(b'/')?;
-    (file.ends_with(".so") || file.contains(".so.")).then(|| file.into())
+    let is_library = file.as_bytes().windows(3).any(|part| part == b".so");
+    is_library.then(|| file.into())
 }
 
 /// Takes note of a library that was looked for in vain; whether the call was that.
@@ -129,9 +124,9 @@ pub(super) fn found(missing: &mut Vec<String>, thread: u32, call: &Call) {
 pub(super) fn without_library(missing: &[String]) -> Option<Finding> {
     // The loader looks for its cache too, and gives up at the first library.
     let name = missing.last()?;
-    Some(Finding {
-        line: "missing library",
-        what: say!("{} is in none of the places where libraries are looked for", name),
-        change: say!("an image with {}; `vial pack` makes one of a program with its libraries", name),
-    })
+    Some(finding!(
+        "missing library",
+        "{} is in none of the places where libraries are looked for"[name],
+        "an image with {}; `vial pack` makes one of a program with its libraries"[name]
+    ))
 }

@@ -15,7 +15,7 @@ const LENGTH: usize = 20;
 /// Whether a call has received the answer that a request over netlink was not permitted.
 pub(super) fn by_netlink(thread: u32, call: &Call, value: i64) -> bool {
     let name = super::judge::name(call);
-    if call.architecture != NATIVE || value < LENGTH as i64 || !matches!(name, "recvmsg" | "recvfrom") {
+    if call.architecture != NATIVE || value < LENGTH as i64 || !super::is_one(name, "recvmsg recvfrom") {
         return false;
     }
     let mut at = call.arguments[1];

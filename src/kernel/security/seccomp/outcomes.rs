@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::search::{ABOVE, AND, ARCHITECTURE, AT_LEAST, EQUALS, GO, HAS, LOAD, NUMBER, Next, RETURN, next};
 use crate::base::errno::Errno;
+use crate::base::sort::sort;
 
 /// The verdicts that a program can come to for a call, the least ones first: its number and its architecture are known, its arguments
 /// are not.
@@ -30,7 +31,7 @@ pub fn outcomes(program: &[u64], architecture: u32, number: u32) -> Vec<u32> {
             Some(Next::Ends(_)) | None => {}
         }
     }
-    found.sort_unstable();
+    sort(&mut found, |one, other| one < other);
     found
 }
 
