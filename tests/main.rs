@@ -24,6 +24,7 @@ mod detached;
 mod diff_export;
 mod engines;
 mod exec;
+mod explain;
 mod faults;
 mod filesystem_images;
 mod flat;
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         debian::trials(),
         engines::trials(),
         exec::trials(),
+        explain::trials(),
         faults::trials(),
         detached::trials(),
         diff_export::trials(),

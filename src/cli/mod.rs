@@ -10,6 +10,7 @@ mod contained;
 mod context;
 mod cp;
 mod exec;
+mod explain;
 mod files;
 mod filter;
 pub mod flags;
@@ -191,13 +192,14 @@ acts! {
     "info"           info::info;
     "check"          check::check;
     "seccomp"        seccomp::show;
+    "explain"        explain::explain;
     "syscalls"       syscalls::list;
     "version"        version::version;
     "help"           help::print;
 }
 
 fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
-    if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls") {
+    if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls" | "explain") {
         context.check_ram()?;
     }
     let name = context.parsed.command.name();

@@ -29,7 +29,7 @@ static COLD_GATE_SELDOM: Gate<fn(&mut Context<'static>, u32) -> Result<()>> = Ga
 /// # Errors
 /// The host allows no user namespaces, or not all that is needed for one.
 pub(super) fn enter(context: &mut Context<'static>) -> Result<()> {
-    if matches!(context.parsed.command.name(), "help" | "version" | "syscalls" | "info" | "check") {
+    if matches!(context.parsed.command.name(), "help" | "version" | "syscalls" | "explain" | "info" | "check") {
         return Ok(());
     }
     match process::geteuid() {

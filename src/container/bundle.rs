@@ -26,7 +26,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::{self, Value};
 use crate::base::keep::{self, text};
 use crate::base::sha256;
-use crate::base::text::word;
+use crate::base::text::{Cut, place, word};
 use crate::sys::file::{self, DirEntry, Lock};
 use crate::sys::{Fd, FdRef, because, process};
 
@@ -357,6 +357,16 @@ const NOUNS: &str = "ampoule badger beaker birch brook cedar cork crane dune fer
 fn made_up_name(random: &[u8]) -> &'static str {
     let pick = |list, at: usize| word(list, usize::from(random[at] % 32));
     text!("{}_{}_{:02x}", pick(ADJECTIVES, 0), pick(NOUNS, 1), u32::from(random[2]))
+}
+
+/// Whether a name may be one that vial made up for a container.
+#[must_use]
+pub fn is_made_up(name: &str) -> bool {
+    let mut parts = name.parts(b'_');
+    let mut next = || parts.next().unwrap_or_default();
+    let known = place(ADJECTIVES, next()).is_some() && place(NOUNS, next()).is_some();
+    let digits = next();
+    known && digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) && parts.next().is_none()
 }
 
 impl Bundle {

@@ -227,6 +227,10 @@ flags! {
     SECCOMP "As a program" {
         SeccompProgram    b' ' "program"            Switch   ""               "Print the program that the kernel gets";
     }
+    /// `explain`.
+    EXPLAIN "Ledgers" {
+        ExplainDiff       b' ' "diff"               Switch   ""               "Say what two ledgers, written as JSON, differ in";
+    }
     /// `import`.
     IMPORT "Options" {
         Message           b'm' "message"            One      "TEXT"           "Note where the image comes from";

@@ -299,6 +299,7 @@ pub const PACKS: &[Pack] = &[
             "cli::check",
             "cli::commit",
             "cli::contained",
+            "cli::explain",
             "cli::files::save",
             "cli::gc",
             "cli::images::list::history",

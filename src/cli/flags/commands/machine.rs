@@ -1,10 +1,10 @@
 //! Commands that concern vial itself, and the machine.
 
-use super::super::table::{GC, JSON, SECCOMP, SYSCALLS};
-use super::super::{BLANK, Command};
+use super::super::table::{EXPLAIN, GC, JSON, SECCOMP, SYSCALLS};
+use super::super::{ANY, BLANK, Command};
 
 /// They come last in help.
-pub(in super::super) const ROWS: [Command; 7] = [
+pub(in super::super) const ROWS: [Command; 8] = [
     Command {
         names: "gc|image prune",
         usage: phrase!("[OPTIONS]"),
@@ -37,6 +37,20 @@ pub(in super::super) const ROWS: [Command; 7] = [
              syscalls --seccomp # for those who confine vial itself"
         ),
         groups: &[JSON, SYSCALLS],
+        ..BLANK
+    },
+    Command {
+        names: "explain",
+        usage: phrase!("[OPTIONS] [STEP|SYSCALL...]"),
+        help: phrase!("Say why a container needs a step or a system call"),
+        examples: phrase!(
+            "explain # lists the steps by which a container is made\n\
+             explain pivot_root # a call: for what, since when, what it takes, what is so without it\n\
+             explain 'hide what tells about the host' # the words above calls in a ledger\n\
+             explain --diff before.json after.json # of vial --explain=json --explain-to FILE run ..."
+        ),
+        args: (0, ANY),
+        groups: &[JSON, EXPLAIN],
         ..BLANK
     },
     Command {
