@@ -113,7 +113,7 @@ fn phrases() -> String {
         lengths.len()
     );
     for (text, (start, length)) in texts.iter().zip(packed.places) {
-        assert!(start < 1 << 18 && length < 1 << 14, "too long for a number of 32 bits: {text:?}");
+        assert!(start < 1 << 19 && length < 1 << 13, "too long for a number of 32 bits: {text:?}");
         let _ = writeln!(source, "    ({text:?}, {start}, {length}),");
     }
     source + "];\n"

@@ -25,7 +25,7 @@ use packed::{ALL, LENGTHS, SYMBOLS, TEXT, WIDTH};
 pub struct Phrase(u32);
 
 /// Bits of the length, which is in bits; the start is above.
-const LENGTH: u32 = 14;
+const LENGTH: u32 = 13;
 
 impl Phrase {
     /// The empty phrase.

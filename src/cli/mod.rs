@@ -199,7 +199,9 @@ acts! {
 }
 
 fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
-    if context.parsed.globals.ram && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls" | "explain") {
+    if context.parsed.globals.ram
+        && !matches!(context.parsed.command.name(), "help" | "version" | "syscalls" | "explain")
+    {
         context.check_ram()?;
     }
     let name = context.parsed.command.name();

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 use super::normal::{Call, Known};
 use crate::base::error::{Error, Result};
 use crate::base::json::{Value, parse};
-use crate::base::keep;
-use crate::base::sort::sort;
 use crate::sys::fd::CWD;
 use crate::sys::{because, file};
 
@@ -16,22 +14,33 @@ const LONGEST: usize = 256 << 20;
 /// How many differences are looked for at once: the shortest way is found between two places that have fewer between them, in memory
 /// of four bytes for each pair of them.
 const AT_ONCE: usize = 1000;
+/// Where the ledger's file is opened, whose name is no part of what is told.
+const PLACE: &str = "open the file that the ledger goes to";
+/// Steps in which it depends on others what comes, and in how many pieces: each call in them is compared by its name, and once.
+const WAITS: [&str; 4] = ["wait ", "watch ", "pass on ", "be the container's init"];
 /// No place.
 const NONE: i32 = -1;
 
 /// A call as it is compared.
-#[derive(PartialEq, Eq)]
 struct Line {
+    role: &'static str,
     step: &'static str,
-    text: String,
+    call: &'static str,
+    text: &'static str,
 }
 
-/// A process, its calls in order.
+impl PartialEq for Line {
+    fn eq(&self, other: &Line) -> bool {
+        self.text == other.text && self.step == other.step
+    }
+}
+
+/// A process: what it is, how many of these were before it, and its calls in order.
 struct Process {
     role: &'static str,
+    nth: usize,
     pid: u64,
     lines: Vec<Line>,
-    names: Vec<&'static str>,
 }
 
 /// A line that is in one of them only: in the first or not, and where.
@@ -41,79 +50,81 @@ type Edit = (bool, usize);
 ///
 /// # Errors
 /// What is no ledger.
+#[inline(never)]
 pub(super) fn compare(one: &str, other: &str, json: bool) -> Result<u8> {
     let (first, second) = (read(one)?, read(other)?);
-    let mut pairs: Vec<(Option<&Process>, Option<&Process>)> = Vec::new();
-    for (at, process) in first.iter().enumerate() {
-        let before = first.iter().take(at).filter(|known| known.role == process.role).count();
-        pairs.push((Some(process), second.iter().filter(|known| known.role == process.role).nth(before)));
+    // By what they are: the second helper is compared with the second helper.
+    let mut pairs: Vec<(&[Line], &[Line])> = Vec::new();
+    for process in &first {
+        pairs.push((&process.lines, lines(&second, process)));
     }
-    for (at, process) in second.iter().enumerate() {
-        let before = second.iter().take(at).filter(|known| known.role == process.role).count();
-        if first.iter().filter(|known| known.role == process.role).nth(before).is_none() {
-            pairs.push((None, Some(process)));
+    for process in &second {
+        if lines(&first, process).is_empty() {
+            pairs.push((&[], &process.lines));
         }
     }
     let mut out = String::from(join!("--- {}\n+++ {}\n", one, other));
     let mut entries = Vec::new();
-    for (old, new) in pairs {
-        let (a, b) = (lines(old), lines(new));
-        let Some(process) = old.or(new) else { continue };
-        let mut step = "";
+    let mut same = true;
+    let mut heading = ("", "");
+    for (a, b) in pairs {
         for (is_old, at) in edits(a, b, AT_ONCE) {
             let Some(line) = (if is_old { a } else { b }).get(at) else { continue };
             let sign = if is_old { "-" } else { "+" };
+            same = false;
             if json {
                 let mut entry = Value::default();
                 entry.text("sign", sign);
-                entry.text("process", process.role);
+                entry.text("process", line.role);
                 entry.text("step", line.step);
-                entry.text("call", keep::copy(&line.text));
+                entry.text("call", line.text);
                 entries.push(entry);
                 continue;
             }
-            if step != line.step {
-                step = line.step;
-                out.push_str(&["\n", process.role, ": ", step, "\n"].concat());
+            if heading != (line.role, line.step) {
+                heading = (line.role, line.step);
+                out.push_str(join!("\n{}: {}\n", line.role, line.step));
             }
-            out.push_str(&[sign, " ", &line.text, "\n"].concat());
+            out.push_str(join!("{} {}\n", sign, line.text));
         }
     }
-    let same = first.len() == second.len() && first.iter().zip(&second).all(|(old, new)| old.lines == new.lines);
     if json {
         super::super::print_line(&Value::from(entries).to_compact())?;
     } else {
         let totals = summary(&first, &second);
-        super::super::print(&if same { phrase!("they tell of the same calls\n\n").text() + &totals } else { out + "\n" + &totals })?;
+        super::super::print(&if same {
+            phrase!("they tell of the same calls\n\n").text() + &totals
+        } else {
+            out + "\n" + &totals
+        })?;
     }
     Ok(u8::from(!same))
 }
 
-fn lines(process: Option<&Process>) -> &[Line] {
-    process.map_or(&[], |process| &process.lines)
+/// The calls of the process that is what another is.
+fn lines<'a>(processes: &'a [Process], like: &Process) -> &'a [Line] {
+    let found = processes.iter().find(|process| (process.role, process.nth) == (like.role, like.nth));
+    found.map_or(&[], |process| &process.lines)
 }
 
 /// How many calls there are, and which were made more or less often.
+#[inline(never)]
 fn summary(first: &[Process], second: &[Process]) -> String {
-    let mut counts: Vec<(&str, u64, u64)> = Vec::new();
-    let mut totals = (0, 0);
-    for (is_old, processes) in [(true, first), (false, second)] {
-        for name in processes.iter().flat_map(|process| &process.names) {
-            let place = counts.iter().position(|known| known.0 == *name).unwrap_or_else(|| {
-                counts.push((name, 0, 0));
+    let mut counts: Vec<(&str, [u64; 2])> = Vec::from([("all", [0; 2])]);
+    for (side, processes) in [first, second].into_iter().enumerate() {
+        for line in processes.iter().flat_map(|process| &process.lines) {
+            let place = counts.iter().position(|known| known.0 == line.call);
+            let place = place.unwrap_or_else(|| {
+                counts.push((line.call, [0; 2]));
                 counts.len() - 1
             });
-            let (count, total) =
-                if is_old { (&mut counts[place].1, &mut totals.0) } else { (&mut counts[place].2, &mut totals.1) };
-            *count += 1;
-            *total += 1;
+            counts[0].1[side] += 1;
+            counts[place].1[side] += 1;
         }
     }
-    sort(&mut counts, |one, other| one.0 < other.0);
     let mut rows = String::from("CALL\tA\tB\n");
-    rows.push_str(join!("all\t{}\t{}\n", totals.0, totals.1));
-    for (name, one, other) in counts {
-        if one != other {
+    for (at, (name, [one, other])) in counts.into_iter().enumerate() {
+        if at == 0 || one != other {
             rows.push_str(join!("{}\t{}\t{}\n", name, one, other));
         }
     }
@@ -123,6 +134,7 @@ fn summary(first: &[Process], second: &[Process]) -> String {
 }
 
 /// Reads a ledger. What the ledger itself calls to be printed is left out: how often depends on how long it is.
+#[inline(never)]
 fn read(path: &str) -> Result<Vec<Process>> {
     let _why = because!("read the ledger");
     let content = file::read_file(CWD, file::path(path)?, LONGEST)?;
@@ -140,6 +152,9 @@ fn read(path: &str) -> Result<Vec<Process>> {
         let entry = Entry::of(&value).map_err(|what| wrong(say!("expected an object with {}", what)))?;
         known.learn_pid(entry.pid);
         known.learn(&entry.call());
+        if entry.step == PLACE {
+            known.place = entry.args.get(1).copied().unwrap_or_default();
+        }
         entries.push(entry);
     }
     if entries.is_empty() {
@@ -149,20 +164,22 @@ fn read(path: &str) -> Result<Vec<Process>> {
     for entry in entries {
         let place = processes.iter().position(|process| (process.role, process.pid) == (entry.process, entry.pid));
         let place = place.unwrap_or_else(|| {
-            let new = Process { role: entry.process, pid: entry.pid, lines: Vec::new(), names: Vec::new() };
-            processes.push(new);
+            let nth = processes.iter().filter(|process| process.role == entry.process).count();
+            processes.push(Process { role: entry.process, nth, pid: entry.pid, lines: Vec::new() });
             processes.len() - 1
         });
         if entry.step == "print this ledger" {
             continue;
         }
-        // Where it is written is no part of what is told.
-        let text = match entry.step {
-            "open the file that the ledger goes to" => String::from(entry.name),
-            _ => known.text(&entry.call()),
-        };
-        processes[place].lines.push(Line { step: entry.step, text });
-        processes[place].names.push(entry.name);
+        let lines = &mut processes[place].lines;
+        let mut text: &str = known.text(&entry.call()).leak();
+        if WAITS.iter().any(|words| entry.step.starts_with(words)) {
+            text = entry.name;
+            if lines.iter().rev().take_while(|line| line.step == entry.step).any(|line| line.call == text) {
+                continue;
+            }
+        }
+        lines.push(Line { role: entry.process, step: entry.step, call: entry.name, text });
     }
     Ok(processes)
 }
@@ -179,10 +196,18 @@ struct Entry {
 
 impl Entry {
     /// What the line says; or which member it lacks.
+    #[inline(never)]
     fn of(line: &Value) -> core::result::Result<Entry, &'static str> {
         if let Some(lost) = line.get("lost").and_then(Value::as_u64) {
             let name = join!("lost {}", lost);
-            return Ok(Entry { step: "calls that found no room", process: "vial", pid: 0, name, args: Vec::new(), result: "" });
+            return Ok(Entry {
+                step: "calls that found no room",
+                process: "vial",
+                pid: 0,
+                name,
+                args: Vec::new(),
+                result: "",
+            });
         }
         let text = |key: &'static str| line.get(key).and_then(Value::as_str).ok_or(key);
         let mut args = Vec::new();
@@ -213,24 +238,26 @@ impl Entry {
 ///
 /// Source: Eugene W. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986. It is the shortest way for up to `at_once`
 /// differences; where there are more, the way that gets farthest with so many is taken, and the search begins again from there.
+#[inline(never)]
 fn edits<T: PartialEq>(a: &[T], b: &[T], at_once: usize) -> Vec<Edit> {
     let mut out = Vec::new();
     let same = a.iter().rev().zip(b.iter().rev()).take_while(|(one, other)| one == other).count();
     let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        let (x, y, mut found) = advance(&a[i..], &b[j..], at_once);
+    let mut at = (0, 0);
+    while at.0 < a.len() || at.1 < b.len() {
+        let (on, mut found) = advance(&a[at.0..], &b[at.1..], at_once);
         found.reverse();
-        for (is_old, at) in found {
-            out.push((is_old, at + if is_old { i } else { j }));
+        for (is_old, place) in found {
+            out.push((is_old, place + if is_old { at.0 } else { at.1 }));
         }
-        (i, j) = (i + x, j + y);
+        at = (at.0 + on.0, at.1 + on.1);
     }
     out
 }
 
 /// The farthest place that is reached with so many edits, and these, the last one first.
-fn advance<T: PartialEq>(a: &[T], b: &[T], at_once: usize) -> (usize, usize, Vec<Edit>) {
+#[inline(never)]
+fn advance<T: PartialEq>(a: &[T], b: &[T], at_once: usize) -> ((usize, usize), Vec<Edit>) {
     let (width, height) = (a.len() as i32, b.len() as i32);
     // For each number of edits: how far into `a` one gets, by how much farther that is than into `b`, in steps of two.
     let mut rounds: Vec<Vec<i32>> = Vec::new();
@@ -270,7 +297,7 @@ fn advance<T: PartialEq>(a: &[T], b: &[T], at_once: usize) -> (usize, usize, Vec
         found.push((is_old, if is_old { x - 1 } else { x - ahead - 1 } as usize));
         best -= usize::from(is_old);
     }
-    (x as usize, y as usize, found)
+    ((x as usize, y as usize), found)
 }
 
 /// How far one gets by one edit more, before what is the same; whether by taking from the first.

@@ -75,7 +75,10 @@ const TAKES: Phrase = phrase!(
 /// Calls, and what vial does where the kernel or a filter lacks them.
 static WITHOUT: &[(Phrase, Phrase)] = &[
     (phrase!("openat2"), phrase!("paths are walked name by name")),
-    (phrase!("clone3"), phrase!("clone makes the process, which is moved to its control group then; so it is before Linux 5.7")),
+    (
+        phrase!("clone3"),
+        phrase!("clone makes the process, which is moved to its control group then; so it is before Linux 5.7"),
+    ),
     (phrase!("close_range"), phrase!("files are closed one by one")),
     (phrase!("pidfd_open pidfd_send_signal"), phrase!("processes are known by number and start time")),
     (phrase!("open_tree move_mount fsopen fsconfig fsmount"), phrase!("mount(2) does it")),
@@ -88,25 +91,24 @@ static WITHOUT: &[(Phrase, Phrase)] = &[
         phrase!("a root that can't be pivoted, the initial RAM file system, has the new one moved over it, and chroot"),
     ),
     (phrase!("memfd_create"), phrase!("no exec, no vial oci")),
-    (
-        phrase!("seccomp"),
-        phrase!("an error; --best-effort or --security-opt seccomp=unconfined does without"),
-    ),
+    (phrase!("seccomp"), phrase!("an error; --best-effort or --security-opt seccomp=unconfined does without")),
     (
         phrase!("landlock_create_ruleset landlock_add_rule landlock_restrict_self"),
         phrase!("--landlock is refused, or with --best-effort a warning; nothing else uses it"),
     ),
     (
         phrase!("bpf"),
-        phrase!("cgroup v2 can't keep devices from the container: an error, which --best-effort or --privileged avoids"),
+        phrase!(
+            "cgroup v2 can't keep devices from the container: an error, which --best-effort or --privileged avoids"
+        ),
     ),
-    (phrase!("perf_event_open"), phrase!("`vial audit` has the kernel ask about each call instead, and tells of no capabilities")),
+    (
+        phrase!("perf_event_open"),
+        phrase!("`vial audit` has the kernel ask about each call instead, and tells of no capabilities"),
+    ),
     (phrase!("keyctl"), phrase!("nothing is lost: without it there are no keys to be kept from the container")),
     (phrase!("madvise"), phrase!("memory is found page by page, as before Linux 5.14; nothing else changes")),
-    (
-        phrase!("setgroups"),
-        phrase!("an error; a normal user's container without newgidmap keeps the groups it has"),
-    ),
+    (phrase!("setgroups"), phrase!("an error; a normal user's container without newgidmap keeps the groups it has")),
     (
         phrase!("mknodat"),
         phrase!("in a user namespace, where nobody can make devices, the host's are mounted in their places"),
@@ -155,5 +157,10 @@ pub(super) fn takes(call: &str) -> &'static str {
 /// What vial does without a call.
 pub(super) fn without(call: &str) -> String {
     let found = WITHOUT.iter().find(|(calls, _)| calls.text().words().any(|word| word == plain(call)));
-    found.map_or(phrase!("each kernel that vial works on has it; where it is refused all the same, what it was for fails"), |(_, does)| *does).text()
+    found
+        .map_or(
+            phrase!("each kernel that vial works on has it; where it is refused all the same, what it was for fails"),
+            |(_, does)| *does,
+        )
+        .text()
 }

@@ -12,10 +12,18 @@ use super::context::Context;
 use super::flags::Id;
 use crate::base::error::{Error, Result};
 use crate::base::json::Value;
-use crate::base::keep;
 use crate::base::text::{Cut, Quoted, nearest};
 use crate::sys::{CallInfo, calls};
 use steps::{STEPS, Step};
+
+/// The lines of what is known of a step.
+const NAME: usize = 0;
+const FOR: usize = 1;
+const SINCE: usize = 2;
+const TAKES: usize = 3;
+const WITHOUT: usize = 4;
+const SOURCE: usize = 5;
+const CALLS: usize = 6;
 
 /// Explains what is named, lists the steps if nothing is, or compares two ledgers.
 ///
@@ -54,66 +62,85 @@ pub(super) fn explain(context: &Context<'_>) -> Result<u8> {
 }
 
 /// All steps, and where the calls are.
+#[inline(never)]
 fn list() -> String {
     let mut lines = String::from("STEP\tFOR\n");
     for step in STEPS {
-        let facts = step.facts.text();
-        lines.push_str(join!("{}\t{}\n", step.name, facts.parts(b'\n').next().unwrap_or_default()));
+        lines.push_str(join!("{}\t{}\n", step.line(NAME), step.line(FOR)));
     }
     let mut out = String::new();
     super::output::columns(&mut out, &lines, 0);
-    out.push_str(&phrase!("\n`vial syscalls` lists the system calls; `vial explain NAME` tells more of a step or a call\n").text());
+    out.push_str(
+        &phrase!("\n`vial syscalls` lists the system calls; `vial explain NAME` tells more of a step or a call\n")
+            .text(),
+    );
     out
 }
 
 /// Adds what is known by this name: a call, a step, or the steps under this heading.
+#[inline(never)]
 fn find(word: &str, entries: &mut Vec<Value>) -> Result<()> {
-    if let Some(call) = calls().find(|call| call.name == word) {
-        entries.push(of_call(&call));
-        return Ok(());
+    for call in calls() {
+        if call.name == word {
+            entries.push(of_call(&call));
+            return Ok(());
+        }
     }
-    if let Some(step) = STEPS.iter().find(|step| step.name == word) {
+    let mut named = "";
+    let mut found: Vec<&Step> = Vec::new();
+    // A whole heading is meant before one that has it in it.
+    for whole in [true, false] {
+        for step in STEPS {
+            for heading in step.headings {
+                if heading.is_empty() {
+                    break;
+                }
+                let heading = heading.kept();
+                if step.line(NAME) == word || heading == word || !whole && contains(heading, word) {
+                    // All that is done under one heading is told, and not more.
+                    if !named.is_empty() && named != heading && heading != word {
+                        return Err(several(word));
+                    }
+                    named = heading;
+                    found.push(step);
+                    break;
+                }
+            }
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    if found.is_empty() {
+        return Err(unknown(word));
+    }
+    for step in found {
         entries.push(of_step(step));
-        return Ok(());
     }
-    let mut headings: Vec<&str> = Vec::new();
-    for step in STEPS {
-        for heading in step.headings {
-            let heading = heading.kept();
-            let fits = heading == word || contains(heading, word);
-            if fits && !headings.contains(&heading) {
-                headings.push(heading);
-            }
-        }
-    }
-    if headings.contains(&word) {
-        headings = Vec::from([word]);
-    }
-    match headings[..] {
-        [only] => {
-            for step in STEPS.iter().filter(|step| step.headings.iter().any(|heading| heading.text() == only)) {
-                entries.push(of_step(step));
-            }
-            Ok(())
-        }
-        [] => Err(unknown(word)),
-        _ => {
-            let is_of = |step: &&Step| step.headings.iter().any(|heading| headings.contains(&&*heading.text()));
-            let names: Vec<&str> = STEPS.iter().filter(is_of).map(|step| step.name).collect();
-            Err(Error::new(say!("{} is in the words of several steps", Quoted(word)))
-                .hint(say!("these are: {}", names.join(", "))))
-        }
-    }
+    Ok(())
 }
 
-/// Whether a part of a heading is all of several words.
+/// Whether a heading has this in it.
 fn contains(heading: &str, part: &str) -> bool {
     part.len() > 3 && heading.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
 }
 
+/// The error for words that are in several headings.
+fn several(word: &str) -> Error {
+    let mut names = String::new();
+    for step in STEPS {
+        if step.headings.iter().any(|heading| contains(heading.kept(), word)) {
+            names.push(' ');
+            names.push_str(step.line(NAME));
+        }
+    }
+    Error::new(say!("{} is in the words of several steps", Quoted(word))).hint(say!("these are:{}", names))
+}
+
+#[inline(never)]
 fn unknown(word: &str) -> Error {
     let error = Error::new(say!("there is no step and no system call {}", Quoted(word)));
-    let mut names = calls().map(|call| call.name).chain(STEPS.iter().map(|step| step.name));
+    let mut names = calls().map(|call| call.name).chain(STEPS.iter().map(|step| step.line(NAME)));
     match nearest(word, &mut names) {
         Some(near) => error.hint(say!(
             "did you mean {}? `vial explain` lists the steps, `vial syscalls` the calls that vial makes",
@@ -124,6 +151,7 @@ fn unknown(word: &str) -> Error {
 }
 
 /// What there is to tell of a call.
+#[inline(never)]
 fn of_call(call: &CallInfo) -> Value {
     let mut entry = Value::default();
     entry.text("call", call.name);
@@ -135,8 +163,8 @@ fn of_call(call: &CallInfo) -> Value {
     let plain = facts::plain(call.name);
     let mut names = Vec::new();
     for step in STEPS {
-        if step.facts.text().parts(b'\n').last().is_some_and(|calls| calls.words().any(|name| name == plain)) {
-            names.push(step.name);
+        if step.line(CALLS).words().any(|name| name == plain) {
+            names.push(step.line(NAME));
         }
     }
     entry.set("steps", Value::texts(&names, ""));
@@ -145,29 +173,29 @@ fn of_call(call: &CallInfo) -> Value {
 }
 
 /// What there is to tell of a step.
+#[inline(never)]
 fn of_step(step: &Step) -> Value {
     let mut entry = Value::default();
-    entry.text("step", step.name);
+    entry.text("step", step.line(NAME));
+    entry.text("for", step.line(FOR));
     let mut headings = Vec::new();
     for heading in step.headings {
-        headings.push(heading.text());
+        if !heading.is_empty() {
+            headings.push(heading.kept());
+        }
     }
-    let facts = step.facts.kept();
-    let mut lines = facts.parts(b'\n');
-    let mut next = || keep::copy(lines.next().unwrap_or_default());
-    entry.text("for", next());
     entry.set("headings", Value::texts(&headings, ""));
-    entry.text("since", join!("Linux {}", next()));
-    entry.text("takes", next());
-    entry.text("without", next());
-    let source = next();
-    let calls: Vec<&str> = next().words().collect();
+    entry.text("since", join!("Linux {}", step.line(SINCE)));
+    entry.text("takes", step.line(TAKES));
+    entry.text("without", step.line(WITHOUT));
+    let calls: Vec<&str> = step.line(CALLS).words().collect();
     entry.set("calls", Value::texts(&calls, ""));
-    entry.text("source", source);
+    entry.text("source", step.line(SOURCE));
     entry
 }
 
 /// One field a line, the values below each other.
+#[inline(never)]
 fn shown(entries: &[Value]) -> String {
     let mut out = String::new();
     for entry in entries {

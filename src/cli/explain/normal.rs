@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::base::text::{decimal_u64, place};
 use crate::container::bundle;
 
 /// How much of a string the ledger tells; of longer ones it tells the beginning.
@@ -18,6 +19,8 @@ pub(super) struct Known {
     pub ids: Vec<&'static str>,
     /// Process IDs.
     pub pids: Vec<u64>,
+    /// The file that the ledger is written to, in quotes, if it is one.
+    pub place: &'static str,
 }
 
 /// A call as the ledger has it.
@@ -29,16 +32,22 @@ pub(super) struct Call<'a> {
 
 impl Known {
     /// Learns from a call.
+    #[inline(never)]
     pub fn learn(&mut self, call: &Call<'_>) {
         for arg in call.args {
-            for word in arg.split(|letter: char| !letter.is_ascii_alphanumeric()) {
+            let mut rest = *arg;
+            while !rest.is_empty() {
+                let length = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+                let word = rest.get(..length).unwrap_or_default();
                 if is_id(word) && !self.ids.contains(&word) {
                     self.ids.push(word);
                 }
+                let next = rest.bytes().skip(length).take_while(|byte| !byte.is_ascii_alphanumeric()).count();
+                rest = rest.get(length + next..).unwrap_or_default();
             }
         }
-        if matches!(call.name, "clone" | "clone3" | "getpid" | "getppid") {
-            self.learn_pid(call.result.parse().unwrap_or(0));
+        if is_in("clone clone3 getpid getppid setsid", call.name) {
+            self.learn_pid(decimal_u64(call.result).unwrap_or(0));
         }
     }
 
@@ -50,52 +59,62 @@ impl Known {
     }
 
     /// The call, with names for what is the run's own.
+    #[inline(never)]
     pub fn text(&self, call: &Call<'_>) -> String {
         let mut out = String::from(call.name);
         out.push('(');
         // Whether what is written has a length of the run's own.
-        let mut varies = matches!(call.name, "read" | "pread64" | "recvmsg" | "recvfrom" | "getdents64");
+        let mut varies = is_in(READS, call.name);
         for (at, arg) in call.args.iter().enumerate() {
             if at > 0 {
                 out.push_str(", ");
             }
-            if arg.starts_with('"') {
-                varies |= self.string(arg, &mut out) && matches!(call.name, "write" | "sethostname");
+            if arg.starts_with(['"', '[']) {
+                varies |= self.string(arg, &mut out) && is_in("write sethostname", call.name);
             } else {
-                let own = self.number(call.name, at, arg);
-                out.push_str(if varies && at == 2 && !call.name.starts_with(['r', 'p', 'g']) { "<length>" } else { own });
+                let is_length = varies && at == 2 && !is_in(READS, call.name);
+                out.push_str(if is_length { "<length>" } else { self.number(call.name, at, arg) });
             }
         }
         out.push_str(") = ");
         let has_failed = call.result.starts_with('-') || matches!(call.result, "0" | "?");
-        out.push_str(match call.name {
-            _ if has_failed => call.result,
-            "mmap" | "mmap2" | "mremap" => "<address>",
-            "keyctl" => "<key>",
-            "getpid" | "getppid" | "clone" | "clone3" | "wait4" | "setsid" => self.pid(call.result),
-            _ if varies => "<length>",
-            _ => call.result,
+        out.push_str(if has_failed {
+            call.result
+        } else if is_in("mmap mmap2 mremap", call.name) {
+            "<address>"
+        } else if call.name == "keyctl" {
+            "<key>"
+        } else if varies {
+            "<length>"
+        } else if is_in("getpid getppid clone clone3 wait4 setsid", call.name) {
+            self.pid(call.result)
+        } else {
+            call.result
         });
         out
     }
 
     /// An argument that is no string.
+    #[inline(never)]
     fn number(&self, call: &str, at: usize, arg: &'static str) -> &'static str {
-        match (call, at) {
-            ("munmap" | "mprotect" | "madvise" | "mremap", 0) | ("mmap" | "mmap2", 0) if arg != "0x0" && arg != "NULL" => {
-                "<address>"
-            }
-            ("wait4" | "kill" | "pidfd_open" | "process_vm_readv" | "prlimit64" | "sched_setaffinity", 0) => self.pid(arg),
-            _ => arg,
+        if at > 0 {
+            arg
+        } else if is_in("mmap mmap2 munmap mprotect madvise mremap", call) && arg != "0x0" {
+            "<address>"
+        } else if is_in("wait4 kill pidfd_open process_vm_readv prlimit64 sched_setaffinity", call) {
+            self.pid(arg)
+        } else {
+            arg
         }
     }
 
     /// A process ID, which may be one that the run did not choose: 0, -1, or 1 in a namespace.
     fn pid<'a>(&self, text: &'a str) -> &'a str {
-        if text.parse().is_ok_and(|pid: u64| pid > 1 && self.pids.contains(&pid)) { "<pid>" } else { text }
+        if decimal_u64(text).is_some_and(|pid| pid > 1 && self.pids.contains(&pid)) { "<pid>" } else { text }
     }
 
     /// A string in its quotes; whether something in it is the run's own, or it was cut.
+    #[inline(never)]
     fn string(&self, text: &str, out: &mut String) -> bool {
         let is_cut = text.ends_with("\"...") && text.len() > SHOWN;
         let end = if is_cut { text.len() - 4 } else { text.len() };
@@ -106,7 +125,9 @@ impl Known {
             let length = rest.bytes().take_while(|byte| is_of_word(*byte)).count();
             let before = text.get(..at).unwrap_or_default();
             let word = rest.get(..length).unwrap_or_default();
-            let (name, took) = if length == 0 {
+            let (name, took) = if !self.place.is_empty() && rest.starts_with(self.place) {
+                (Some("<ledger>"), self.place.len())
+            } else if length == 0 {
                 (None, rest.chars().next().map_or(1, char::len_utf8))
             } else if is_time(rest) {
                 let inside = |byte: &u8| byte.is_ascii_digit() || b"T:.-+Z".contains(byte);
@@ -122,8 +143,7 @@ impl Known {
             };
             varies |= name.is_some();
             place += match name {
-                None => took,
-                Some("<id>" | "<link>") => took,
+                None | Some("<id>" | "<link>") => took,
                 Some(_) => took.max(WIDTH),
             };
             // What the cut may have gone through, or would in another run, is not compared.
@@ -140,6 +160,7 @@ impl Known {
     }
 
     /// What a word is called in all runs, if each run has another.
+    #[inline(never)]
     fn name(&self, word: &str) -> Option<&'static str> {
         let begins = |digits: &str| self.ids.iter().any(|id| id.starts_with(digits));
         match word.len() {
@@ -151,6 +172,14 @@ impl Known {
             _ => None,
         }
     }
+}
+
+/// Calls that read so much as there is.
+const READS: &str = "read pread64 recvmsg recvfrom getdents64";
+
+/// Whether a name is in a list.
+fn is_in(list: &str, name: &str) -> bool {
+    place(list, name).is_some()
 }
 
 fn is_of_word(byte: u8) -> bool {
@@ -166,7 +195,10 @@ fn is_id(word: &str) -> bool {
 fn is_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() > 10
-        && bytes.iter().zip(b"dddd-dd-ddT").all(|(byte, like)| if *like == b'd' { byte.is_ascii_digit() } else { byte == like })
+        && bytes
+            .iter()
+            .zip(b"dddd-dd-ddT")
+            .all(|(byte, like)| if *like == b'd' { byte.is_ascii_digit() } else { byte == like })
 }
 
 #[cfg(test)]
@@ -174,7 +206,7 @@ mod tests {
     use super::*;
 
     fn known(ids: &[&'static str], pids: &[u64]) -> Known {
-        Known { ids: ids.to_vec(), pids: pids.to_vec() }
+        Known { ids: ids.to_vec(), pids: pids.to_vec(), place: "\"own.json\"" }
     }
 
     const ONE: &str = "5486946d628b6ff3c73f7f48aba1662c04fb627d8594a7227e1747cdebf43d2c";
@@ -194,7 +226,12 @@ mod tests {
             ("write", &["11", "\"5486946d628c\\n\"", "13"], "13", "write(11, \"5486946d628c\\n\", 13) = 13"),
             ("openat", &["AT_FDCWD", "\"/proc/25483/stat\""], "3", "openat(AT_FDCWD, \"/proc/<pid>/stat\") = 3"),
             ("openat", &["3", "\"/dev/pts/7\""], "7", "openat(3, \"/dev/pts/7\") = 7"),
-            ("write", &["7", "\"relay 25483 4336947\\n\"", "21"], "21", "write(7, \"relay <pid> <time>\\n\", <length>) = <length>"),
+            (
+                "write",
+                &["7", "\"relay 25483 4336947\\n\"", "21"],
+                "21",
+                "write(7, \"relay <pid> <time>\\n\", <length>) = <length>",
+            ),
             ("write", &["7", "\"a 4336947\\n\"", "11"], "11", "write(7, \"a 4336947\\n\", 11) = 11"),
             ("symlinkat", &["\"x\"", "6", "\"noble_cork_94\""], "0", "symlinkat(\"x\", 6, \"<name>\") = 0"),
             ("symlinkat", &["\"x\"", "6", "\"data_set_94\""], "0", "symlinkat(\"x\", 6, \"data_set_94\") = 0"),
@@ -202,11 +239,22 @@ mod tests {
             ("clone", &["SIGCHLD"], "25483", "clone(SIGCHLD) = <pid>"),
             ("mmap", &["0x0", "4096"], "140480762904576", "mmap(0x0, 4096) = <address>"),
             ("munmap", &["0x7fc439f59000", "4096"], "0", "munmap(<address>, 4096) = 0"),
+            (
+                "execve",
+                &["\"x\"", "[\"a\", \"own.json\", \"own.json.a\"]"],
+                "0",
+                "execve(\"x\", [\"a\", <ledger>, \"own.json.a\"]) = 0",
+            ),
             ("keyctl", &["1", "0x0"], "1037218423", "keyctl(1, 0x0) = <key>"),
             ("keyctl", &["1", "0x0"], "-1 ENOSYS", "keyctl(1, 0x0) = -1 ENOSYS"),
             ("read", &["3", "...", "4096"], "161", "read(3, ..., 4096) = <length>"),
             ("read", &["3", "...", "4096"], "0", "read(3, ..., 4096) = 0"),
-            ("write", &["3", "\"at 2026-11-28T09:41:09.5Z, x\"", "27"], "27", "write(3, \"at <time>, x\", <length>) = <length>"),
+            (
+                "write",
+                &["3", "\"at 2026-11-28T09:41:09.5Z, x\"", "27"],
+                "27",
+                "write(3, \"at <time>, x\", <length>) = <length>",
+            ),
         ] {
             assert_eq!(shown(&known, name, args, result), expected);
         }
@@ -217,13 +265,19 @@ mod tests {
     fn strings_that_were_cut_are_the_same_as_far_as_both_tell() {
         let said = |id: &'static str, pid: u64, name: &str| {
             let known = known(&[id], &[pid]);
-            let whole = format!("netns {name}\\nrelay {pid} 43369{pid}\\nlink vl{}025509a at {id} with much behind it, and more", &id[..4]);
+            let whole = format!(
+                "netns {name}\\nrelay {pid} 43369{pid}\\nlink vl{}025509a at {id} with much behind it, and more",
+                &id[..4]
+            );
             let cut = format!("\"{}\"...", &whole[..120]);
             shown(&known, "write", &["3", &cut, "240"], "240")
         };
         let one = said(ONE, 25483, "noble_cork_94");
         assert_eq!(one, said(OTHER, 999, "kind_finch_55"));
         assert_eq!(one, said(OTHER, 4_194_303, "eager_pine_08"));
-        assert!(one.starts_with("write(3, \"netns <name>\\nrelay <pid> <time>\\nlink <link> at ..., <length>"), "{one}");
+        assert!(
+            one.starts_with("write(3, \"netns <name>\\nrelay <pid> <time>\\nlink <link> at ..., <length>"),
+            "{one}"
+        );
     }
 }
