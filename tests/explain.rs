@@ -267,12 +267,28 @@ fn are_the_same(scene: &Scene, one: &str, other: &str) {
 
 fn two_runs_of_one_command_have_no_differences(scene: &Scene) {
     let rootfs = scene.rootfs().display().to_string();
-    let whole =
-        ["run", "--rm", "-m", "64m", "-w", "/tmp", "-u", "user", "-v", "/usr:/mnt:ro", &rootfs, "sh", "-c", "exit 0"];
-    let init = ["run", "--rm", "--init", "-t", &rootfs, "true"];
+    // Where the control groups are, others make some as well.
+    let parent = format!("vial-explain-{}", std::process::id());
+    let plain = ["run", "--rm", "--cgroup-parent", &parent, "--network", "none", "host", "true"];
+    let limits = [
+        "run",
+        "--rm",
+        "--cgroup-parent",
+        &parent,
+        "64m",
+        "-w",
+        "/tmp",
+        "-u",
+        "user",
+        "-v",
+        "/usr:/mnt:ro",
+        &rootfs,
+        "true",
+    ];
+    let init = ["run", "--rm", "--cgroup-parent", &parent, "--init", "-t", &rootfs, "true"];
     let container = Container::start(scene, &[], "exec sleep 600");
     let exec = ["exec", &container.id, "true"];
-    for (at, words) in [&RUN[..], &whole, &init, &exec].into_iter().enumerate() {
+    for (at, words) in [&plain[..], &limits, &init, &exec].into_iter().enumerate() {
         // The first run makes what stays for the next ones.
         ledger(scene, "before", words);
         let one = ledger(scene, &format!("{at}.json"), words);

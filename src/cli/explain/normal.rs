@@ -132,14 +132,16 @@ impl Known {
             } else if is_time(rest) {
                 let inside = |byte: &u8| byte.is_ascii_digit() || b"T:.-+Z".contains(byte);
                 (Some("<time>"), rest.bytes().take_while(inside).count())
+            } else if let Some(name) = self.name(word) {
+                (Some(name), length)
             } else if word.bytes().all(|byte| byte.is_ascii_digit()) {
                 let is_process = before.ends_with("/proc/");
                 let is_pid = is_process || (length > 2 && self.pid(word) != word);
-                let name = if is_pid { Some("<pid>") } else { Some("<time>").filter(|_| behind_pid && length > 2) };
+                let name = if is_pid { Some("<pid>") } else { Some("<time>").filter(|_| behind_pid) };
                 behind_pid = is_pid && !is_process;
                 (name, length)
             } else {
-                (self.name(word), length)
+                (None, length)
             };
             varies |= name.is_some();
             place += match name {
@@ -210,6 +212,7 @@ mod tests {
     }
 
     const ONE: &str = "5486946d628b6ff3c73f7f48aba1662c04fb627d8594a7227e1747cdebf43d2c";
+    const DIGITS: &str = "503370041618b6ff3c73f7f48aba1662c04fb627d8594a7227e1747cdebf43d2";
     const OTHER: &str = "0eaa55352aa32f06683af31ac079eb203e33a2de82d4bc4f5f756dbc93d002ea";
 
     fn shown(known: &Known, name: &str, args: &[&str], result: &str) -> String {
@@ -219,11 +222,18 @@ mod tests {
 
     #[test]
     fn what_is_the_runs_own_has_a_name() {
-        let known = known(&[ONE], &[25483, 7]);
+        let known = known(&[ONE, DIGITS], &[25483, 7]);
         for (name, args, result, expected) in [
             ("mkdirat", &["5", &format!("\"a/{ONE}/x\"")][..], "0", "mkdirat(5, \"a/<id>/x\") = 0"),
             ("write", &["11", "\"5486946d628b\\n\"", "13"], "13", "write(11, \"<id>\\n\", <length>) = <length>"),
             ("write", &["11", "\"5486946d628c\\n\"", "13"], "13", "write(11, \"5486946d628c\\n\", 13) = 13"),
+            ("write", &["11", "\"503370041618\"", "12"], "12", "write(11, \"<id>\", <length>) = <length>"),
+            (
+                "write",
+                &["3", "\"pid 25483,start 0\"", "17"],
+                "17",
+                "write(3, \"pid <pid>,start <time>\", <length>) = <length>",
+            ),
             ("openat", &["AT_FDCWD", "\"/proc/25483/stat\""], "3", "openat(AT_FDCWD, \"/proc/<pid>/stat\") = 3"),
             ("openat", &["3", "\"/dev/pts/7\""], "7", "openat(3, \"/dev/pts/7\") = 7"),
             (
