@@ -275,6 +275,7 @@ fn two_runs_of_one_command_have_no_differences(scene: &Scene) {
         "--rm",
         "--cgroup-parent",
         &parent,
+        "-m",
         "64m",
         "-w",
         "/tmp",
