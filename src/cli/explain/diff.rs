@@ -16,8 +16,10 @@ const LONGEST: usize = 256 << 20;
 const AT_ONCE: usize = 1000;
 /// Where the ledger's file is opened, whose name is no part of what is told.
 const PLACE: &str = "open the file that the ledger goes to";
-/// Steps in which it depends on others what comes, and in how many pieces: each call in them is compared by its name, and once.
-const WAITS: [&str; 4] = ["wait ", "watch ", "pass on ", "be the container's init"];
+/// Steps in which it depends on others what comes, and in how many pieces, or whether the kernel was quicker, which takes interfaces
+/// away with their namespace: each call in them is compared by its name, and once.
+const WAITS: [&str; 5] =
+    ["wait ", "watch ", "pass on ", "be the container's init", "separate the container's interfaces"];
 /// No place.
 const NONE: i32 = -1;
 
