@@ -250,8 +250,9 @@ fn the_headings_of_a_plan_and_of_a_ledger_are_explained_with_their_calls(scene: 
         let steps = explained(scene, &[&heading]);
         let listed: Vec<&str> = steps.iter().flat_map(|step| texts(step, "calls")).collect();
         for call in calls {
-            // Files are opened and closed nearly everywhere.
-            let is_listed = ["close", "openat", "read", "write"].contains(&&*call) || listed.contains(&&*call);
+            // Files are opened and closed nearly everywhere, and memory is taken.
+            let is_listed =
+                ["close", "openat", "read", "write", "mmap", "munmap"].contains(&&*call) || listed.contains(&&*call);
             assert!(is_listed, "{call} is made under {heading:?}, for which there are {listed:?}");
         }
     }

@@ -465,7 +465,7 @@ fn libraries_that_are_not_there_are_told(scene: &Scene) {
 
 const HUNGRY: &str = "exec tail /dev/zero";
 const MANY: &str = "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2 & done; wait";
-const BUSY: &str = "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done; exit 3";
+const BUSY: &str = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; exit 3";
 
 fn limits_that_were_met_are_told(scene: &Scene) {
     let image = rootfs(scene);

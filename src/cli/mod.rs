@@ -75,6 +75,41 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secur
     }
     monitor::become_one(args);
     crate::network::become_one(args);
+    ledger::expect();
+    match prepare(args) {
+        Ok(obey) => obey(args, env, appended),
+        Err(error) => {
+            report(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Does what a command line says.
+type Obey = fn(&'static [&'static CStr], &'static [&'static CStr], u32) -> u8;
+
+static COLD_GATE_EVERY: Gate<Obey> = Gate(obey);
+static COLD_GATE_FRONT: Gate<Act> = Gate(run::run);
+static COLD_GATE_MANAGE: Gate<Act> = Gate(exec::exec);
+static COLD_GATE_OCI_RUN: Gate<fn(&Context<'static>, &str) -> Result<u8>> = Gate(oci::run);
+
+/// Unpacks what the command line is read with, which no process that stays needs; at once with what the command most likely needs
+/// besides, since that takes less time than one after the other.
+fn prepare(args: &[&CStr]) -> Result<Obey> {
+    let word = |place: usize| args.get(place).map_or(&b""[..], |word| word.to_bytes());
+    let name = word(0);
+    match word(1) {
+        b"run" | b"create" => drop(COLD_GATE_FRONT.open()?),
+        b"exec" => drop(COLD_GATE_MANAGE.open()?),
+        b"oci" => drop(COLD_GATE_OCI_RUN.open()?),
+        _ if name.ends_with(b"runc") || name.ends_with(b"crun") => drop(COLD_GATE_OCI_RUN.open()?),
+        other if PACKED.parts(b'\n').any(|known| known.as_bytes() == other) => drop(COLD_GATE_LOOK.open()?),
+        _ => {}
+    }
+    COLD_GATE_EVERY.open()
+}
+
+fn obey(args: &'static [&'static CStr], env: &'static [&'static CStr], appended: u32) -> u8 {
     let words: Vec<&[u8]> = match appended {
         0 => oci::words(args),
         _ => contained::first_words(args, env),
@@ -112,7 +147,10 @@ fn open_ledger(globals: &Globals<'_>, again: bool) -> Result<()> {
     let format = match (globals.explain, globals.explain_to) {
         (Some(Explain::Json), _) => ledger::Format::Json,
         (Some(Explain::Text), _) | (None, Some(_)) => ledger::Format::Text,
-        (None, None) => return Ok(()),
+        (None, None) => {
+            ledger::leave();
+            return Ok(());
+        }
     };
     ledger::open(format)?;
     let Some(path) = globals.explain_to else { return Ok(()) };

@@ -184,7 +184,12 @@ fn base(shared: &Shared) -> *mut u8 {
     ptr::from_ref(shared).cast_mut().cast::<u8>().wrapping_add(size_of::<Shared>().next_multiple_of(64))
 }
 
-/// Starts the ledger; the calls that this takes are its first entries.
+/// Notes calls for memory from now on: a ledger may be kept that is to begin with them.
+pub fn expect() {
+    SHARED.store(early().cast(), Ordering::Relaxed);
+}
+
+/// Starts the ledger; the calls that this takes, and those before that were noted, are its first entries.
 ///
 /// # Errors
 /// When the kernel gives no memory.
@@ -195,7 +200,7 @@ pub fn open(format: Format) -> Result<()> {
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let args = [0, length, protection as usize, flags as usize, usize::MAX, 0];
     // What writes a ledger down is packed.
-    SHARED.store(early().cast(), Ordering::Relaxed);
+    expect();
     let unpacked = COLD_GATE_LEDGER_DESCRIBE.open();
     SHARED.store(ptr::null_mut(), Ordering::Relaxed);
     unpacked?;

@@ -10,7 +10,7 @@ use crate::base::text::Cut;
 
 /// The Linux of each line, and the calls that came with it. Machines of 32 bits have some by other names, see `sys::number`.
 const SINCE: Phrase = phrase!(
-    "1.0 chdir chroot clone close execve fchdir fchmod fchown fcntl fstatfs fsync ftruncate getegid geteuid getpid getppid ioctl kill lseek mmap mount mprotect munmap read reboot setdomainname setgroups sethostname setsid statfs sync umask uname wait4 write\n\
+    "1.0 chdir chroot clone close execve fchdir fchmod fchown fcntl fstatfs fsync ftruncate getegid geteuid getpid getppid ioctl kill lseek mmap mount mprotect munmap ptrace read reboot setdomainname setgroups sethostname setsid statfs sync umask uname wait4 write\n\
      1.2 personality setfsgid setfsuid _llseek\n\
      2.0 bind connect flock getsockopt listen mremap nanosleep recvfrom recvmsg sendmsg sendto setsockopt shutdown socket socketpair\n\
      2.2 capget capset getcwd prctl pread64 rt_sigaction rt_sigprocmask sendfile setresgid setresuid umount2\n\
@@ -66,7 +66,7 @@ const TAKES: Phrase = phrase!(
      NET_ADMIN|for packet filters|getsockopt\n\
      SYS_RESOURCE|to raise a hard limit|prlimit64\n\
      SYS_RESOURCE|for pipes above pipe-max-size|fcntl\n\
-     SYS_PTRACE|for processes with other rights|process_vm_readv\n\
+     SYS_PTRACE|for processes with other rights|process_vm_readv ptrace\n\
      SYS_NICE|for real time|ioprio_set sched_setattr\n\
      SYS_MODULE||finit_module\n\
      SYS_BOOT||reboot"
@@ -115,6 +115,10 @@ static WITHOUT: &[(Phrase, Phrase)] = &[
     ),
     (phrase!("fsetxattr lsetxattr"), phrase!("attributes that the file system can't have are left out and counted")),
     (phrase!("process_vm_readv"), phrase!("`vial audit` does not tell what was given by address")),
+    (
+        phrase!("ptrace"),
+        phrase!("`vial why` can't follow a command; it tells what is known of containers all the same"),
+    ),
     (phrase!("sched_setattr ioprio_set set_mempolicy personality"), phrase!("what asks for it is refused")),
     (phrase!("finit_module reboot sync"), phrase!("only `vial boot` needs it")),
 ];

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::base::text::{decimal_u64, place};
 use crate::container::bundle;
+use crate::image::manifest::is_id;
 
 /// How much of a string the ledger tells; of longer ones it tells the beginning.
 const SHOWN: usize = 120;
@@ -186,11 +187,6 @@ fn is_in(list: &str, name: &str) -> bool {
 
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// Whether this is the ID of a container.
-fn is_id(word: &str) -> bool {
-    word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a time of RFC 3339 begins here.

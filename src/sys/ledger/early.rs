@@ -17,7 +17,7 @@ pub(super) fn early() -> *mut u8 {
 /// How many calls were made while there was no ledger yet that could tell of them.
 static EARLY: AtomicUsize = AtomicUsize::new(0);
 /// Those calls: number, arguments, when it began, and what came of it.
-static EARLY_CALLS: [[AtomicUsize; 9]; 20] = [const { [const { AtomicUsize::new(0) }; 9] }; 20];
+static EARLY_CALLS: [[AtomicUsize; 9]; 40] = [const { [const { AtomicUsize::new(0) }; 9] }; 40];
 
 /// Notes a call.
 pub(super) fn note_early(nr: Sysno, args: &[usize; 6], begun: u64) -> *mut u8 {
