@@ -8,14 +8,14 @@ use std::{env, fs};
 
 use super::kernel::{ARM32, ARM64, Board, PC, kernel_of, package};
 use super::{Booted, Kind, Machine, matrix};
-use crate::laws::{ARMHF, MUSL_ARM, release};
+use crate::laws::{ARMHF, MUSL_ARM, MUSL_X86, release};
 use crate::util::Scene;
-use crate::util::command::{Output, VIAL};
+use crate::util::command::Output;
 use crate::util::rootfs::make_of;
 use crate::util::source::project;
 
 trials! {
-    the_integration_tests_pass_on_amd64 [Root, Machine, Kernels, Tool("mkfs.ext4")];
+    the_integration_tests_pass_on_amd64 [Root, Machine, Kernels, Tool("mkfs.ext4"), Target(MUSL_X86)];
     the_integration_tests_pass_on_arm64 [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARM64.linker), Target(ON_ARM64.target), Target(MUSL_ARM)];
     the_integration_tests_pass_on_armhf [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARMHF.linker), Target(ARMHF)];
     the_unit_tests_pass_on_armhf [Root, Machine, Kernels, Tool("mkfs.ext4"), Tool(ON_ARMHF.linker), Target(ARMHF)];
@@ -30,8 +30,8 @@ struct On {
     /// What the tests are built for: the standard library is linked with a C library, for which the linker knows where it is.
     target: &'static str,
     linker: &'static str,
-    /// What vial is built for, if the machine is of another kind than this one.
-    vial: Option<&'static str>,
+    /// What vial is built for, as it is released.
+    vial: &'static str,
 }
 
 const ON_AMD64: On = On {
@@ -40,7 +40,7 @@ const ON_AMD64: On = On {
     kernel: "linux-image-cloud-amd64",
     target: "x86_64-unknown-linux-gnu",
     linker: "cc",
-    vial: None,
+    vial: MUSL_X86,
 };
 const ON_ARM64: On = On {
     board: ARM64,
@@ -48,7 +48,7 @@ const ON_ARM64: On = On {
     kernel: "linux-image-cloud-arm64",
     target: "aarch64-unknown-linux-gnu",
     linker: "aarch64-linux-gnu-gcc",
-    vial: Some(MUSL_ARM),
+    vial: MUSL_ARM,
 };
 const ON_ARMHF: On = On {
     board: ARM32,
@@ -56,7 +56,7 @@ const ON_ARMHF: On = On {
     kernel: "linux-image-armmp-lpae",
     target: ARMHF,
     linker: "arm-linux-gnueabihf-gcc",
-    vial: Some(ARMHF),
+    vial: ARMHF,
 };
 
 /// Modules of Debian's kernels that these machines need besides those of [`super::matrix`].
@@ -138,7 +138,7 @@ fn machine(scene: &Scene, on: On, tests: &Path) -> Machine {
     let kernel = kernel_of(on.of, on.kernel, on.board).expect("it was looked for before");
     let tree = scene.path("tree");
     scene.command("cp", ["-a".as_ref(), package(on.of, "root").as_os_str(), tree.as_os_str()]).ok();
-    let vial = on.vial.map_or_else(|| VIAL.into(), |target| release(scene, Some(target)));
+    let vial = release(scene, Some(on.vial));
     for (from, name) in [(tests, "tests"), (&vial, "vial")] {
         fs::copy(from, tree.join("bin").join(name)).expect("copy a program");
     }
