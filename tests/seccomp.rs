@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use vial::base::errno::Errno;
@@ -329,6 +330,7 @@ fn vial_runs_under_the_profile_of_its_own_calls(scene: &Scene) {
         fs::create_dir_all(scene.path(name)).expect("make a directory");
     }
     fs::copy(VIAL, scene.path("own/bin/vial")).expect("copy vial");
+    let mut attached = None;
     for line in [
         "import own image",
         "images",
@@ -339,6 +341,9 @@ fn vial_runs_under_the_profile_of_its_own_calls(scene: &Scene) {
         "run --rm --userns auto image /bin/vial version",
         "run -d -i --name web -v own:/own image /bin/vial import - x",
         "exec web /bin/vial version",
+        "why -- run --rm --network none image /bin/vial version",
+        "why -- exec web /bin/vial version",
+        "why web",
         "ps -a",
         "top web",
         "stats --no-stream",
@@ -354,32 +359,52 @@ fn vial_runs_under_the_profile_of_its_own_calls(scene: &Scene) {
         "commit web third",
         "rename web site",
         "restart -t 0 site",
+        "attach --no-stdin site",
         "kill site",
         "wait site",
         "start site",
         "stop -t 0 site",
         "rm -f site",
         "create --name made image /bin/vial version",
-        "rm made",
         "save -o saved.tar image",
         "rmi third",
         "load -i saved.tar",
         "network create net",
         "network ls",
         "network inspect net",
+        "network connect net made",
+        "network disconnect net made",
         "network rm net",
+        "network prune",
+        "start -a made",
+        "rm made",
+        "pack packed /bin/true",
         "volume create kept",
         "volume ls",
+        "volume inspect kept",
         "volume rm kept own",
         "audit --rm --network none image /bin/vial version",
         "seccomp default",
+        "explain mount",
+        "syscalls",
+        "boot --containers",
+        "oci features",
         "gc",
         "info",
         "version",
         "help run",
     ] {
-        under(&whole, &line.split(' ').collect::<Vec<_>>()).ok();
+        let command = under(&whole, &line.split(' ').collect::<Vec<_>>());
+        if line.starts_with("attach ") {
+            attached = Some(command.start());
+            std::thread::sleep(Duration::from_millis(300));
+        } else {
+            command.ok();
+        }
     }
+    // It ends with what it was attached to.
+    attached.expect("one is attached").wait().ends(137);
+    under(&whole, &["pull", "127.0.0.1:1/x"]).ends(125).says("ECONNREFUSED");
     under(&whole, &["check"]).run().shows("yes  seccomp filters\n");
     for missing in ["openat", "clone", "mount", "pivot_root", "capset", "seccomp", "wait4", "sendmsg"] {
         let mut less = whole.clone();

@@ -56,8 +56,9 @@ use crate::base::error::{EXIT_FAILURE, Error, Result};
 use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::monitor;
+use crate::image::helper::Helper;
 use crate::sys::cold::Gate;
-use crate::sys::{FdRef, because, fd, file, ledger};
+use crate::sys::{Fd, FdRef, because, fd, file, ledger, net};
 
 /// Runs a command line; the exit code. `secure` says that vial has rights from its file which its caller may not have, and
 /// `appended` where in that file an image begins, which is 0 if there is none.
@@ -259,6 +260,17 @@ fn dispatch(mut context: Context<'static>, appended: u32) -> Result<u8> {
         Some(act) => act(context),
         None => Err(Error::new(say!("{} is not built in", name)).exit(EXIT_FAILURE)),
     }
+}
+
+/// A process beside this one, which dies with it, and the socket by which it is told what to do; its end is that of the work.
+fn beside(work: &mut dyn FnMut(Fd) -> Result<Vec<u8>>) -> Result<(Helper, Fd)> {
+    let (here, there) = net::socket_pair()?;
+    let (mut here, mut there) = (Some(here), Some(there));
+    let helper = Helper::start(&mut |_| {
+        drop(here.take());
+        there.take().map_or(Ok(Vec::new()), &mut *work)
+    })?;
+    here.map(|here| (helper, here)).ok_or_else(|| Error::new(phrase!("there is no process beside this one")))
 }
 
 /// Does something for each name, going on after failures, which are reported; the exit code.

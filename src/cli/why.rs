@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::context::Context;
@@ -17,10 +16,9 @@ use crate::container::life::{Follower, Life};
 use crate::container::plan::Step;
 use crate::container::state::Condition;
 use crate::container::{remains, why};
-use crate::image::helper::Helper;
 use crate::kernel::cgroup::Hits;
 use crate::sys::fd::{self, Fd, FdRef};
-use crate::sys::{because, file, net};
+use crate::sys::{because, file};
 
 /// Words that stand for vial where docker's users write a whole command line.
 const OWN: [&[u8]; 2] = [b"vial", b"docker"];
@@ -117,14 +115,7 @@ fn followed(
 ) -> Result<u8> {
     // Who is followed may be in namespaces that others are in too.
     sealed::go_on(context)?;
-    let (here, there) = net::socket_pair()?;
-    let (mut here, mut there) = (Some(here), Some(there));
-    let mut helper = Helper::start(&mut |_| {
-        drop(here.take());
-        there.take().map_or(Ok(Vec::new()), |there| why::follow(&there))
-    })?;
-    drop(there);
-    let socket = here.ok_or_else(|| Error::new(phrase!("nobody follows")))?;
+    let (mut helper, socket) = super::beside(&mut |there| why::follow(&there))?;
     let pair: &'static Pair = Box::leak(Box::new(Pair { socket, known: RefCell::default() }));
     let code = act(pair);
     drop(Fd::from_number(pair.socket.number()));

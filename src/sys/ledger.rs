@@ -23,6 +23,7 @@ use crate::base::phrase::Phrase;
 mod early;
 mod print;
 
+pub use early::expect;
 use early::{early, end_early, note_early, record_early};
 pub use print::Format;
 
@@ -182,11 +183,6 @@ pub fn is_open() -> bool {
 /// The records' memory, behind the header.
 fn base(shared: &Shared) -> *mut u8 {
     ptr::from_ref(shared).cast_mut().cast::<u8>().wrapping_add(size_of::<Shared>().next_multiple_of(64))
-}
-
-/// Notes calls for memory from now on: a ledger may be kept that is to begin with them.
-pub fn expect() {
-    SHARED.store(early().cast(), Ordering::Relaxed);
 }
 
 /// Starts the ledger; the calls that this takes, and those before that were noted, are its first entries.

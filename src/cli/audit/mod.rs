@@ -20,9 +20,8 @@ use crate::container::audit::{self, Counter, Recorder, Wish, record};
 use crate::container::bundle::Bundles;
 use crate::container::spec::{Seccomp, Spec};
 use crate::container::{launch, remains};
-use crate::image::helper::Helper;
 use crate::sys::fd::{self, CWD, Fd};
-use crate::sys::{because, file, net};
+use crate::sys::{because, file};
 
 /// The longest profile that is read.
 const LONGEST: usize = 16 << 20;
@@ -130,7 +129,7 @@ fn watched(
     wish: Wish,
     change: &dyn Fn(&mut Spec),
 ) -> Result<(u8, Value)> {
-    let (mut helper, socket) = recorder(wish)?;
+    let (mut helper, socket) = super::beside(&mut |there| record(there, wish))?;
     let socket: &'static Fd = Box::leak(Box::new(socket));
     let code = run::with(context, options, &|life| {
         change(life.launch.spec);
@@ -173,23 +172,6 @@ fn counter(parsed: &Parsed<'_>, options: run::Options) -> Result<Option<Fd>> {
             "programs that count take root on the machine, Linux 5.7 and CONFIG_BPF_EVENTS; --with notify does without"
         ))),
         Err(_) => Ok(None),
-    }
-}
-
-/// A process that takes notes, and the socket that it listens at.
-fn recorder(wish: Wish) -> Result<(Helper, Fd)> {
-    let (here, there) = net::socket_pair()?;
-    let (mut here, mut there) = (Some(here), Some(there));
-    let helper = Helper::start(&mut |_| {
-        drop(here.take());
-        match there.take() {
-            Some(there) => record(there, wish),
-            None => Ok(Vec::new()),
-        }
-    })?;
-    match here {
-        Some(here) => Ok((helper, here)),
-        None => Err(Error::new(phrase!("nobody takes notes"))),
     }
 }
 

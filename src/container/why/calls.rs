@@ -3,8 +3,6 @@
 //! # Source
 //! capabilities(7), and the pages of the calls.
 
-use alloc::string::String;
-
 use super::super::audit::path_of;
 use crate::base::text::Cut;
 use crate::kernel::security::caps;
@@ -90,9 +88,9 @@ fn is_low(thread: u32, call: &Call) -> bool {
     read == bytes.len() && internet && (1..1024).contains(&u16::from_be_bytes(port))
 }
 
-/// The path that a call of this name is about, as the container has it.
-pub(super) fn path(thread: u32, name: &str, call: &Call) -> Option<String> {
+/// The path that a call of this name is about, as the container has it. Like all that is judged with, it stays.
+pub(super) fn path(thread: u32, name: &str, call: &Call) -> Option<&'static str> {
     let &Path(_, directory, path) = PATHS.iter().find(|row| super::is_one(name, row.0))?;
     let argument = |place: u8| call.arguments.get(usize::from(place)).copied().unwrap_or(0);
-    path_of(thread, directory.map(argument), argument(path))
+    path_of(thread, directory.map(argument), argument(path)).map(|path| &*path.leak())
 }

@@ -32,13 +32,15 @@ pub(super) fn no_process(config: &Value) -> Option<Finding> {
 
 fn waited(hits: Hits) -> Option<Finding> {
     let milliseconds = hits.throttled / 1_000_000;
-    (milliseconds > 0).then(|| {
-        finding!(
-            "processor time",
-            "its processes waited for {} ms, since they had used their time (--cpus)" [join!("{}", milliseconds)],
-            "a higher --cpus" []
-        )
-    })
+    if milliseconds == 0 {
+        return None;
+    }
+    let milliseconds = join!("{}", milliseconds);
+    Some(finding!(
+        "processor time",
+        "its processes waited for {} ms, since they had used their time (--cpus)" [milliseconds],
+        "a higher --cpus" []
+    ))
 }
 
 /// What is known of a container by what its control group has counted, so far or until it ended.

@@ -1,7 +1,5 @@
 //! Which line of defence refused a call.
 
-use alloc::string::String;
-
 use super::standing::Standing;
 use super::{Finding, calls, ends, is_one, paths, programs};
 use crate::base::errno::Errno;
@@ -43,7 +41,7 @@ impl Case<'_> {
     }
 
     /// The path that the call is about.
-    pub(super) fn path(&self) -> Option<String> {
+    pub(super) fn path(&self) -> Option<&'static str> {
         calls::path(self.thread, self.name(), &self.call)
     }
 
@@ -112,13 +110,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         }
         Errno::ENOSPC => return paths::full(case),
         Errno::EINVAL => return not_mapped(case, name),
-        Errno::ENOENT | Errno::ENOEXEC => {
-            return if is_one(name, "execve execveat") {
-                programs::judge(case.standing, path.as_deref()?, case.errno)
-            } else {
-                paths::below_masked(case.config, path.as_deref()?)
-            };
-        }
+        Errno::ENOENT | Errno::ENOEXEC => return programs::judge(case.standing, path?, case.errno),
         Errno::EPERM | Errno::EACCES if let Some(line) = case.muted => {
             let who = case.standing.name;
             return Some(if line == "nosuid" {
@@ -137,7 +129,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
         }
         _ => {}
     }
-    if let Some(finding) = path.as_deref().and_then(|path| paths::judge(case, path)) {
+    if let Some(finding) = path.and_then(|path| paths::judge(case, path)) {
         return Some(finding);
     }
     by_right(case, name)
@@ -206,9 +198,10 @@ pub(super) fn by_filter(call: &Call, config: &Value, program: Option<&[u64]>) ->
                 "{} among what the profile allows"[name]
             );
         };
+        let number = join!("{}", number);
         return finding!(
             "seccomp",
-            "rule {} of the profile ({}) is for {}" [join!("{}", number), action, name],
+            "rule {} of the profile ({}) is for {}" [number, action, name],
             "{} among what the profile allows" [name]
         );
     }

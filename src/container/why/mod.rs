@@ -10,11 +10,9 @@ macro_rules! finding {
             assert!($crate::base::say::fits($what, <[&str]>::len(&[$(stringify!($about)),*])));
             assert!($crate::base::say::fits($change, <[&str]>::len(&[$(stringify!($with)),*])));
         }
-        $crate::container::why::Finding::new(
-            phrase!($line),
-            (phrase!($what), &[$(AsRef::<str>::as_ref(&$about)),*]),
-            (phrase!($change), &[$(AsRef::<str>::as_ref(&$with)),*]),
-        )
+        let words: &[&str] = &[$(AsRef::<str>::as_ref(&$about),)* $(AsRef::<str>::as_ref(&$with)),*];
+        let count = <[&str]>::len(&[$(stringify!($about)),*]);
+        $crate::container::why::Finding::new([phrase!($line), phrase!($what), phrase!($change)], words, count)
     }};
 }
 
@@ -43,7 +41,7 @@ use crate::base::sort::sort;
 use crate::base::text::Cut;
 use crate::kernel::cgroup::Hits;
 use crate::kernel::security::filter::NATIVE;
-use crate::kernel::security::seccomp::nothing_refused;
+use crate::kernel::security::seccomp::{names, nothing_refused};
 use crate::sys::fd::{Fd, FdRef};
 use crate::sys::notify::Call;
 use crate::sys::poll::{self, Waiting};
@@ -59,8 +57,9 @@ const PROGRAM: u8 = b'P';
 const FOLLOW: u8 = b'F';
 /// The longest message: the kernel takes no longer programs.
 const LONGEST: usize = 1 + 4096 * 8;
-/// How many different findings are kept.
+/// How many different findings are kept, and how many refusals are judged: what is said of them stays until this process ends.
 const MOST: usize = 1000;
+const MOST_JUDGED: u32 = 5_000;
 
 /// What a call was refused by, or a process ended by.
 #[derive(Debug)]
@@ -74,10 +73,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// With templates, and what their braces stand for.
+    /// Of a line and two templates, with what their braces stand for: so many words are the first one's.
     #[inline(never)]
-    fn new(line: Phrase, what: (Phrase, &[&str]), change: (Phrase, &[&str])) -> Finding {
-        Finding { line, what: say(what.0, what.1), change: say(change.0, change.1) }
+    fn new([line, what, change]: [Phrase; 3], words: &[&str], count: usize) -> Finding {
+        let (about, with) = words.split_at(count);
+        Finding { line, what: say(what, about), change: say(change, with) }
     }
 }
 
@@ -147,13 +147,20 @@ struct Thread {
     muted: Option<&'static str>,
 }
 
-/// Who follows.
-struct Follower {
+/// What who follows has in hand.
+struct Following {
+    /// Numbers of the calls that open files, receive messages, make processes, and execute programs.
+    opens: Vec<u32>,
+    receives: Vec<u32>,
+    forks: Vec<u32>,
+    executes: Vec<u32>,
     threads: Vec<Thread>,
     executed: bool,
     program: Vec<u64>,
     config: Value,
     noted: Vec<Noted>,
+    /// How many refusals were judged.
+    judged: u32,
 }
 
 /// Follows what it is handed until nobody is left to hand anything over; what was found, as JSON.
@@ -164,8 +171,18 @@ pub fn follow(control: &Fd) -> Result<Vec<u8>> {
     let _why = because!("follow the workload's calls, to tell which are refused");
     poll::block_signals(poll::bit(libc::SIGCHLD))?;
     let signals = poll::signalfd(poll::bit(libc::SIGCHLD))?;
-    let mut follower =
-        Follower { threads: Vec::new(), executed: false, program: Vec::new(), config: Value::Null, noted: Vec::new() };
+    let mut following = Following {
+        opens: names::numbers("open openat openat2"),
+        receives: names::numbers("recvmsg recvfrom"),
+        forks: names::numbers("clone clone3 fork vfork"),
+        executes: names::numbers("execve execveat"),
+        threads: Vec::new(),
+        executed: false,
+        program: Vec::new(),
+        config: Value::Null,
+        noted: Vec::new(),
+        judged: 0,
+    };
     loop {
         let mut files = [Waiting::readable(control.by_ref()), Waiting::readable(signals.by_ref())];
         poll::poll(&mut files)?;
@@ -173,16 +190,16 @@ pub fn follow(control: &Fd) -> Result<Vec<u8>> {
             poll::next_signal(signals.by_ref())?;
         }
         while let Some((thread, event)) = trace::next() {
-            follower.take(thread, event);
+            following.take(thread, event);
             ledger::relieve();
         }
-        if files[0].is_ready() && !follower.hear(control.by_ref())? {
-            return Ok(follower.into_value().to_compact().as_bytes().to_vec());
+        if files[0].is_ready() && !following.hear(control.by_ref())? {
+            return Ok(following.into_value().to_compact().as_bytes().to_vec());
         }
     }
 }
 
-impl Follower {
+impl Following {
     /// Takes a message; false at the end.
     fn hear(&mut self, control: FdRef<'_>) -> Result<bool> {
         let mut message = alloc::vec![0; LONGEST];
@@ -294,13 +311,24 @@ impl Follower {
         let id = self.threads[place].id;
         let errno = match value {
             -4095..=-1 => Errno(-value as i32),
-            _ if refused::by_netlink(id, &call, value) => Errno::EPERM,
-            _ => {
+            _ if Following::is_among(&self.receives, &call) && refused::by_netlink(id, &call, value) => Errno::EPERM,
+            _ if Following::is_among(&self.opens, &call) => {
                 programs::found(&mut self.threads[place].missing, id, &call);
-                return self.opened(place, &call);
+                return self.opened(place, &call, Errno::NONE);
             }
+            _ => return,
         };
         if programs::is_missing(&mut self.threads[place].missing, id, &call, errno) || !judge::matters(errno) {
+            return;
+        }
+        // These come often, and mean nothing else of most calls.
+        match errno {
+            Errno::ENOENT if !Following::is_among(&self.executes, &call) => return self.opened(place, &call, errno),
+            Errno::EAGAIN if !Following::is_among(&self.forks, &call) => return,
+            _ => {}
+        }
+        self.judged += 1;
+        if self.judged > MOST_JUDGED {
             return;
         }
         let standing = Standing::of(id);
@@ -319,11 +347,16 @@ impl Follower {
         }
     }
 
-    /// A file was opened, which may be one that shows nothing.
-    fn opened(&mut self, place: usize, call: &Call) {
+    /// Whether a call is one of this processor's own with one of these numbers.
+    fn is_among(numbers: &[u32], call: &Call) -> bool {
+        call.architecture == NATIVE && numbers.contains(&call.number)
+    }
+
+    /// A file was opened that may be one that shows nothing, or looked for where nothing is shown.
+    fn opened(&mut self, place: usize, call: &Call, errno: Errno) {
         let id = self.threads[place].id;
         if let Some(finding) = paths::hidden(&self.config, id, call) {
-            let noted = self.note(finding, judge::name(call), Errno::NONE, &Standing::of(id), 0);
+            let noted = self.note(finding, judge::name(call), errno, &Standing::of(id), 0);
             self.threads[place].refused = noted;
         }
     }

@@ -11,12 +11,12 @@ use super::standing::Standing;
 use super::{Finding, calls, is_one};
 use crate::base::errno::Errno;
 use crate::base::json::Value;
+use crate::base::keep;
 use crate::base::text::{Cut, unescape_octal};
-use crate::kernel::security::filter::NATIVE;
 use crate::sys::fd::CWD;
+use crate::sys::file;
 use crate::sys::notify::Call;
 use crate::sys::uapi::Statx;
-use crate::sys::{Fd, file};
 
 /// `STATX_ATTR_IMMUTABLE` and `STATX_ATTR_APPEND`, statx(2).
 const FIXED: u64 = 0x30;
@@ -28,17 +28,17 @@ const WRITE: u16 = 2;
 const EXECUTE: u16 = 1;
 
 /// The mount that a path of a process lies on: its place, and its own options.
-pub(super) fn mount_of(thread: u32, path: &str) -> Option<(String, String)> {
-    let table = read_proc(join!("{}", thread), "mountinfo");
-    let mut found: Option<(String, String)> = None;
+pub(super) fn mount_of(thread: u32, path: &str) -> Option<(&'static str, &'static str)> {
+    let table: &'static str = read_proc(join!("{}", thread), "mountinfo").leak();
+    let mut found: Option<(&str, &str)> = None;
     for line in table.parts(b'\n') {
         // proc_pid_mountinfo(5): ID, parent, device, root, mount point, options.
         let mut fields = line.parts(b' ').skip(4);
         let (Some(point), Some(options)) = (fields.next(), fields.next()) else { continue };
-        let point = unescape_octal(point);
-        let longer = found.as_ref().is_none_or(|(known, _)| known.len() <= point.len());
-        if longer && is_below(path, &point) {
-            found = Some((point, options.into()));
+        let point = &*unescape_octal(point).leak();
+        let longer = found.is_none_or(|(known, _)| known.len() <= point.len());
+        if longer && is_below(path, point) {
+            found = Some((point, options));
         }
     }
     found
@@ -56,16 +56,24 @@ fn listed(config: &Value, list: &str, path: &str) -> Option<&'static str> {
 }
 
 /// A file as a process finds it.
-pub(super) fn look(standing: &Standing, path: &str) -> Option<(Fd, Box<Statx>)> {
-    let found = file::openat2(
-        standing.root()?.by_ref(),
-        &file::owned_path(path.as_bytes()).ok()?,
-        libc::O_PATH,
-        libc::RESOLVE_IN_ROOT,
-    );
-    let found = found.ok()?;
-    let stat = file::stat(found.by_ref(), c"").ok()?;
-    Some((found, stat))
+pub(super) struct Found {
+    pub(super) stat: &'static Statx,
+    /// The flags of its mount, and the kind of its file system.
+    flags: libc::c_ulong,
+    kind: usize,
+}
+
+/// Looks at a file as a process does.
+pub(super) fn look(standing: &Standing, path: &str) -> Option<Found> {
+    let root = standing.root()?;
+    let path = file::owned_path(path.as_bytes()).ok()?;
+    let found = file::openat2(root.by_ref(), &path, libc::O_PATH, libc::RESOLVE_IN_ROOT).ok()?;
+    let found = found.by_ref();
+    Some(Found {
+        stat: Box::leak(file::stat(found, c"").ok()?),
+        flags: file::mount_flags(found).unwrap_or(0) as libc::c_ulong,
+        kind: file::filesystem(found).unwrap_or(0),
+    })
 }
 
 /// What is in the way of a path.
@@ -103,18 +111,9 @@ fn masked(top: &str) -> Finding {
     )
 }
 
-/// Why nothing is there.
-pub(super) fn below_masked(config: &Value, path: &str) -> Option<Finding> {
-    listed(config, "maskedPaths", path).map(masked)
-}
-
-/// Why a file that was opened is empty.
+/// Why a file that was opened is empty, or is not there.
 pub(super) fn hidden(config: &Value, thread: u32, call: &Call) -> Option<Finding> {
-    let name = super::judge::name(call);
-    if call.architecture != NATIVE || !is_one(name, "open openat openat2") {
-        return None;
-    }
-    listed(config, "maskedPaths", &calls::path(thread, name, call)?).map(masked)
+    listed(config, "maskedPaths", &calls::path(thread, super::judge::name(call), call)?).map(masked)
 }
 
 /// Why a path can't be written to.
@@ -132,8 +131,8 @@ fn read_only(case: &Case<'_>, path: &str) -> Finding {
             "--sysctl {}=VALUE, for a setting that namespaces have of their own"[name]
         );
     }
-    let point = mount_of(case.thread, path).map_or_else(String::new, |mount| mount.0);
-    if point.len() < 2 {
+    let point = mount_of(case.thread, path).map_or("/", |mount| mount.0);
+    if point == "/" {
         let directory = path.cut_last(b'/').map_or("", |(directory, _)| directory);
         let passing = ["/tmp", "/run", "/var"].iter().any(|top| is_below(directory, top));
         return if passing {
@@ -161,13 +160,12 @@ fn device(case: &Case<'_>, path: &str) -> Option<Finding> {
     if !is_one(case.name(), "open openat openat2") {
         return None;
     }
-    let (found, stat) = look(case.standing, path)?;
-    let kind = u32::from(stat.mode) & libc::S_IFMT;
+    let found = look(case.standing, path)?;
+    let kind = u32::from(found.stat.mode) & libc::S_IFMT;
     if kind != libc::S_IFCHR && kind != libc::S_IFBLK {
         return None;
     }
-    let flags = file::mount_flags(found.by_ref()).unwrap_or(0) as libc::c_ulong;
-    if case.errno == Errno::EACCES && flags & libc::MS_NODEV != 0 {
+    if case.errno == Errno::EACCES && found.flags & libc::MS_NODEV != 0 {
         return Some(finding!(
             "nodev",
             "{} is a device, on a mount with nodev"[path],
@@ -193,7 +191,7 @@ fn by_mode(case: &Case<'_>, path: &str, executes: bool) -> Option<Finding> {
     for (place, &end) in ends.iter().enumerate() {
         let last = place + 1 == ends.len();
         let part = path.get(..end.max(1))?;
-        let Some((_, stat)) = look(case.standing, part) else {
+        let Some(Found { stat, .. }) = look(case.standing, part) else {
             // What is not there yet is made in the one before.
             return None;
         };
@@ -205,7 +203,7 @@ fn by_mode(case: &Case<'_>, path: &str, executes: bool) -> Option<Finding> {
         } else {
             EXECUTE
         };
-        if let Some(finding) = by_bits(case.standing, part, &stat, wanted, executes && last) {
+        if let Some(finding) = by_bits(case.standing, part, stat, wanted, executes && last) {
             return Some(finding);
         }
     }
@@ -257,7 +255,7 @@ fn foreign(path: &str) -> Finding {
 
 /// A file that only its owner, or nobody, may change so.
 fn by_owner(case: &Case<'_>, path: &str) -> Option<Finding> {
-    let (_, stat) = look(case.standing, path)?;
+    let stat = look(case.standing, path)?.stat;
     if case.errno == Errno::EOVERFLOW || case.standing.is_mapped() && case.standing.inside(stat.uid).is_none() {
         return Some(foreign(path));
     }
@@ -300,11 +298,10 @@ pub(super) fn full(case: &Case<'_>) -> Option<Finding> {
     let path = case.path().or_else(|| {
         // An open file.
         let link = file::owned_path(join!("/proc/{}/fd/{}", case.thread, case.call.arguments[0]).as_bytes()).ok()?;
-        Some(String::from_utf8_lossy(file::readlink(CWD, &link).ok()?.to_bytes()).into_owned())
+        Some(keep::lossy(file::readlink(CWD, &link).ok()?.to_bytes()))
     })?;
-    let (point, _) = mount_of(case.thread, &path)?;
-    let (found, _) = look(case.standing, &point)?;
-    Some(if file::filesystem(found.by_ref()).ok()? != TMPFS {
+    let (point, _) = mount_of(case.thread, path)?;
+    Some(if look(case.standing, point)?.kind != TMPFS {
         finding!(
             "full file system",
             "there is no room left on the file system at {}" [point],

@@ -36,8 +36,8 @@ pub(super) fn muted(thread: u32, standing: &Standing) -> Option<&'static str> {
 
 /// Why a program could not be executed, if not by its mode or its mount.
 pub(super) fn judge(standing: &Standing, path: &str, errno: Errno) -> Option<Finding> {
-    let (_, stat) = paths::look(standing, path)?;
-    if u32::from(stat.mode) & libc::S_IFMT != libc::S_IFREG {
+    let found = paths::look(standing, path)?;
+    if u32::from(found.stat.mode) & libc::S_IFMT != libc::S_IFREG {
         return None;
     }
     let program = {

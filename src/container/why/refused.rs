@@ -2,7 +2,6 @@
 
 use super::super::usage::read_proc;
 use crate::base::text::Cut;
-use crate::kernel::security::filter::NATIVE;
 use crate::sys::fd::CWD;
 use crate::sys::file;
 use crate::sys::notify::{Call, read_memory};
@@ -14,12 +13,11 @@ const LENGTH: usize = 20;
 
 /// Whether a call has received the answer that a request over netlink was not permitted.
 pub(super) fn by_netlink(thread: u32, call: &Call, value: i64) -> bool {
-    let name = super::judge::name(call);
-    if call.architecture != NATIVE || value < LENGTH as i64 || !super::is_one(name, "recvmsg recvfrom") {
+    if value < LENGTH as i64 {
         return false;
     }
     let mut at = call.arguments[1];
-    if name == "recvmsg" {
+    if super::judge::name(call) == "recvmsg" {
         // `struct msghdr`: a name and its length, then where the parts are; a part begins with where it is.
         let word = size_of::<usize>() as u64;
         let number = |at: u64| {

@@ -13,7 +13,7 @@ pub struct Pack {
 pub const HOT: &str = "hot";
 
 /// Packs that are packed a tenth smaller, and take five times as long to unpack; they need the pack that does it.
-pub const SLOW: &[&str] = &["seldom", "rare", "commands", "images", "audit"];
+pub const SLOW: &[&str] = &["seldom", "rare", "ledger", "commands", "images", "audit"];
 const SLOWLY: &str = "slowly";
 
 /// All packs.
@@ -264,7 +264,7 @@ pub const PACKS: &[Pack] = &[
         ],
     },
     // What tells of calls.
-    Pack { name: "ledger", needs: &["common"], functions: &["sys::ledger::early::record_early"] },
+    Pack { name: "ledger", needs: &[SLOWLY, "common"], functions: &["sys::ledger::early::record_early"] },
     // Commands that tell what there is, quickly.
     Pack {
         name: "look",

@@ -1,4 +1,4 @@
-//! The calls that unpacking takes what writes a ledger down: they come before there is one.
+//! The calls that unpacking takes what reads a command line, and what writes a ledger down: they come before there is one.
 
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,11 @@ use crate::sys::number;
 /// Stands for the ledger, and for each record in it, while what writes one down is unpacked.
 pub(super) fn early() -> *mut u8 {
     ptr::without_provenance_mut(1)
+}
+
+/// Notes calls for memory from now on: a ledger may be kept that is to begin with them.
+pub fn expect() {
+    super::SHARED.store(early().cast(), Ordering::Relaxed);
 }
 
 /// How many calls were made while there was no ledger yet that could tell of them.
