@@ -365,7 +365,7 @@ fn vial_runs_under_the_profile_of_its_own_calls(scene: &Scene) {
         "start site",
         "stop -t 0 site",
         "rm -f site",
-        "create --name made image /bin/vial version",
+        "create --network bridge --name made image /bin/vial version",
         "save -o saved.tar image",
         "rmi third",
         "load -i saved.tar",
