@@ -113,7 +113,7 @@ fn masked(top: &str) -> Finding {
 
 /// Why a file that was opened is empty, or is not there.
 pub(super) fn hidden(config: &Value, thread: u32, call: &Call) -> Option<Finding> {
-    listed(config, "maskedPaths", &calls::path(thread, super::judge::name(call), call)?).map(masked)
+    listed(config, "maskedPaths", calls::path(thread, super::judge::name(call), call)?).map(masked)
 }
 
 /// Why a path can't be written to.
