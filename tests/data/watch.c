@@ -66,8 +66,15 @@ static int look(int pid)
     int foreign = link_of(text, path) && !is_own(text);
     if (text[0])
         note("exe", text);
-    if (foreign)
+    if (foreign) {
         program = open(path, O_RDONLY);
+        /* It may have executed the workload meanwhile: what was opened says which it is. */
+        snprintf(path, sizeof path, "/proc/self/fd/%d", program);
+        if (program >= 0 && link_of(text, path) && is_own(text)) {
+            close(program);
+            program = -1;
+        }
+    }
     snprintf(path, sizeof path, "/proc/%d/mem", pid);
     int memory = open(path, O_RDWR);
     snprintf(path, sizeof path, "/proc/%d/root/.", pid);
