@@ -125,7 +125,15 @@ pub(super) fn show(context: &Context<'_>) -> Result<u8> {
     let bundles = Bundles::open(context.open_root()?)?;
     let mut watch = Watch { bundles, named: Vec::new(), followed: Vec::new(), looks: 0 };
     for name in &parsed.positionals {
-        watch.named.push(watch.bundles.find(&String::from_utf8_lossy(name))?.0);
+        match watch.bundles.find(&String::from_utf8_lossy(name)) {
+            Ok(found) => watch.named.push(found.0),
+            // It went while vial was executed anew ([`Watch::renew`]).
+            Err(_) if context.is_sealed() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if watch.named.is_empty() && !parsed.positionals.is_empty() {
+        return Ok(0);
     }
     let (once, all) = (parsed.on(Id::NoStream), parsed.on(Id::AllStats) || !watch.named.is_empty());
     let live = !once && tty::is_terminal(fd::STDOUT) && context.variable(b"TERM") != Some(b"dumb");
