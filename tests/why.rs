@@ -118,7 +118,7 @@ fn profile(scene: &Scene) -> String {
     let profile = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         { "names": ["getcwd"], "action": "SCMP_ACT_ALLOW" },
         { "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38 },
-        { "names": ["rmdir"], "action": "SCMP_ACT_KILL_PROCESS" },
+        { "names": ["symlink", "symlinkat"], "action": "SCMP_ACT_KILL_PROCESS" },
         { "names": ["unlink", "unlinkat"], "action": "SCMP_ACT_TRAP" },
     ]});
     fs::write(&path, profile.to_string()).expect("write a profile");
@@ -190,7 +190,7 @@ fn rules_of_a_profile_are_told_by_their_number(scene: &Scene) {
     let few = json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{ "names": names.as_slice(), "action": "SCMP_ACT_ALLOW" }] });
     fs::write(&path, few.to_string()).expect("write a profile");
     let option = format!("seccomp={}", path.display());
-    let says = ["no rule of the profile is for mkdir", "mkdir among what the profile allows"];
+    let says = ["no rule of the profile is for mkdir", "among what the profile allows"];
     assert_row(scene, &image, &Row { options: &["--security-opt", &option], errno: "EPERM", says, ..refused });
 }
 
@@ -198,14 +198,15 @@ fn who_a_filter_kills_is_told_with_the_call(scene: &Scene) {
     let option = profile(scene);
     let image = rootfs(scene);
     for (script, call, says) in [
-        ("rmdir /mnt; exit 3", "rmdir", "rule 3 of the profile (SCMP_ACT_KILL_PROCESS)"),
+        ("ln -s a /b; exit 3", "symlink", "rule 3 of the profile (SCMP_ACT_KILL_PROCESS)"),
         ("rm /etc/passwd; exit 3", "unlink", "rule 4 of the profile (SCMP_ACT_TRAP)"),
-        ("exec rmdir /mnt", "rmdir", "rule 3"),
+        ("exec ln -s a /b", "symlink", "rule 3"),
         ("exec rm /etc/passwd", "unlink", "rule 4"),
     ] {
         let findings = found(scene, &["--security-opt", &option], &image, script);
         let [only] = &findings[..] else { panic!("{script}: {findings:#?}") };
-        assert_eq!((&only["Line"], &only["Call"]), (&json!("seccomp"), &json!(call)));
+        assert_eq!(only["Line"], "seccomp");
+        assert!(only["Call"].as_str().is_some_and(|made| made.starts_with(call)), "{only:#}");
         assert!(only["Why"].as_str().is_some_and(|why| why.contains(says)), "{only:#}");
     }
 }
@@ -638,7 +639,7 @@ fn a_container_that_has_failed_is_told_of(scene: &Scene) {
     scene.vial(["rm", "it"]).ok();
     let option = profile(scene);
     scene
-        .vial(["run", "--network", "none", "--name", "it", "--security-opt", &option, &image, "rmdir", "/mnt"])
+        .vial(["run", "--network", "none", "--name", "it", "--security-opt", &option, &image, "ln", "-s", "a", "/b"])
         .ends(159);
     scene.vial(["why", "it"]).ok().says("seccomp").says("--again");
     scene.vial(["rm", "it"]).ok();
