@@ -4,6 +4,7 @@
 //! The first root file system is made here, of busybox, vial, the modules asked for and the test's steps, which are shell
 //! scripts. `init` runs them, and what each did is read from the console.
 
+mod apparmor;
 mod boards;
 mod boot;
 mod check;
@@ -35,6 +36,7 @@ use cpio::Cpio;
 /// The tests of all modules here.
 pub fn trials() -> Vec<Trial> {
     let modules = [
+        apparmor::trials(),
         boards::trials(),
         boot::trials(),
         check::trials(),
