@@ -311,13 +311,18 @@ fn rights_of_files_that_do_not_count_are_told(scene: &Scene) {
     assert_row(scene, "host", &muted);
 }
 
-fn owners_and_modes_are_told(scene: &Scene) {
-    let image = rootfs(scene);
+/// A volume at `/data` with a file that nobody but root may read.
+fn secret(scene: &Scene) -> String {
     let shared = scene.path("shared");
     fs::create_dir(&shared).expect("make a directory");
     fs::write(shared.join("secret"), "x").expect("write a file");
     fs::set_permissions(shared.join("secret"), PermissionsExt::from_mode(0o600)).expect("set its mode");
-    let volume = format!("{}:/data", shared.display());
+    format!("{}:/data", shared.display())
+}
+
+fn owners_and_modes_are_told(scene: &Scene) {
+    let image = rootfs(scene);
+    let volume = secret(scene);
     for row in [
         Row {
             options: &["-u", "1000", "-v", &volume],
@@ -366,11 +371,7 @@ fn rules_about_files_are_told(scene: &Scene) {
 
 fn user_namespaces_are_told(scene: &Scene) {
     let image = rootfs(scene);
-    let shared = scene.path("shared");
-    fs::create_dir(&shared).expect("make a directory");
-    fs::write(shared.join("secret"), "x").expect("write a file");
-    fs::set_permissions(shared.join("secret"), PermissionsExt::from_mode(0o600)).expect("set its mode");
-    let volume = format!("{}:/data", shared.display());
+    let volume = secret(scene);
     let mapped = format!("{volume}:idmap");
     for row in [
         Row {

@@ -9,8 +9,7 @@ use core::fmt;
 
 use super::json;
 
-/// Taking text apart at one ASCII byte. The standard library's searchers do the same, but each use of them is a copy of
-/// their code; these are one copy, which saves kilobytes.
+/// Taking text apart at one ASCII byte, by one copy of the code: each use of the standard library's searchers is a further one.
 pub trait Cut {
     /// Before and behind the first `at`.
     fn cut(&self, at: u8) -> Option<(&str, &str)>;
@@ -105,6 +104,12 @@ impl fmt::Display for Quoted<'_> {
 #[inline(never)]
 pub fn place(list: &str, word: &str) -> Option<usize> {
     list.parts(b' ').position(|known| known == word)
+}
+
+/// Whether `word` is among the words of `list`, between which are single spaces.
+#[must_use]
+pub fn is_among(list: &str, word: &str) -> bool {
+    place(list, word).is_some()
 }
 
 /// The word at `index` in `list`, whose words have a space behind each; empty if there are not so many.

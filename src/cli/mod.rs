@@ -95,7 +95,7 @@ static COLD_GATE_MANAGE: Gate<Act> = Gate(exec::exec);
 static COLD_GATE_OCI_RUN: Gate<fn(&Context<'static>, &str) -> Result<u8>> = Gate(oci::run);
 
 /// Unpacks what the command line is read with, which no process that stays needs; at once with what the command most likely needs
-/// besides, since that takes less time than one after the other.
+/// besides, since that takes less time than one after the other. A wrong guess costs that time and no more.
 fn prepare(args: &[&CStr]) -> Result<Obey> {
     let word = |place: usize| args.get(place).map_or(&b""[..], |word| word.to_bytes());
     let name = word(0);

@@ -23,7 +23,7 @@ use super::volume::Volumes;
 use crate::base::error::Result;
 use crate::base::json::Value;
 use crate::base::keep::Kept;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, human_binary_size};
 use crate::kernel::cgroup::Hits;
 use crate::sys::cold::Gate;
 use crate::sys::fd::{self, Fd, FdRef};
@@ -76,6 +76,15 @@ pub fn now() -> &'static str {
 pub fn warn(warning: &dyn Display) {
     let _ = file::write_all(fd::STDERR, alloc::format!("vial: warning: {warning}\n").as_bytes());
     note("warning", warning);
+}
+
+/// What is said when the kernel has killed a process since memory ran out, with the limit in bytes if there is one.
+#[must_use]
+pub fn out_of_memory(limit: Option<u64>) -> &'static str {
+    let Some(limit) = limit else { return "killed: out of memory" };
+    let size = human_binary_size(limit);
+    // As people write limits: `64M`.
+    say!("killed: out of memory (limit {})", size.strip_suffix("iB").unwrap_or(&size))
 }
 
 /// The file that engines read errors and warnings in, shifted by one bit for whether they stand there as JSON; 0 without one.

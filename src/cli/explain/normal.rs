@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::base::text::{decimal_u64, place};
+use crate::base::text::{decimal_u64, is_among};
 use crate::container::bundle;
 use crate::image::manifest::is_id;
 
@@ -47,7 +47,7 @@ impl Known {
                 rest = rest.get(length + next..).unwrap_or_default();
             }
         }
-        if is_in("clone clone3 getpid getppid setsid", call.name) {
+        if is_among("clone clone3 getpid getppid setsid", call.name) {
             self.learn_pid(decimal_u64(call.result).unwrap_or(0));
         }
     }
@@ -65,15 +65,15 @@ impl Known {
         let mut out = String::from(call.name);
         out.push('(');
         // Whether what is written or read has a length of the run's own; messages to the kernel have names in them, which are not told.
-        let mut varies = call.name == "sendto" || is_in(READS, call.name);
+        let mut varies = call.name == "sendto" || is_among(READS, call.name);
         for (at, arg) in call.args.iter().enumerate() {
             if at > 0 {
                 out.push_str(", ");
             }
             if arg.starts_with(['"', '[']) {
-                varies |= self.string(arg, &mut out) && is_in("write sethostname", call.name);
+                varies |= self.string(arg, &mut out) && is_among("write sethostname", call.name);
             } else {
-                let is_length = varies && at == 2 && !is_in(READS, call.name);
+                let is_length = varies && at == 2 && !is_among(READS, call.name);
                 out.push_str(if is_length { "<length>" } else { self.number(call.name, at, arg) });
             }
         }
@@ -81,13 +81,13 @@ impl Known {
         let has_failed = call.result.starts_with('-') || matches!(call.result, "0" | "?");
         out.push_str(if has_failed {
             call.result
-        } else if is_in("mmap mmap2 mremap", call.name) {
+        } else if is_among("mmap mmap2 mremap", call.name) {
             "<address>"
         } else if call.name == "keyctl" {
             "<key>"
         } else if varies {
             "<length>"
-        } else if is_in("getpid getppid clone clone3 wait4 setsid", call.name) {
+        } else if is_among("getpid getppid clone clone3 wait4 setsid", call.name) {
             self.pid(call.result)
         } else {
             call.result
@@ -100,9 +100,9 @@ impl Known {
     fn number(&self, call: &str, at: usize, arg: &'static str) -> &'static str {
         if at > 0 {
             arg
-        } else if is_in("mmap mmap2 munmap mprotect madvise mremap", call) && arg != "0x0" {
+        } else if is_among("mmap mmap2 munmap mprotect madvise mremap", call) && arg != "0x0" {
             "<address>"
-        } else if is_in("wait4 kill pidfd_open process_vm_readv prlimit64 sched_setaffinity", call) {
+        } else if is_among("wait4 kill pidfd_open process_vm_readv prlimit64 sched_setaffinity", call) {
             self.pid(arg)
         } else {
             arg
@@ -179,11 +179,6 @@ impl Known {
 
 /// Calls that read so much as there is.
 const READS: &str = "read pread64 recvmsg recvfrom getdents64";
-
-/// Whether a name is in a list.
-fn is_in(list: &str, name: &str) -> bool {
-    place(list, name).is_some()
-}
 
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'

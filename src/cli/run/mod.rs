@@ -36,12 +36,12 @@ use super::{attach, images};
 use crate::base::error::{Error, Result};
 use crate::base::keep::{self, Kept, text};
 use crate::base::phrase::Phrase;
-use crate::base::text::{Cut, human_binary_size, size, uid};
+use crate::base::text::{Cut, size, uid};
 use crate::container::bundle::{Bundle, Bundles, Durable};
 use crate::container::control::Control;
 use crate::container::disconnect;
 use crate::container::launch::{self, Launch, Words};
-use crate::container::life::Life;
+use crate::container::life::{self, Life};
 use crate::container::monitor;
 use crate::container::plan::{self, Setting};
 use crate::container::process;
@@ -392,14 +392,7 @@ fn end(life: &Life<'_>, options: Options, result: Result<Ended>) -> Result<u8> {
     let ended = result?;
     cleaned?;
     if oom {
-        let limit = match size(options.parsed.text(Id::Memory)) {
-            Some(bytes) => {
-                let size = human_binary_size(bytes);
-                say!(" (limit {})", size.strip_suffix("iB").unwrap_or(&size))
-            }
-            None => "",
-        };
-        Context::warn(&[Error::new(say!("killed: out of memory{}", limit))]);
+        Context::warn(&[Error::new(life::out_of_memory(size(options.parsed.text(Id::Memory))))]);
     }
     Ok(ended.code())
 }

@@ -4,7 +4,7 @@
 //! capabilities(7), and the pages of the calls.
 
 use super::super::audit::path_of;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, is_among};
 use crate::kernel::security::caps;
 use crate::sys::notify::{Call, read_memory};
 
@@ -90,7 +90,7 @@ fn is_low(thread: u32, call: &Call) -> bool {
 
 /// The path that a call of this name is about, as the container has it. Like all that is judged with, it stays.
 pub(super) fn path(thread: u32, name: &str, call: &Call) -> Option<&'static str> {
-    let &Path(_, directory, path) = PATHS.iter().find(|row| super::is_one(name, row.0))?;
+    let &Path(_, directory, path) = PATHS.iter().find(|row| is_among(row.0, name))?;
     let argument = |place: u8| call.arguments.get(usize::from(place)).copied().unwrap_or(0);
     path_of(thread, directory.map(argument), argument(path)).map(|path| &*path.leak())
 }

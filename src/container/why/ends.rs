@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::super::life;
 use super::Finding;
 use crate::base::json::Value;
-use crate::base::text::human_binary_size;
 use crate::kernel::cgroup::Hits;
 
 /// The limit of a container by its `config.json`, if there is one.
@@ -13,13 +13,8 @@ fn limit(config: &Value, of: &str, member: &str) -> Option<u64> {
 }
 
 fn killed(config: &Value) -> Finding {
-    let change = "a higher --memory";
-    let Some(limit) = limit(config, "memory", "limit") else {
-        return finding!("memory", "killed: out of memory, without a limit of its own" [], "{}" [change]);
-    };
-    let size = human_binary_size(limit);
-    let size = size.strip_suffix("iB").unwrap_or(&size);
-    finding!("memory", "killed: out of memory (limit {})"[size], "{}"[change])
+    let killed = life::out_of_memory(limit(config, "memory", "limit"));
+    finding!("memory", "{}" [killed], "a higher --memory" [])
 }
 
 /// Why no process could be made.

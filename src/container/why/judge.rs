@@ -1,9 +1,10 @@
 //! Which line of defence refused a call.
 
 use super::standing::Standing;
-use super::{Finding, calls, ends, is_one, paths, programs};
+use super::{Finding, calls, ends, paths, programs};
 use crate::base::errno::Errno;
 use crate::base::json::Value;
+use crate::base::text::is_among;
 use crate::kernel::security::caps;
 use crate::kernel::security::filter::NATIVE;
 use crate::kernel::security::seccomp::outcomes::outcomes;
@@ -27,7 +28,7 @@ pub(super) struct Case<'a> {
 /// The errors that lines of defence have calls fail with.
 pub(super) fn matters(errno: Errno) -> bool {
     const MATTERING: &str = "EPERM EACCES EROFS ENOSYS ENOEXEC ENOENT EAGAIN EINVAL ENODEV ENOSPC EMFILE EOVERFLOW EAFNOSUPPORT ENETUNREACH";
-    errno.name().is_some_and(|name| is_one(name, MATTERING))
+    errno.name().is_some_and(|name| is_among(MATTERING, name))
 }
 
 /// The kernel's name for a call.
@@ -48,7 +49,7 @@ impl Case<'_> {
     /// Whether the call changes the directory that its path is in.
     pub(super) fn changes_directory(&self) -> bool {
         const CHANGE: &str = "mkdir mkdirat rmdir unlink unlinkat mknod mknodat rename renameat renameat2 link linkat symlink symlinkat creat";
-        is_one(self.name(), CHANGE)
+        is_among(CHANGE, self.name())
     }
 
     /// What it wants to do with the file, as a mode has it.
@@ -82,7 +83,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
             let family = join!("{}", case.call.arguments[0]);
             return Some(finding!("kernel", "it has no sockets of family {}"[family], "{}"[OTHER_KERNEL]));
         }
-        Errno::ENODEV if is_one(name, "mount fsopen") => {
+        Errno::ENODEV if is_among("mount fsopen", name) => {
             return Some(finding!(
                 "kernel", "it has no file system of that kind, or its module is not loaded" [], "{}" [OTHER_KERNEL]
             ));
@@ -99,7 +100,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
                 "number of open files", "the process has as many files open as it may" [], "a higher --ulimit nofile" []
             ));
         }
-        Errno::EAGAIN if is_one(name, "clone clone3 fork vfork") => {
+        Errno::EAGAIN if is_among("clone clone3 fork vfork", name) => {
             return ends::no_process(case.config).or_else(|| {
                 Some(finding!(
                     "number of processes",
@@ -138,7 +139,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Finding> {
 /// Why a user or a group is none.
 fn not_mapped(case: &Case<'_>, name: &str) -> Option<Finding> {
     const SETS: &str = "setuid setgid setreuid setregid setresuid setresgid chown fchown lchown fchownat setgroups";
-    if !case.standing.is_mapped() || !is_one(name.strip_suffix("32").unwrap_or(name), SETS) {
+    if !case.standing.is_mapped() || !is_among(SETS, name.strip_suffix("32").unwrap_or(name)) {
         return None;
     }
     Some(finding!(
@@ -156,7 +157,7 @@ fn by_right(case: &Case<'_>, name: &'static str) -> Option<Finding> {
     let capability = calls::capability(case.thread, name, &case.call)?;
     let title = caps::name(capability).unwrap_or("?");
     let standing = case.standing;
-    let name = if is_one(name, "recvmsg recvfrom") { "what it asks over netlink" } else { name };
+    let name = if is_among("recvmsg recvfrom", name) { "what it asks over netlink" } else { name };
     if !standing.has(capability) {
         if standing.bounding >> capability & 1 != 0 {
             let user = join!("{}", standing.inside(standing.user).unwrap_or(standing.user));
@@ -177,7 +178,7 @@ fn by_right(case: &Case<'_>, name: &'static str) -> Option<Finding> {
             "--userns host" []
         ));
     }
-    is_one(name, "mknod mknodat").then(|| {
+    is_among("mknod mknodat", name).then(|| {
         finding!(
             "device rules",
             "the container's control group does not let it make this device" [],

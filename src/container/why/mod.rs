@@ -38,7 +38,6 @@ use crate::base::json::Value;
 use crate::base::phrase::Phrase;
 use crate::base::say::say;
 use crate::base::sort::sort;
-use crate::base::text::Cut;
 use crate::kernel::cgroup::Hits;
 use crate::kernel::security::filter::NATIVE;
 use crate::kernel::security::seccomp::{names, nothing_refused};
@@ -123,11 +122,6 @@ pub fn begin(follower: FdRef<'_>, directory: FdRef<'_>, steps: &[Step], pid: u32
 
 /// Signals that the kernel sends for what a thread has done.
 const MISTAKES: [i32; 5] = [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
-
-/// Whether a word is one of a list.
-fn is_one(word: &str, of: &str) -> bool {
-    of.words().any(|known| known == word)
-}
 
 /// A thread that is followed.
 struct Thread {
@@ -276,7 +270,7 @@ impl Following {
                 }
                 // A container's first process would survive its own mistakes while somebody traces it (`force_sig_info_to_task` in
                 // kernel/signal.c): it makes them again without.
-                if MISTAKES.contains(&number) && standing::survives(id, number) {
+                if MISTAKES.contains(&number) && Standing::of(id).survives(number) {
                     if number == libc::SIGSYS {
                         let _ = process::kill(id, libc::SIGKILL);
                     } else {
@@ -311,8 +305,8 @@ impl Following {
         let id = self.threads[place].id;
         let errno = match value {
             -4095..=-1 => Errno(-value as i32),
-            _ if Following::is_among(&self.receives, &call) && refused::by_netlink(id, &call, value) => Errno::EPERM,
-            _ if Following::is_among(&self.opens, &call) => {
+            _ if Following::is_one_of(&self.receives, &call) && refused::by_netlink(id, &call, value) => Errno::EPERM,
+            _ if Following::is_one_of(&self.opens, &call) => {
                 programs::found(&mut self.threads[place].missing, id, &call);
                 return self.opened(place, &call, Errno::NONE);
             }
@@ -323,8 +317,8 @@ impl Following {
         }
         // These come often, and mean nothing else of most calls.
         match errno {
-            Errno::ENOENT if !Following::is_among(&self.executes, &call) => return self.opened(place, &call, errno),
-            Errno::EAGAIN if !Following::is_among(&self.forks, &call) => return,
+            Errno::ENOENT if !Following::is_one_of(&self.executes, &call) => return self.opened(place, &call, errno),
+            Errno::EAGAIN if !Following::is_one_of(&self.forks, &call) => return,
             _ => {}
         }
         self.judged += 1;
@@ -348,7 +342,7 @@ impl Following {
     }
 
     /// Whether a call is one of this processor's own with one of these numbers.
-    fn is_among(numbers: &[u32], call: &Call) -> bool {
+    fn is_one_of(numbers: &[u32], call: &Call) -> bool {
         call.architecture == NATIVE && numbers.contains(&call.number)
     }
 

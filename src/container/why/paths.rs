@@ -8,11 +8,11 @@ use super::super::launch;
 use super::super::usage::read_proc;
 use super::judge::Case;
 use super::standing::Standing;
-use super::{Finding, calls, is_one};
+use super::{Finding, calls};
 use crate::base::errno::Errno;
 use crate::base::json::Value;
 use crate::base::keep;
-use crate::base::text::{Cut, unescape_octal};
+use crate::base::text::{Cut, is_among, unescape_octal};
 use crate::sys::fd::CWD;
 use crate::sys::file;
 use crate::sys::notify::Call;
@@ -89,7 +89,7 @@ pub(super) fn judge(case: &Case<'_>, path: &str) -> Option<Finding> {
     if let Some(finding) = device(case, path) {
         return Some(finding);
     }
-    let executes = is_one(case.name(), "execve execveat");
+    let executes = is_among("execve execveat", case.name());
     if executes
         && let Some((point, options)) = mount_of(case.thread, path)
         && options.parts(b',').any(|one| one == "noexec")
@@ -157,7 +157,7 @@ fn read_only(case: &Case<'_>, path: &str) -> Finding {
 
 /// Why a device can't be opened.
 fn device(case: &Case<'_>, path: &str) -> Option<Finding> {
-    if !is_one(case.name(), "open openat openat2") {
+    if !is_among("open openat openat2", case.name()) {
         return None;
     }
     let found = look(case.standing, path)?;
@@ -283,7 +283,7 @@ fn by_rules(case: &Case<'_>, path: &str) -> Option<Finding> {
     }
     let label = read_proc(join!("{}", case.thread), "attr/current");
     let label = label.parts(b'\0').next().unwrap_or_default().trim_ascii();
-    if label.is_empty() || is_one(label, "unconfined kernel") {
+    if label.is_empty() || is_among("unconfined kernel", label) {
         return None;
     }
     Some(finding!(

@@ -4,10 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::standing::Standing;
-use super::{Finding, calls, is_one, paths};
+use super::{Finding, calls, paths};
 use crate::base::errno::Errno;
 use crate::base::keep;
-use crate::base::text::Cut;
+use crate::base::text::{Cut, is_among};
 use crate::image::elf;
 use crate::kernel::security::filter::NATIVE;
 use crate::sys::notify::Call;
@@ -90,7 +90,7 @@ fn library(thread: u32, call: &Call) -> Option<String> {
         return None;
     }
     let name = super::judge::name(call);
-    if !is_one(name, "open openat") {
+    if !is_among("open openat", name) {
         return None;
     }
     let path = calls::path(thread, name, call)?;

@@ -23,6 +23,8 @@ pub(super) struct Standing {
     groups: String,
     pub(super) effective: u64,
     pub(super) bounding: u64,
+    /// Signals that it has handlers for.
+    caught: u64,
     pub(super) no_new_privileges: bool,
     /// The lines of its user namespace's map.
     map: String,
@@ -51,6 +53,7 @@ impl Standing {
             groups: field("Groups").into(),
             effective: set("CapEff"),
             bounding: set("CapBnd"),
+            caught: set("SigCgt"),
             no_new_privileges: field("NoNewPrivs") == "1",
             map: read_proc(pid, "uid_map"),
         }
@@ -59,6 +62,11 @@ impl Standing {
     /// Of a process that is gone: its name, and its number as the container saw it.
     pub(super) fn gone(thread: u32, (name, inside): (&'static str, u32)) -> Standing {
         Standing { thread, group: thread, name, inside, ..Standing::default() }
+    }
+
+    /// Whether it is the first of its namespace, and catches no such signal.
+    pub(super) fn survives(&self, signal: i32) -> bool {
+        self.inside == 1 && self.caught >> (signal - 1) & 1 == 0
     }
 
     /// Whether it is in a group, as vial has it.
@@ -96,18 +104,4 @@ impl Standing {
         let root = file::owned_path(join!("/proc/{}/root", self.thread).as_bytes()).ok()?;
         file::open(CWD, &root, libc::O_PATH | libc::O_DIRECTORY).ok()
     }
-}
-
-/// Whether a process is the first of its namespace, and catches no such signal.
-pub(super) fn survives(thread: u32, signal: i32) -> bool {
-    let status = read_proc(join!("{}", thread), "status");
-    let field = |name: &str| {
-        status
-            .parts(b'\n')
-            .find_map(|line| line.strip_prefix(name))
-            .and_then(|line| line.words().last())
-            .unwrap_or_default()
-    };
-    let caught = hexadecimal(field("SigCgt:")).unwrap_or(0);
-    field("NStgid:") == "1" && caught >> (signal - 1) & 1 == 0
 }
