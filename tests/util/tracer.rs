@@ -132,13 +132,27 @@ fn ptrace(request: libc::c_uint, pid: i32, address: usize, data: usize) {
     unsafe { libc::ptrace(request, pid, address, data) };
 }
 
-/// The next event of a process of this thread; nothing if there is none now, or if it is not to wait for one.
-fn next(wait: bool) -> Option<(i32, i32)> {
+/// What is known of the processes of this thread.
+enum Next {
+    /// One has stopped or ended, with this status.
+    Event(i32, i32),
+    /// There are some, with nothing to tell of.
+    Nothing,
+    /// There is none.
+    Nobody,
+}
+
+/// The next event of a process of this thread; waits for one if it is to.
+fn next(wait: bool) -> Next {
     let mut status = 0;
     let options = libc::__WALL | libc::__WNOTHREAD | if wait { 0 } else { libc::WNOHANG };
     // SAFETY: the status is a variable of this function.
     let pid = unsafe { libc::waitpid(-1, &raw mut status, options) };
-    (pid > 0).then_some((pid, status))
+    match pid {
+        0 => Next::Nothing,
+        1.. => Next::Event(pid, status),
+        _ => Next::Nobody,
+    }
 }
 
 /// The process that one has just made.
@@ -241,7 +255,8 @@ impl Tracer {
         let mut current = commands.next().map(start);
         let (mut quiet, mut gives_up) = (Instant::now(), Instant::now());
         loop {
-            let Some((pid, status)) = next(current.is_some()) else {
+            let event = next(current.is_some());
+            let Next::Event(pid, status) = event else {
                 let waits = commands.len() > 0 && !ready(&self.told.ends) && Instant::now() < gives_up;
                 if !waits && let Some(command) = commands.next() {
                     current = Some(start(command));
@@ -255,7 +270,12 @@ impl Tracer {
                     quiet.elapsed() > QUIET
                         || over_soon && quiet.elapsed() > ASLEEP && alive.iter().all(|pid| sleeps(*pid))
                 };
-                if !waits && begun && (alive.is_empty() || is_quiet()) {
+                // One whose maker was killed before it could tell of it is not known yet.
+                let is_over = match alive.is_empty() {
+                    true => matches!(event, Next::Nobody) || self.hung.load(Ordering::Relaxed),
+                    false => begun && is_quiet(),
+                };
+                if !waits && is_over {
                     drop(over);
                     return;
                 }
