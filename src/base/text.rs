@@ -26,7 +26,7 @@ pub trait Cut {
 impl Cut for str {
     #[inline(never)]
     fn cut(&self, at: u8) -> Option<(&str, &str)> {
-        let place = self.bytes().position(|byte| byte == at)?;
+        let place = first_place(self.as_bytes(), at)?;
         Some((self.get(..place)?, self.get(place + 1..)?))
     }
 
@@ -48,6 +48,22 @@ impl Cut for str {
     fn has(&self, at: u8) -> bool {
         self.bytes().any(|byte| byte == at)
     }
+}
+
+/// Where a byte is first. A start goes through some hundred kilobytes of lists and tables, so eight bytes are looked at together: those that
+/// are the byte become zero, and a zero is the lowest byte that borrows.
+fn first_place(bytes: &[u8], at: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let mut start = 0;
+    while let Some(chunk) = bytes[start..].first_chunk() {
+        let differs = u64::from_le_bytes(*chunk) ^ ONES * u64::from(at);
+        let borrows = differs.wrapping_sub(ONES) & !differs & ONES << 7;
+        if borrows != 0 {
+            return Some(start + borrows.trailing_zeros() as usize / 8);
+        }
+        start += chunk.len();
+    }
+    bytes[start..].iter().position(|byte| *byte == at).map(|place| start + place)
 }
 
 /// What [`Cut::parts`] goes through.
@@ -103,7 +119,15 @@ impl fmt::Display for Quoted<'_> {
 #[must_use]
 #[inline(never)]
 pub fn place(list: &str, word: &str) -> Option<usize> {
-    list.parts(b' ').position(|known| known == word)
+    let (mut rest, mut place) = (list.as_bytes(), 0);
+    loop {
+        if rest.strip_prefix(word.as_bytes()).is_some_and(|behind| matches!(behind, [] | [b' ', ..])) && !word.has(b' ')
+        {
+            return Some(place);
+        }
+        rest = &rest[first_place(rest, b' ')? + 1..];
+        place += 1;
+    }
 }
 
 /// Whether `word` is among the words of `list`, between which are single spaces.

@@ -99,7 +99,12 @@ static COLD_GATE_OCI_RUN: Gate<fn(&Context<'static>, &str) -> Result<u8>> = Gate
 fn prepare(args: &[&CStr]) -> Result<Obey> {
     let word = |place: usize| args.get(place).map_or(&b""[..], |word| word.to_bytes());
     let name = word(0);
-    match word(1) {
+    let mut first = 1;
+    while word(first).starts_with(b"-") {
+        let has_value = matches!(word(first), b"--root" | b"--storage" | b"--explain-to");
+        first += 1 + usize::from(has_value);
+    }
+    match word(first) {
         b"run" | b"create" => drop(COLD_GATE_FRONT.open()?),
         b"exec" => drop(COLD_GATE_MANAGE.open()?),
         b"oci" => drop(COLD_GATE_OCI_RUN.open()?),

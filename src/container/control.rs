@@ -24,6 +24,8 @@ pub struct Control {
     pub group: Option<Group>,
     /// What was asked for and can't be enforced here, if that was allowed.
     pub warnings: Kept<Vec<Error>>,
+    /// Where groups can be.
+    hierarchies: Hierarchies,
     /// Directories above it that were going to be made for it, a line each.
     parents: &'static str,
     /// The unit whose group it is, if systemd has made it; see [`scope::UNIT`].
@@ -76,11 +78,19 @@ impl Control {
             _ => (scope::COLD_GATE_OCI_UNIT.open()?.make)(spec, &hierarchies, &resources, path, unit)?,
         };
         let end_together = super::plan::has_own(spec, NamespaceKind::Pid);
-        let mut control =
-            Control { group: None, warnings: Kept::default(), parents, unit, holder: Cell::new(holder), end_together };
+        let mut control = Control {
+            group: None,
+            warnings: Kept::default(),
+            hierarchies,
+            parents,
+            unit,
+            holder: Cell::new(holder),
+            end_together,
+        };
+        let hierarchies = &control.hierarchies;
         let made = match holder {
-            0 => create(&hierarchies, &resources, path, best_effort),
-            _ => Group::create_around(&hierarchies, &resources, path, best_effort, holder),
+            0 => create(hierarchies, &resources, path, best_effort),
+            _ => Group::create_around(hierarchies, &resources, path, best_effort, holder),
         };
         match made {
             Ok((group, warnings)) => {
@@ -91,7 +101,7 @@ impl Control {
             Err(error) => {
                 if holder != 0 {
                     // The first failure is the one to tell.
-                    let _ = control.end_unit().and_then(|()| Group::everywhere(&hierarchies, path).remove());
+                    let _ = control.end_unit().and_then(|()| Group::everywhere(&control.hierarchies, path).remove());
                 }
                 remove_parents(parents)?;
                 Err(error)
@@ -163,7 +173,7 @@ impl Control {
         }
         self.end_unit()?;
         // `update` may have put it into further hierarchies meanwhile.
-        Group::everywhere(&Hierarchies::detect()?, group.path()).remove()?;
+        Group::everywhere(&self.hierarchies, group.path()).remove()?;
         remove_parents(self.parents)
     }
 

@@ -148,8 +148,8 @@ fn devices_below(directory: &str, found: &mut Vec<Device>) -> Result<()> {
 #[inline(never)]
 pub(in crate::cli) fn grant(process: &mut Process, granted: u64) {
     let mut names = Vec::new();
-    for number in 0..caps::COUNT {
-        if let (true, Some(name)) = (granted & 1 << number != 0, caps::name(number)) {
+    for (number, name) in caps::names().enumerate() {
+        if granted & 1 << number != 0 {
             names.push(join!("CAP_{}", name));
         }
     }

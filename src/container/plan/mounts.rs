@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use super::{Action, CgroupMount, Planner, Rare, Setting, devices, has_own};
 use crate::base::error::{Error, Result};
 use crate::base::keep;
+use crate::base::text::Cut;
 use crate::container::spec::{Mount, NamespaceKind, Spec};
 use crate::kernel::mounts::Options;
 use crate::sys::file;
@@ -134,6 +135,10 @@ pub(super) fn mounts(plan: &mut Planner, spec: &Spec, setting: &Setting<'_>, tak
         let flags = options.set;
         let source = file::path(mount.source.unwrap_or(kind))?;
         let data = file::path(options.data.join(","))?;
+        if has_devices && mount.destination.strip_prefix("/dev/").is_some_and(|name| !name.has(b'/')) {
+            // That is empty, so nothing has to be looked up.
+            plan.add(Action::Directory { path: target });
+        }
         plan.add(Action::Filesystem { source, kind: file::path(kind)?, target, flags, data });
         if options.propagation != 0 || options.recursive | options.recursive_cleared != 0 {
             let attributes = (options.recursive, options.recursive_cleared);

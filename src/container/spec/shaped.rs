@@ -104,9 +104,9 @@ fn shaped(shape: &str, value: &Value, out: &mut Value) -> Result<(), Wrong> {
         }
         return Ok(());
     }
-    let mut lines = SHAPES.parts(b'\n').filter(|_| shape.len() > 1);
-    let line = lines.find_map(|line| line.cut(b' ').filter(|(name, _)| *name == shape));
-    let Some((_, members)) = line else {
+    let members = |line: &'static str| line.strip_prefix(shape)?.strip_prefix(' ');
+    let line = if shape.len() > 1 { SHAPES.parts(b'\n').find_map(members) } else { None };
+    let Some(members) = line else {
         *out = value.clone();
         let way = &mut Way::from(value);
         return match shape.as_bytes() {

@@ -96,8 +96,7 @@ pub fn read_back(path: &CStr, flags: libc::c_ulong) -> Result<()> {
     if asked == 0 {
         return Ok(());
     }
-    let place = file::open(CWD, path, libc::O_PATH)?;
-    if asked as usize & !file::mount_flags(place.by_ref())? == 0 {
+    if asked as usize & !file::mount_flags_at(path)? == 0 {
         return Ok(());
     }
     Err(Error::new(say!("the kernel does not restrict {} as it was asked to", keep::lossy(path.to_bytes()))))

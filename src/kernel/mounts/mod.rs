@@ -34,7 +34,7 @@ pub fn filesystem(source: &CStr, kind: &CStr, target: &CStr, flags: libc::c_ulon
     let data = (!data.is_empty()).then_some(data);
     let mut result = mount::mount(Some(source), target, Some(kind), flags, data);
     if result.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
-        make(target, Kind::Directory)?;
+        place::add(target, Kind::Directory)?;
         result = mount::mount(Some(source), target, Some(kind), flags, data);
     }
     let result = result.and_then(|()| mask::read_back(target, flags));

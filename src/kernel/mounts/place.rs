@@ -67,12 +67,7 @@ pub fn make(path: &CStr, kind: Kind) -> Result<Fd> {
     match find(path) {
         Ok(place) => check(&place, path, kind).map(|()| place),
         Err(error) if error.is(Errno::ENOENT) => {
-            make_missing(path, kind).map_err(|error| match error.errno() {
-                Errno::EACCES if users::is_confined() => error.hint(phrase!(
-                    "the directory is somebody's who has no place in the user namespace; vial import makes an image of it, whose files are"
-                )),
-                _ => error,
-            })?;
+            add(path, kind)?;
             let place = find(path)?;
             check(&place, path, kind).map(|()| place)
         }
@@ -80,30 +75,39 @@ pub fn make(path: &CStr, kind: Kind) -> Result<Fd> {
     }
 }
 
-/// Walks down from the root, making what is missing relative to what is open.
+/// Makes a directory or an empty file where nothing is, and the directories above it where they are missing.
+///
+/// # Errors
+/// What mkdir(2), mknod(2) and open(2) refuse.
+pub fn add(path: &CStr, kind: Kind) -> Result<()> {
+    make_missing(path, kind).map_err(|error| match error.errno() {
+        Errno::EACCES if users::is_confined() => error.hint(phrase!(
+            "the directory is somebody's who has no place in the user namespace; vial import makes an image of it, whose files are"
+        )),
+        _ => error,
+    })
+}
+
+/// Makes what is missing, in the directory above, which is made first where it is missing itself.
 fn make_missing(path: &CStr, kind: Kind) -> Result<()> {
-    let text = path.to_bytes();
-    let mut directory = find(if weak!("root") { c"." } else { c"/" })?;
-    let mut end = 0;
-    while end < text.len() {
-        let start = end + text[end..].iter().take_while(|byte| **byte == b'/').count();
-        end = start + text[start..].iter().take_while(|byte| **byte != b'/').count();
-        if start == end {
-            break;
-        }
-        let is_last = text[end..].iter().all(|byte| *byte == b'/');
-        let so_far = file::path(&text[..end])?;
-        let next = match find(so_far) {
-            Err(error) if error.is(Errno::ENOENT) => {
-                let name = file::path(&text[start..end])?;
-                make_one(directory.by_ref(), name, if is_last { kind } else { Kind::Directory })?;
-                find(so_far)?
-            }
-            result => result?,
-        };
-        directory = next;
+    let mut text = path.to_bytes();
+    while let [rest @ .., b'/'] = text {
+        text = rest;
     }
-    Ok(())
+    let end = text.iter().rposition(|byte| *byte == b'/').map_or(0, |place| place + 1);
+    let (above, name) = text.split_at(end);
+    if name.is_empty() {
+        return Ok(());
+    }
+    let above = file::path(if above.is_empty() { b"." } else { above })?;
+    let directory = match find(above) {
+        Err(error) if error.is(Errno::ENOENT) => {
+            make_missing(above, Kind::Directory)?;
+            find(above)?
+        }
+        result => result?,
+    };
+    make_one(directory.by_ref(), file::path(name)?, kind)
 }
 
 fn make_one(directory: FdRef<'_>, name: &CStr, kind: Kind) -> Result<()> {

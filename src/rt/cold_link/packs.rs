@@ -137,7 +137,6 @@ pub const PACKS: &[Pack] = &[
             "kernel::users",
             "storage::has_overlay_for_users",
             "sys::file::descriptors::each_open",
-            "sys::process::uname",
             "sys::procfs",
         ],
     },

@@ -124,11 +124,23 @@ pub fn mount_flags(file: FdRef<'_>) -> Result<usize> {
     statfs(file).map(|statfs| statfs.flags as usize)
 }
 
+/// The same of the mount that a path leads to.
+///
+/// # Errors
+/// statfs(2).
+pub fn mount_flags_at(path: &CStr) -> Result<usize> {
+    statfs_at(path).map(|statfs| statfs.flags as usize)
+}
+
 /// The magic number of the file system that a path leads to, statfs(2).
 ///
 /// # Errors
 /// statfs(2).
 pub fn filesystem_at(path: &CStr) -> Result<usize> {
+    statfs_at(path).map(|statfs| statfs.kind as usize)
+}
+
+fn statfs_at(path: &CStr) -> Result<Statfs> {
     let mut found = Statfs::default();
     #[cfg(target_pointer_width = "64")]
     // SAFETY: `path` is a valid string, and the buffer has the kernel's layout.
@@ -137,7 +149,7 @@ pub fn filesystem_at(path: &CStr) -> Result<usize> {
     // SAFETY: `path` is a valid string, and the buffer has the kernel's layout.
     let result = unsafe { sys!(statfs, path.as_ptr(), STATFS_SIZE, &raw mut found) };
     result.map_err(|errno| fail(errno, phrase!("statfs"), path))?;
-    Ok(found.kind as usize)
+    Ok(found)
 }
 
 /// Sets an open file's mode.

@@ -104,11 +104,10 @@ pub fn read_file(dir: FdRef<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
 /// read(2), and a file that is longer.
 pub fn read_to_end(file: FdRef<'_>, limit: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
+    let mut buffer = [0; 4096];
     loop {
-        let length = content.len();
-        content.resize(length + 4096, 0);
-        let count = read(file, &mut content[length..])?;
-        content.truncate(length + count);
+        let count = read(file, &mut buffer)?;
+        content.extend_from_slice(&buffer[..count]);
         if count == 0 {
             return Ok(content);
         }
