@@ -3,106 +3,15 @@
 //! Everything here is strict: a text is accepted whole or not at all, and nothing is trimmed, wrapped or guessed.
 //! There is no floating point: it would bring kilobytes of code, and a limit must not depend on rounding.
 
+mod cut;
+
+pub use cut::{Cut, Parts, Words, is_among, place, word};
+
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
 use super::json;
-
-/// Taking text apart at one ASCII byte, by one copy of the code: each use of the standard library's searchers is a further one.
-pub trait Cut {
-    /// Before and behind the first `at`.
-    fn cut(&self, at: u8) -> Option<(&str, &str)>;
-    /// Before and behind the last `at`.
-    fn cut_last(&self, at: u8) -> Option<(&str, &str)>;
-    /// Everything between any two `at`, and before the first and behind the last.
-    fn parts(&self, at: u8) -> Parts<'_>;
-    /// Everything between spaces, tabs and line ends.
-    fn words(&self) -> Words<'_>;
-    /// Whether `at` occurs.
-    fn has(&self, at: u8) -> bool;
-}
-
-impl Cut for str {
-    #[inline(never)]
-    fn cut(&self, at: u8) -> Option<(&str, &str)> {
-        let place = first_place(self.as_bytes(), at)?;
-        Some((self.get(..place)?, self.get(place + 1..)?))
-    }
-
-    #[inline(never)]
-    fn cut_last(&self, at: u8) -> Option<(&str, &str)> {
-        let place = self.bytes().rposition(|byte| byte == at)?;
-        Some((self.get(..place)?, self.get(place + 1..)?))
-    }
-
-    fn parts(&self, at: u8) -> Parts<'_> {
-        Parts { rest: Some(self), at }
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words { rest: self }
-    }
-
-    #[inline(never)]
-    fn has(&self, at: u8) -> bool {
-        self.bytes().any(|byte| byte == at)
-    }
-}
-
-/// Where a byte is first. A start goes through some hundred kilobytes of lists and tables, so eight bytes are looked at together: those that
-/// are the byte become zero, and a zero is the lowest byte that borrows.
-fn first_place(bytes: &[u8], at: u8) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xff;
-    let mut start = 0;
-    while let Some(chunk) = bytes[start..].first_chunk() {
-        let differs = u64::from_le_bytes(*chunk) ^ ONES * u64::from(at);
-        let borrows = differs.wrapping_sub(ONES) & !differs & ONES << 7;
-        if borrows != 0 {
-            return Some(start + borrows.trailing_zeros() as usize / 8);
-        }
-        start += chunk.len();
-    }
-    bytes[start..].iter().position(|byte| *byte == at).map(|place| start + place)
-}
-
-/// What [`Cut::parts`] goes through.
-#[derive(Clone, Debug)]
-pub struct Parts<'a> {
-    rest: Option<&'a str>,
-    at: u8,
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a str;
-
-    #[inline(never)]
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest?;
-        let (part, rest) = rest.cut(self.at).map_or((rest, None), |(part, rest)| (part, Some(rest)));
-        self.rest = rest;
-        Some(part)
-    }
-}
-
-/// What [`Cut::words`] goes through.
-#[derive(Clone, Debug)]
-pub struct Words<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = &'a str;
-
-    #[inline(never)]
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest.trim_ascii_start();
-        let end = rest.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(rest.len());
-        let (word, rest) = rest.split_at_checked(end)?;
-        self.rest = rest;
-        (!word.is_empty()).then_some(word)
-    }
-}
 
 /// A text as messages show it: in double quotes, with what would break the line or the quotes escaped. `{:?}` does the same
 /// with 4 KB of tables about the characters of the world.
@@ -113,34 +22,6 @@ impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         json::write_string(f, self.0)
     }
-}
-
-/// Where `word` stands among the words of `list`, which single spaces part.
-#[must_use]
-#[inline(never)]
-pub fn place(list: &str, word: &str) -> Option<usize> {
-    let (mut rest, mut place) = (list.as_bytes(), 0);
-    loop {
-        if rest.strip_prefix(word.as_bytes()).is_some_and(|behind| matches!(behind, [] | [b' ', ..])) && !word.has(b' ')
-        {
-            return Some(place);
-        }
-        rest = &rest[first_place(rest, b' ')? + 1..];
-        place += 1;
-    }
-}
-
-/// Whether `word` is among the words of `list`, between which are single spaces.
-#[must_use]
-pub fn is_among(list: &str, word: &str) -> bool {
-    place(list, word).is_some()
-}
-
-/// The word at `index` in `list`, whose words have a space behind each; empty if there are not so many.
-#[must_use]
-#[inline(never)]
-pub fn word(list: &'static str, index: usize) -> &'static str {
-    list.parts(b' ').nth(index).unwrap_or_default()
 }
 
 /// An address as 16 bytes; an IPv4 address comes behind [`IPV4`], RFC 4291 section 2.5.5.2.
