@@ -13,8 +13,9 @@ mod cpio;
 mod kernel;
 
 use super::VIAL;
-use super::measure::{installed, median_and_least, milliseconds};
+use super::measure::{installed, median_and_least};
 use super::peers::make_rootfs;
+use super::report::{Report, Table, milliseconds};
 
 /// How long a machine may take.
 const LIMIT: &str = "60";
@@ -22,9 +23,9 @@ const LIMIT: &str = "60";
 const WORDS: &str = r#"vial.modules=overlay vial.run="--rm --network none bb busybox cat /proc/uptime""#;
 
 /// Boots the machine so many times.
-pub fn bench(directory: &Path, rounds: usize) {
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
     let Some(kernel) = kernel::kernel().filter(|kernel| installed(kernel.board.emulator)) else {
-        println!("boot: left out, needs qemu and the kernel that tests/run fetches\n");
+        report.note("boot: left out, needs qemu and the kernel that tests/run fetches");
         return;
     };
     fs::create_dir_all(directory).expect("make a directory");
@@ -47,13 +48,14 @@ pub fn bench(directory: &Path, rounds: usize) {
     fs::write(&disk, first.finish()).expect("write the first root");
     let times = (0..rounds).map(|_| boot(&kernel, &disk)).collect();
     let (median, least) = median_and_least(times);
-    println!(
-        "From the kernel's handing over to a running container, on an emulated machine (Linux {}, {} without KVM): {} ms, least {} ms.\n",
+    let title = format!(
+        "From the kernel's handing over to a running container, on an emulated machine (Linux {}, {} without KVM), {rounds} rounds.",
         kernel.version(),
         kernel.board.emulator,
-        milliseconds(median),
-        milliseconds(least)
     );
+    let mut table = Table::new(title, &["median ms", "least ms"]);
+    table.row("vial boot", vec![milliseconds(median), milliseconds(least)]);
+    report.add(&table);
 }
 
 /// How long it took once, by the machine's own clock.

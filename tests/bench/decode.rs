@@ -13,6 +13,7 @@ use vial::base::zstd::Zstd;
 
 use super::import::{generated, packed};
 use super::measure::{median_and_least, remove};
+use super::report::{Cell, Report, Table};
 
 /// Bytes in memory.
 struct Bytes<'a>(&'a [u8]);
@@ -44,13 +45,16 @@ fn other<E: Debug>(decoder: Result<impl Read, E>) -> u64 {
 }
 
 /// Measures and prints a table.
-pub fn bench(directory: &Path, rounds: usize) {
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
     fs::create_dir_all(directory).expect("make the bench's directory");
     let plain = directory.join("root.tar");
     generated(&plain);
     let size = fs::metadata(&plain).expect("the archive exists").len();
-    println!("Decoding {} MB in memory, {rounds} rounds in turn.\n", size / 1_000_000);
-    println!("| | vial | library | ratio of medians |\n|---|---:|---:|---:|");
+    let title = format!(
+        "Decoding {} MB in memory, {rounds} rounds in turn; the libraries are zlib and libzstd, as the crates flate2 and zstd build them.",
+        size / 1_000_000
+    );
+    let mut table = Table::new(title, &["vial MB/s", "library MB/s", "ratio of medians"]);
     for (kind, line) in
         [("gzip -1", "gzip -1"), ("gzip -6", "gzip -6"), ("zstd -3", "zstd -3 -q"), ("zstd -19", "zstd -19 -q -T0")]
     {
@@ -78,9 +82,9 @@ pub fn bench(directory: &Path, rounds: usize) {
             });
         }
         let (own, other) = (median_and_least(times).0.as_secs_f64(), median_and_least(others).0.as_secs_f64());
-        let rate = |seconds: f64| format!("{:.0} MB/s", f64::from((size / 1000) as u32) / 1e3 / seconds);
-        println!("| {kind} | {} | {} | {:.2} |", rate(own), rate(other), own / other);
+        let rate = |seconds: f64| Cell::Number(f64::from((size / 1000) as u32) / 1e3 / seconds, 0);
+        table.row(kind, vec![rate(own), rate(other), Cell::Number(own / other, 2)]);
     }
-    println!("\nThe libraries are zlib and libzstd, as the crates flate2 and zstd build them.\n");
+    report.add(&table);
     remove(directory);
 }

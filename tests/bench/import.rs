@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::VIAL;
 use super::measure::{median_and_least, remove, time};
+use super::report::{Cell, Report, Table};
 
 /// What an archive is made of when none is given: programs, libraries, many small files, links.
 pub const PARTS: &[&str] = &[
@@ -22,8 +23,13 @@ pub const PARTS: &[&str] = &[
     "usr/share/zoneinfo",
 ];
 
-/// Measures and prints a table.
-pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
+/// Measures with an archive of this machine's files.
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
+    compare(report, directory, rounds, None);
+}
+
+/// Measures and adds a table.
+pub fn compare(report: &mut Report, directory: &Path, rounds: usize, archive: Option<&Path>) {
     fs::create_dir_all(directory).expect("make the bench's directory");
     let plain = directory.join("root.tar");
     match archive {
@@ -34,9 +40,9 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
     self::packed("gzip -6", &plain, &packed);
     let size = fs::metadata(&plain).expect("the archive exists").len();
     let trees = directory.join("trees");
-    println!("Import of {} MB, {} entries, {rounds} rounds in turn.\n", size / 1_000_000, entries(&plain));
-    println!("| archive | vial import | tar | ratio of medians | MB/s of vial |");
-    println!("|---|---:|---:|---:|---:|");
+    let title = format!("Import of {} MB, {} entries, {rounds} rounds in turn.", size / 1_000_000, entries(&plain));
+    let columns = ["vial import s", "least s", "tar s", "tar's least s", "ratio of medians", "MB/s of vial"];
+    let mut table = Table::new(title, &columns);
     for (kind, path, flags) in [("tar", &plain, "-xf"), ("tar.gz", &packed, "-xzf")] {
         let mut own = Vec::new();
         let mut other = Vec::new();
@@ -50,13 +56,13 @@ pub fn bench(directory: &Path, rounds: usize, archive: Option<&Path>) {
         }
         let ((own, own_least), (other, other_least)) = (median_and_least(own), median_and_least(other));
         let (seconds, ratio) = (own.as_secs_f64(), own.as_secs_f64() / other.as_secs_f64());
-        let cell = |median: Duration, least: Duration| {
-            format!("{:.2} s (least {:.2})", median.as_secs_f64(), least.as_secs_f64())
-        };
         let rate = f64::from((size / 1000) as u32) / 1e3 / seconds;
-        println!("| {kind} | {} | {} | {ratio:.2} | {rate:.0} |", cell(own, own_least), cell(other, other_least));
+        let mut cells: Vec<Cell> =
+            [own, own_least, other, other_least].map(|time: Duration| Cell::Number(time.as_secs_f64(), 2)).into();
+        cells.extend([Cell::Number(ratio, 2), Cell::Number(rate, 0)]);
+        table.row(kind, cells);
     }
-    println!();
+    report.add(&table);
     remove(&trees);
 }
 

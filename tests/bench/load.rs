@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::VIAL;
 use super::import::{PARTS, into_fresh, packed};
 use super::measure::{installed, median_and_least, peak_memory, remove};
+use super::report::{Cell, Report, Table, count};
 
 /// An image in OCI's layout.
 struct Layout {
@@ -31,7 +32,7 @@ fn digits(bytes: &[u8]) -> String {
 }
 
 /// Makes an image of parts of this machine's own root, `latest`; how large it is unpacked.
-fn layout(directory: &Path) -> u64 {
+pub fn layout(directory: &Path) -> u64 {
     let layout = Layout { directory: directory.join("layout") };
     fs::create_dir_all(layout.directory.join("blobs/sha256")).expect("make directories");
     let parts: Vec<&&str> = PARTS.iter().filter(|part| Path::new("/").join(part).exists()).collect();
@@ -63,7 +64,7 @@ fn layout(directory: &Path) -> u64 {
 type Line<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// Measures and prints a table.
-pub fn bench(directory: &Path, rounds: usize) {
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
     fs::create_dir_all(directory).expect("make the bench's directory");
     let size = layout(directory);
     let (layout, archive) = (directory.join("layout"), directory.join("image.tar"));
@@ -88,8 +89,11 @@ pub fn bench(directory: &Path, rounds: usize) {
             times.push(into_fresh(&trees, peer));
         }
     }
-    println!("Loading an image of three layers (gzip), {} MB unpacked, {rounds} rounds in turn.\n", size / 1_000_000);
-    println!("| | median | least | times vial | peak memory |\n|---|---:|---:|---:|---:|");
+    let title = format!(
+        "Loading an image of three layers (gzip), {} MB unpacked, {rounds} rounds in turn; the peak is that of the largest process.",
+        size / 1_000_000
+    );
+    let mut table = Table::new(title, &["median s", "least s", "times vial", "peak KiB"]);
     let mut first = None;
     for ((name, peer), times) in peers.iter().zip(times) {
         let target = trees.join(format!("memory-{name}"));
@@ -98,9 +102,10 @@ pub fn bench(directory: &Path, rounds: usize) {
         let (median, least) = median_and_least(times);
         let (median, least) = (median.as_secs_f64(), least.as_secs_f64());
         let times = median / *first.get_or_insert(median);
-        println!("| {name} | {median:.2} s | {least:.2} s | {times:.2} | {peak} KiB |");
+        let numbers = [median, least, times].map(|number| Cell::Number(number, 2));
+        table.row(*name, numbers.into_iter().chain([count(Some(peak))]).collect());
     }
-    println!("\nThe peak is the largest process's.\n");
+    report.add(&table);
     remove(&PathBuf::from(format!("/run/vial-bench-{}", std::process::id())));
     remove(directory);
 }

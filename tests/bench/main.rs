@@ -10,10 +10,15 @@
 //!     cargo bench -- oci --rounds 100    # create, start and delete, as engines do
 //!     cargo bench -- boot --rounds 5     # a machine that vial brings up
 //!     cargo bench -- audit --rounds 5    # a workload whose calls are recorded
+//!     cargo bench -- exec --rounds 100   # a further process in a container
+//!     cargo bench -- pull --rounds 3     # from a registry on this machine
+//!     cargo bench -- start --json        # as JSON
 
 mod audit;
 mod boot;
+mod containerd;
 mod decode;
+mod exec;
 mod import;
 mod keepers;
 mod load;
@@ -22,6 +27,9 @@ mod measure;
 mod network;
 mod oci;
 mod peers;
+mod podman;
+mod pull;
+mod report;
 mod start;
 
 #[path = "../util/elf.rs"]
@@ -30,9 +38,11 @@ mod elf;
 #[allow(dead_code, reason = "the tests use more of it")]
 mod strace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, id};
 use std::{env, fs};
+
+use report::Report;
 
 /// The binary under test.
 const VIAL: &str = env!("CARGO_BIN_EXE_vial");
@@ -44,12 +54,33 @@ struct Options {
     rounds: Option<usize>,
     archive: Option<PathBuf>,
     directory: PathBuf,
+    json: bool,
 }
+
+/// What measures something in a directory, in so many rounds.
+type Bench = fn(&mut Report, &Path, usize);
+
+/// All parts, and how many rounds each has if nobody asks for others.
+const PARTS: &[(&str, usize, Bench)] = &[
+    ("start", 60, start::bench),
+    ("exec", 60, exec::bench),
+    ("oci", 60, oci::bench),
+    ("network", 20, network::bench),
+    ("many", 500, many::bench),
+    ("import", 5, import::bench),
+    ("load", 3, load::bench),
+    ("pull", 3, pull::bench),
+    ("decode", 5, decode::bench),
+    ("audit", 3, audit::bench),
+    ("boot", 5, boot::bench),
+];
 
 fn main() -> ExitCode {
     let (Some(options), true) = (options(), measure::is_root()) else {
+        let parts: Vec<String> = PARTS.iter().map(|(name, ..)| format!("[{name}]")).collect();
         eprintln!(
-            "usage, as root: cargo bench -- [start] [import] [load] [decode] [many] [network] [oci] [boot] [audit] [--rounds N] [--archive FILE] [--directory DIR]"
+            "usage, as root: cargo bench -- {} [--rounds N] [--archive FILE] [--directory DIR] [--json]",
+            parts.join(" ")
         );
         return ExitCode::FAILURE;
     };
@@ -57,55 +88,35 @@ fn main() -> ExitCode {
         return code;
     }
     fs::create_dir_all(&options.directory).expect("make the bench's directory");
-    println!("{}\n", measure::machine());
-    let wanted = |name: &str| options.parts.is_empty() || options.parts.iter().any(|part| part == name);
-    let at = |name: &str| options.directory.join(name);
-    let rounds = |usual: usize| options.rounds.unwrap_or(usual);
-    if wanted("start") {
-        start::bench(&at("start"), rounds(100));
+    let mut report = Report::new(options.json, measure::machine());
+    for (name, rounds, bench) in PARTS {
+        if !options.parts.is_empty() && !options.parts.iter().any(|part| part == name) {
+            continue;
+        }
+        let (directory, rounds) = (options.directory.join(name), options.rounds.unwrap_or(*rounds));
+        match &options.archive {
+            Some(archive) if *name == "import" => import::compare(&mut report, &directory, rounds, Some(archive)),
+            _ => bench(&mut report, &directory, rounds),
+        }
     }
-    if wanted("import") {
-        import::bench(&at("import"), rounds(5), options.archive.as_deref());
-    }
-    if wanted("load") {
-        load::bench(&at("load"), rounds(3));
-    }
-    if wanted("decode") {
-        decode::bench(&at("decode"), rounds(5));
-    }
-    if wanted("many") {
-        many::bench(&at("many"), rounds(500));
-    }
-    if wanted("network") {
-        network::bench(&at("network"), rounds(20));
-    }
-    if wanted("oci") {
-        oci::bench(&at("oci"), rounds(100));
-    }
-    if wanted("boot") {
-        boot::bench(&at("boot"), rounds(5));
-    }
-    if wanted("audit") {
-        audit::bench(&at("audit"), rounds(5));
-    }
+    report.finish();
     measure::remove(&options.directory);
     ExitCode::SUCCESS
 }
 
 fn options() -> Option<Options> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("vial-bench-{}", id()));
-    let mut options = Options { parts: Vec::new(), rounds: None, archive: None, directory };
+    let mut options = Options { parts: Vec::new(), rounds: None, archive: None, directory, json: false };
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             // What cargo adds.
             "--bench" => {}
-            "start" | "import" | "load" | "decode" | "many" | "network" | "oci" | "boot" | "audit" => {
-                options.parts.push(arg);
-            }
+            part if PARTS.iter().any(|(name, ..)| *name == part) => options.parts.push(arg),
             "--rounds" => options.rounds = Some(args.next()?.parse().ok().filter(|rounds| *rounds > 0)?),
             "--archive" => options.archive = Some(fs::canonicalize(args.next()?).ok()?),
             "--directory" => options.directory = PathBuf::from(args.next()?).join(format!("vial-bench-{}", id())),
+            "--json" => options.json = true,
             _ => return None,
         }
     }

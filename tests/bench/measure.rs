@@ -42,7 +42,14 @@ pub fn version(program: &str) -> String {
 pub fn command(words: &[String]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+    // systemd-nspawn tells of what is not its business.
+    command.env("SYSTEMD_LOG_LEVEL", "emerg");
     command
+}
+
+/// Whether a command succeeds; nobody reads what it says.
+pub fn run(words: &[String]) -> bool {
+    command(words).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// From start to exit; the command must succeed.
@@ -53,6 +60,20 @@ pub fn time(words: &[String]) -> Duration {
     let taken = begun.elapsed();
     assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "{}: {status:?}", words.join(" "));
     taken
+}
+
+/// The times of each command, which take turns so often; before that each runs once, and finds cold caches.
+pub fn in_turn(lines: &[Vec<String>], rounds: usize) -> Vec<Vec<Duration>> {
+    for line in lines {
+        time(line);
+    }
+    let mut times = vec![Vec::with_capacity(rounds); lines.len()];
+    for _ in 0..rounds {
+        for (line, times) in lines.iter().zip(&mut times) {
+            times.push(time(line));
+        }
+    }
+    times
 }
 
 /// The peak of resident memory in KiB of a command that lasts a while, or with `all` the largest among its processes.
@@ -97,11 +118,6 @@ pub fn memory(pids: &[u64], line: &str) -> u64 {
 pub fn median_and_least(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[0])
-}
-
-/// Milliseconds, with two digits after the point.
-pub fn milliseconds(time: Duration) -> String {
-    format!("{:.2}", time.as_secs_f64() * 1000.0)
 }
 
 /// Removes a directory with everything in it on the same file system.

@@ -8,8 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::VIAL;
-use super::measure::{command, installed, median_and_least, milliseconds, remove, time, version};
+use super::measure::{command, in_turn, installed, median_and_least, time, version};
 use super::peers::make_rootfs;
+use super::podman::Podman;
+use super::report::{Report, TIMES, Table, milliseconds, times};
 
 /// How many starts there are of each kind when many containers are there, and how many those are; in the end as few as at first,
 /// which shows how much the machine itself has changed.
@@ -49,9 +51,9 @@ fn run(words: &[&str]) {
 }
 
 /// Measures everything and prints tables.
-pub fn bench(directory: &Path, rounds: usize) {
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
     if !installed("ip") || !installed("nsenter") {
-        println!("Containers on a network: iproute2 is not installed.\n");
+        report.note("network: left out, needs iproute2 and nsenter");
         return;
     }
     let (root, state) = (directory.join("rootfs").display().to_string(), directory.join("vial").display().to_string());
@@ -65,36 +67,32 @@ pub fn bench(directory: &Path, rounds: usize) {
         ("vial, bridge".to_owned(), once(&["--network", "bridge"])),
         ("vial, --network none".to_owned(), once(&["--network", "none"])),
     ];
-    let podman = Podman::new(directory, &root);
-    lines.extend(podman.iter().map(|podman| (version("podman"), podman.line(&host))));
-    for (_, line) in &lines {
-        // The first ones make bridges and find cold caches.
-        time(line);
+    let podman = Podman::new(directory);
+    if let Some(podman) = &podman {
+        // It makes no bridge for a directory.
+        let archive = directory.join("busybox.tar").display().to_string();
+        run(&["tar", "-C", &root, "-cf", &archive, "."]);
+        time(&podman.line(&["import", "-q", &archive, "busybox"]));
+        let line = podman.image(&["--rm", "--network", "bridge", "-p", "18081:80"], "busybox", &["/bin/true"]);
+        lines.push((version("podman"), host.line(&line.iter().map(String::as_str).collect::<Vec<_>>())));
     }
-    let mut times = vec![Vec::new(); lines.len()];
-    for _ in 0..rounds {
-        for ((_, line), times) in lines.iter().zip(&mut times) {
-            times.push(time(line));
-        }
-    }
-    println!(
-        "Start to exit of /bin/true on a bridge, with one published port where that is said; {rounds} rounds in turn.\n"
+    let (names, lines): (Vec<String>, Vec<Vec<String>>) = lines.into_iter().unzip();
+    let title = format!(
+        "Start to exit of /bin/true on a bridge, with one published port where that is said; {rounds} rounds in turn."
     );
-    println!("| | median ms | least ms | times vial |\n|---|---:|---:|---:|");
-    let base = median_and_least(times[0].clone()).0;
-    for ((name, _), times) in lines.iter().zip(times) {
-        let (median, least) = median_and_least(times);
-        let ratio = median.as_secs_f64() / base.as_secs_f64();
-        println!("| {name} | {} | {} | {ratio:.2} |", milliseconds(median), milliseconds(least));
+    let mut table = Table::new(title, &TIMES);
+    let all = in_turn(&lines, rounds);
+    let first = median_and_least(all[0].clone()).0;
+    for (name, all) in names.into_iter().zip(all) {
+        table.row(name, times(all, first));
     }
-    println!();
+    report.add(&table);
     if let Some([before, after]) = datagrams(directory, &published) {
-        println!(
-            "Netlink datagrams to the kernel, of all of vial's processes: {before} until the workload runs, {after} after.\n"
-        );
+        report.note(format!(
+            "Netlink datagrams to the kernel, of all of vial's processes: {before} until the workload runs, {after} after."
+        ));
     }
-    many(&vial, &root, &published);
-    drop(podman);
+    many(report, &vial, &root, &published);
 }
 
 /// Datagrams before and after the workload is executed.
@@ -114,9 +112,11 @@ fn datagrams(directory: &Path, line: &[String]) -> Option<[usize; 2]> {
 }
 
 /// Starts more and more containers with published ports, and sees what a further one costs.
-fn many(vial: &dyn Fn(&[&str]) -> Vec<String>, root: &str, published: &[String]) {
-    println!("With so many containers on the bridge, each with a published port of its own; medians of {SOME}.\n");
-    println!("| present | start to exit of one more, ms | least ms |\n|---:|---:|---:|");
+fn many(report: &mut Report, vial: &dyn Fn(&[&str]) -> Vec<String>, root: &str, published: &[String]) {
+    let title = format!(
+        "Start to exit of one more when so many are on the bridge, each with a published port of its own; medians of {SOME}."
+    );
+    let mut table = Table::new(title, &["median ms", "least ms"]);
     let mut there: Vec<String> = Vec::new();
     for (present, note) in PRESENT {
         while there.len() < present {
@@ -136,62 +136,8 @@ fn many(vial: &dyn Fn(&[&str]) -> Vec<String>, root: &str, published: &[String])
             time(published)
         };
         let (median, least) = median_and_least((0..SOME).map(|_| once()).collect::<Vec<Duration>>());
-        println!("| {present}{note} | {} | {} |", milliseconds(median), milliseconds(least));
+        table.row(format!("{present}{note}"), vec![milliseconds(median), milliseconds(least)]);
     }
-    println!();
+    report.add(&table);
     time(&vial(&["rm", "-f", &there[0]]));
-}
-
-/// podman with a store of its own, and what it makes of its networks with the tools of the distribution (CNI or netavark).
-struct Podman {
-    fixed: Vec<String>,
-    run_root: String,
-}
-
-impl Podman {
-    fn new(directory: &Path, root: &str) -> Option<Podman> {
-        if !installed("podman") || !installed("conmon") || !installed("crun") {
-            return None;
-        }
-        let at = |name: &str| directory.join("podman").join(name).display().to_string();
-        // It takes no long path for what is not to outlive a boot.
-        let run_root = format!("/run/vial-bench-{}", id());
-        let words = [
-            "podman",
-            "--root",
-            &at("root"),
-            "--runroot",
-            &run_root,
-            "--tmpdir",
-            &at("tmp"),
-            "--network-config-dir",
-            &at("net"),
-            "--cgroup-manager",
-            "cgroupfs",
-            "--runtime",
-            "crun",
-        ];
-        let fixed = words.map(str::to_owned).to_vec();
-        let archive = directory.join("busybox.tar").display().to_string();
-        run(&["tar", "-C", root, "-cf", &archive, "."]);
-        let podman = Podman { fixed, run_root };
-        let import: Vec<String> =
-            podman.fixed.iter().cloned().chain(["import", "-q", &archive, "busybox"].map(str::to_owned)).collect();
-        time(&import);
-        Some(podman)
-    }
-
-    /// Its own limits are higher than root's are in some machines.
-    fn line(&self, host: &Namespace) -> Vec<String> {
-        let run = ["run", "--rm", "--network", "bridge", "-p", "18081:80", "--ulimit", "nofile=1024:1024"];
-        let rest = ["--ulimit", "nproc=1024:1024", "busybox", "/bin/true"];
-        let words: Vec<&str> = self.fixed.iter().map(String::as_str).chain(run).chain(rest).collect();
-        host.line(&words)
-    }
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        remove(Path::new(&self.run_root));
-    }
 }

@@ -1,107 +1,240 @@
 //! The ways to run a program in namespaces of its own that are compared.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
 use serde_json::{Value, json};
 
-use super::measure::{installed, version};
+use super::containerd::Containerd;
+use super::measure::{installed, run, version};
+use super::podman::Podman;
 use super::{VIAL, elf};
+
+/// What a container is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has the host's network.
+    HostNetwork,
+    /// It has a network namespace with nothing but loopback.
+    NoNetwork,
+    /// As that, with limits on memory, processes and processor time, and a filter of system calls.
+    Limited,
+}
 
 /// A tool.
 pub struct Peer {
     /// Its name.
     pub name: &'static str,
+    /// Its program.
+    pub program: PathBuf,
     /// Its version.
     pub version: String,
-    /// The command line that runs a workload.
-    line: fn(&Path, &[&str]) -> Vec<String>,
+    /// The command line that runs a workload in a container of a kind, if it can.
+    line: Box<dyn Fn(Kind, &[&str]) -> Option<Vec<String>>>,
+    /// Whether all of the work is done by the processes that it starts.
+    pub is_alone: bool,
 }
 
 impl Peer {
-    /// The command line that runs this workload, below the bench's directory.
-    pub fn line(&self, directory: &Path, workload: &[&str]) -> Vec<String> {
-        (self.line)(directory, workload)
+    /// The command line that runs this workload, if it can run it so.
+    pub fn line(&self, kind: Kind, workload: &[&str]) -> Option<Vec<String>> {
+        (self.line)(kind, workload)
     }
 }
 
-/// vial, and what else is installed.
-pub fn all() -> Vec<Peer> {
-    let peer = |name: &'static str, program: &str, line| {
-        let found = Path::new(program).is_absolute() || installed(program);
-        found.then(|| Peer { name, version: version(program), line })
+/// The floor, if there is a compiler, vial, and what else is installed; directories hold `rootfs`.
+pub fn all(directory: &Path) -> Vec<Peer> {
+    let at = |name: &str| directory.join(name).display().to_string();
+    let root = at("rootfs");
+    // Some write into the root.
+    let written = at("written");
+    make_rootfs(Path::new(&written)).expect("make a root file system");
+    let mut peers = Vec::new();
+    let mut add = |name, program: &str, version, is_alone, line: Box<dyn Fn(Kind, &[&str]) -> Option<Vec<String>>>| {
+        peers.push(Peer { name, program: path_of(program), version, line, is_alone });
     };
-    let peers = [
-        peer("vial", VIAL, vial),
-        peer("crun", "crun", |directory, workload| oci("crun", directory, workload)),
-        peer("runc", "runc", |directory, workload| oci("runc", directory, workload)),
-        peer("bwrap", "bwrap", bwrap),
-        peer("unshare + chroot", "unshare", unshare),
-    ];
-    let mut peers: Vec<Peer> = peers.into_iter().flatten().collect();
-    if let Some(vial) = peers.first_mut() {
-        let output = Command::new(VIAL).arg("version").output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        text.lines().next().unwrap_or_default().trim().clone_into(&mut vial.version);
+    if let Some(floor) = floor(directory) {
+        let directory = directory.display().to_string();
+        let program = floor.clone();
+        let line = move |kind, workload: &[&str]| {
+            let network = match kind {
+                Kind::HostNetwork => "host",
+                Kind::NoNetwork => "none",
+                Kind::Limited => return None,
+            };
+            Some(words(&[&floor, network, &directory], workload))
+        };
+        add("the floor: nothing but the calls", &program, String::new(), true, Box::new(line));
+    }
+    let state = at("vial");
+    let rootfs = root.clone();
+    let vial = move |kind: Kind, workload: &[&str]| {
+        let options: &[&str] = match kind {
+            Kind::HostNetwork => &["--network", "host"],
+            Kind::NoNetwork => &["--network", "none"],
+            Kind::Limited => &["--network", "none", "--memory", "64m", "--pids-limit", "100", "--cpus", "1"],
+        };
+        Some(words(&[&[VIAL, "--root", &state, "run", "--rm"], options, &[&rootfs]].concat(), workload))
+    };
+    add("vial run", VIAL, version_of(&[VIAL, "version"]), true, Box::new(vial));
+    for (name, words) in [("vial oci run", &[VIAL, "oci"][..]), ("crun run", &["crun"]), ("runc run", &["runc"])] {
+        if words.len() > 1 || installed(words[0]) {
+            let (directory, program) = (directory.to_owned(), words[0]);
+            let line = move |kind, workload: &[&str]| Some(bundled(words, &directory, kind, workload));
+            add(name, program, if words.len() > 1 { String::new() } else { version(program) }, true, Box::new(line));
+        }
+    }
+    if installed("bwrap") {
+        let root = root.clone();
+        add("bwrap", "bwrap", version("bwrap"), true, Box::new(move |kind, workload| bwrap(&root, kind, workload)));
+    }
+    if installed("unshare") {
+        let root = root.clone();
+        let line = move |kind, workload: &[&str]| unshare(&root, kind, workload);
+        add("unshare + chroot", "unshare", version("unshare"), true, Box::new(line));
+    }
+    if installed("systemd-nspawn") {
+        let root = written.clone();
+        let line = move |kind, workload: &[&str]| nspawn(&root, kind, workload);
+        add("systemd-nspawn", "systemd-nspawn", version("systemd-nspawn"), true, Box::new(line));
+    }
+    if let Some(podman) = Podman::new(directory) {
+        let root = written.clone();
+        let line = move |kind, workload: &[&str]| {
+            let options: &[&str] = match kind {
+                Kind::HostNetwork => &["--rm", "--network", "host"],
+                Kind::NoNetwork => &["--rm", "--network", "none"],
+                Kind::Limited => {
+                    &["--rm", "--network", "none", "--memory", "64m", "--pids-limit", "100", "--cpus", "1"]
+                }
+            };
+            Some(podman.run(options, &root, workload))
+        };
+        add("podman run", "podman", version("podman"), false, Box::new(line));
+    }
+    if let Some(daemon) = Containerd::start(&directory.join("containerd")) {
+        let line = move |kind, workload: &[&str]| {
+            let network: &[&str] = match kind {
+                Kind::HostNetwork => &["--net-host"],
+                Kind::NoNetwork => &[],
+                Kind::Limited => return None,
+            };
+            Some(daemon.line(&[&["run", "--rm"], network, &["--rootfs", &written, "bench"], workload].concat()))
+        };
+        add("ctr run (containerd)", "ctr", version("ctr"), false, Box::new(line));
     }
     peers
+}
+
+/// The floor's program, made by a C compiler. It knows where the controllers are with cgroup v1.
+fn floor(directory: &Path) -> Option<String> {
+    let program = directory.join("floor").display().to_string();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/floor.c");
+    let headers = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let options = ["-O2", "-static", "-idirafter", "/usr/include", "-idirafter", &headers, "-o", &program, source];
+    let is_made =
+        ["musl-gcc", "gcc"].into_iter().any(|compiler| run(&words(&[&[compiler], &options[..]].concat(), &[])));
+    (is_made && Path::new("/sys/fs/cgroup/devices/devices.deny").exists()).then_some(program)
+}
+
+/// Where a program is.
+fn path_of(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
+    found.unwrap_or_else(|| PathBuf::from(program))
+}
+
+/// The first line that a command prints.
+fn version_of(line: &[&str]) -> String {
+    let output = Command::new(line[0]).args(&line[1..]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 fn words(fixed: &[&str], workload: &[&str]) -> Vec<String> {
     fixed.iter().chain(workload).map(ToString::to_string).collect()
 }
 
-fn show(path: &Path) -> String {
-    path.display().to_string()
+/// One bundle for each tool, kind and workload, since all of it is part of its config.json.
+fn bundled(tool: &[&str], directory: &Path, kind: Kind, workload: &[&str]) -> Vec<String> {
+    let name = format!("{}-{kind:?}-{}", tool.join("-").replace('/', ""), workload.join("-").replace('/', ""));
+    let bundle = directory.join(&name);
+    // Others know no later version of the specification than their own.
+    let spec = if tool.len() > 1 && installed("crun") { &["crun"] } else { tool };
+    make_bundle(&[spec, &["spec"]].concat(), &bundle, &directory.join("rootfs"), workload, kind)
+        .expect("make a bundle");
+    let state = directory.join(format!("{}-state", tool.join("-").replace('/', ""))).display().to_string();
+    words(&[tool, &["--root", &state, "run", "--bundle", &bundle.display().to_string(), "bench"]].concat(), &[])
 }
 
-fn vial(directory: &Path, workload: &[&str]) -> Vec<String> {
-    let (root, state) = (show(&directory.join("rootfs")), show(&directory.join("vial")));
-    words(&[VIAL, "--root", &state, "run", "--rm", "--network", "none", &root], workload)
-}
-
-/// One bundle for each tool and workload, since what runs is part of its config.json.
-fn oci(tool: &str, directory: &Path, workload: &[&str]) -> Vec<String> {
-    let bundle = directory.join(format!("{tool}-{}", workload.join("-").replace('/', "")));
-    if !bundle.join("config.json").exists() {
-        make_bundle(tool, &["spec"], &bundle, &directory.join("rootfs"), workload).expect("make a bundle");
+/// A tool's own idea of a config.json, without a terminal, and with the namespaces that vial makes; unless it is there.
+pub fn make_bundle(spec: &[&str], bundle: &Path, rootfs: &Path, workload: &[&str], kind: Kind) -> io::Result<()> {
+    if bundle.join("config.json").exists() {
+        return Ok(());
     }
-    let state = show(&directory.join(format!("{tool}-state")));
-    words(&[tool, "--root", &state, "run", "--bundle", &show(&bundle), &format!("bench-{tool}")], &[])
-}
-
-/// The tool's own idea of a config.json, without a terminal, and with the namespaces that vial makes.
-pub fn make_bundle(tool: &str, spec: &[&str], bundle: &Path, rootfs: &Path, workload: &[&str]) -> io::Result<()> {
     fs::create_dir_all(bundle)?;
-    let made = Command::new(tool).args(spec).current_dir(bundle).status()?;
-    assert!(made.success(), "{tool} spec: {made}");
+    let made = Command::new(spec[0]).args(&spec[1..]).current_dir(bundle).status()?;
+    assert!(made.success(), "{}: {made}", spec.join(" "));
     let path = bundle.join("config.json");
     let mut spec: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
     spec["process"]["terminal"] = json!(false);
     spec["process"]["args"] = json!(workload);
     spec["root"]["path"] = json!(rootfs);
     let kinds = ["pid", "network", "ipc", "uts", "mount", "cgroup"];
-    spec["linux"]["namespaces"] = kinds.iter().map(|kind| json!({ "type": kind })).collect();
+    let kinds = kinds.into_iter().filter(|name| *name != "network" || kind != Kind::HostNetwork);
+    spec["linux"]["namespaces"] = kinds.map(|kind| json!({ "type": kind })).collect();
+    if kind == Kind::Limited {
+        spec["linux"]["resources"]["memory"] = json!({"limit": 64 << 20});
+        spec["linux"]["resources"]["pids"] = json!({"limit": 100});
+        spec["linux"]["resources"]["cpu"] = json!({"quota": 100_000, "period": 100_000});
+        spec["linux"]["seccomp"] = filter()?;
+    }
     fs::write(&path, spec.to_string())
 }
 
-fn bwrap(directory: &Path, workload: &[&str]) -> Vec<String> {
-    let root = show(&directory.join("rootfs"));
-    let namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup"];
-    let mut fixed = vec!["bwrap"];
-    fixed.extend(namespaces);
-    fixed.extend(["--ro-bind", &root, "/", "--proc", "/proc", "--dev", "/dev"]);
-    words(&fixed, workload)
+/// A filter as the specification has it: the calls that vial makes, and those that a program makes when it starts.
+fn filter() -> io::Result<Value> {
+    let output = Command::new(VIAL).args(["syscalls", "--seccomp"]).output()?;
+    let mut filter: Value = serde_json::from_slice(&output.stdout)?;
+    let more = "arch_prctl brk exit_group getgid getrandom getuid mprotect prctl prlimit64 readlink readlinkat rseq \
+        set_robust_list set_tid_address";
+    let more: Vec<&str> = more.split_whitespace().collect();
+    let rules = filter["syscalls"].as_array_mut().expect("a profile has rules");
+    rules.push(json!({"names": more, "action": "SCMP_ACT_ALLOW"}));
+    Ok(filter)
 }
 
-fn unshare(directory: &Path, workload: &[&str]) -> Vec<String> {
-    let root = show(&directory.join("rootfs"));
+fn bwrap(root: &str, kind: Kind, workload: &[&str]) -> Option<Vec<String>> {
+    let network: &[&str] = match kind {
+        Kind::HostNetwork => &[],
+        Kind::NoNetwork => &["--unshare-net"],
+        Kind::Limited => return None,
+    };
+    let namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup"];
+    let mounts = ["--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev"];
+    Some(words(&[&["bwrap"], &namespaces[..], network, &mounts].concat(), workload))
+}
+
+fn unshare(root: &str, kind: Kind, workload: &[&str]) -> Option<Vec<String>> {
+    let network: &[&str] = match kind {
+        Kind::HostNetwork => &[],
+        Kind::NoNetwork => &["--net"],
+        Kind::Limited => return None,
+    };
     let proc = format!("--mount-proc={root}/proc");
-    let fixed =
-        ["unshare", "--mount", "--uts", "--ipc", "--pid", "--net", "--cgroup", "--fork", &proc, "chroot", &root];
-    words(&fixed, workload)
+    let namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork", &proc];
+    Some(words(&[&["unshare"], &namespaces[..], network, &["chroot", root]].concat(), workload))
+}
+
+fn nspawn(root: &str, kind: Kind, workload: &[&str]) -> Option<Vec<String>> {
+    let network: &[&str] = match kind {
+        Kind::HostNetwork => &[],
+        Kind::NoNetwork => &["--private-network"],
+        Kind::Limited => return None,
+    };
+    Some(words(&[&["systemd-nspawn", "-q", "--register=no", "--keep-unit"], network, &["-D", root]].concat(), workload))
 }
 
 /// A root file system of a static busybox.
@@ -111,7 +244,8 @@ pub fn make_rootfs(directory: &Path) -> io::Result<()> {
     if !elf::is_static(&fs::read(path)?) {
         return Err(io::Error::other("busybox is linked dynamically; Debian's busybox-static is not"));
     }
-    for name in ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var"] {
+    // systemd-nspawn takes nothing for a system without usr.
+    for name in ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "var"] {
         fs::create_dir_all(directory.join(name))?;
     }
     fs::copy(path, directory.join("bin/busybox"))?;

@@ -1,69 +1,81 @@
-//! From start to exit of `/bin/true`, the tool's peak memory, and the system calls it takes.
+//! From start to exit of `/bin/true`, beside others; what it takes in memory, system calls and files.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::measure::{installed, median_and_least, milliseconds, peak_memory, time};
-use super::peers::{Peer, all, make_rootfs};
+use super::measure::{in_turn, installed, median_and_least, peak_memory};
+use super::peers::{Kind, Peer, all, make_rootfs};
+use super::report::{Cell, Report, TIMES, Table, count, times};
 use super::strace;
 
 /// What runs in the container.
 const WORKLOAD: &[&str] = &["/bin/true"];
 
-/// Measures everything and prints a table.
-pub fn bench(directory: &Path, rounds: usize) {
+/// Measures everything.
+pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
     make_rootfs(&directory.join("rootfs")).expect("make a root file system");
-    let peers = all();
-    let lines: Vec<_> = peers.iter().map(|peer| peer.line(directory, WORKLOAD)).collect();
-    // The first ones find cold caches.
-    for line in &lines {
-        time(line);
+    let peers = all(directory);
+    for (kind, words) in [
+        (Kind::HostNetwork, "with the host's network"),
+        (Kind::NoNetwork, "with a network namespace of its own"),
+        (Kind::Limited, "with that, limits on memory, processes and processor time, and a filter of system calls"),
+    ] {
+        compare(report, &peers, kind, words, rounds);
     }
-    let mut times = vec![Vec::with_capacity(rounds); peers.len()];
-    for _ in 0..rounds {
-        for (line, times) in lines.iter().zip(&mut times) {
-            times.push(time(line));
-        }
-    }
-    println!("Start to exit of {} on a busybox root, {rounds} rounds in turn;", WORKLOAD[0]);
-    println!(
-        "namespaces for mounts, UTS, IPC, PIDs, network and control groups; peak memory of the tool's own process;"
-    );
-    println!("system calls of the tool's processes until the workload runs, and after.\n");
-    println!("| tool | median ms | least ms | times vial | peak KiB | calls |");
-    println!("|---|---:|---:|---:|---:|---:|");
-    let base = median_and_least(times[0].clone()).0;
-    for (peer, times) in peers.iter().zip(times) {
-        let (median, least) = median_and_least(times);
-        let ratio = median.as_secs_f64() / base.as_secs_f64();
-        let memory = peak_memory(&peer.line(directory, &["/bin/sleep", "0.2"]), false);
-        let calls = calls(peer, directory).map_or("-".to_owned(), |calls| calls.to_string());
-        let (median, least) = (milliseconds(median), milliseconds(least));
-        println!("| {} | {median} | {least} | {ratio:.2} | {memory} | {calls} |", peer.name);
-    }
-    println!();
+    let title = "What it takes: peak memory of the tool's own process; system calls of the tool's processes until the workload runs, \
+        and after (with a network namespace); the program's file, alone and with all that it links, and for podman and containerd \
+        without the other programs that they start";
+    let mut table = Table::new(title, &["peak KiB", "calls", "file KiB", "with libraries KiB"]);
     for peer in &peers {
-        println!("{}: {}", peer.name, peer.version);
+        let sleep = peer.line(Kind::NoNetwork, &["/bin/sleep", "0.2"]).expect("all can do this");
+        let memory = peak_memory(&sleep, false);
+        let calls = if peer.is_alone { calls(peer, directory) } else { None };
+        let kib = |bytes: u64| Cell::Number(bytes as f64 / 1024.0, 0);
+        let own = fs::metadata(&peer.program).map_or(0, |metadata| metadata.len());
+        table.row(peer.name, vec![count(Some(memory)), count(calls), kib(own), kib(own + libraries(&peer.program))]);
     }
-    println!();
+    report.add(&table);
+    let versions = peers.iter().filter(|peer| !peer.version.is_empty());
+    report.note(versions.map(|peer| format!("{}: {}", peer.name, peer.version)).collect::<Vec<_>>().join("\n"));
+}
+
+fn compare(report: &mut Report, peers: &[Peer], kind: Kind, words: &str, rounds: usize) {
+    let lines = peers.iter().filter_map(|peer| Some((peer.name, peer.line(kind, WORKLOAD)?)));
+    let (names, lines): (Vec<&str>, Vec<Vec<String>>) = lines.unzip();
+    let title = format!("Start to exit of {} on a busybox root, {words}, {rounds} rounds in turn.", WORKLOAD[0]);
+    let mut table = Table::new(title, &TIMES);
+    let all = in_turn(&lines, rounds);
+    let first = median_and_least(all[0].clone()).0;
+    for (name, all) in names.into_iter().zip(all) {
+        table.row(name, times(all, first));
+    }
+    report.add(&table);
 }
 
 /// All calls of the tool's processes: what a process does after it has executed the workload is not the tool's.
-fn calls(peer: &Peer, directory: &Path) -> Option<usize> {
+fn calls(peer: &Peer, directory: &Path) -> Option<u64> {
     if !installed("strace") {
         return None;
     }
     let file = directory.join("trace");
     let mut command = Command::new("strace");
-    command.args(strace::OPTIONS).arg("-o").arg(&file).args(peer.line(directory, WORKLOAD));
+    command.args(strace::OPTIONS).arg("-o").arg(&file).args(peer.line(Kind::NoNetwork, WORKLOAD)?);
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "{} under strace", peer.name);
     let trace = strace::parse(&fs::read_to_string(file).expect("read the trace")).expect("a trace that is understood");
     let workload = format!("\"{}\"", WORKLOAD[0]);
     let own = trace.processes.values().map(|calls| {
         let executed = calls.iter().position(|call| call.executed() && call.line.contains(&workload));
-        executed.map_or(calls.len(), |at| at + 1)
+        executed.map_or(calls.len(), |at| at + 1) as u64
     });
     Some(own.sum())
+}
+
+/// How long the libraries are that a program links, ldd(1).
+fn libraries(program: &Path) -> u64 {
+    let output = Command::new("ldd").arg(program).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let paths = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    paths.filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
 }
