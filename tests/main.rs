@@ -15,6 +15,7 @@ mod command_line;
 mod commit;
 mod confinement;
 mod control_groups;
+mod cost;
 mod cp;
 mod crashes;
 mod crowd;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         confinement::trials(),
         cp::trials(),
         control_groups::trials(),
+        cost::trials(),
         crashes::trials(),
         crowd::trials(),
         cves::trials(),

@@ -173,7 +173,7 @@ impl Control {
         }
         self.end_unit()?;
         // `update` may have put it into further hierarchies meanwhile.
-        Group::everywhere(&self.hierarchies, group.path()).remove()?;
+        Group::everywhere(&self.hierarchies, group.path()).remove_own()?;
         remove_parents(self.parents)
     }
 

@@ -23,6 +23,9 @@ pub enum Kind {
     Limited,
 }
 
+/// What tells the command line that runs a workload in a container of a kind, if there is one.
+type Line = Box<dyn Fn(Kind, &[&str]) -> Option<Vec<String>>>;
+
 /// A tool.
 pub struct Peer {
     /// Its name.
@@ -31,8 +34,7 @@ pub struct Peer {
     pub program: PathBuf,
     /// Its version.
     pub version: String,
-    /// The command line that runs a workload in a container of a kind, if it can.
-    line: Box<dyn Fn(Kind, &[&str]) -> Option<Vec<String>>>,
+    line: Line,
     /// Whether all of the work is done by the processes that it starts.
     pub is_alone: bool,
 }
@@ -52,7 +54,7 @@ pub fn all(directory: &Path) -> Vec<Peer> {
     let written = at("written");
     make_rootfs(Path::new(&written)).expect("make a root file system");
     let mut peers = Vec::new();
-    let mut add = |name, program: &str, version, is_alone, line: Box<dyn Fn(Kind, &[&str]) -> Option<Vec<String>>>| {
+    let mut add = |name, program: &str, version, is_alone, line: Line| {
         peers.push(Peer { name, program: path_of(program), version, line, is_alone });
     };
     if let Some(floor) = floor(directory) {

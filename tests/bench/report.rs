@@ -94,6 +94,7 @@ pub struct Report {
     machine: String,
     tables: Vec<Value>,
     notes: Vec<String>,
+    failed: bool,
 }
 
 impl Report {
@@ -102,7 +103,7 @@ impl Report {
         if !json {
             println!("{machine}\n");
         }
-        Report { json, machine, tables: Vec::new(), notes: Vec::new() }
+        Report { json, machine, tables: Vec::new(), notes: Vec::new(), failed: false }
     }
 
     /// Adds a table.
@@ -123,10 +124,17 @@ impl Report {
         self.notes.push(words);
     }
 
-    /// Ends it.
-    pub fn finish(self) {
+    /// Adds words about what must not be.
+    pub fn fail(&mut self, words: impl Into<String>) {
+        self.failed = true;
+        self.note(words);
+    }
+
+    /// Ends it; whether all is as it must be.
+    pub fn finish(self) -> bool {
         if self.json {
             println!("{:#}", json!({"machine": self.machine, "tables": self.tables, "notes": self.notes}));
         }
+        !self.failed
     }
 }

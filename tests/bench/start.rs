@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::measure::{in_turn, installed, median_and_least, peak_memory};
 use super::peers::{Kind, Peer, all, make_rootfs};
-use super::report::{Cell, Report, TIMES, Table, count, times};
+use super::report::{Report, TIMES, Table, count, times};
 use super::strace;
 
 /// What runs in the container.
@@ -31,13 +31,35 @@ pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
         let sleep = peer.line(Kind::NoNetwork, &["/bin/sleep", "0.2"]).expect("all can do this");
         let memory = peak_memory(&sleep, false);
         let calls = if peer.is_alone { calls(peer, directory) } else { None };
-        let kib = |bytes: u64| Cell::Number(bytes as f64 / 1024.0, 0);
+        let kib = |bytes: u64| count(Some(bytes / 1024));
         let own = fs::metadata(&peer.program).map_or(0, |metadata| metadata.len());
         table.row(peer.name, vec![count(Some(memory)), count(calls), kib(own), kib(own + libraries(&peer.program))]);
     }
     report.add(&table);
     let versions = peers.iter().filter(|peer| !peer.version.is_empty());
     report.note(versions.map(|peer| format!("{}: {}", peer.name, peer.version)).collect::<Vec<_>>().join("\n"));
+}
+
+/// What [`check`] allows: so much of what crun takes.
+const MOST: f64 = 0.6;
+
+/// Says so when vial has become slow: a start takes more than a part of crun's in the same minute.
+pub fn check(report: &mut Report, directory: &Path, rounds: usize) {
+    make_rootfs(&directory.join("rootfs")).expect("make a root file system");
+    let peers = all(directory);
+    let line = |name| peers.iter().find(|peer| peer.name == name)?.line(Kind::NoNetwork, WORKLOAD);
+    let (Some(own), Some(other)) = (line("vial run"), line("crun run")) else {
+        report.fail("crun is not installed");
+        return;
+    };
+    let mut all = in_turn(&[own, other], rounds);
+    let [own, other] = [all.remove(0), all.remove(0)].map(|times| median_and_least(times).0.as_secs_f64());
+    let words = format!(
+        "`vial run` takes {:.2} of what `crun run` does ({:.2} ms), at most {MOST}",
+        own / other,
+        1000.0 * other
+    );
+    if own / other > MOST { report.fail(words) } else { report.note(words) }
 }
 
 fn compare(report: &mut Report, peers: &[Peer], kind: Kind, words: &str, rounds: usize) {

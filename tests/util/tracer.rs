@@ -271,9 +271,10 @@ impl Tracer {
                         || over_soon && quiet.elapsed() > ASLEEP && alive.iter().all(|pid| sleeps(*pid))
                 };
                 // One whose maker was killed before it could tell of it is not known yet.
-                let is_over = match alive.is_empty() {
-                    true => matches!(event, Next::Nobody) || self.hung.load(Ordering::Relaxed),
-                    false => begun && is_quiet(),
+                let is_over = if alive.is_empty() {
+                    matches!(event, Next::Nobody) || self.hung.load(Ordering::Relaxed)
+                } else {
+                    begun && is_quiet()
                 };
                 if !waits && is_over {
                     drop(over);

@@ -47,8 +47,8 @@ fn first_place(bytes: &[u8], at: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     let mut start = 0;
     while let Some(chunk) = bytes[start..].first_chunk() {
-        let differs = u64::from_le_bytes(*chunk) ^ ONES * u64::from(at);
-        let borrows = differs.wrapping_sub(ONES) & !differs & ONES << 7;
+        let differs = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(at));
+        let borrows = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
         if borrows != 0 {
             return Some(start + borrows.trailing_zeros() as usize / 8);
         }

@@ -1,6 +1,7 @@
 //! Being told when memory runs out in a group.
 
-use super::group::{Group, read, write};
+use super::files::{read, write};
+use super::group::Group;
 use super::usage::sum;
 use crate::base::error::Result;
 use crate::sys::fd::{CWD, Fd, FdRef};

@@ -1,6 +1,7 @@
 //! Stopping all processes of a group where they are, and letting them go on.
 
-use super::group::{Group, children, read, write};
+use super::files::{children, read, write};
+use super::group::Group;
 use crate::base::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::text::Cut;

@@ -1,10 +1,9 @@
 //! A group: made, joined, changed and removed.
 
-use alloc::ffi::CString;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+use super::files::{DELAYS, read, remove_tree, write};
 use super::hierarchies::{Hierarchies, Version};
 use super::hints::hint_directory;
 use super::path::{DEFAULT_PARENT, GroupPath};
@@ -15,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::json::Value;
 use crate::base::keep::Kept;
 use crate::base::text::Cut;
-use crate::sys::{self, Fd, fd::CWD, file, process};
+use crate::sys::{self, Fd, fd::CWD, file};
 
 /// The extended attribute that tells directories above groups that vial made, apart from `/vial`, from those it found.
 /// Such attributes are kept in memory by all of cgroupfs, v1 and v2.
@@ -23,9 +22,6 @@ const MARK: &CStr = c"trusted.vial";
 
 /// How often making a directory is tried anew when another vial removes the one above it meanwhile.
 const RACES: u32 = 16;
-
-/// Longest file of a group that is read; `cgroup.procs` has a line for every process.
-const LIMIT: usize = 16 << 20;
 
 /// A control group: one directory in each of the hierarchies that it was made in.
 #[derive(Debug, PartialEq, Eq)]
@@ -328,7 +324,7 @@ impl Group {
         self.directories.iter().find(|directory| directory.version == Version::V2)
     }
 
-    /// Opens the directory in v2, if there is one, for [`process::clone_into`].
+    /// Opens the directory in v2, if there is one, for [`clone_into`](crate::sys::process::clone_into).
     ///
     /// # Errors
     /// open(2).
@@ -396,12 +392,25 @@ impl Group {
     /// # Errors
     /// The first directory that can't be removed; the others are, nevertheless.
     pub fn remove(&self) -> Result<()> {
+        self.remove_with(true)
+    }
+
+    /// The same by whoever has made it: where it is not, there is nothing above it either.
+    ///
+    /// # Errors
+    /// As [`Group::remove`].
+    pub fn remove_own(&self) -> Result<()> {
+        self.remove_with(false)
+    }
+
+    fn remove_with(&self, everywhere: bool) -> Result<()> {
         let _why = sys::because(phrase!("remove the control group"));
         let mut result = Ok(());
         for directory in &self.directories {
             match remove_tree(directory.path, DELAYS) {
                 Err(error) => result = result.and(Err(error)),
-                Ok(()) => remove_parents(self.path, directory)?,
+                Ok(was_there) if was_there || everywhere => remove_parents(self.path, directory)?,
+                Ok(_) => {}
             }
         }
         result
@@ -439,59 +448,4 @@ fn is_ours(path: GroupPath) -> bool {
 fn is_marked(path: &CStr) -> bool {
     let directory = file::open(CWD, path, libc::O_RDONLY | libc::O_DIRECTORY);
     directory.is_ok_and(|directory| file::get_xattr(directory.by_ref(), MARK).is_ok())
-}
-
-/// Milliseconds after which removing a directory is tried again. A process that was killed leaves its group only when it is
-/// collected or shortly before, so the kernel may answer EBUSY for a moment; it does too while groups are below.
-const DELAYS: &[u32] = &[0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 512];
-
-/// Removes a group's directory, and those below it if there are any.
-fn remove_tree(path: &str, delays: &[u32]) -> Result<()> {
-    let whole = file::path(path)?;
-    for &delay in delays {
-        if delay > 0 {
-            for child in children(path)? {
-                remove_tree(&child, delays)?;
-            }
-            process::sleep(delay);
-        }
-        match file::rmdir(CWD, whole) {
-            Err(error) if error.is(Errno::EBUSY) || error.is(Errno::ENOTEMPTY) => {}
-            Err(error) if error.is(Errno::ENOENT) => return Ok(()),
-            result => return result,
-        }
-    }
-    file::rmdir(CWD, whole).map_err(|error| error.hint(phrase!("processes are still in it; kill them first")))
-}
-
-/// The groups directly below one; none if it is gone.
-pub(super) fn children(path: &str) -> Result<Vec<String>> {
-    let directory = file::open(CWD, &file::owned_path(path.as_bytes())?, libc::O_RDONLY | libc::O_DIRECTORY);
-    let entries = match directory.and_then(|directory| file::list(directory.by_ref())) {
-        // It may also go while it is being listed.
-        Err(error) if error.is(Errno::ENOENT) => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut groups = Vec::new();
-    for entry in entries {
-        if entry.kind == libc::DT_DIR {
-            groups.push([path, "/", &entry.name.to_string_lossy()].concat());
-        }
-    }
-    Ok(groups)
-}
-
-/// A file of a group. Its path is given back, since this is done again and again while something is waited for.
-fn path_of(directory: &str, file: &str) -> Result<CString> {
-    file::owned_path([directory, "/", file].concat().as_bytes())
-}
-
-pub(super) fn write(directory: &str, file: &str, value: &str) -> Result<()> {
-    file::write_value(CWD, &path_of(directory, file)?, value.as_bytes())
-}
-
-#[inline(never)]
-pub(super) fn read(directory: &str, file: &str) -> Result<String> {
-    let bytes = file::read_file(CWD, &path_of(directory, file)?, LIMIT)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::group::{Group, children, read, write};
+use super::files::{children, read, write};
+use super::group::Group;
 use super::hierarchies::Version;
 use super::plan::Directory;
 use crate::base::errno::Errno;

@@ -5,7 +5,8 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::group::{Group, read};
+use super::files::read;
+use super::group::Group;
 use super::usage::sum;
 use crate::base::text::{Cut, decimal_u64};
 use crate::sys::{fd::CWD, file};

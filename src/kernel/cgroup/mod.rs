@@ -21,6 +21,7 @@
 
 mod alarm;
 mod devices;
+mod files;
 mod freezer;
 mod group;
 mod hierarchies;

@@ -1,6 +1,7 @@
 //! What a group uses, as far as the hierarchies that it is in count it.
 
-use super::group::{Group, read};
+use super::files::read;
+use super::group::Group;
 use crate::base::json::Value;
 use crate::base::text::{Cut, decimal_u64};
 

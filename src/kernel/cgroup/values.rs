@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
-use super::group::{read, write};
+use super::files::{read, write};
 use super::hints::hint;
 use super::plan::{Action, Step};
 use crate::base::errno::Errno;
