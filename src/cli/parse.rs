@@ -368,6 +368,9 @@ impl<'a> Parser<'a> {
         let everywhere: &[_] = if name.is_empty() { &[TOP, GLOBAL] } else { &[GLOBAL] };
         let mut longs = own.iter().chain(everywhere).flat_map(Group::flags).map(Flag::long);
         let error = Error::new(say!("unknown flag {} for vial{}{}", word, space, name));
+        if let Some(instead) = instead(word.trim_start_matches('-'), FLAGS_OF_DOCKER) {
+            return error.hint(instead);
+        }
         match word.strip_prefix("--").and_then(|word| text::nearest(word, &mut longs)) {
             Some(near) => error.hint(say!("did you mean --{}? `vial{}{} --help` lists all", near, space, name)),
             None => error.hint(say!("`vial{}{} --help` lists all flags", space, name)),
@@ -389,6 +392,42 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// What docker has and vial has not, and what there is instead: words with one meaning, and the hint.
+type Others = [(&'static str, Phrase)];
+
+const COMMANDS_OF_DOCKER: &Others = &[
+    (
+        "build buildx builder",
+        phrase!("vial commit and vial import make images, and vial load takes what others have built"),
+    ),
+    ("push", phrase!("vial save writes an archive, which skopeo copy brings to a registry")),
+    ("login logout", phrase!("vial pull takes --creds USER:PASSWORD")),
+    ("compose swarm service stack node secret config", phrase!("one vial run for each, with --restart and --network")),
+    ("prune df", phrase!("vial gc removes what is left over; vial rm, vial rmi and vial volume rm what is named")),
+    ("events", phrase!("vial wait and vial logs -f tell what happens to a container")),
+    ("context plugin", phrase!("there is no daemon: vial works on this machine")),
+];
+
+const FLAGS_OF_DOCKER: &Others = &[
+    ("host H context config debug D", phrase!("there is no daemon: vial works on this machine")),
+    ("gpus", phrase!("--device gives a container devices")),
+    (
+        "health-cmd health-interval health-timeout health-retries no-healthcheck",
+        phrase!("vial exec can ask a container how it is"),
+    ),
+    ("link", phrase!("containers of one --network find each other by name")),
+    ("volumes-from", phrase!("-v gives a container each volume by name")),
+    ("platform", phrase!("vial pull has --platform")),
+];
+
+/// What there is instead of something that docker has.
+#[cold]
+#[inline(never)]
+fn instead(name: &str, others: &Others) -> Option<Phrase> {
+    let is_it = |(words, _): &&(&str, Phrase)| name.parts(b' ').any(|word| text::is_among(words, word));
+    others.iter().find(is_it).map(|(_, hint)| *hint)
+}
+
 /// The command of this name.
 ///
 /// # Errors
@@ -396,6 +435,9 @@ impl<'a> Parser<'a> {
 pub fn find(name: &str) -> Result<&'static Command> {
     flags::command(name).ok_or_else(|| {
         let error = Error::new(say!("unknown command {}", Quoted(name)));
+        if let Some(instead) = instead(name, COMMANDS_OF_DOCKER) {
+            return error.hint(instead);
+        }
         match text::nearest(name, &mut flags::names()) {
             Some(near) => error.hint(say!("did you mean `vial {}`? `vial help` lists all commands", near)),
             None => error.hint(phrase!("`vial help` lists all commands")),

@@ -388,7 +388,7 @@ impl Monitor {
         let policy = config.at(&["annotations", launch::RESTART]).and_then(Value::as_str);
         let policy = policy.and_then(Policy::parse).unwrap_or(Policy::No);
         let again = !self.is_stopped() && policy.starts_again(code, state.restarts);
-        if policy::ran_long(state.started) {
+        if policy::ran_long(state.pid_start) {
             self.failures = 0;
         }
         state.note_hits(self.hits);

@@ -1,7 +1,7 @@
 //! What becomes of a container when its workload has ended.
 
 use crate::base::text::{Cut, decimal_u32};
-use crate::base::time::Timestamp;
+use crate::container::usage::TICKS;
 use crate::sys::process;
 
 /// `--restart`.
@@ -55,9 +55,9 @@ pub(super) fn delay(failures: u8) -> u32 {
     (100 << failures.min(MOST_FAILURES)).min(60_000)
 }
 
-/// Whether a workload that was executed then has run for long enough not to have failed at once.
-pub(super) fn ran_long(started: &str) -> bool {
-    Timestamp::parse(started).is_some_and(|then| process::clock(libc::CLOCK_REALTIME).seconds_since(then) >= 10)
+/// Whether a workload whose process began then, as `/proc` tells it, has run for long enough not to have failed at once.
+pub(super) fn ran_long(began: u64) -> bool {
+    began != 0 && process::clock(libc::CLOCK_BOOTTIME).secs as u64 >= began / TICKS + 10
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn delays_double_up_to_a_minute() {
         assert_eq!([0, 1, 2, 9, 10, 255].map(delay), [100, 200, 400, 51_200, 60_000, 60_000]);
-        let now = process::clock(libc::CLOCK_REALTIME).rfc3339();
-        assert!(!ran_long(now) && !ran_long("") && ran_long("2020-01-01T00:00:00Z"));
+        let now = process::clock(libc::CLOCK_BOOTTIME).secs as u64 * TICKS;
+        assert!(!ran_long(now) && !ran_long(now - 9 * TICKS) && !ran_long(0) && ran_long(now - 10 * TICKS));
     }
 }

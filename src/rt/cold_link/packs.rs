@@ -110,6 +110,7 @@ pub const PACKS: &[Pack] = &[
             "cli::options::refuse",
             "cli::options::security",
             "cli::parse::Parser::unknown",
+            "cli::parse::instead",
             "cli::parse::refusal",
             "cli::run::discard",
             "cli::run::environment::option_file",
