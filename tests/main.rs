@@ -23,6 +23,7 @@ mod cves;
 mod debian;
 mod detached;
 mod diff_export;
+mod docker_habits;
 mod engines;
 mod exec;
 mod explain;
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
         faults::trials(),
         detached::trials(),
         diff_export::trials(),
+        docker_habits::trials(),
         filesystem_images::trials(),
         flat::trials(),
         floors::trials(),
