@@ -284,7 +284,9 @@ fn a_bomb_leaves_room_on_the_disk(scene: &Scene) {
                   \x20       tar.addfile(entry, open('/dev/zero', 'rb'))\n";
     for (name, count, size) in [("one", 1, 400 << 20), ("many", 40, 10 << 20), ("empty", 60_000, 0)] {
         let bomb = format!("{name}.tar.gz");
-        scene.command("python3", ["-c", script, &bomb, &count.to_string(), &size.to_string()]).ok();
+        let make = scene.command("python3", ["-c", script, &bomb, &count.to_string(), &size.to_string()]);
+        // An emulated processor takes its time.
+        make.limit(std::time::Duration::from_mins(5)).ok();
         let running = scene.vial(["--root", &root, "import", &bomb, "it"]).start();
         let (mut bytes, mut files) = free(scene, &at);
         let mut running = running;

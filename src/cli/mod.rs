@@ -57,7 +57,7 @@ use crate::base::keep;
 use crate::base::text::Cut;
 use crate::container::monitor;
 use crate::image::helper::Helper;
-use crate::sys::cold::Gate;
+use crate::sys::cold::{self, Gate};
 use crate::sys::{Fd, FdRef, because, fd, file, ledger, net};
 
 /// Runs a command line; the exit code. `secure` says that vial has rights from its file which its caller may not have, and
@@ -76,8 +76,12 @@ pub fn main(args: &'static [&'static CStr], env: &'static [&'static CStr], secur
     }
     monitor::become_one(args);
     crate::network::become_one(args);
+    let (most_likely, is_visit) = guess(args);
+    if is_visit && appended == 0 {
+        sealed::go_on_early(args, env);
+    }
     ledger::expect();
-    match prepare(args) {
+    match prepare(most_likely) {
         Ok(obey) => obey(args, env, appended),
         Err(error) => {
             report(&error);
@@ -91,27 +95,41 @@ type Obey = fn(&'static [&'static CStr], &'static [&'static CStr], u32) -> u8;
 
 static COLD_GATE_EVERY: Gate<Obey> = Gate(obey);
 static COLD_GATE_FRONT: Gate<Act> = Gate(run::run);
-static COLD_GATE_MANAGE: Gate<Act> = Gate(exec::exec);
-static COLD_GATE_OCI_RUN: Gate<fn(&Context<'static>, &str) -> Result<u8>> = Gate(oci::run);
+static COLD_GATE_MANAGE: Gate<(Act, Act)> = Gate((exec::exec, run::run));
+
+/// What a command line most likely needs, by its words alone, and whether it makes processes where others may see them that are no friends,
+/// see [`sealed`]. A wrong guess costs time and no more.
+fn guess(args: &[&'static CStr]) -> (&'static [usize], bool) {
+    let mut words = args.iter().map(|word| word.to_bytes()).skip(1);
+    let first = loop {
+        match words.next() {
+            Some(b"--root" | b"--storage" | b"--explain-to") => drop(words.next()),
+            Some([b'-', ..]) => {}
+            word => break word.unwrap_or_default(),
+        }
+    };
+    let has = |verb: &[u8]| args.iter().any(|word| word.to_bytes() == verb);
+    match first {
+        _ if first == b"oci" || oci::is_runtime(args) => {
+            if has(b"create") || has(b"run") {
+                (oci::COLD_GATE_MAKE.addresses(), true)
+            } else if has(b"exec") {
+                (oci::COLD_GATE_VISIT.addresses(), true)
+            } else {
+                (oci::COLD_GATE_OCI.addresses(), false)
+            }
+        }
+        b"run" | b"create" => (COLD_GATE_FRONT.addresses(), false),
+        b"exec" => (COLD_GATE_MANAGE.addresses(), true),
+        other if PACKED.parts(b'\n').any(|known| known.as_bytes() == other) => (COLD_GATE_LOOK.addresses(), false),
+        _ => (&[], false),
+    }
+}
 
 /// Unpacks what the command line is read with, which no process that stays needs; at once with what the command most likely needs
-/// besides, since that takes less time than one after the other. A wrong guess costs that time and no more.
-fn prepare(args: &[&CStr]) -> Result<Obey> {
-    let word = |place: usize| args.get(place).map_or(&b""[..], |word| word.to_bytes());
-    let name = word(0);
-    let mut first = 1;
-    while word(first).starts_with(b"-") {
-        let has_value = matches!(word(first), b"--root" | b"--storage" | b"--explain-to");
-        first += 1 + usize::from(has_value);
-    }
-    match word(first) {
-        b"run" | b"create" => drop(COLD_GATE_FRONT.open()?),
-        b"exec" => drop(COLD_GATE_MANAGE.open()?),
-        b"oci" => drop(COLD_GATE_OCI_RUN.open()?),
-        _ if name.ends_with(b"runc") || name.ends_with(b"crun") => drop(COLD_GATE_OCI_RUN.open()?),
-        other if PACKED.parts(b'\n').any(|known| known.as_bytes() == other) => drop(COLD_GATE_LOOK.open()?),
-        _ => {}
-    }
+/// besides, since that takes less time than one after the other.
+fn prepare(most_likely: &[usize]) -> Result<Obey> {
+    cold::open(most_likely)?;
     COLD_GATE_EVERY.open()
 }
 

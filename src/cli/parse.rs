@@ -396,28 +396,21 @@ impl<'a> Parser<'a> {
 type Others = [(&'static str, Phrase)];
 
 const COMMANDS_OF_DOCKER: &Others = &[
-    (
-        "build buildx builder",
-        phrase!("vial commit and vial import make images, and vial load takes what others have built"),
-    ),
-    ("push", phrase!("vial save writes an archive, which skopeo copy brings to a registry")),
+    ("build buildx builder", phrase!("vial commit and vial import make images; vial load takes those of others")),
+    ("push", phrase!("vial save, and skopeo copy")),
     ("login logout", phrase!("vial pull takes --creds USER:PASSWORD")),
     ("compose swarm service stack node secret config", phrase!("one vial run for each, with --restart and --network")),
-    ("prune df", phrase!("vial gc removes what is left over; vial rm, vial rmi and vial volume rm what is named")),
-    ("events", phrase!("vial wait and vial logs -f tell what happens to a container")),
+    ("prune df", phrase!("vial gc, vial rm, vial rmi and vial volume rm")),
+    ("events", phrase!("vial wait and vial logs -f")),
     ("context plugin", phrase!("there is no daemon: vial works on this machine")),
 ];
 
 const FLAGS_OF_DOCKER: &Others = &[
     ("host H context config debug D", phrase!("there is no daemon: vial works on this machine")),
     ("gpus", phrase!("--device gives a container devices")),
-    (
-        "health-cmd health-interval health-timeout health-retries no-healthcheck",
-        phrase!("vial exec can ask a container how it is"),
-    ),
+    ("health-cmd no-healthcheck", phrase!("vial exec can ask a container how it is")),
     ("link", phrase!("containers of one --network find each other by name")),
     ("volumes-from", phrase!("-v gives a container each volume by name")),
-    ("platform", phrase!("vial pull has --platform")),
 ];
 
 /// What there is instead of something that docker has.

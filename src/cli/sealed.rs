@@ -30,14 +30,28 @@ pub(super) fn go_on(context: &Context<'static>) -> Result<()> {
         // It would be the descriptor's number.
         return process::prctl_name(c"vial");
     }
+    replace(context.args, context.env)
+}
+
+/// Does that before anything is unpacked, which the copy would have to do again, where it will most likely be done. Not with a ledger,
+/// which is not open yet; a failure is told when it is done in its turn.
+pub(super) fn go_on_early(args: &[&'static CStr], env: &[&'static CStr]) {
+    let has_ledger = args.iter().any(|word| word.to_bytes().starts_with(b"--explain"));
+    if args.first() != Some(&NAME) && !has_ledger && !weak!("exe") {
+        let _ = replace(args, env);
+    }
+}
+
+/// Returns why it does not.
+fn replace(args: &[&'static CStr], env: &[&'static CStr]) -> Result<()> {
     let own = file::open(fd::CWD, c"/proc/self/exe", libc::O_RDONLY)?;
     let copy = file::sealed_copy(own.by_ref())
         .map_err(|error| error.hint(phrase!("needs memfd_create (Linux 3.17) and no vm.memfd_noexec=2")))?;
-    let mut args: Vec<&CStr> = context.args.to_vec();
+    let mut args: Vec<&CStr> = args.to_vec();
     if oci::is_runtime(&args) {
         args.insert(1, c"oci");
     }
     args[0] = NAME;
     let program = file::path(join!("/proc/self/fd/{}", copy.number()))?;
-    Err(process::go_on_as(program, &args, context.env))
+    Err(process::go_on_as(program, &args, env))
 }

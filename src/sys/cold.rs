@@ -97,11 +97,10 @@ fn table() -> &'static [Pack] {
 /// Why it is unpacked.
 pub(super) const WHY: Phrase = phrase!("unpack a part of vial that most commands never execute");
 
-/// Unpacks this pack and those that it needs, unless that was done. What has failed; no number if the file is damaged.
+/// Unpacks these packs, as bits, unless that was done. What has failed; no number if the file is damaged.
 #[inline(never)]
-fn unpack(wanted: usize) -> core::result::Result<(), Option<Errno>> {
+fn unpack(needed: u32) -> core::result::Result<(), Option<Errno>> {
     let packs = table();
-    let Some(needed) = packs.get(wanted).map(|pack| pack.needed) else { return Ok(()) };
     if needed & !UNPACKED.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
@@ -187,7 +186,8 @@ unsafe fn unpack_to(at: usize, length: usize, short: &[u8]) -> core::result::Res
 
 /// What a hatch calls: unpacks, or ends the process. Nothing here may itself be packed.
 pub extern "C" fn unpack_or_exit(wanted: usize) {
-    if unpack(wanted).is_err() {
+    let needed = table().get(wanted).map_or(0, |pack| pack.needed);
+    if unpack(needed).is_err() {
         let _ = write_all(fd::STDERR, b"vial: unpack a part of vial: no memory, or none that may be executed\n");
         process::exit(EXIT_FAILURE);
     }
@@ -204,25 +204,33 @@ impl<T: Copy> Gate<T> {
     /// mmap(2), mprotect(2): a kernel that forbids to execute what was written.
     #[inline]
     pub fn open(&'static self) -> Result<T> {
-        const { assert!(size_of::<T>().is_multiple_of(size_of::<usize>())) };
-        // SAFETY: functions are addresses, which are as long as a number, and nothing lies between them.
-        open(unsafe { slice::from_raw_parts(ptr::from_ref(self).cast(), size_of::<T>() / size_of::<usize>()) })?;
+        open(self.addresses())?;
         // The compiler is not to know what is behind it: a call that it makes a direct one leads past the gate.
         Ok(black_box(self).0)
+    }
+
+    /// What is behind it, for [`open`].
+    #[inline]
+    pub fn addresses(&'static self) -> &'static [usize] {
+        const { assert!(size_of::<T>().is_multiple_of(size_of::<usize>())) };
+        // SAFETY: functions are addresses, which are as long as a number, and nothing lies between them.
+        unsafe { slice::from_raw_parts(ptr::from_ref(self).cast(), size_of::<T>() / size_of::<usize>()) }
     }
 }
 
 /// Unpacks the packs that these addresses are in.
+///
+/// # Errors
+/// As [`Gate::open`].
 #[inline(never)]
-fn open(addresses: &[usize]) -> Result<()> {
+pub fn open(addresses: &[usize]) -> Result<()> {
+    let mut needed = 0;
     for address in black_box(addresses) {
-        let is_there = |pack: &Pack| address.wrapping_sub(pack.address as usize) < pack.length as usize;
-        if let Some(which) = table().iter().position(is_there) {
-            unpack(which).map_err(|errno| match errno {
-                Some(errno) => fail_on(errno, phrase!("unpack a part of vial"), ""),
-                None => Error::new(phrase!("the program's own file is damaged")),
-            })?;
-        }
+        let is_there = |pack: &&Pack| address.wrapping_sub(pack.address as usize) < pack.length as usize;
+        needed |= table().iter().find(is_there).map_or(0, |pack| pack.needed);
     }
-    Ok(())
+    unpack(needed).map_err(|errno| match errno {
+        Some(errno) => fail_on(errno, phrase!("unpack a part of vial"), ""),
+        None => Error::new(phrase!("the program's own file is damaged")),
+    })
 }

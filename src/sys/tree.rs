@@ -16,8 +16,6 @@ const MOUNT_ROOT: u64 = 0x2000;
 /// A directory on the way down.
 struct Level {
     name: CString,
-    /// The directory above it, if that is still open.
-    above: Option<Fd>,
     /// What tells it from others: device and inode.
     identity: (u32, u32, u64),
     /// Directories in it that are still there.
@@ -26,7 +24,7 @@ struct Level {
 
 /// Removes a directory and all below it, never following a link and never leaving the file system by a mount.
 ///
-/// However deep the tree is, few descriptors are open at a time: from far down the way up is `..`, and what is found there is compared
+/// However deep the tree is, two descriptors are open at a time: the way up is `..`, and what is found there is compared
 /// with what was left.
 ///
 /// # Errors
@@ -50,8 +48,6 @@ pub fn tree_size(dir: FdRef<'_>, path: &CStr) -> Result<u64> {
     walk(dir, path, false)
 }
 
-/// Directories above the one at hand that stay open: more than most trees have that a container leaves.
-const OPEN: usize = 8;
 const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
 
 /// Goes through all below a directory, and removes it if that is wanted; else how many bytes the files have.
@@ -72,21 +68,15 @@ fn walk(dir: FdRef<'_>, path: &CStr, remove: bool) -> Result<u64> {
                     }
                 }
             }
-            let below = match open(here.by_ref(), &name, DIRECTORY) {
+            here = match open(here.by_ref(), &name, DIRECTORY) {
                 Err(_) if !remove => continue,
                 below => below?,
             };
-            let above = core::mem::replace(&mut here, below);
-            let mut below = enter(&here, &name, remove, &mut total)?;
-            below.above = (levels.len() < OPEN).then_some(above);
+            let below = enter(&here, &name, remove, &mut total)?;
             levels.push(core::mem::replace(&mut level, below));
         } else if let Some(above) = levels.pop() {
-            let (is_open, up) = match level.above.take() {
-                Some(above) => (true, above),
-                None => (false, open(here.by_ref(), c"..", DIRECTORY)?),
-            };
-            here = up;
-            if !is_open && identity(&here)? != above.identity {
+            here = open(here.by_ref(), c"..", DIRECTORY)?;
+            if identity(&here)? != above.identity {
                 let operation = if remove { phrase!("remove directory") } else { phrase!("measure directory") };
                 return Err(Error::os(Errno::ESTALE, operation, level.name.to_string_lossy())
                     .because(ledger::reason())
@@ -126,7 +116,7 @@ fn enter(dir: &Fd, name: &CStr, remove: bool, total: &mut u64) -> Result<Level> 
             left.push(entry.name);
         }
     }
-    Ok(Level { name: name.into(), above: None, identity, left })
+    Ok(Level { name: name.into(), identity, left })
 }
 
 /// Which directory this is; the root of a mount is refused.

@@ -28,9 +28,9 @@ pub(super) use words::{failed, is_runtime, words};
 /// What the names of these commands begin with.
 pub(super) const NOUN: &str = "oci ";
 
-static COLD_GATE_OCI: Gate<Command> = Gate(command);
-static COLD_GATE_MAKE: Gate<Command> = Gate(make);
-static COLD_GATE_VISIT: Gate<Command> = Gate(visit);
+pub(super) static COLD_GATE_OCI: Gate<Command> = Gate(command);
+pub(super) static COLD_GATE_MAKE: Gate<Command> = Gate(make);
+pub(super) static COLD_GATE_VISIT: Gate<Command> = Gate(visit);
 
 /// What does a command by its name.
 type Command = fn(&Context<'static>, &str) -> Result<u8>;

@@ -14,7 +14,7 @@ use crate::container::life;
 use crate::sys::{because, fd, file};
 
 /// The program's names that mean `vial oci`.
-const NAMES: &str = "runc crun vial-oci";
+const NAMES: [&[u8]; 3] = [b"runc", b"crun", b"vial-oci"];
 /// The exit code for whatever went wrong, as runc's.
 const FAILED: u8 = 1;
 /// And where the code is a process's own otherwise.
@@ -22,8 +22,8 @@ const EXEC_FAILED: u8 = 255;
 
 /// Whether the program was called by a name that means `vial oci`.
 pub(in super::super) fn is_runtime(args: &[&'static CStr]) -> bool {
-    let name = name(args);
-    NAMES.words().any(|known| known == name)
+    let name = args.first().map_or(&b""[..], |name| name.to_bytes());
+    NAMES.iter().any(|known| name.strip_suffix(*known).is_some_and(|before| matches!(before, [] | [.., b'/'])))
 }
 
 /// The name that the program was called by.

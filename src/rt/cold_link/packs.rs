@@ -30,8 +30,6 @@ pub const PACKS: &[Pack] = &[
             "cli::obey",
             "cli::oci::words::behind_options",
             "cli::oci::words::is_oci",
-            "cli::oci::words::is_runtime",
-            "cli::oci::words::name",
             "cli::parse",
             "container::control::Control::create",
             "container::control::Control::make",
@@ -348,6 +346,7 @@ pub const PACKS: &[Pack] = &[
 pub const HOT_FUNCTIONS: &[&str] = &[
     "cli::attach::Manner::new",
     "cli::attach::keys",
+    "cli::oci::words::is_runtime",
     "cli::options::network::exposed",
     "cli::options::network::impl vial::cli::options::RunOptions>::note_networks",
     "cli::options::network::impl vial::cli::options::RunOptions>::take_network",
