@@ -411,6 +411,7 @@ const FLAGS_OF_DOCKER: &Others = &[
     ("health-cmd no-healthcheck", phrase!("vial exec can ask a container how it is")),
     ("link", phrase!("containers of one --network find each other by name")),
     ("volumes-from", phrase!("-v gives a container each volume by name")),
+    ("platform", phrase!("vial pull has --platform")),
 ];
 
 /// What there is instead of something that docker has.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::VIAL;
-use super::measure::{in_turn, installed, median_and_least};
-use super::report::{Report, TIMES, Table, times};
+use super::measure::installed;
+use super::report::{Report, compare};
 
 /// Workloads: the first does nothing but calls that take the kernel no time, the second works.
 const WORKLOADS: [(&str, &str); 2] = [
@@ -33,16 +33,9 @@ pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
             let script = format!("exec strace -f -c -o /dev/null sh -c '{script}'");
             rows.push(("vial run, and `strace -f -c` in it", vial(&["run", "--cap-add", "SYS_PTRACE"], &script)));
         }
-        let (names, lines): (Vec<&str>, Vec<Vec<String>>) = rows.into_iter().unzip();
-        let all = in_turn(&lines, rounds);
         let title = format!(
             "Start to exit of a container of the host's root whose calls are recorded, {rounds} rounds in turn: {name}."
         );
-        let mut table = Table::new(title, &TIMES);
-        let first = median_and_least(all[0].clone()).0;
-        for (name, all) in names.into_iter().zip(all) {
-            table.row(name, times(all, first));
-        }
-        report.add(&table);
+        compare(report, title, rows, rounds);
     }
 }

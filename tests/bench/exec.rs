@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::VIAL;
-use super::measure::{in_turn, installed, median_and_least, run, version};
+use super::measure::{installed, run, version};
 use super::peers::{Kind, make_bundle, make_rootfs};
 use super::podman::Podman;
-use super::report::{Report, TIMES, Table, times};
+use super::report::{Report, compare};
 
 /// What the container does meanwhile.
 const STAYS: &[&str] = &["/bin/sleep", "86400"];
@@ -41,18 +41,11 @@ pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
         start(&podman.run(&["-d", "--name", "bench", "--network", "none"], &root, STAYS));
         rows.push((format!("{} exec", version("podman")), podman.line(&["exec", "bench", "/bin/true"])));
     }
-    let (names, lines): (Vec<String>, Vec<Vec<String>>) = rows.into_iter().unzip();
     let title = format!("Start to exit of /bin/true as a further process of a container, {rounds} rounds in turn.");
-    let mut table = Table::new(title, &TIMES);
-    let all = in_turn(&lines, rounds);
-    let first = median_and_least(all[0].clone()).0;
-    for (name, all) in names.into_iter().zip(all) {
-        table.row(name, times(all, first));
-    }
+    compare(report, title, rows, rounds);
     for line in &ends {
         run(line);
     }
-    report.add(&table);
 }
 
 fn line(words: &[&str]) -> Vec<String> {

@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::VIAL;
-use super::measure::{command, in_turn, installed, median_and_least, time, version};
+use super::measure::{command, installed, median_and_least, time, version};
 use super::peers::make_rootfs;
 use super::podman::Podman;
-use super::report::{Report, TIMES, Table, milliseconds, times};
+use super::report::{Report, Table, compare, milliseconds};
 
 /// How many starts there are of each kind when many containers are there, and how many those are; in the end as few as at first,
 /// which shows how much the machine itself has changed.
@@ -76,17 +76,10 @@ pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
         let line = podman.image(&["--rm", "--network", "bridge", "-p", "18081:80"], "busybox", &["/bin/true"]);
         lines.push((version("podman"), host.line(&line.iter().map(String::as_str).collect::<Vec<_>>())));
     }
-    let (names, lines): (Vec<String>, Vec<Vec<String>>) = lines.into_iter().unzip();
     let title = format!(
         "Start to exit of /bin/true on a bridge, with one published port where that is said; {rounds} rounds in turn."
     );
-    let mut table = Table::new(title, &TIMES);
-    let all = in_turn(&lines, rounds);
-    let first = median_and_least(all[0].clone()).0;
-    for (name, all) in names.into_iter().zip(all) {
-        table.row(name, times(all, first));
-    }
-    report.add(&table);
+    compare(report, title, lines, rounds);
     if let Some([before, after]) = datagrams(directory, &published) {
         report.note(format!(
             "Netlink datagrams to the kernel, of all of vial's processes: {before} until the workload runs, {after} after."

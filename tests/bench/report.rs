@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::measure::median_and_least;
+use super::measure::{in_turn, median_and_least};
 
 /// What stands in a table.
 pub enum Cell {
@@ -69,6 +69,18 @@ impl Table {
 
 /// The columns of [`times`], if ratios are to the first row.
 pub const TIMES: [&str; 3] = ["median ms", "least ms", "times the first"];
+
+/// Adds a table of how long named command lines take, which take turns.
+pub fn compare<N: Into<String>>(report: &mut Report, title: String, rows: Vec<(N, Vec<String>)>, rounds: usize) {
+    let (names, lines): (Vec<N>, Vec<Vec<String>>) = rows.into_iter().unzip();
+    let all = in_turn(&lines, rounds);
+    let first = median_and_least(all[0].clone()).0;
+    let mut table = Table::new(title, &TIMES);
+    for (name, all) in names.into_iter().zip(all) {
+        table.row(name, times(all, first));
+    }
+    report.add(&table);
+}
 
 /// Median, least, and the median's ratio to another.
 pub fn times(times: Vec<Duration>, first: Duration) -> Vec<Cell> {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::measure::{in_turn, installed, median_and_least, peak_memory};
 use super::peers::{Kind, Peer, all, make_rootfs};
-use super::report::{Report, TIMES, Table, count, times};
+use super::report::{Report, Table, compare, count};
 use super::strace;
 
 /// What runs in the container.
@@ -21,7 +21,9 @@ pub fn bench(report: &mut Report, directory: &Path, rounds: usize) {
         (Kind::NoNetwork, "with a network namespace of its own"),
         (Kind::Limited, "with that, limits on memory, processes and processor time, and a filter of system calls"),
     ] {
-        compare(report, &peers, kind, words, rounds);
+        let rows = peers.iter().filter_map(|peer| Some((peer.name, peer.line(kind, WORKLOAD)?)));
+        let title = format!("Start to exit of {} on a busybox root, {words}, {rounds} rounds in turn.", WORKLOAD[0]);
+        compare(report, title, rows.collect(), rounds);
     }
     let title = "What it takes: peak memory of the tool's own process; system calls of the tool's processes until the workload runs, \
         and after (with a network namespace); the program's file, alone and with all that it links, and for podman and containerd \
@@ -71,19 +73,6 @@ pub fn check(report: &mut Report, directory: &Path, rounds: usize) {
         }
     }
     report.fail(format!("`vial run` takes {least:.2} of what `crun run` does, at most {MOST}"));
-}
-
-fn compare(report: &mut Report, peers: &[Peer], kind: Kind, words: &str, rounds: usize) {
-    let lines = peers.iter().filter_map(|peer| Some((peer.name, peer.line(kind, WORKLOAD)?)));
-    let (names, lines): (Vec<&str>, Vec<Vec<String>>) = lines.unzip();
-    let title = format!("Start to exit of {} on a busybox root, {words}, {rounds} rounds in turn.", WORKLOAD[0]);
-    let mut table = Table::new(title, &TIMES);
-    let all = in_turn(&lines, rounds);
-    let first = median_and_least(all[0].clone()).0;
-    for (name, all) in names.into_iter().zip(all) {
-        table.row(name, times(all, first));
-    }
-    report.add(&table);
 }
 
 /// All calls of the tool's processes: what a process does after it has executed the workload is not the tool's.
